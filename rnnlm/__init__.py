@@ -1,0 +1,35 @@
+"""rnnlm trains, scores and samples recurrent neural language models.
+
+    import rnnlm
+    rnnlm.train("configs/quickstart.yaml")
+    model = rnnlm.load("runs/quickstart")
+    model.perplexity("a text"); model.surprisal("a text"); model.sample(prompt="the")
+
+Nothing heavy is imported until one of these is used, so that ``rnnlm --help`` is quick.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+# The kernels split the work over threads themselves: a BLAS with a thread pool of its own would fight them for the cores.
+# This must stand before the first import of NumPy.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from rnnlm.api import LanguageModel as LanguageModel
+    from rnnlm.api import load as load
+    from rnnlm.api import train as train
+
+_API = ("LanguageModel", "load", "train")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _API:
+        from rnnlm import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'rnnlm' has no attribute {name!r}")

@@ -1,0 +1,175 @@
+"""The whole schema of a configuration: one frozen model a section, one field a key.
+
+A field's range is data (``ge``, ``le``, ``Literal``) and its description is its help; the checks, the error messages, the
+JSON Schema (``Config.model_json_schema()``) and the reference in ``docs/`` all come from here. Reading YAML is
+``rnnlm.config_file``'s job.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Positive = Annotated[int, Field(ge=1)]
+Probability = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Data(Section):
+    """The texts. Give `train` (with `valid` and `test`), or one `text` with a `split`, or a `grammar`."""
+
+    train: str | None = Field(None, description="training text, plain or gzip")
+    valid: str | None = Field(None, description="validation text: its perplexity decides what the best model is")
+    test: str | None = Field(None, description="test text: scored once, when training has ended")
+    text: str | None = Field(None, description="one text, cut into train, valid and test by `split`")
+    split: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=2, max_length=3)] = Field(
+        [0.9, 0.05, 0.05], description="shares of `text`, in order, by characters: train, valid and, if there, test"
+    )
+    grammar: str | None = Field(None, description="a grammar file, or the name of a built-in one, that writes the texts")
+    sentences: Annotated[list[Positive], Field(min_length=3, max_length=3)] = Field(
+        [20000, 1000, 1000], description="how many sentences the grammar writes: train, valid, test"
+    )
+    unit: Literal["word", "char", "byte"] = Field("word", description="what a token is")
+
+    @model_validator(mode="after")
+    def one_source(self) -> Self:
+        given = [key for key in ("train", "text", "grammar") if getattr(self, key) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) if given else "none of them"
+            raise ValueError(f"give exactly one of train, text and grammar; found {found}")
+        if self.train is None and (self.valid or self.test):
+            raise ValueError(f"valid and test go with train, not with {given[0]}")
+        if self.text is not None and abs(sum(self.split) - 1) > 1e-6:
+            raise ValueError(f"the shares of split must add up to 1; found {sum(self.split):g}")
+        if self.text is not None and self.split[0] == 0:
+            raise ValueError("the first share of split, the training text, must be more than 0")
+        return self
+
+
+class Vocab(Section):
+    """The vocabulary, built from the training text alone."""
+
+    min_count: Positive = Field(1, description="rarer tokens become <unk>")
+    max_size: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="keep the most frequent tokens, this many with the special ones; null: all"
+    )
+    lowercase: bool = Field(False, description="lower-case every text before it is cut into tokens")
+    file: str | None = Field(None, description="use this vocabulary file instead of building one")
+
+
+class Embedding(Section):
+    """The embedding table, and what it starts as."""
+
+    size: Positive = Field(200, description="d, numbers a token")
+    init: Literal["uniform", "normal", "svd", "skipgram", "file"] = Field("uniform", description="how the table starts")
+    file: str | None = Field(None, description="word vectors (word2vec text or binary, GloVe, fastText .vec; gzip too)")
+    trainable: bool = Field(True, description="false: the table stays as it starts")
+    scale: Annotated[float, Field(gt=0)] | None = Field(
+        0.1, description="standard deviation of the table's numbers at the start; null: as the method gives them"
+    )
+    window: Positive = Field(5, description="svd, skipgram: words on each side that count as context")
+    negative: Positive = Field(5, description="skipgram: noise words for each word of context")
+    epochs: Positive = Field(5, description="skipgram: passes over the training text")
+
+    @model_validator(mode="after")
+    def file_goes_with_init(self) -> Self:
+        if self.init == "file" and self.file is None:
+            raise ValueError("init: file needs the key file")
+        if self.init != "file" and self.file is not None:
+            raise ValueError(f"file goes with init: file; found init: {self.init}")
+        return self
+
+
+class Model(Section):
+    """The network."""
+
+    cell: Literal["elman"] = Field("elman", description="the recurrent layer")
+    activation: Literal["sigmoid", "tanh", "relu"] = Field("sigmoid", description="f in h(t) = f(h(t-1) H + e(t) I + b1)")
+    hidden: Positive = Field(200, description="D_h, units a layer")
+    layers: Annotated[int, Field(ge=1, le=16)] = Field(1, description="recurrent layers")
+    dropout: Probability = Field(0.0, description="share of numbers dropped before, between and after the layers")
+    tie: bool = Field(False, description="true: U is the transposed embedding table (needs embedding.size = model.hidden)")
+    output: Literal["softmax"] = Field("softmax", description="the output layer")
+
+
+class Train(Section):
+    """Training by truncated backpropagation through time."""
+
+    bptt: Positive = Field(35, description="steps that a gradient goes back")
+    bptt_every: Positive | None = Field(None, description="steps between updates, at most bptt; null: bptt")
+    batch: Positive = Field(20, description="parallel streams")
+    loss: Literal["every", "last"] = Field("every", description="which steps of a window have a loss")
+    state: Literal["carry", "reset"] = Field("carry", description="the hidden state over line ends")
+    epochs: Positive = Field(15, description="passes over the training text")
+    max_steps: Positive | None = Field(None, description="stop after this many updates; null: by epochs alone")
+    optimizer: Literal["sgd", "momentum", "adagrad", "adam", "adamw"] = Field("sgd", description="the update rule")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(1.0, description="at its highest")
+    momentum: Probability = Field(0.9, description="momentum: share of the last step that is kept")
+    beta1: Probability = Field(0.9, description="adam, adamw: decay of the gradient's mean")
+    beta2: Probability = Field(0.999, description="adam, adamw: decay of the gradient's mean square")
+    epsilon: Annotated[float, Field(gt=0)] = Field(1e-8, description="adagrad, adam, adamw: added to the root")
+    schedule: Literal["constant", "halve", "cosine", "linear"] = Field(
+        "constant", description="the learning rate over time; halve: by `decay` whenever validation stops improving"
+    )
+    warmup: Annotated[int, Field(ge=0)] = Field(0, description="steps over which the learning rate rises from 0")
+    decay: Annotated[float, Field(gt=0, lt=1)] = Field(0.5, description="halve: what the learning rate is multiplied by")
+    min_improvement: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.003, description="halve: the relative fall in validation perplexity that counts as improving"
+    )
+    final_rate: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.0, description="cosine, linear: the share of learning_rate that is left at the end"
+    )
+    clip: Annotated[float, Field(gt=0)] | None = Field(5.0, description="largest norm of the whole gradient; null: none")
+    clip_value: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="largest size of any one number of the gradient; null: none"
+    )
+    weight_decay: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="share of each weight added to its gradient (adamw: taken off the weight itself); not of biases"
+    )
+    patience: Positive | None = Field(3, description="stop after this many validations without a new best; null: never")
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(1, description="of the start and of dropout")
+    threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field("auto", description="auto: all cores allowed")
+    precision: Literal["float32", "float64"] = Field("float32", description="of every number of the network")
+    checkpoint_every: Positive | None = Field(
+        1000, description="steps between checkpoints (there is one at every epoch's end too); null: only those"
+    )
+    checkpoint_minutes: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="minutes between checkpoints; null: by steps alone"
+    )
+    log_every: Positive = Field(50, description="steps between progress records")
+
+    @model_validator(mode="after")
+    def stride_fits(self) -> Self:
+        if self.bptt_every is not None and self.bptt_every > self.bptt:
+            raise ValueError(f"bptt_every must be at most bptt ({self.bptt}); found {self.bptt_every}")
+        return self
+
+    @property
+    def stride(self) -> int:
+        """Steps between updates."""
+        return self.bptt if self.bptt_every is None else self.bptt_every
+
+
+class Config(Section):
+    """One training run."""
+
+    data: Data
+    vocab: Vocab = Vocab()
+    embedding: Embedding = Embedding()
+    model: Model = Model()
+    train: Train = Train()
+    run: str = Field("runs/rnnlm", description="the run's folder")
+
+    @model_validator(mode="after")
+    def tied_sizes_fit(self) -> Self:
+        if self.model.tie and self.embedding.size != self.model.hidden:
+            raise ValueError(
+                f"model.tie needs embedding.size = model.hidden; found {self.embedding.size} and {self.model.hidden}"
+            )
+        if self.model.tie and not self.embedding.trainable:
+            raise ValueError("model.tie needs embedding.trainable: true")
+        return self
