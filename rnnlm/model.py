@@ -1,0 +1,247 @@
+"""The stack: embedding -> recurrent layers -> output layer, over one window. Named parameters; no maths of its own.
+
+A window is `inputs` (T x B token ids) and `reset` (T x B: the state goes to 0 before this step). What each step should predict,
+`targets`, is T x B too; only the last `loss_steps` steps have a loss. All of these are made by ``rnnlm.text.corpus``.
+
+The parameters' names are those in ``model.safetensors``: ``embedding.table`` (|V| x d), ``cell.0.I`` (d x D_h), ``cell.0.H`` (D_h x
+D_h), ``cell.0.b1`` (D_h), ``cell.1.…`` with d = D_h of the layer below, ``output.U`` (D_h x |V|), ``output.b2`` (|V|).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnnlm import dropout, embedding
+from rnnlm.buffers import Buffers
+from rnnlm.cells import CELLS
+from rnnlm.config import Config
+from rnnlm.kernels.jit import use_threads
+from rnnlm.optim import Gradients
+from rnnlm.outputs import OUTPUTS
+
+TABLE, U, B2 = "embedding.table", "output.U", "output.b2"
+
+
+def shapes(config: Config, vocabulary: int) -> dict[str, tuple[int, ...]]:
+    """The shape of every parameter, by name, in the order of the layers."""
+    model = config.model
+    result: dict[str, tuple[int, ...]] = {TABLE: (vocabulary, config.embedding.size)}
+    for layer in range(model.layers):
+        d = config.embedding.size if layer == 0 else model.hidden
+        for name, shape in CELLS[model.cell].shapes(d, model.hidden).items():
+            result[f"cell.{layer}.{name}"] = shape
+    for name, shape in OUTPUTS[model.output].shapes(model.hidden, vocabulary, model.tie).items():
+        result[f"output.{name}"] = shape
+    return result
+
+
+def init(config: Config, vocabulary: int, table: np.ndarray) -> dict[str, np.ndarray]:
+    """Parameters to start from, of ``train.precision``; `table` (|V| x d) is what ``rnnlm.vectors`` made."""
+    model = config.model
+    dtype = np.dtype(config.train.precision)
+    result = {TABLE: table}
+    for layer in range(model.layers):
+        generator = np.random.default_rng([config.train.seed, 1, layer])
+        d = config.embedding.size if layer == 0 else model.hidden
+        for name, value in CELLS[model.cell].init(d, model.hidden, model.activation, generator).items():
+            result[f"cell.{layer}.{name}"] = value
+    generator = np.random.default_rng([config.train.seed, 2])
+    for name, value in OUTPUTS[model.output].init(model.hidden, vocabulary, model.tie, generator).items():
+        result[f"output.{name}"] = value
+    # A copy, always: the parameters are changed in place.
+    return {name: np.array(value, dtype, order="C") for name, value in result.items()}
+
+
+@dataclass
+class _LayerTrace:
+    """What one recurrent layer's forward leaves for its backward."""
+
+    e: np.ndarray
+    index: np.ndarray
+    h: np.ndarray
+    previous: np.ndarray
+
+
+class Network:
+    """Forward and backward over windows.
+
+    Args:
+        config: sections model, embedding and train (for precision and threads).
+        parameters: by name, C-contiguous, all of one type; used in place.
+        threads: number of threads; None: ``train.threads``.
+    """
+
+    def __init__(self, config: Config, parameters: dict[str, np.ndarray], threads: int | str | None = None) -> None:
+        self.config = config
+        self.parameters = parameters
+        self.vocabulary_size, self.d = parameters[TABLE].shape
+        self.dtype = parameters[TABLE].dtype
+        self.workers = use_threads(config.train.threads if threads is None else threads)
+        self._cell = CELLS[config.model.cell]
+        self._output = OUTPUTS[config.model.output]
+        self._distinct = embedding.Distinct(self.vocabulary_size)
+        self._buffers = Buffers(self.dtype)
+        self._gradients: dict[str, np.ndarray] = {}
+        self._layers = [
+            {name.split(".")[2]: value for name, value in parameters.items() if name.startswith(f"cell.{layer}.")}
+            for layer in range(config.model.layers)
+        ]
+
+    def zero_state(self, batch: int) -> list[np.ndarray]:
+        """h(0) = 0 of every layer: D_h numbers a stream, B x D_h."""
+        return [np.zeros((batch, self.config.model.hidden), self.dtype) for _ in self._layers]
+
+    def forward(
+        self, inputs: np.ndarray, reset: np.ndarray, states: list[np.ndarray], mask: tuple[int, int] | None = None
+    ) -> np.ndarray:
+        """The last layer's h (T x B x D_h), which lives until the next call.
+
+        Args:
+            inputs: T x B int32 token ids; reset: T x B bool; states: h before the window, one B x D_h a layer.
+            mask: (seed, step) from which the dropout masks are computed; None: no dropout (scoring, sampling).
+        """
+        steps, batch = inputs.shape
+        p = self.config.model.dropout
+        self._mask = mask if p > 0 else None
+        self._tokens, self._index = self._distinct(inputs)
+        table = self.parameters[TABLE]
+        index = self._index
+        if self._mask is None:
+            e = self._buffers.take("e", (self._tokens.size, self.d))
+            embedding.gather(table, self._tokens, e)
+        else:
+            # Each place has its own mask, so each place is an input of its own.
+            e = self._buffers.take("e", (steps * batch, self.d))
+            embedding.gather(table, inputs.reshape(-1), e)
+            dropout.apply(e, self._dropout_key(0), p, self.workers)
+            index = _every_place(steps, batch)
+        self._trace: list[_LayerTrace] = []
+        for layer, parameters in enumerate(self._layers):
+            buffers = self._buffers.part(f"cell.{layer}")
+            activation = self.config.model.activation
+            h, previous = self._cell.forward(
+                parameters, activation, e, index, reset, states[layer], buffers, self.workers
+            )
+            self._trace.append(_LayerTrace(e, index, h, previous))
+            up = h
+            if self._mask is not None:
+                up = buffers.take("dropped", h.shape)
+                up[:] = h
+                dropout.apply(up, self._dropout_key(layer + 1), p, self.workers)
+            e, index = up.reshape(steps * batch, -1), _every_place(steps, batch)
+        self._reset = reset
+        self._top = up
+        return up
+
+    def states_after(self, steps: int, states: list[np.ndarray]) -> list[np.ndarray]:
+        """h of every layer after the first `steps` steps of the window that `forward` saw; `states` are those before it."""
+        if steps == 0:
+            return states
+        return [trace.h[steps - 1].copy() for trace in self._trace]
+
+    def backward(self, targets: np.ndarray, loss_steps: int) -> tuple[float, Gradients]:
+        """The loss of the window that `forward` saw, and the gradient of every trainable parameter.
+
+        The gradient is that of J = sum over the last `loss_steps` steps of J(t), averaged over the B streams.
+
+        Returns:
+            The sum of J(t) over these steps and all streams, in nats; the gradients, which live until the next call.
+        """
+        steps, batch, hidden = self._top.shape
+        first = steps - loss_steps
+        gradients = Gradients(dense=self._dense_gradients())
+        tied = self.config.model.tie
+        dh = self._buffers.take("dh", self._top.shape)
+        dh[:first] = 0
+        rows = loss_steps * batch
+        loss = self._output.backward(
+            self._top[first:].reshape(rows, hidden),
+            self.parameters[TABLE if tied else U],
+            self.parameters[B2],
+            tied,
+            targets[first:].reshape(rows),
+            1 / batch,
+            gradients.dense[TABLE if tied else U],
+            gradients.dense[B2],
+            dh[first:].reshape(rows, hidden),
+            self._buffers.part("output"),
+            self.workers,
+        )
+        for layer in range(len(self._layers) - 1, -1, -1):
+            trace = self._trace[layer]
+            if self._mask is not None:
+                dropout.apply(dh, self._dropout_key(layer + 1), self.config.model.dropout, self.workers)
+            own = {name: gradients.dense[f"cell.{layer}.{name}"] for name in self._layers[layer]}
+            de, self.d_state = self._cell.backward(
+                self._layers[layer], own, self.config.model.activation, trace.e, trace.index, self._reset,
+                trace.h, trace.previous, dh, self._buffers.part(f"cell.{layer}"), self.workers,
+            )  # fmt: skip
+            if layer > 0:
+                dh = de.reshape(steps, batch, hidden)
+        if self.config.embedding.trainable:
+            self._embedding_back(de, gradients)
+        return loss, gradients
+
+    def _embedding_back(self, de: np.ndarray, gradients: Gradients) -> None:
+        if self._mask is not None:
+            dropout.apply(de, self._dropout_key(0), self.config.model.dropout, self.workers)
+            by_token = self._buffers.take("de_by_token", (self._tokens.size, self.d))
+            by_token[:] = 0
+            embedding.scatter_add(by_token, self._index.reshape(-1), de)
+            de = by_token
+        if self.config.model.tie:
+            embedding.scatter_add(gradients.dense[TABLE], self._tokens, de)
+        else:
+            gradients.rows[TABLE] = (self._tokens, de)
+
+    def log_probabilities(
+        self, targets: np.ndarray, details: bool = False
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """log y^ of each target of the window that `forward` saw, its rank and the prediction's entropy (see
+        ``outputs.softmax.forward``), each T x B."""
+        steps, batch, hidden = self._top.shape
+        tied = self.config.model.tie
+        found = self._output.forward(
+            self._top.reshape(steps * batch, hidden),
+            self.parameters[TABLE if tied else U],
+            self.parameters[B2],
+            tied,
+            targets.reshape(-1),
+            self._buffers.part("output"),
+            self.workers,
+            details,
+        )
+        a, b, c = (array.reshape(steps, batch) for array in found)
+        return a, b, c
+
+    def distribution(self) -> np.ndarray:
+        """log y^(t) after the last step of the window that `forward` saw: B x |V|, float64."""
+        tied = self.config.model.tie
+        return self._output.distribution(
+            self._top[-1],
+            self.parameters[TABLE if tied else U],
+            self.parameters[B2],
+            tied,
+            self._buffers.part("distribution"),
+            self.workers,
+        )
+
+    def _dense_gradients(self) -> dict[str, np.ndarray]:
+        """One array for each parameter but an untied embedding table, whose gradient comes as rows."""
+        if not self._gradients:
+            self._gradients = {
+                name: np.empty_like(value)
+                for name, value in self.parameters.items()
+                if name != TABLE or self.config.model.tie
+            }
+        return dict(self._gradients)
+
+    def _dropout_key(self, place: int) -> np.uint64:
+        assert self._mask is not None
+        return dropout.key(*self._mask, place)
+
+
+def _every_place(steps: int, batch: int) -> np.ndarray:
+    return np.arange(steps * batch, dtype=np.int32).reshape(steps, batch)
