@@ -13,8 +13,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-# The kernels split the work over threads themselves: a BLAS with a thread pool of its own would fight them for the cores.
-# This must stand before the first import of NumPy.
+# The kernels split the work over threads themselves: a BLAS with a thread pool of its own would fight them for the
+# cores. This must stand before the first import of NumPy.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 __version__ = "0.1.0"

@@ -18,7 +18,8 @@ class Buffers:
         self._children: dict[str, Buffers] = {}
 
     def take(self, name: str, shape: tuple[int, ...], dtype: DTypeLike = None) -> NDArray[Any]:
-        """A C-contiguous array of this shape with whatever was in it before; the one of this name given out earlier is gone."""
+        """A C-contiguous array of this shape with whatever was in it before; the one of this name given out earlier
+        is gone."""
         size = math.prod(shape)
         flat = self._flat.get(name)
         if flat is None or flat.size < size:

@@ -1,7 +1,7 @@
 """The whole schema of a configuration: one frozen model a section, one field a key.
 
-A field's range is data (``ge``, ``le``, ``Literal``) and its description is its help; the checks, the error messages, the
-JSON Schema (``Config.model_json_schema()``) and the reference in ``docs/`` all come from here. Reading YAML is
+A field's range is data (``ge``, ``le``, ``Literal``) and its description is its help; the checks, the error messages,
+the JSON Schema (``Config.model_json_schema()``) and the reference in ``docs/`` all come from here. Reading YAML is
 ``rnnlm.config_file``'s job.
 """
 
@@ -29,7 +29,9 @@ class Data(Section):
     split: Annotated[list[Annotated[float, Field(ge=0, le=1)]], Field(min_length=2, max_length=3)] = Field(
         [0.9, 0.05, 0.05], description="shares of `text`, in order, by characters: train, valid and, if there, test"
     )
-    grammar: str | None = Field(None, description="a grammar file, or the name of a built-in one, that writes the texts")
+    grammar: str | None = Field(
+        None, description="a grammar file, or the name of a built-in one, that writes the texts"
+    )
     sentences: Annotated[list[Positive], Field(min_length=3, max_length=3)] = Field(
         [20000, 1000, 1000], description="how many sentences the grammar writes: train, valid, test"
     )
@@ -65,8 +67,12 @@ class Embedding(Section):
     """The embedding table, and what it starts as."""
 
     size: Positive = Field(200, description="d, numbers a token")
-    init: Literal["uniform", "normal", "svd", "skipgram", "file"] = Field("uniform", description="how the table starts")
-    file: str | None = Field(None, description="word vectors (word2vec text or binary, GloVe, fastText .vec; gzip too)")
+    init: Literal["uniform", "normal", "svd", "skipgram", "file"] = Field(
+        "uniform", description="how the table starts"
+    )
+    file: str | None = Field(
+        None, description="word vectors (word2vec text or binary, GloVe, fastText .vec; gzip too)"
+    )
     trainable: bool = Field(True, description="false: the table stays as it starts")
     scale: Annotated[float, Field(gt=0)] | None = Field(
         0.1, description="standard deviation of the table's numbers at the start; null: as the method gives them"
@@ -88,11 +94,15 @@ class Model(Section):
     """The network."""
 
     cell: Literal["elman"] = Field("elman", description="the recurrent layer")
-    activation: Literal["sigmoid", "tanh", "relu"] = Field("sigmoid", description="f in h(t) = f(h(t-1) H + e(t) I + b1)")
+    activation: Literal["sigmoid", "tanh", "relu"] = Field(
+        "sigmoid", description="f in h(t) = f(h(t-1) H + e(t) I + b1)"
+    )
     hidden: Positive = Field(200, description="D_h, units a layer")
     layers: Annotated[int, Field(ge=1, le=16)] = Field(1, description="recurrent layers")
     dropout: Probability = Field(0.0, description="share of numbers dropped before, between and after the layers")
-    tie: bool = Field(False, description="true: U is the transposed embedding table (needs embedding.size = model.hidden)")
+    tie: bool = Field(
+        False, description="true: U is the transposed embedding table (needs embedding.size = model.hidden)"
+    )
     output: Literal["softmax"] = Field("softmax", description="the output layer")
 
 
@@ -116,23 +126,32 @@ class Train(Section):
         "constant", description="the learning rate over time; halve: by `decay` whenever validation stops improving"
     )
     warmup: Annotated[int, Field(ge=0)] = Field(0, description="steps over which the learning rate rises from 0")
-    decay: Annotated[float, Field(gt=0, lt=1)] = Field(0.5, description="halve: what the learning rate is multiplied by")
+    decay: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.5, description="halve: what the learning rate is multiplied by"
+    )
     min_improvement: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.003, description="halve: the relative fall in validation perplexity that counts as improving"
     )
     final_rate: Annotated[float, Field(ge=0, le=1)] = Field(
         0.0, description="cosine, linear: the share of learning_rate that is left at the end"
     )
-    clip: Annotated[float, Field(gt=0)] | None = Field(5.0, description="largest norm of the whole gradient; null: none")
+    clip: Annotated[float, Field(gt=0)] | None = Field(
+        5.0, description="largest norm of the whole gradient; null: none"
+    )
     clip_value: Annotated[float, Field(gt=0)] | None = Field(
         None, description="largest size of any one number of the gradient; null: none"
     )
     weight_decay: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="share of each weight added to its gradient (adamw: taken off the weight itself); not of biases"
+        0.0,
+        description="share of each weight added to its gradient (adamw: taken off the weight itself); not of biases",
     )
-    patience: Positive | None = Field(3, description="stop after this many validations without a new best; null: never")
+    patience: Positive | None = Field(
+        3, description="stop after this many validations without a new best; null: never"
+    )
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(1, description="of the start and of dropout")
-    threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field("auto", description="auto: all cores allowed")
+    threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
+        "auto", description="auto: all cores allowed"
+    )
     precision: Literal["float32", "float64"] = Field("float32", description="of every number of the network")
     checkpoint_every: Positive | None = Field(
         1000, description="steps between checkpoints (there is one at every epoch's end too); null: only those"

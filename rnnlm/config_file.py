@@ -1,7 +1,7 @@
 """YAML -> Config, with file:line:column in every error; Config -> YAML.
 
-PyYAML reads ``1e-3`` as a string, ``no`` as False, and passes over a duplicate key. Here the first is a number, the second
-a string, and the third is refused.
+PyYAML reads ``1e-3`` as a string, ``no`` as False, and passes over a duplicate key. Here the first is a number, the
+second a string, and the third is refused.
 """
 
 from __future__ import annotations
@@ -26,16 +26,22 @@ class _Loader(yaml.SafeLoader):
     """YAML 1.2's idea of numbers and booleans."""
 
     yaml_implicit_resolvers = {
-        first: [(tag, regexp) for tag, regexp in resolvers if not tag.endswith((":bool", ":float", ":int", ":timestamp"))]
+        first: [
+            (tag, regexp) for tag, regexp in resolvers if not tag.endswith((":bool", ":float", ":int", ":timestamp"))
+        ]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
 
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 _Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789"))
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"^(?:[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"),
+    re.compile(
+        r"^(?:[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+    ),
     list("-+.0123456789"),
 )
 _Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node)))
@@ -53,7 +59,8 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         overrides: ``section.key=value`` strings, the value in YAML, applied in order.
 
     Raises:
-        ConfigError: one line that names the file, line and column (or the override), what was found and what would be right.
+        ConfigError: one line that names the file, line and column (or the override), what was found and what would be
+            right.
     """
     path = resources.find("configs", path, ".yaml")
     try:
@@ -78,7 +85,9 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         raise ConfigError(f"{path}: empty; a configuration needs at least the section data")
     values = _construct(node, (), str(path), places)
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}:1:1: found {_kind(values)}; a configuration is a mapping of sections (data, model, ...)")
+        raise ConfigError(
+            f"{path}:1:1: found {_kind(values)}; a configuration is a mapping of sections (data, model, ...)"
+        )
     for override in overrides:
         _override(values, override, places)
     return validate(values, places)
@@ -100,7 +109,9 @@ def validate(values: dict[str, Any], places: dict[Place, str] | None = None) -> 
 
 def dump(config: Config) -> str:
     """The complete configuration as YAML, in the schema's order."""
-    return yaml.safe_dump(config.model_dump(), sort_keys=False, allow_unicode=True, default_flow_style=None, width=120)
+    return yaml.safe_dump(
+        config.model_dump(), sort_keys=False, allow_unicode=True, default_flow_style=None, width=120
+    )
 
 
 def _construct(node: yaml.Node, place: Place, path: str, places: dict[Place, str]) -> Any:
@@ -176,7 +187,9 @@ def _explain(error: Any, places: dict[Place, str]) -> str:
         return f"{where}: {'.'.join(location)}: missing; the section data says which text to train on"
     if kind == "value_error":
         return f"{where}: {key}: {error['ctx']['error']}"
-    message = error["msg"].replace("Input should be", "must be").replace("valid ", "").replace("a integer", "an integer")
+    message = (
+        error["msg"].replace("Input should be", "must be").replace("valid ", "").replace("a integer", "an integer")
+    )
     if kind.startswith(("model_", "dict_")):
         message = "must be a section of key: value lines"
     return f"{where}: {key}: found {_kind(found)}; {message}"

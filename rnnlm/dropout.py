@@ -2,9 +2,9 @@
 
     x~ = m o x / (1 - p),  m_j = 0 with probability p
 
-The mask is not drawn from a stream of random numbers but computed from (seed, step, place, j) by a hash (splitmix64; Steele,
-Lea & Flood 2014). So it needs no state in a checkpoint, no memory (backward computes it again), and does not depend on the number
-of threads.
+The mask is not drawn from a stream of random numbers but computed from (seed, step, place, j) by a hash (splitmix64;
+Steele, Lea & Flood 2014). So it needs no state in a checkpoint, no memory (backward computes it again), and does not
+depend on the number of threads.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The embedding layer: e(t) is row x(t) of the table (|V| x d).
 
-A window has far fewer different tokens than tokens. `distinct` lists them once, with an index that says which of them stands
-where; `gather` reads their rows, and the gradient comes back summed by token, one row each, so that neither the gradient nor its
-update touches any other row of the table.
+A window has far fewer different tokens than tokens. `distinct` lists them once, with an index that says which of them
+stands where; `gather` reads their rows, and the gradient comes back summed by token, one row each, so that neither
+the gradient nor its update touches any other row of the table.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ class Distinct:
         self._slot = np.full(vocabulary, -1, np.int32)
 
     def __call__(self, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """inputs: T x B int32. Returns tokens (n int32, in order of appearance) and index (T x B int32, into tokens)."""
+        """inputs: T x B int32. Returns tokens (n int32, in order of appearance) and index (T x B int32, into
+        tokens)."""
         tokens = np.empty(min(inputs.size, self._slot.size), np.int32)
         index = np.empty(inputs.shape, np.int32)
         count = _distinct(inputs, self._slot, tokens, index)

@@ -1,10 +1,12 @@
 """The stack: embedding -> recurrent layers -> output layer, over one window. Named parameters; no maths of its own.
 
-A window is `inputs` (T x B token ids) and `reset` (T x B: the state goes to 0 before this step). What each step should predict,
-`targets`, is T x B too; only the last `loss_steps` steps have a loss. All of these are made by ``rnnlm.text.corpus``.
+A window is `inputs` (T x B token ids) and `reset` (T x B: the state goes to 0 before this step). What each step
+should predict, `targets`, is T x B too; only the last `loss_steps` steps have a loss. All of these are made by
+``rnnlm.text.corpus``.
 
-The parameters' names are those in ``model.safetensors``: ``embedding.table`` (|V| x d), ``cell.0.I`` (d x D_h), ``cell.0.H`` (D_h x
-D_h), ``cell.0.b1`` (D_h), ``cell.1.…`` with d = D_h of the layer below, ``output.U`` (D_h x |V|), ``output.b2`` (|V|).
+The parameters' names are those in ``model.safetensors``: ``embedding.table`` (|V| x d), ``cell.0.I`` (d x D_h),
+``cell.0.H`` (D_h x D_h), ``cell.0.b1`` (D_h), ``cell.1.…`` with d = D_h of the layer below, ``output.U`` (D_h x |V|),
+``output.b2`` (|V|).
 """
 
 from __future__ import annotations
@@ -136,7 +138,8 @@ class Network:
         return up
 
     def states_after(self, steps: int, states: list[np.ndarray]) -> list[np.ndarray]:
-        """h of every layer after the first `steps` steps of the window that `forward` saw; `states` are those before it."""
+        """h of every layer after the first `steps` steps of the window that `forward` saw; `states` are those before
+        it."""
         if steps == 0:
             return states
         return [trace.h[steps - 1].copy() for trace in self._trace]

@@ -5,8 +5,14 @@ A long function is a generator: it yields these and returns its result (``result
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
+
+# A long task: yields records, returns its result.
+Work = Generator[Any, None, _T]
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,37 @@ class Evaluation:
     line_end_counts: bool = True
     lowest_perplexity: float | None = None
     notes: tuple[str, ...] = field(default=())
+
+    def json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Texts that a trained network wrote."""
+
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training run would take. `tensors`: name, shape and size of each parameter; `seconds`: without
+    validation."""
+
+    tensors: tuple[tuple[str, tuple[int, ...], int], ...]
+    parameters: int
+    vocabulary: int
+    train_tokens: int
+    unknown: int
+    memory_bytes: int
+    available_bytes: int | None
+    disk_bytes: int
+    threads: int
+    tokens_per_second: float
+    epochs: int
+    total_steps: int
+    seconds_per_epoch: float
+    seconds: float
 
     def json(self) -> dict[str, Any]:
         return asdict(self)

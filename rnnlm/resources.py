@@ -1,4 +1,5 @@
-"""Files that come with rnnlm: ``configs/`` and ``corpora/``, beside the package in a checkout, inside it when installed."""
+"""Files that come with rnnlm: ``configs/`` and ``corpora/``, beside the package in a checkout, inside it when
+installed."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ def names(name: str, suffix: str) -> list[str]:
 
 
 def find(name: str, path: str | Path, suffix: str) -> Path:
-    """`path` itself, or, where no such file exists and it is a bare name, the file of that name that comes with rnnlm."""
+    """`path` itself, or, where no such file exists and it is a bare name, the file of that name that comes with
+    rnnlm."""
     given = Path(path)
     bare = str(path).removesuffix(suffix)
     ours = folder(name) / f"{bare}{suffix}"

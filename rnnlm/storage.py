@@ -18,8 +18,8 @@ from rnnlm.errors import ModelError, ResourceError
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
-    """A binary file that stands under `path` only when the block ends without an error: written beside its place, flushed
-    to the disk, renamed over it.
+    """A binary file that stands under `path` only when the block ends without an error: written beside its place,
+    flushed to the disk, renamed over it.
 
     Raises:
         ResourceError: the folder cannot be written or the disk is full.
@@ -35,7 +35,9 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
         os.replace(beside, path)
         _sync_folder(path.parent)
     except OSError as error:
-        raise ResourceError(f"{path}: cannot be written: {error.strerror or error}; choose another place or free space") from None
+        raise ResourceError(
+            f"{path}: cannot be written: {error.strerror or error}; choose another place or free space"
+        ) from None
     finally:
         beside.unlink(missing_ok=True)
 
@@ -98,7 +100,9 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise ModelError(f"{path}: no such file; give a run's folder or its model.safetensors") from None
     except (SafetensorError, OSError, ValueError) as error:
-        raise ModelError(f"{path}: not a whole safetensors file: {error}; take an earlier copy or train again") from None
+        raise ModelError(
+            f"{path}: not a whole safetensors file: {error}; take an earlier copy or train again"
+        ) from None
     if text is None:
         raise ModelError(f"{path}: a safetensors file, but not of rnnlm (its metadata has no key rnnlm)")
     try:

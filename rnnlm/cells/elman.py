@@ -13,9 +13,9 @@ One window is T steps of B parallel streams; row vectors; step t = 0 .. T-1.
 Time convention: ``h[t]`` is h(t); ``previous[t]`` is h(t-1) as step t saw it: h0 for t = 0, and 0 for a stream whose
 ``reset[t]`` is set (its line has ended). Where reset is set nothing flows from step t back to step t-1 either.
 
-Inputs come as rows and an index: ``e`` (n x d) holds n different input vectors and ``index`` (T x B) says which one step t of
-stream b reads. For the first layer these are the window's distinct tokens, so each is projected once (e I is n x D_h, not
-T B x D_h) and its gradient is summed before it goes back through I.
+Inputs come as rows and an index: ``e`` (n x d) holds n different input vectors and ``index`` (T x B) says which one
+step t of stream b reads. For the first layer these are the window's distinct tokens, so each is projected once (e I
+is n x D_h, not T B x D_h) and its gradient is summed before it goes back through I.
 """
 
 from __future__ import annotations
@@ -170,10 +170,15 @@ def _recur_back_streams(h, reset, H, activation, dh, dh0, start, stop):
 
 @parallel
 def _weights_back(delta1, index, previous, d_projected, dH, db1, workers):
-    """dH = sum_t h(t-1)' delta1(t); db1 = sum_t delta1(t); d_projected = delta1 summed by input. Columns are shared out."""
+    """dH = sum_t h(t-1)' delta1(t); db1 = sum_t delta1(t); d_projected = delta1 summed by input. Columns are shared
+    out."""
     steps, batch, hidden = delta1.shape
     rows = steps * batch
-    flat, flat_previous, flat_index = delta1.reshape(rows, hidden), previous.reshape(rows, hidden), index.reshape(rows)
+    flat, flat_previous, flat_index = (
+        delta1.reshape(rows, hidden),
+        previous.reshape(rows, hidden),
+        index.reshape(rows),
+    )
     for worker in prange(workers):
         start, stop = share(worker, workers, hidden, 16)
         if start < stop:

@@ -1,11 +1,12 @@
 """Matrix products inside kernels: SciPy's own BLAS, called from compiled code.
 
 ``gemm(a, b, out, transpose_a, transpose_b, accumulate)`` computes ``out = op(a) op(b)`` or, with `accumulate`,
-``out += op(a) op(b)``, where op(a) is a or a'. Arrays are two-dimensional and row-major with contiguous rows (a row may be
+``out += op(a) op(b)``, where op(a) is a or a'. Arrays are two-dimensional and row-major with contiguous rows (a row
+may be
 longer than what is used: the stride between rows is read from the array). Nothing is copied or allocated.
 
-BLAS works on column-major matrices. A row-major matrix is the transpose of a column-major one, and out' = op(b)' op(a)',
-so the operands change places and nothing else.
+BLAS works on column-major matrices. A row-major matrix is the transpose of a column-major one, and out' = op(b)'
+op(a)', so the operands change places and nothing else.
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ def _call(typingctx: Any, a: Any, b: Any, out: Any, m: Any, n: Any, k: Any, lda:
 
 @jit
 def gemm(a, b, out, transpose_a, transpose_b, accumulate):
-    """out (m x n) = op(a) (m x k) op(b) (k x n), added to out when `accumulate`. See the module for what is allowed."""
+    """out (m x n) = op(a) (m x k) op(b) (k x n), added to out when `accumulate`. See the module for what is
+    allowed."""
     m, n = out.shape
     k = a.shape[0] if transpose_a else a.shape[1]
     if m == 0 or n == 0:

@@ -1,11 +1,11 @@
 """The one place that knows Numba's options.
 
-``@jit`` compiles a function that runs on one thread, ``@parallel`` one whose ``prange`` loops are shared out over threads.
-A parallel kernel does ``for worker in prange(workers)`` and gives each worker its own range of rows or columns, so that the
-order of every sum, and with it every bit of the result, depends on the number of workers alone.
+``@jit`` compiles a function that runs on one thread, ``@parallel`` one whose ``prange`` loops are shared out over
+threads. A parallel kernel does ``for worker in prange(workers)`` and gives each worker its own range of rows or
+columns, so that the order of every sum, and with it every bit of the result, depends on the number of workers alone.
 
-Compiled code is kept on disk. Numba's own cache does not see a change in a helper of another file and would then run stale
-code, so the cache folder is named by the hash of all of rnnlm's sources; older folders are removed.
+Compiled code is kept on disk. Numba's own cache does not see a change in a helper of another file and would then run
+stale code, so the cache folder is named by the hash of all of rnnlm's sources; older folders are removed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from numba import get_num_threads, prange, set_num_threads
 
 __all__ = ["FASTMATH", "available_threads", "jit", "parallel", "prange", "use_threads"]
 
-# Everything that lets LLVM vectorise sums, except the two flags (nnan, ninf) that would make isfinite() answer wrongly.
+# Everything that lets LLVM vectorise sums, except the two flags (nnan, ninf) that would make isfinite() answer
+# wrongly.
 FASTMATH = {"reassoc", "contract", "nsz", "arcp", "afn"}
 
 _KEEP_DAYS = 30
@@ -45,7 +46,8 @@ def _cache_root() -> Path:
 
 
 def _choose_cache() -> str:
-    """The cache folder: the user's, or a temporary one where that cannot be written (decorating would raise there)."""
+    """The cache folder: the user's, or a temporary one where that cannot be written (decorating would raise
+    there)."""
     for root in (_cache_root(), Path(tempfile.gettempdir()) / f"rnnlm-{os.getuid() if hasattr(os, 'getuid') else 0}"):
         folder = root / _source_hash()
         try:

@@ -1,10 +1,11 @@
 """exp, sigmoid, tanh and a row's largest number, for kernels.
 
-In float32 they are short polynomials that LLVM turns into vector code; in float64 the exact functions of the C library.
-Which one a kernel gets is decided by the type of its argument, so the kernel that is checked in float64 is the one that
-trains in float32.
+In float32 they are short polynomials that LLVM turns into vector code; in float64 the exact functions of the C
+library. Which one a kernel gets is decided by the type of its argument, so the kernel that is checked in float64 is
+the one that trains in float32.
 
-    exp(x)     = 2^n exp(r),  n = round(x / ln 2),  r = x - n ln 2,  |r| <= ln 2 / 2     (Cody & Waite 1980, chapter 6)
+    exp(x)     = 2^n exp(r),  n = round(x / ln 2),  r = x - n ln 2,  |r| <= ln 2 / 2     (Cody & Waite 1980, chapter
+    6)
                  exp(r) by the polynomial of Cephes' expf (Moshier), relative error below 2e-7
     sigmoid(x) = 1 / (1 + exp(-x))
     tanh(x)    = 1 - 2 / (1 + exp(2 x)), and near 0, where that would cancel, x + x^3 p(x^2) (Cephes' tanhf)
@@ -42,8 +43,8 @@ def _power_of_two(typingctx: Any, n: Any) -> Any:
 
 @register_jitable
 def _exp32(x):
-    # Below -87.3 the result would be subnormal: 2^-126 stands for 0 there. Above 88.7 it would overflow. Written so that
-    # a NaN passes through both comparisons unchanged.
+    # Below -87.3 the result would be subnormal: 2^-126 stands for 0 there. Above 88.7 it would overflow. Written so
+    # that a NaN passes through both comparisons unchanged.
     x = _F(-87.33) if x < _F(-87.33) else x
     x = _F(88.37) if x > _F(88.37) else x
     n = np.rint(x * _F(1.44269504088896341))
@@ -111,9 +112,11 @@ def _tanh(x):
 
 @jit
 def largest(row):
-    """The largest number of a one-dimensional array. A NaN in it may be passed over: the sum of exponentials shows it.
+    """The largest number of a one-dimensional array. A NaN in it may be passed over: the sum of exponentials shows
+    it.
 
-    LLVM does not vectorise the plain loop, since the largest of numbers with a NaN depends on their order. 64 maxima side
+    LLVM does not vectorise the plain loop, since the largest of numbers with a NaN depends on their order. 64 maxima
+    side
     by side, each its own plain loop, it does: a third of the time.
     """
     lanes = 64

@@ -7,12 +7,13 @@
     delta2(t) = dJ(t)/dz2(t) = y^(t) - y(t)
     dJ/dU = sum_t h(t)' delta2(t)         dJ/db2 = sum_t delta2(t)         dJ/dh(t) = delta2(t) U'
 
-The steps of all streams are rows here: h is N x D_h, one target a row. Training is one pass: a block of rows goes through
-h -> z2 -> log-sum-exp and loss -> delta2 in place -> dh, dU, db2, so that the N x |V| matrix never exists.
+The steps of all streams are rows here: h is N x D_h, one target a row. Training is one pass: a block of rows goes
+through h -> z2 -> log-sum-exp and loss -> delta2 in place -> dh, dU, db2, so that the N x |V| matrix never exists.
 
 Each worker has its own rows, a block of logits and a dU of its own; the dUs are added in the order of the workers.
 
-Tied weights (Press & Wolf 2017; Inan et al. 2017): U is the transposed embedding table, given as |V| x D_h with ``tied``.
+Tied weights (Press & Wolf 2017; Inan et al. 2017): U is the transposed embedding table, given as |V| x D_h with
+``tied``.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from rnnlm.kernels.shares import share
 if TYPE_CHECKING:
     from rnnlm.buffers import Buffers
 
-# Rows of a block: enough to make packing U cheap beside the product, few enough to keep a block of logits in the cache.
+# Rows of a block: enough to make packing U cheap beside the product, few enough to keep a block of logits in the
+# cache.
 _BLOCK_BYTES = 8 << 20
 _BLOCK_MOST = 384
 
@@ -63,8 +65,8 @@ def forward(h, U, b2, tied, targets, buffers: Buffers, workers, details=False):
         details: also each prediction's rank of the target and entropy.
 
     Returns:
-        log_probability (N float64), rank (N int64: 1 + the tokens that are more probable), entropy (N float64, nats); the last
-        two are zeros without `details`.
+        log_probability (N float64), rank (N int64: 1 + the tokens that are more probable), entropy (N float64, nats);
+        the last two are zeros without `details`.
     """
     rows, vocabulary = h.shape[0], b2.shape[0]
     block = block_rows(rows, vocabulary, h.itemsize, workers)

@@ -1,0 +1,91 @@
+"""The command line. Each command has a file of its own here: it reads its arguments, calls one library function and
+hands the answer to the console. Whatever is heavy is imported inside the command, so that ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from rnnlm.cli import corpus, embed, eval, inspect, sample, train, vocab
+from rnnlm.errors import RnnlmError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command("train")(train.command)
+app.command("eval")(eval.command)
+app.command("sample")(sample.command)
+app.command("vocab")(vocab.command)
+app.command("embed")(embed.command)
+app.command("inspect")(inspect.command)
+app.add_typer(corpus.app, name="corpus")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        import rnnlm
+
+        typer.echo(f"rnnlm {rnnlm.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+    debug: bool = typer.Option(False, "--debug", help="Show a traceback with an error (also RNNLM_DEBUG=1)."),
+) -> None:
+    """Train, score and sample recurrent neural language models.
+
+    A CONFIG is a YAML file or the name of one of our recipes (quickstart); a MODEL is a run's folder or its
+    model.safetensors.
+    """
+
+
+def main() -> None:
+    """Run the command line; an error is one line on standard error and an exit status."""
+    arguments = sys.argv[1:]
+    # Anywhere on the line, since it is typed after something went wrong.
+    debug = "--debug" in arguments or os.environ.get("RNNLM_DEBUG", "") not in ("", "0")
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        app(args=arguments, prog_name="rnnlm")
+    except RnnlmError as error:
+        if debug:
+            raise
+        _fail(error)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader (head, less) has gone; Python would complain once more when it closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except MemoryError as error:
+        if debug:
+            raise
+        _fail(
+            RnnlmError(f"out of memory ({error or 'no details'}); lower train.batch, model.hidden or vocab.max_size")
+        )
+    except Exception as error:
+        if debug:
+            raise
+        _fail(
+            RnnlmError(
+                f"internal: {type(error).__name__}: {error}; run it again with --debug and report what it shows"
+            )
+        )
+
+
+def _fail(error: RnnlmError) -> None:
+    from rnnlm.console import Console
+
+    Console().error(error)
+    sys.exit(error.exit_status)

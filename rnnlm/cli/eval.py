@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from rnnlm.cli.arguments import JsonOption, ModelArgument, QuietOption
+
+
+def command(
+    model: ModelArgument,
+    text: Annotated[
+        Optional[Path],
+        typer.Argument(metavar="[TEXT]", help="A text file, plain or gzip; left out: the run's own test text."),
+    ] = None,
+    state: Annotated[
+        Optional[str],
+        typer.Option(
+            "--state", metavar="carry|reset", help="The hidden state at line ends; left out: as in training."
+        ),
+    ] = None,
+    per_token: Annotated[
+        Optional[Path],
+        typer.Option(
+            "--per-token", metavar="FILE", help="Write every token's surprisal, rank and entropy there (TSV)."
+        ),
+    ] = None,
+    threads: Annotated[str, typer.Option("--threads", metavar="N|auto", help="Threads.")] = "auto",
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Perplexity of a text, with all that it stands on."""
+    from rnnlm import api
+    from rnnlm.console import Console
+    from rnnlm.errors import InputError
+
+    if state not in (None, "carry", "reset"):
+        raise InputError(f"--state: found {state}; must be carry or reset")
+    if threads != "auto" and not (threads.isdigit() and int(threads) >= 1):
+        raise InputError(f"--threads: found {threads}; must be auto or a number of at least 1")
+    console = Console(quiet)
+    network = api.load(model, threads)
+    found = console.watch(network.evaluating(text, state, per_token))
+    if json:
+        console.json(found.json())
+    else:
+        console.evaluation(found)

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from rnnlm.cli.arguments import JsonOption, ModelArgument
+
+
+def command(model: ModelArgument, json: JsonOption = False) -> None:
+    """What is in a model file."""
+    from rnnlm import inspection
+    from rnnlm.console import Console
+
+    console = Console()
+    found = inspection.inspect(model)
+    if json:
+        console.json(found)
+    else:
+        console.inspection(found)

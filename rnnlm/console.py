@@ -1,0 +1,503 @@
+"""The only module that prints. Results go to standard output; progress, messages and errors to standard error.
+
+`Console.watch` runs a generator of records to its end, draws each record, and returns the generator's result: live
+bars and tables in a terminal, plain lines elsewhere, nothing with ``quiet``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from rich import box
+from rich.console import Console as RichConsole
+from rich.console import Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from rnnlm.errors import RnnlmError
+from rnnlm.plot import curve_lines
+from rnnlm.records import Checkpoint, End, Evaluation, Note, Plan, Sampled, Samples, Start, Step, Valid, Work
+from rnnlm.records import Progress as ProgressRecord
+
+_T = TypeVar("_T")
+
+_PLAIN_SECONDS = 10.0  # between two lines about one task where there is no terminal
+
+
+class Console:
+    """Draws records.
+
+    Args:
+        quiet: errors and results only.
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self.out = RichConsole(highlight=False, soft_wrap=True)
+        self.err = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+        self._bars: Progress | None = None
+        self._tasks: dict[str, TaskID] = {}
+        self._table: Table | None = None
+        self._start: Start | None = None
+        self._losses: list[float] = []
+        self._last_line: dict[str, float] = {}
+        self._results = True
+
+    def watch(self, work: Work[_T], results: bool = True) -> _T:
+        """Run `work` to its end, drawing what it yields; returns its result. `results` False: perplexities and
+        samples are not drawn, since the result is printed as JSON."""
+        self._results = results
+        live = self.err.is_terminal and not self.quiet
+        if not live:
+            return self._consume(work)
+        self._bars = Progress(
+            TextColumn("{task.description}"), BarColumn(bar_width=24), TaskProgressColumn(), _Left(), _Detail(),
+            console=self.err, transient=True,
+        )  # fmt: skip
+        try:
+            with Live(
+                self._bars, console=self.err, transient=True, refresh_per_second=8, get_renderable=self._render
+            ):
+                return self._consume(work)
+        finally:
+            self._bars = None
+            self._tasks.clear()
+            if self._table is not None:
+                self.err.print(self._table)
+                self._table = None
+
+    def _consume(self, work: Work[_T]) -> _T:
+        while True:
+            try:
+                self.draw(next(work))
+            except StopIteration as end:
+                result: _T = end.value
+                return result
+
+    def draw(self, record: Any) -> None:
+        """Show one record."""
+        if isinstance(record, Evaluation | Samples):
+            if self._results:
+                self._result(record)
+        elif self.quiet:
+            return
+        elif isinstance(record, Note):
+            self.note(record)
+        elif isinstance(record, ProgressRecord):
+            self._progress(record)
+        elif isinstance(record, Start):
+            self._training_starts(record)
+        elif isinstance(record, Step):
+            self._step(record)
+        elif isinstance(record, Valid):
+            self._valid(record)
+        elif isinstance(record, End):
+            self._end(record)
+        elif isinstance(record, Checkpoint):
+            pass
+
+    def _result(self, record: Evaluation | Samples) -> None:
+        if self._bars is not None:
+            self._clear_bars()
+        if isinstance(record, Samples):
+            self.samples(record)
+        else:
+            self.evaluation(record)
+
+    # -- messages
+    # ---------------------------------------------------------------------------------------------------------
+
+    def error(self, error: RnnlmError) -> None:
+        self.err.print(Text.assemble(("error: ", "bold red"), str(error)))
+
+    def note(self, note: Note) -> None:
+        self.err.print(Text.assemble(("warning: ", "yellow"), note.text) if note.warning else Text(note.text))
+
+    def line(self, text: str) -> None:
+        """A line of a result, on standard output."""
+        self.out.print(Text(text))
+
+    def json(self, value: Any) -> None:
+        """One JSON object on standard output. A figure that is not finite is null: JSON has no word for it."""
+        sys.stdout.write(json.dumps(_finite(value), ensure_ascii=False) + "\n")
+
+    def table(self, title: str | None, columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]]) -> None:
+        """A table on standard output; columns are (heading, "left" | "right")."""
+        table = _new_table(columns)
+        table.title = title
+        for row in rows:
+            table.add_row(*map(escape, row))
+        self.out.print(table)
+
+    # -- training
+    # ---------------------------------------------------------------------------------------------------------
+
+    def _training_starts(self, start: Start) -> None:
+        self._start = start
+        self._losses.clear()
+        self.err.print(
+            f"{start.parameters:,} parameters, {start.tokens_per_epoch:,} tokens an epoch in {start.steps_per_epoch:,} updates, "
+            f"{start.epochs} epochs, {start.threads} thread{'s' if start.threads > 1 else ''}"
+        )
+        if self._bars is not None:
+            self._clear_bars()
+            self._tasks["train"] = self._bars.add_task(
+                "training", total=start.total_steps, completed=start.step, detail=""
+            )
+
+    def _clear_bars(self) -> None:
+        assert self._bars is not None
+        self._tasks.clear()
+        for task in self._bars.task_ids:
+            self._bars.remove_task(task)
+
+    def _step(self, step: Step) -> None:
+        self._losses.append(step.loss)
+        text = (
+            f"loss {step.loss:.3f} · perplexity {_figure(step.perplexity)} · {step.tokens_per_second:,.0f} tokens/s · "
+            f"gradient {step.gradient_norm:.3g} · rate {step.learning_rate:.3g}"
+        )
+        if self._bars is not None:
+            self._bars.update(
+                self._tasks["train"], completed=step.step, description=f"epoch {step.epoch + 1}", detail=text
+            )
+        elif self._due("train"):
+            self.err.print(f"epoch {step.epoch + 1} · update {step.step:,}{self._time_left(step)} · {text}")
+
+    def _time_left(self, step: Step) -> str:
+        start = self._start
+        if start is None or step.step <= start.step:
+            return ""
+        return f" of {start.total_steps:,} · {_duration(step.seconds / step.step * (start.total_steps - step.step))} left"
+
+    def _valid(self, valid: Valid) -> None:
+        cells = [
+            str(valid.epoch),
+            f"{valid.step:,}",
+            _figure(valid.train_perplexity),
+            _figure(valid.perplexity) + (" *" if valid.best else "  "),
+            f"{valid.loss:.4f}",
+            f"{valid.learning_rate:.3g}",
+            _duration(valid.seconds),
+        ]
+        if self._bars is not None:
+            if self._table is None:
+                names = (
+                    "epoch",
+                    "updates",
+                    "training perplexity",
+                    "validation perplexity",
+                    "nats a token",
+                    "rate",
+                    "time",
+                )
+                self._table = _new_table([(name, "right") for name in names])
+            self._table.add_row(*cells)
+        else:
+            self.err.print(
+                f"epoch {valid.epoch} done · training perplexity {cells[2]} · validation perplexity {cells[3].strip()} "
+                f"({cells[4]} nats a token) · {cells[6]}"
+            )
+
+    def _end(self, end: End) -> None:
+        reasons = {
+            "epochs": "all epochs done",
+            "max_steps": "train.max_steps reached",
+            "patience": "validation has not improved for train.patience epochs",
+            "interrupted": "stopped; --resume goes on from here",
+        }
+        best = (
+            f", best validation perplexity {_figure(end.best_perplexity)}" if end.best_perplexity is not None else ""
+        )
+        for text in curve_lines(self._losses):
+            self.err.print(Text(text, style="cyan"))
+        if self._losses:
+            self.err.print(f"{'':9} training loss, nats a token, over {end.step:,} updates")
+        self.err.print(f"{reasons[end.reason]} after {_duration(end.seconds)}{best}; the run is in {end.run}")
+
+    # -- tasks
+    # ------------------------------------------------------------------------------------------------------------
+
+    def _progress(self, record: ProgressRecord) -> None:
+        detail = f"{_amount(record.done)} {record.unit}"
+        if self._bars is not None:
+            if record.task not in self._tasks:
+                self._tasks[record.task] = self._bars.add_task(record.task, total=record.total, detail="")
+            task = self._tasks[record.task]
+            self._bars.update(task, completed=record.done, total=record.total, detail=detail)
+            if record.total is not None and record.done >= record.total:
+                self._bars.update(task, visible=False)
+        elif self._due(record.task):
+            of = f" of {_amount(record.total)}" if record.total is not None else ""
+            self.err.print(f"{record.task}: {_amount(record.done)}{of} {record.unit}")
+        if record.total is not None and record.done >= record.total:
+            self._last_line.pop(record.task, None)
+
+    def _due(self, task: str) -> bool:
+        """Whether a plain line about this task is due; the first one only after a while, so short work says
+        nothing."""
+        now = time.monotonic()
+        last = self._last_line.setdefault(task, now if task != "train" else now - _PLAIN_SECONDS)
+        if now - last < _PLAIN_SECONDS:
+            return False
+        self._last_line[task] = now
+        return True
+
+    def _render(self) -> Any:
+        parts = [part for part in (self._table, self._bars) if part is not None]
+        return Group(*parts)
+
+    # -- results
+    # ----------------------------------------------------------------------------------------------------------
+
+    def evaluation(self, found: Evaluation) -> None:
+        """The perplexity with all that it stands on."""
+        rows = [("perplexity", _figure(found.perplexity))]
+        if found.lowest_perplexity is not None:
+            over = found.perplexity / found.lowest_perplexity - 1
+            lowest = f"{_figure(found.lowest_perplexity)}   (this model: {over:+.1%})"
+            rows.append(("lowest possible perplexity", lowest))
+        without = "none is known" if found.perplexity_without_unk is None else _figure(found.perplexity_without_unk)
+        rows += [
+            ("perplexity without unknown tokens", without),
+            ("tokens scored", f"{found.tokens:,}   (line ends counted: {found.line_ends:,})"),
+            ("unknown tokens", f"{found.unknown:,}   ({found.unknown / found.tokens:.2%})"),
+            ("bits a token", f"{found.bits_per_token:.4f}"),
+            (
+                "bits a character of the raw text",
+                f"{found.bits_per_character:.4f}   ({found.characters:,} characters)",
+            ),
+            ("hidden state at line ends", "carried over" if found.state == "carry" else "reset"),
+            ("speed", f"{found.tokens_per_second:,.0f} tokens/s   ({found.seconds:.2f} s)"),
+        ]
+        width = max(len(name) for name, _ in rows)
+        for name, value in rows:
+            self.out.print(Text(f"{name:<{width}}   {value}", style="bold" if name == "perplexity" else ""))
+        for text in found.notes:
+            self.note(Note(text, warning=True))
+
+    def samples(self, found: Samples) -> None:
+        for i, text in enumerate(found.texts, 1):
+            if len(found.texts) > 1:
+                self.out.print(Text(f"--- sample {i}", style="dim"))
+            self.out.print(Text(text.rstrip("\n")))
+
+    def stream(self, work: Iterator[Any], prompt: str, joiners: Sequence[Any]) -> None:
+        """Draw sampling: one sample token by token as it comes; several side by side in a terminal, at the end
+        elsewhere."""
+        texts = [prompt] * len(joiners)
+        alone = len(joiners) == 1
+        if alone:
+            sys.stdout.write(prompt)
+        live = (
+            Live(console=self.out, transient=True, refresh_per_second=12)
+            if not alone and self.out.is_terminal
+            else None
+        )
+        if live:
+            live.start()
+        try:
+            for record in work:
+                if isinstance(record, Sampled):
+                    for i, piece in enumerate(record.pieces):
+                        added = "" if piece is None else joiners[i].add(piece)
+                        texts[i] += added
+                        if alone:
+                            sys.stdout.write(added)
+                            sys.stdout.flush()
+                    if live:
+                        live.update(Group(*(Text(f"{i}: {text.strip()}") for i, text in enumerate(texts, 1))))
+                else:
+                    self.draw(record)
+        finally:
+            if live:
+                live.stop()
+        if alone:
+            rest = joiners[0].rest()
+            sys.stdout.write(rest if (texts[0] + rest).endswith("\n") else rest + "\n")
+            sys.stdout.flush()
+        else:
+            self.samples(Samples(tuple(text + joiner.rest() for text, joiner in zip(texts, joiners, strict=True))))
+
+    def plan(self, plan: Plan) -> None:
+        rows = [(name, " x ".join(f"{n:,}" for n in shape), f"{size:,}") for name, shape, size in plan.tensors]
+        rows.append(("all", "", f"{plan.parameters:,}"))
+        self.table(None, [("parameter", "left"), ("shape", "right"), ("numbers", "right")], rows)
+        free = f"   ({_amount(plan.available_bytes)}B free)" if plan.available_bytes is not None else ""
+        speed = f"{plan.tokens_per_second:,.0f} tokens/s, measured here on {plan.threads} thread{'s' * (plan.threads > 1)}"
+        facts = [
+            ("vocabulary", f"{plan.vocabulary:,} tokens"),
+            ("training text", f"{plan.train_tokens:,} tokens, {plan.unknown / plan.train_tokens:.2%} unknown"),
+            ("memory", f"{_amount(plan.memory_bytes)}B and about 250 MB for Python{free}"),
+            ("disk", f"{_amount(plan.disk_bytes)}B"),
+            ("speed", speed),
+            ("an epoch", _duration(plan.seconds_per_epoch)),
+            ("all", f"{_duration(plan.seconds)} for {plan.total_steps:,} updates, at most {plan.epochs} epochs"),
+        ]
+        for name, value in facts:
+            self.out.print(Text(f"{name:<14} {value}"))
+
+    def inspection(self, found: dict[str, Any]) -> None:
+        """What ``rnnlm inspect`` found."""
+        training = found["training"]
+        best = training.get("best_validation_perplexity")
+        facts = [
+            ("file", found["path"]),
+            ("parameters", f"{found['parameters']:,}"),
+            ("vocabulary", f"{found['vocabulary']:,} tokens: {' '.join(found['most_frequent'])} ..."),
+            ("trained", f"{training['step']:,} updates, {training['epoch']} epochs, by rnnlm {training['version']}"),
+            ("best", "no validation text" if best is None else f"validation perplexity {_figure(best)}"),
+        ]
+        for name, value in facts:
+            self.out.print(Text(f"{name:<11} {value}"))
+        columns = [("tensor", "left"), ("shape", "right"), ("type", "left"), ("norm", "right"), ("largest", "right")]
+        rows = [
+            (name, " x ".join(f"{n:,}" for n in t["shape"]), t["type"], f"{t['norm']:.4g}", f"{t['largest']:.4g}")
+            for name, t in found["tensors"].items()
+        ]
+        self.table(None, columns, rows)
+        for section, values in found["config"].items():
+            self.out.print(
+                Text(f"{section:<11} " + ", ".join(f"{key}: {_value(value)}" for key, value in values.items()))
+            )
+
+    def grammars(self, found: dict[str, Any]) -> None:
+        """The built-in grammars of ``rnnlm corpus list``."""
+        columns = [("grammar", "left"), ("words", "right"), ("words a sentence", "right"), ("bits a token", "right")]
+        rows = [
+            (
+                name,
+                f"{d.words:,}",
+                f"{d.mean_sentence_length:.2f}",
+                f"{d.entropy_rate_bits:.4f}",
+                _figure(d.lowest_perplexity),
+            )
+            for name, d in found.items()
+        ]
+        self.table(None, [*columns, ("lowest perplexity", "right")], rows)
+
+    def corpora(self, found: Sequence[Any]) -> None:
+        """The public corpora of ``rnnlm corpus list``."""
+        columns = [
+            ("corpus", "left"),
+            ("what", "left"),
+            ("download", "right"),
+            ("tokens", "left"),
+            ("here", "left"),
+            ("licence", "left"),
+        ]
+        rows = [
+            (
+                entry.name,
+                entry.title,
+                "?" if entry.size is None else f"{_amount(entry.size)}B",
+                ", ".join(f"{split} {count.tokens:,}" for split, count in entry.splits.items()),
+                "yes" if entry.present else "no",
+                entry.licence,
+            )
+            for entry in found
+        ]
+        self.table(None, columns, rows)
+
+    def made(self, made: Any) -> None:
+        """What ``rnnlm corpus make`` wrote."""
+        d = made.grammar
+        facts = [
+            ("grammar", f"{d.path}: {d.words:,} words, {d.rules:,} rules"),
+            ("mean sentence", f"{d.mean_sentence_length:.4f} words"),
+            ("entropy of a sentence", f"{d.entropy_per_sentence_bits:.6f} bits"),
+            ("entropy rate", f"{d.entropy_rate_bits:.6f} bits a token, one </s> a sentence counted"),
+            (
+                "lowest perplexity",
+                f"{d.lowest_perplexity:.4f}" + ("" if d.unambiguous else " or lower: an upper bound"),
+            ),
+        ]
+        for name, value in facts:
+            self.out.print(Text(f"{name:<22} {value}"))
+        columns = [
+            ("text", "left"),
+            ("sentences", "right"),
+            ("tokens", "right"),
+            ("its own perplexity under the grammar", "right"),
+        ]
+        rows = [(t.path, f"{t.sentences:,}", f"{t.tokens:,}", f"{t.perplexity:.4f}") for t in made.texts]
+        self.table(None, columns, rows)
+
+
+class _Left(ProgressColumn):
+    """Time left, for tasks that know their end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._inner = TimeRemainingColumn()
+
+    def render(self, task: Any) -> Text:
+        return self._inner.render(task) if task.total else Text("")
+
+
+class _Detail(ProgressColumn):
+    def render(self, task: Any) -> Text:
+        return Text(task.fields.get("detail", ""), style="dim")
+
+
+def _new_table(columns: Sequence[tuple[str, str]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for heading, side in columns:
+        table.add_column(heading, justify="right" if side == "right" else "left")
+    return table
+
+
+def _figure(value: float | None) -> str:
+    """A perplexity: two decimals, few digits when it is huge."""
+    if value is None:
+        return "-"
+    return f"{value:,.2f}" if value < 1e6 else f"{value:.3g}"
+
+
+def _amount(value: float | None) -> str:
+    if value is None:
+        return "?"
+    for size, letter in ((1e9, " G"), (1e6, " M"), (1e4, " k")):
+        if value >= size:
+            return f"{value / (size if letter != ' k' else 1e3):,.1f}{letter}"
+    return f"{value:,.0f} "
+
+
+def _value(value: Any) -> str:
+    return (
+        {None: "null", True: "true", False: "false"}.get(value, str(value))
+        if not isinstance(value, list)
+        else str(value)
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,219 @@
+"""The vocabulary: tokens by id, by falling count in the training text.
+
+Kept as readable text, ``token TAB count`` a line. Characters and bytes that would not show are escaped (``\\n``,
+``\\u00a0``, ``\\xff``; a backslash is ``\\\\``); words stand as they are, since they hold no white space.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlm import storage
+from rnnlm.errors import TextError
+from rnnlm.records import Progress, Work
+from rnnlm.text import files, tokenizer
+from rnnlm.text.tokenizer import UNKNOWN
+
+
+class Vocabulary:
+    """Tokens by id.
+
+    Attributes:
+        tokens: by id; counts: how often each stood in the training text (int64).
+        unit: word, char or byte; lowercase: whether a text is lower-cased before it is cut.
+        unk: id of ``<unk>``, None for bytes; line_end: id of ``</s>`` (words) or of the newline.
+    """
+
+    def __init__(self, tokens: Iterable[str], counts: Iterable[int], unit: str, lowercase: bool) -> None:
+        self.tokens = tuple(tokens)
+        self.counts: NDArray[np.int64] = np.fromiter(counts, np.int64, len(self.tokens))
+        self.unit = unit
+        self.lowercase = lowercase
+        self._ids = {token: i for i, token in enumerate(self.tokens)}
+        self.unk = self._ids.get(UNKNOWN)
+        self.line_end = self._ids[tokenizer.line_end(unit)]
+        self._by_code_point: NDArray[np.int32] | None = None
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __contains__(self, token: str) -> bool:
+        return token in self._ids
+
+    def id(self, token: str) -> int | None:
+        """The token's id, None when it is not in the vocabulary."""
+        return self._ids.get(token)
+
+    def encode(self, tokens: Sequence[str]) -> NDArray[np.int32]:
+        """Ids of some tokens; a token that is not in the vocabulary gets the id |V|, one past the last."""
+        outside = len(self)
+        if isinstance(tokens, str):
+            return self._table()[np.frombuffer(tokens.encode("utf-32-le", "surrogatepass"), "<u4")]
+        get = self._ids.get
+        return np.fromiter((get(token, outside) for token in tokens), np.int32, len(tokens))
+
+    def known(self, ids: NDArray[Any]) -> NDArray[np.int32]:
+        """Ids for the network: |V|, which stands for anything outside the vocabulary, becomes the id of <unk>."""
+        if self.unk is None:
+            return ids.astype(np.int32)
+        return np.where(ids == len(self), self.unk, ids).astype(np.int32)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of some ids."""
+        return tokenizer.join([self.tokens[i] for i in ids], self.unit)
+
+    def spell(self, id: int) -> str:
+        """The token without white space, as the vocabulary file has it."""
+        return _escape(self.tokens[id], self.unit)
+
+    def text(self) -> str:
+        """The vocabulary file's content."""
+        lines = (f"{self.spell(i)}\t{count}\n" for i, count in enumerate(self.counts.tolist()))
+        return "".join(lines)
+
+    def hash(self) -> str:
+        """Of all that decides which ids a text gets."""
+        return hashlib.sha256(f"{self.unit} {self.lowercase}\n{self.text()}".encode()).hexdigest()
+
+    def save(self, path: str | Path) -> None:
+        storage.write_text(path, self.text())
+
+    def _table(self) -> NDArray[np.int32]:
+        if self._by_code_point is None:
+            table = np.full(0x110000, len(self), np.int32)
+            for i, token in enumerate(self.tokens):
+                if len(token) == 1:
+                    table[ord(token)] = i
+            self._by_code_point = table
+        return self._by_code_point
+
+
+def build(path: str | Path, unit: str, lowercase: bool, min_count: int, max_size: int | None) -> Work[Vocabulary]:
+    """Count a training text and keep what is frequent enough. Yields Progress, returns a Vocabulary.
+
+    The order is by falling count, then by code points. ``<unk>`` is counted with all that was left out. All 256 bytes
+    are kept whatever the text has.
+
+    Raises:
+        TextError: the text is empty or cannot be read.
+    """
+    total = files.size(path)
+    counts: Counter[str] = Counter()
+    for piece in tokenizer.pieces(path, unit, lowercase):
+        counts.update(_count(piece.tokens))
+        yield Progress("vocabulary", piece.done, total, "bytes")
+    if not counts:
+        raise TextError(f"{path}: empty; a vocabulary needs a training text")
+    return select(counts, unit, lowercase, min_count, max_size)
+
+
+def select(counts: Counter[str], unit: str, lowercase: bool, min_count: int, max_size: int | None) -> Vocabulary:
+    """The vocabulary of these counts."""
+    if unit == "byte":
+        return _ordered({chr(value): counts[chr(value)] for value in range(256)}, unit, lowercase)
+    special = (UNKNOWN, tokenizer.line_end(unit))
+    candidates = sorted(
+        (token for token, count in counts.items() if count >= min_count and token not in special),
+        key=lambda token: (-counts[token], token),
+    )
+    if max_size is not None:
+        candidates = candidates[: max_size - len(special)]
+    kept = {token: counts[token] for token in (*candidates, *special)}
+    kept[UNKNOWN] += sum(counts.values()) - sum(kept.values())
+    return _ordered(kept, unit, lowercase)
+
+
+def load(path: str | Path, unit: str, lowercase: bool) -> Vocabulary:
+    """Read a vocabulary file; ``<unk>`` and the line end are added with count 0 where they are missing.
+
+    Raises:
+        TextError: names the line of a duplicate token, a line without a count, or a token that is none of this unit.
+    """
+    data = b"".join(block.data for block in files.blocks(path))
+    try:
+        lines = data.decode("utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise TextError(f"{path}: not UTF-8 at byte {error.start}; a vocabulary is UTF-8 text") from None
+    first_line: dict[str, int] = {}
+    counts: dict[str, int] = {}
+    for number, line in enumerate(lines, 1):
+        line = line.removesuffix("\r")
+        if not line:
+            continue
+        spelled, tab, count = line.rpartition("\t")
+        if not tab or not count.strip().isascii() or not count.strip().isdigit():
+            raise TextError(f"{path}:{number}: found {line[:40]!r}; a line is: token TAB count")
+        token = _unescape(spelled, unit)
+        if token is None or not _is_token(token, unit):
+            raise TextError(
+                f"{path}:{number}: {spelled[:40]!r} is no single {unit}; was this built with data.unit: {unit}?"
+            )
+        if token in counts:
+            raise TextError(
+                f"{path}:{number}: {spelled!r} stands already on line {first_line[token]}; remove one of them"
+            )
+        first_line[token] = number
+        counts[token] = int(count)
+    if not counts:
+        raise TextError(f"{path}: empty; a vocabulary has a token a line")
+    needed = [chr(value) for value in range(256)] if unit == "byte" else [UNKNOWN, tokenizer.line_end(unit)]
+    for token in needed:
+        counts.setdefault(token, 0)
+    return Vocabulary(counts, counts.values(), unit, lowercase)
+
+
+def _count(tokens: Sequence[str]) -> Counter[str] | dict[str, int]:
+    if not isinstance(tokens, str):
+        return Counter(tokens)
+    values, counts = np.unique(np.frombuffer(tokens.encode("utf-32-le", "surrogatepass"), "<u4"), return_counts=True)
+    return {chr(value): int(count) for value, count in zip(values, counts, strict=True)}
+
+
+def _ordered(counts: dict[str, int], unit: str, lowercase: bool) -> Vocabulary:
+    tokens = sorted(counts, key=lambda token: (-counts[token], token))
+    return Vocabulary(tokens, (counts[token] for token in tokens), unit, lowercase)
+
+
+def _is_token(token: str, unit: str) -> bool:
+    if unit == "word":
+        return token.split() == [token]
+    if unit == "char":
+        return len(token) == 1 or token == UNKNOWN
+    return len(token) == 1 and ord(token) < 256
+
+
+_ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\\": "\\\\"}
+
+
+def _escape(token: str, unit: str) -> str:
+    if unit == "word" or len(token) != 1:
+        return token
+    if token in _ESCAPES:
+        return _ESCAPES[token]
+    if unit == "byte":
+        return token if "!" <= token <= "~" else f"\\x{ord(token):02x}"
+    if token.isprintable() and not token.isspace():
+        return token
+    return f"\\u{ord(token):04x}" if ord(token) < 0x10000 else f"\\U{ord(token):08x}"
+
+
+def _unescape(spelled: str, unit: str) -> str | None:
+    """The token, None when the spelling means nothing."""
+    if unit == "word" or not spelled.startswith("\\"):
+        return spelled
+    for token, escaped in _ESCAPES.items():
+        if spelled == escaped:
+            return token
+    if spelled[1:2] in ("x", "u", "U"):
+        try:
+            return chr(int(spelled[2:], 16))
+        except (ValueError, OverflowError):
+            return None
+    return None

@@ -1,0 +1,38 @@
+"""Random tables: every number drawn alone, with mean 0 and standard deviation s (`embedding.scale`).
+
+uniform    from -s sqrt(3) to s sqrt(3)
+normal     N(0, s^2)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+
+import numpy as np
+
+from rnnlm.config import Embedding
+from rnnlm.records import Note, Progress
+from rnnlm.vectors.protocols import Corpus, Vocabulary
+
+DEFAULT_SCALE = 0.1
+"""The standard deviation where `embedding.scale` is null."""
+
+
+def make(
+    corpus: Corpus, vocabulary: Vocabulary, settings: Embedding, seed: int, threads: int | str
+) -> Generator[Note | Progress, None, np.ndarray]:
+    """The table, float32, |V| x d; the text does not matter."""
+    yield from ()
+    rng = np.random.default_rng(seed)
+    shape = (len(vocabulary), settings.size)
+    scale = DEFAULT_SCALE if settings.scale is None else settings.scale
+    if settings.init == "uniform":
+        edge = np.float32(scale * math.sqrt(3))
+        table = rng.random(shape, dtype=np.float32)  # drawn in float32: no second table in float64
+        table *= 2 * edge
+        table -= edge
+        return table
+    table = rng.standard_normal(shape, dtype=np.float32)
+    table *= np.float32(scale)
+    return table

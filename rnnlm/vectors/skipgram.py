@@ -1,0 +1,228 @@
+"""Skip-gram with negative sampling (Mikolov, Sutskever, Chen, Corrado & Dean 2013, "Distributed representations of
+words and phrases and their compositionality").
+
+For a word w and each word c within its window, with v_w the row of w in the table and u_c that of c in a second one:
+
+    J(w, c)  = - log s(v_w . u_c) - sum_{i=1..k} log s(- v_w . u_{n_i})        equation 4; s is the sigmoid
+    n_i      ~ P(n) = count(n)^0.75 / sum                    noise over the whole vocabulary; n_i = c is left out
+    keep(w)  = min(1, sqrt(t / f(w))), f = count / sum       equation 5: frequent words are thinned out first
+    window   1 to L = `window` words on each side, drawn anew for each w
+    rate     from 0.025 to 0, linearly over all passes
+
+t is 1e-4, or 1 / |V| where that is more: a word of average frequency is not a frequent word, and among few words
+(characters) 1e-4 would throw nearly all of the text away. Every token is a word: <unk>, and the line end, which is
+the last word of its line. Windows cross neither a line end nor the end of a round. At the start v is uniform within
++-0.5 / d and u is zero; v is what is returned.
+
+All cores, one result. A round takes some ten thousand tokens and turns them into single examples (w, c or n_i). The
+words are dealt into 16 parts, and each example belongs to the block (part of its w, part of its c or n_i). In each of
+16 turns the 16 blocks (p, p + turn) are trained at the same time: they share no row of either table, so there is
+nothing to race for. Parts, blocks and random numbers do not depend on the number of threads, and so neither does any
+bit of the table. Against a plain pass two things differ: the order of the examples within a round, and that v_w moves
+after each example and not once for c and its noise together.
+
+    v, u        |V| x d
+    examples    w: id of v's row; target: id of u's row for a context, ~id for noise
+    starts      where each block's examples begin, 16 * 16 + 1 of them
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Generator
+
+import numpy as np
+
+from rnnlm.config import Embedding
+from rnnlm.kernels.jit import jit, parallel, prange, use_threads
+from rnnlm.records import Note, Progress
+from rnnlm.vectors.counting import blocks, line_numbers, token_counts
+from rnnlm.vectors.protocols import Corpus, Vocabulary
+
+RATE = 0.025
+NOISE_POWER = 0.75
+THINNING = 1e-4  # t
+
+_PARTS = 16
+_ROUND_EXAMPLES = 1 << 20  # about as many examples a round: 8 MB
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+
+
+def make(
+    corpus: Corpus, vocabulary: Vocabulary, settings: Embedding, seed: int, threads: int | str
+) -> Generator[Note | Progress, None, np.ndarray]:
+    """The table v, float32, |V| x d. The same for any number of `threads`."""
+    workers = use_threads(threads)
+    words, d = len(vocabulary), settings.size
+    rng = np.random.default_rng(seed)
+    v = (rng.random((words, d), dtype=np.float32) - np.float32(0.5)) / np.float32(d)
+    u = np.zeros((words, d), np.float32)
+
+    counts = token_counts(corpus, words)
+    frequency = counts / max(1, counts.sum())
+    threshold = max(THINNING, 1 / words)
+    keep = np.sqrt(threshold / np.maximum(frequency, threshold))
+    probability, alias = alias_table(counts**NOISE_POWER)
+    part = deal_words(counts, min(_PARTS, words))
+
+    total = settings.epochs * len(corpus)
+    tokens_a_round = max(1, _ROUND_EXAMPLES // ((settings.window + 1) * (settings.negative + 1)))
+    done = 0
+    for _ in range(settings.epochs):
+        for start, stop in blocks(len(corpus), tokens_a_round):
+            ids = corpus.ids(start, stop)
+            line = line_numbers(ids, vocabulary.line_end)
+            kept = rng.random(len(ids)) < keep[ids]
+            round_seed = rng.integers(2**64, dtype=np.uint64)
+            examples = make_examples(
+                np.ascontiguousarray(ids[kept], np.int32), line[kept], settings.window, settings.negative,
+                probability, alias, part, round_seed, workers,
+            )  # fmt: skip
+            train(v, u, *examples, np.float32(RATE * (1 - done / total)))
+            done += stop - start
+            yield Progress("skip-gram", done, total, "tokens")
+    return v
+
+
+def deal_words(counts: np.ndarray, parts: int) -> np.ndarray:
+    """The part of each word, int32: by falling count, to and fro over the parts, so that all have as much to do."""
+    part = np.empty(len(counts), np.int32)
+    turn = np.arange(len(counts)) % (2 * parts)
+    part[np.argsort(-counts, kind="stable")] = np.minimum(turn, 2 * parts - 1 - turn)
+    return part
+
+
+def alias_table(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Draw from a discrete distribution in constant time (Walker 1977, in the form of Vose 1991).
+
+    Returns (probability float32, alias int32): draw a slot i evenly; the outcome is i with probability[i], else
+    alias[i].
+    """
+    n = len(weights)
+    total = weights.sum()
+    share = (weights * (n / total) if total > 0 else np.ones(n)).tolist()
+    probability, alias = np.ones(n, np.float32), np.arange(n, dtype=np.int32)
+    small = [i for i in range(n) if share[i] < 1]
+    large = [i for i in range(n) if share[i] >= 1]
+    while small and large:
+        less, more = small.pop(), large[-1]
+        probability[less], alias[less] = share[less], more
+        share[more] -= 1 - share[less]
+        if share[more] < 1:
+            small.append(large.pop())
+    # Rounding may leave slots that should be exactly full. None of them may be a word that never occurs.
+    for i in small:
+        if weights[i] == 0 and total > 0:
+            probability[i], alias[i] = 0, int(np.argmax(weights))
+    return probability, alias
+
+
+def make_examples(
+    tokens: np.ndarray, line: np.ndarray, window: int, negative: int, probability: np.ndarray, alias: np.ndarray,
+    part: np.ndarray, seed: np.uint64, workers: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """All examples of a round, block after block, within a block in the order of the text: (w, target, starts)."""
+    parts = int(part.max()) + 1
+    slots = np.zeros((workers, parts * parts), np.int64)
+    nothing = np.empty(0, np.int32)
+    words = (tokens, line, window, negative, probability, alias, part, parts, seed)
+    _walk_shards(*words, slots, nothing, nothing, False)
+    # Block after block, and in each block shard after shard: the order does not depend on the number of workers.
+    ends = np.cumsum(slots.T).reshape(parts * parts, workers)
+    total = int(ends[-1, -1])
+    starts = np.concatenate([[0], ends[:, -1]])
+    w, target = np.empty(total, np.int32), np.empty(total, np.int32)
+    _walk_shards(*words, np.ascontiguousarray(ends.T - slots), w, target, True)
+    return w, target, starts
+
+
+@jit
+def _random(state):
+    """The number of state in the sequence of splitmix64 (Steele, Lea & Flood 2014), uint64."""
+    z = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@jit
+def _put(w, target, row, part, parts, slots, ws, targets, fill):
+    """Give the example its place in its block; `row` is the target's row."""
+    block = part[w] * parts + part[row]
+    if fill:
+        ws[slots[block]] = w
+        targets[slots[block]] = target
+    slots[block] += 1
+
+
+@jit
+def _walk(
+    tokens, line, window, negative, probability, alias, part, parts, seed, begin, end, slots, ws, targets, fill
+):
+    """Make the examples of words begin to end - 1; count them by block in `slots` and, with `fill`, write them there.
+
+    Each word's random numbers come from its place alone, so that counting and filling see the same ones.
+    """
+    low = np.uint64(0xFFFFFFFF)
+    half = np.uint64(32)
+    slot_count = np.uint64(len(probability))
+    for i in range(begin, end):
+        state = _random(seed + np.uint64(i) * _STEP)
+        reach = 1 + np.int64(((_random(state) >> half) * np.uint64(window)) >> half)
+        for j in range(i - reach, i + reach + 1):
+            if j < 0 or j >= len(tokens) or j == i or line[j] != line[i]:
+                continue
+            context = tokens[j]
+            _put(tokens[i], context, context, part, parts, slots, ws, targets, fill)
+            for _ in range(negative):
+                state += _STEP
+                bits = _random(state)
+                noise = np.int32(((bits >> half) * slot_count) >> half)
+                if np.float32(bits & low) >= probability[noise] * np.float32(4294967296.0):
+                    noise = alias[noise]
+                if noise != context:
+                    _put(tokens[i], ~noise, noise, part, parts, slots, ws, targets, fill)
+
+
+@parallel
+def _walk_shards(tokens, line, window, negative, probability, alias, part, parts, seed, slots, ws, targets, fill):
+    """`_walk`, one shard of the words for each row of `slots`."""
+    shards, n = slots.shape[0], len(tokens)
+    for shard in prange(shards):
+        _walk(
+            tokens, line, window, negative, probability, alias, part, parts, seed,
+            n * shard // shards, n * (shard + 1) // shards, slots[shard], ws, targets, fill,
+        )  # fmt: skip
+
+
+@jit
+def learn(v_w, u, context, rate):
+    """One step down the loss of one example, in place: - log s(v_w . u) for a context, - log s(- v_w . u) for noise.
+
+    v_w, u: rows of d numbers. dJ/dv_w = (s(v_w . u) - y) u and dJ/du = (s(v_w . u) - y) v_w; y is 1 for a context and
+    0 for noise.
+    """
+    one = v_w.dtype.type(1)
+    score = v_w.dtype.type(0)
+    for k in range(len(v_w)):
+        score += v_w[k] * u[k]
+    y = one if context else v_w.dtype.type(0)
+    step = rate * (y - one / (one + math.exp(-score)))
+    for k in range(len(v_w)):
+        before = v_w[k]
+        v_w[k] += step * u[k]
+        u[k] += step * before
+
+
+@parallel
+def train(v, u, ws, targets, starts, rate):
+    """Learn from all examples of a round. In each turn, block (p, p + turn) of each p: no two of them share a row."""
+    parts = round(math.sqrt(len(starts) - 1))
+    for turn in range(parts):
+        for p in prange(parts):
+            block = p * parts + (p + turn) % parts
+            for i in range(starts[block], starts[block + 1]):
+                target = targets[i]
+                if target >= 0:
+                    learn(v[ws[i]], u[target], True, rate)
+                else:
+                    learn(v[ws[i]], u[~target], False, rate)
