@@ -17,7 +17,7 @@ class Buffers:
         self._flat: dict[str, NDArray[Any]] = {}
         self._children: dict[str, Buffers] = {}
 
-    def take(self, name: str, shape: tuple[int, ...], dtype: DTypeLike = None) -> NDArray[Any]:
+    def take(self, name: str, shape: tuple[int, ...], dtype: DTypeLike | None = None) -> NDArray[Any]:
         """A C-contiguous array of this shape with whatever was in it before; the one of this name given out earlier
         is gone."""
         size = math.prod(shape)

@@ -155,7 +155,8 @@ def check_same(config: Config, trained: Trained) -> None:
                 continue
             if had[section][key] != value:
                 raise ConfigError(
-                    f"{trained.path.parent}: this run has {section}.{key}: {had[section][key]}, the configuration {value}; "
+                    f"{trained.path.parent}: this run has {section}.{key}: {had[section][key]}, "
+                    f"the configuration {value}; "
                     "take the run's own config.yaml, or another folder with --run"
                 )
 

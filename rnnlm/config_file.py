@@ -25,7 +25,7 @@ Place = tuple[str, ...]
 class _Loader(yaml.SafeLoader):
     """YAML 1.2's idea of numbers and booleans."""
 
-    yaml_implicit_resolvers = {
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own name for it
         first: [
             (tag, regexp) for tag, regexp in resolvers if not tag.endswith((":bool", ":float", ":int", ":timestamp"))
         ]
@@ -44,10 +44,10 @@ _Loader.add_implicit_resolver(
     ),
     list("-+.0123456789"),
 )
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(loader.construct_scalar(node)))
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(str(node.value)))
 _Loader.add_constructor(
     "tag:yaml.org,2002:float",
-    lambda loader, node: float(re.sub(r"^([-+]?)\.(inf|nan)$", r"\1\2", loader.construct_scalar(node).lower())),
+    lambda loader, node: float(re.sub(r"^([-+]?)\.(inf|nan)$", r"\1\2", str(node.value).lower())),
 )
 
 
@@ -151,7 +151,8 @@ def _override(values: dict[str, Any], override: str, places: dict[Place, str]) -
         node = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {override}: the value is not YAML: {' '.join(str(error).split())}") from None
-    target, place = values, ()
+    target = values
+    place: Place = ()
     for section in sections:
         place = (*place, section)
         child = target.setdefault(section, {})

@@ -152,7 +152,8 @@ class Console:
         self._start = start
         self._losses.clear()
         self.err.print(
-            f"{start.parameters:,} parameters, {start.tokens_per_epoch:,} tokens an epoch in {start.steps_per_epoch:,} updates, "
+            f"{start.parameters:,} parameters, {start.tokens_per_epoch:,} tokens an epoch "
+            f"in {start.steps_per_epoch:,} updates, "
             f"{start.epochs} epochs, {start.threads} thread{'s' if start.threads > 1 else ''}"
         )
         if self._bars is not None:
@@ -170,7 +171,8 @@ class Console:
     def _step(self, step: Step) -> None:
         self._losses.append(step.loss)
         text = (
-            f"loss {step.loss:.3f} · perplexity {_figure(step.perplexity)} · {step.tokens_per_second:,.0f} tokens/s · "
+            f"loss {step.loss:.3f} · perplexity {_figure(step.perplexity)} · "
+            f"{step.tokens_per_second:,.0f} tokens/s · "
             f"gradient {step.gradient_norm:.3g} · rate {step.learning_rate:.3g}"
         )
         if self._bars is not None:
@@ -184,7 +186,8 @@ class Console:
         start = self._start
         if start is None or step.step <= start.step:
             return ""
-        return f" of {start.total_steps:,} · {_duration(step.seconds / step.step * (start.total_steps - step.step))} left"
+        left = step.seconds / step.step * (start.total_steps - step.step)
+        return f" of {start.total_steps:,} · {_duration(left)} left"
 
     def _valid(self, valid: Valid) -> None:
         cells = [
@@ -211,8 +214,8 @@ class Console:
             self._table.add_row(*cells)
         else:
             self.err.print(
-                f"epoch {valid.epoch} done · training perplexity {cells[2]} · validation perplexity {cells[3].strip()} "
-                f"({cells[4]} nats a token) · {cells[6]}"
+                f"epoch {valid.epoch} done · training perplexity {cells[2]} · "
+                f"validation perplexity {cells[3].strip()} ({cells[4]} nats a token) · {cells[6]}"
             )
 
     def _end(self, end: End) -> None:
@@ -340,13 +343,13 @@ class Console:
         rows.append(("all", "", f"{plan.parameters:,}"))
         self.table(None, [("parameter", "left"), ("shape", "right"), ("numbers", "right")], rows)
         free = f"   ({_amount(plan.available_bytes)}B free)" if plan.available_bytes is not None else ""
-        speed = f"{plan.tokens_per_second:,.0f} tokens/s, measured here on {plan.threads} thread{'s' * (plan.threads > 1)}"
+        threads = f"{plan.threads} thread{'s' * (plan.threads > 1)}"
         facts = [
             ("vocabulary", f"{plan.vocabulary:,} tokens"),
             ("training text", f"{plan.train_tokens:,} tokens, {plan.unknown / plan.train_tokens:.2%} unknown"),
             ("memory", f"{_amount(plan.memory_bytes)}B and about 250 MB for Python{free}"),
             ("disk", f"{_amount(plan.disk_bytes)}B"),
-            ("speed", speed),
+            ("speed", f"{plan.tokens_per_second:,.0f} tokens/s, measured here on {threads}"),
             ("an epoch", _duration(plan.seconds_per_epoch)),
             ("all", f"{_duration(plan.seconds)} for {plan.total_steps:,} updates, at most {plan.epochs} epochs"),
         ]

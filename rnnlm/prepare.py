@@ -18,6 +18,7 @@ from rnnlm.records import Note, Work
 from rnnlm.text import corpus, files, grammar, vocabulary
 from rnnlm.text.corpus import Corpus
 from rnnlm.text.vocabulary import Vocabulary
+from rnnlm.vectors import file as vector_file
 
 # Above the first share of unknown tokens a text and a vocabulary do not belong together; above the second it is worth
 # a word.
@@ -65,7 +66,8 @@ def texts(config: Config) -> Work[Texts]:
     for number, (name, sentences) in enumerate(zip(names, data.sentences, strict=True)):
         # The texts are samples of one language that have nothing else in common: each has a seed of its own.
         yield from grammar.write(language, sentences, (0, number), folder / f"{name}.txt")
-    return Texts(*(folder / f"{name}.txt" for name in names), lowest=language.describe().lowest_perplexity)
+    train, valid, test = (folder / f"{name}.txt" for name in names)
+    return Texts(train, valid, test, language.lowest_perplexity())
 
 
 def build_vocabulary(config: Config, train: Path) -> Work[Vocabulary]:
@@ -139,7 +141,7 @@ def write_embedding(config: Config, path: Path) -> Work[NDArray[np.float32]]:
     words = yield from build_vocabulary(config, found.train)
     encoded = yield from corpus.encode(found.train, words, Path(config.run) / "cache")
     table = yield from embedding_table(config, encoded, words)
-    vectors.file.save(path, [words.spell(i) for i in range(len(words))], table)
+    vector_file.save(path, [words.spell(i) for i in range(len(words))], table)
     return table
 
 

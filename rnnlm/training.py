@@ -27,6 +27,7 @@ from rnnlm import checkpoint, config_file, memory, model, prepare, storage
 from rnnlm.checkpoint import MODEL, STATE, Position
 from rnnlm.config import Config
 from rnnlm.errors import ModelError, NotFiniteError
+from rnnlm.kernels.jit import use_threads
 from rnnlm.model import Network
 from rnnlm.optim import Gradients, Optimizer
 from rnnlm.records import Checkpoint, End, Note, Start, Step, Valid, Work, log_line
@@ -49,11 +50,9 @@ def train(config: Config, resume: bool = False, stop: Callable[[], bool] = lambd
         ResourceError: too little memory or disk.
     """
     run = yield from _Run.open(config, resume)
-    yield Start(
-        run.at.step, run.at.epoch, config.train.epochs, run.steps_per_epoch, run.total_steps,
-        run.streams.length * run.streams.batch, sum(p.size for p in run.network.parameters.values()), run.network.workers,
-    )  # fmt: skip
-    started = saved = time.monotonic() - run.at.seconds
+    yield run.start()
+    saved = time.monotonic()
+    started = saved - run.at.seconds
     try:
         while not run.at.finished:
             norm, rate = run.update()
@@ -72,10 +71,9 @@ def train(config: Config, resume: bool = False, stop: Callable[[], bool] = lambd
                 yield run.log(run.save())
             if interrupted:
                 break
+        yield run.log(run.end())
     finally:
         run.close()
-    reason = run.at.finished or "interrupted"
-    yield run.log(End(run.at.step, run.at.epoch, run.at.tokens, run.at.seconds, reason, run.at.best, config.run))
     return run.corpora
 
 
@@ -109,7 +107,7 @@ class _Run:
         paths = yield from prepare.texts(config)
         vocabulary = old.vocabulary if old else (yield from prepare.build_vocabulary(config, paths.train))
         corpora = yield from prepare.encode(config, paths, vocabulary)
-        need = memory.needs(config, len(vocabulary), _tokens(corpora), 2)
+        need = memory.needs(config, len(vocabulary), _tokens(corpora), use_threads(config.train.threads))
         memory.check(config, need)
         if old is None:
             table = yield from prepare.embedding_table(config, corpora.train, vocabulary)
@@ -132,6 +130,14 @@ class _Run:
         vocabulary.save(folder / "vocab.txt")
         run._open_log()
         return run
+
+    def start(self) -> Start:
+        parameters = sum(parameter.size for parameter in self.network.parameters.values())
+        tokens = self.streams.length * self.streams.batch
+        return Start(
+            self.at.step, self.at.epoch, self.settings.epochs, self.steps_per_epoch, self.total_steps, tokens,
+            parameters, self.network.workers,
+        )  # fmt: skip
 
     def update(self) -> tuple[float, float]:
         """One window: forward, backward, one step of the optimizer. Returns the gradient's norm and the learning
@@ -215,6 +221,10 @@ class _Run:
         elif settings.patience is not None and at.stale >= settings.patience:
             at.finished = "patience"
 
+    def end(self) -> End:
+        at = self.at
+        return End(at.step, at.epoch, at.tokens, at.seconds, at.finished or "interrupted", at.best, self.config.run)
+
     def checkpoint_due(self, seconds: float) -> bool:
         settings = self.settings
         by_steps = settings.checkpoint_every is not None and self.at.step % settings.checkpoint_every == 0
@@ -269,7 +279,7 @@ class _Run:
         return record
 
     def close(self) -> None:
-        self._log.flush()
+        self._log.close()
 
 
 def mean_loss(network: Network, corpus: Corpus, state: str) -> float:

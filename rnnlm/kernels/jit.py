@@ -30,6 +30,9 @@ FASTMATH = {"reassoc", "contract", "nsz", "arcp", "afn"}
 
 _KEEP_DAYS = 30
 
+# Numba sets its options by assignment when it is imported, which a type checker does not see.
+_numba_settings: Any = numba.config
+
 
 def _source_hash() -> str:
     digest = hashlib.sha256()
@@ -73,7 +76,7 @@ def _prune(root: Path, current: Path) -> None:
 
 
 if not os.environ.get("NUMBA_CACHE_DIR"):
-    numba.config.CACHE_DIR = _choose_cache()
+    _numba_settings.CACHE_DIR = _choose_cache()
 
 
 def jit(function: Callable[..., Any]) -> Any:
@@ -89,12 +92,12 @@ def parallel(function: Callable[..., Any]) -> Any:
 def available_threads() -> int:
     """Cores that this process may use, as many as Numba can start."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, numba.config.NUMBA_NUM_THREADS))
+    return max(1, min(cores, _numba_settings.NUMBA_NUM_THREADS))
 
 
 def use_threads(threads: int | str) -> int:
     """Run parallel kernels on `threads` threads ("auto": all cores allowed); returns the number in use."""
-    wanted = available_threads() if threads == "auto" else min(int(threads), numba.config.NUMBA_NUM_THREADS)
+    wanted = available_threads() if threads == "auto" else min(int(threads), _numba_settings.NUMBA_NUM_THREADS)
     if get_num_threads() != wanted:
         set_num_threads(wanted)
     return wanted
