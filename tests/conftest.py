@@ -1,0 +1,31 @@
+"""Shared by all tests: the switch for slow ones, a compiled-code cache of the tests' own user, small texts and networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+REAL_CORPORA = Path(__file__).resolve().parents[2] / "shared" / "corpora"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--slow"):
+        return
+    skip = pytest.mark.skip(reason="slow; give --slow")
+    for item in items:
+        if "slow" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def ptb() -> Path:
+    """The folder of the real Penn Treebank files; skips where it is not there."""
+    folder = REAL_CORPORA / "ptb"
+    if not folder.is_dir():
+        pytest.skip("the Penn Treebank is not on this machine")
+    return folder
