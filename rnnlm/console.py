@@ -483,11 +483,9 @@ def _amount(value: float | None) -> str:
 
 
 def _value(value: Any) -> str:
-    return (
-        {None: "null", True: "true", False: "false"}.get(value, str(value))
-        if not isinstance(value, list)
-        else str(value)
-    )
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return str(value)
 
 
 def _duration(seconds: float) -> str:

@@ -44,16 +44,18 @@ def shapes(d: int, hidden: int) -> dict[str, tuple[int, ...]]:
 def init(d: int, hidden: int, activation: str, generator: np.random.Generator) -> dict[str, np.ndarray]:
     """Weights uniform in +-1/sqrt(rows), H orthogonal (Saxe et al. 2014), b1 = 0.
 
-    The sigmoid's slope is at most 1/4, so its H is four times as large: what goes back through time keeps its size.
+    A sigmoid network starts as the tanh network that it is in disguise: with h = (1 + g) / 2,
+    g(t) = tanh(g(t-1) H/4 + e(t) I/2 + (b1 + 1/2 sum of the rows of H) / 2). So H is four times and I twice as large, and
+    b1 takes away what the mean h = 1/2 brings. Otherwise its units start saturated and its gradients vanish at once.
     """
-    gain = 4.0 if activation == "sigmoid" else 1.0
     orthogonal, upper = np.linalg.qr(generator.standard_normal((hidden, hidden)))
+    H = orthogonal * np.sign(np.diagonal(upper))
     bound = 1 / np.sqrt(d)
-    return {
-        "I": generator.uniform(-bound, bound, (d, hidden)),
-        "H": gain * orthogonal * np.sign(np.diagonal(upper)),
-        "b1": np.zeros(hidden),
-    }
+    I = generator.uniform(-bound, bound, (d, hidden))
+    if activation == "sigmoid":
+        H, I = 4 * H, 2 * I
+        return {"I": I, "H": H, "b1": -H.sum(axis=0) / 2}
+    return {"I": I, "H": H, "b1": np.zeros(hidden)}
 
 
 def forward(parameters, activation, e, index, reset, h0, buffers: Buffers, workers):
