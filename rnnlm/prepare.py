@@ -87,22 +87,23 @@ def encode(config: Config, paths: Texts, words: Vocabulary) -> Work[Corpora]:
         TextError: a text of which the vocabulary covers almost nothing; a training text shorter than one window of
             the batch.
     """
-    found: list[Corpus | None] = []
-    for path in (paths.train, paths.valid, paths.test):
-        encoded = None
-        if path is not None:
-            encoded = yield from corpus.encode(path, words, Path(config.run) / "cache")
-            yield from check_coverage(encoded)
-        found.append(encoded)
-    train, valid, test = found
-    assert train is not None
+    folder = Path(config.run) / "cache"
+    train = yield from corpus.encode(paths.train, words, folder)
     smallest = config.train.batch * config.train.bptt
     if len(train) < smallest:
         raise TextError(
             f"{paths.train}: {len(train)} tokens, fewer than one window of the batch "
             f"(train.batch {config.train.batch} x train.bptt {config.train.bptt} = {smallest}); lower one of them"
         )
-    return Corpora(train, valid, test)
+    yield from check_coverage(train)
+    others: list[Corpus | None] = []
+    for path in (paths.valid, paths.test):
+        other = None
+        if path is not None:
+            other = yield from corpus.encode(path, words, folder)
+            yield from check_coverage(other)
+        others.append(other)
+    return Corpora(train, *others)
 
 
 def check_coverage(encoded: Corpus) -> Work[None]:

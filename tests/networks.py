@@ -46,7 +46,15 @@ def network(settings: Config, vocabulary: int, seed: int = 0) -> Network:
 class Case:
     """A network with a window: inputs, targets, resets and states to start from."""
 
-    def __init__(self, settings: Config, vocabulary: int = 11, steps: int = 7, batch: int = 3, seed: int = 0, resets: bool = True):
+    def __init__(
+        self,
+        settings: Config,
+        vocabulary: int = 11,
+        steps: int = 7,
+        batch: int = 3,
+        seed: int = 0,
+        resets: bool = True,
+    ):
         generator = np.random.default_rng(seed + 1)
         self.network = network(settings, vocabulary, seed)
         shape = (steps, batch)

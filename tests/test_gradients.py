@@ -28,7 +28,9 @@ def test_every_parameter_against_central_differences(activation: str, loss_steps
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize(("layers", "tie"), [(2, False), (3, True), (1, True)])
 def test_stacks_tied_weights_and_dropout(activation: str, layers: int, tie: bool) -> None:
-    case = smooth_case(config(activation, hidden=4, layers=layers, tie=tie, dropout=0.3), vocabulary=7, steps=5, batch=2)
+    case = smooth_case(
+        config(activation, hidden=4, layers=layers, tie=tie, dropout=0.3), vocabulary=7, steps=5, batch=2
+    )
     found = case.gradients(3, mask=(7, 11))
     for name, parameter in case.network.parameters.items():
         wanted = numeric(lambda: case.loss(3, mask=(7, 11)), parameter)
@@ -48,7 +50,9 @@ def test_the_initial_state(activation: str) -> None:
 @pytest.mark.parametrize(("layers", "tie"), [(1, False), (2, False), (2, True)])
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize(("steps", "batch"), [(1, 1), (9, 1), (6, 5)])
-def test_agreement_with_the_oracle(activation: str, layers: int, tie: bool, threads: int, steps: int, batch: int) -> None:
+def test_agreement_with_the_oracle(
+    activation: str, layers: int, tie: bool, threads: int, steps: int, batch: int
+) -> None:
     case = Case(config(activation, layers=layers, tie=tie, threads=threads), steps=steps, batch=batch)
     loss_steps = (steps + 1) // 2
     wanted, _ = oracle.gradients(

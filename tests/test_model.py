@@ -128,4 +128,3 @@ def test_init_is_seeded_and_of_the_precision_asked_for() -> None:
     assert (same["cell.0.H"] != other["cell.0.H"]).any()
     assert all(value.dtype == np.float32 for value in start(precision="float32").values())
     assert start()["embedding.table"] is not table
-

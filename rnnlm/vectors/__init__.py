@@ -12,13 +12,12 @@ one is cheap.
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from importlib import import_module
 
 import numpy as np
 
 from rnnlm.config import Embedding
-from rnnlm.records import Note, Progress
+from rnnlm.records import Work
 from rnnlm.vectors.protocols import Corpus, Vocabulary
 
 # `embedding.init` -> the module that makes the table.
@@ -36,7 +35,7 @@ _SCALED_BY_THEMSELVES = ("uniform", "normal")
 
 def make(
     corpus: Corpus, vocabulary: Vocabulary, settings: Embedding, seed: int, threads: int | str
-) -> Generator[Note | Progress, None, np.ndarray]:
+) -> Work[np.ndarray]:
     """The table, float32, |V| x d, that `settings` asks for; yields how far it has come.
 
     Raises:

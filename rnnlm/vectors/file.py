@@ -10,14 +10,14 @@ A token takes the row of its own name; else, the row of its lower-case form. Tok
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from rnnlm.config import Embedding
 from rnnlm.errors import InputError, NotFiniteError
-from rnnlm.records import Note, Progress
+from rnnlm.records import Note, Progress, Work
 from rnnlm.storage import atomic_write
 from rnnlm.vectors.counting import token_counts
 from rnnlm.vectors.coverage import Coverage
@@ -33,7 +33,7 @@ _ROWS_A_RECORD = 20_000
 
 def make(
     corpus: Corpus, vocabulary: Vocabulary, settings: Embedding, seed: int, threads: int | str
-) -> Generator[Note | Progress, None, np.ndarray]:
+) -> Work[np.ndarray]:
     """The table, float32, |V| x d, from the file `settings.file`.
 
     Raises:
@@ -56,9 +56,7 @@ def make(
     return table
 
 
-def read(
-    path: str | Path, vocabulary: Vocabulary, size: int
-) -> Generator[Progress, None, tuple[np.ndarray, np.ndarray]]:
+def read(path: str | Path, vocabulary: Vocabulary, size: int) -> Work[tuple[np.ndarray, np.ndarray]]:
     """The file's rows for the vocabulary's tokens: (table float32 |V| x d, zero where not found; match int8 |V|).
 
     The numbers of other rows are counted (in text), not read.

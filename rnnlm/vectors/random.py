@@ -7,12 +7,11 @@ normal     N(0, s^2)
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
 
 import numpy as np
 
 from rnnlm.config import Embedding
-from rnnlm.records import Note, Progress
+from rnnlm.records import Work
 from rnnlm.vectors.protocols import Corpus, Vocabulary
 
 DEFAULT_SCALE = 0.1
@@ -21,7 +20,7 @@ DEFAULT_SCALE = 0.1
 
 def make(
     corpus: Corpus, vocabulary: Vocabulary, settings: Embedding, seed: int, threads: int | str
-) -> Generator[Note | Progress, None, np.ndarray]:
+) -> Work[np.ndarray]:
     """The table, float32, |V| x d; the text does not matter."""
     yield from ()
     rng = np.random.default_rng(seed)

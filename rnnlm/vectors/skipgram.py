@@ -29,13 +29,12 @@ after each example and not once for c and its noise together.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
 
 import numpy as np
 
 from rnnlm.config import Embedding
 from rnnlm.kernels.jit import jit, parallel, prange, use_threads
-from rnnlm.records import Note, Progress
+from rnnlm.records import Progress, Work
 from rnnlm.vectors.counting import blocks, line_numbers, token_counts
 from rnnlm.vectors.protocols import Corpus, Vocabulary
 
@@ -50,7 +49,7 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)
 
 def make(
     corpus: Corpus, vocabulary: Vocabulary, settings: Embedding, seed: int, threads: int | str
-) -> Generator[Note | Progress, None, np.ndarray]:
+) -> Work[np.ndarray]:
     """The table v, float32, |V| x d. The same for any number of `threads`."""
     workers = use_threads(threads)
     words, d = len(vocabulary), settings.size

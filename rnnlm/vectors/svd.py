@@ -18,13 +18,12 @@ Memory: at the highest about 55 bytes for each distinct pair (w, c).
 from __future__ import annotations
 
 import inspect
-from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 
 from rnnlm.config import Embedding
-from rnnlm.records import Note, Progress
+from rnnlm.records import Note, Progress, Work
 from rnnlm.vectors.counting import BLOCK, blocks, line_numbers
 from rnnlm.vectors.protocols import Corpus, Vocabulary
 
@@ -37,7 +36,7 @@ _FILLER = 0.1  # size of the random numbers where the text says nothing, relativ
 
 def make(
     corpus: Corpus, vocabulary: Vocabulary, settings: Embedding, seed: int, threads: int | str
-) -> Generator[Note | Progress, None, np.ndarray]:
+) -> Work[np.ndarray]:
     """The table, float32, |V| x d. Runs on one thread: `threads` changes nothing."""
     words, size = len(vocabulary), settings.size
     counts = yield from cooccurrences(corpus, words, vocabulary.line_end, settings.window)
@@ -66,9 +65,7 @@ def make(
     return table
 
 
-def cooccurrences(
-    corpus: Corpus, words: int, line_end: int, window: int, block: int = BLOCK
-) -> Generator[Progress, None, Any]:
+def cooccurrences(corpus: Corpus, words: int, line_end: int, window: int, block: int = BLOCK) -> Work[Any]:
     """n(w, c) as a symmetric CSR matrix, int64, |V| x |V|."""
     from scipy.sparse import coo_array, csr_array
 
