@@ -1,4 +1,4 @@
-"""Shared by all tests: the switch for slow ones, a compiled-code cache of the tests' own user, small texts and networks."""
+"""Shared by all tests: the switch for slow ones, and where the real corpora are."""
 
 from __future__ import annotations
 

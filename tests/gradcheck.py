@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-# Fourth order: the error is h^4 f^(5) / 30, so that in float64 with h = 3e-4 rounding (1e-16 / h) and truncation are both
-# far below 1e-7.
+# Fourth order: the error is h^4 f^(5) / 30, so that in float64 with h = 3e-4 rounding (1e-16 / h) and truncation
+# are both far below 1e-7.
 _STEP = 3e-4
 
 

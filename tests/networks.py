@@ -67,7 +67,8 @@ class Case:
         self.batch, self.steps, self.vocabulary = batch, steps, vocabulary
 
     def distance_from_kinks(self) -> float:
-        """The smallest |z1| of the window: relu has no derivative at 0, so a finite difference must not step over it."""
+        """The smallest |z1| of the window: relu has no derivative at 0, so a finite difference must not step over
+        it."""
         parameters = {name: value.astype(np.float64) for name, value in self.network.parameters.items()}
         states = [state.astype(np.float64) for state in self.states]
         activation = self.network.config.model.activation

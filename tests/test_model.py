@@ -6,6 +6,7 @@ import numpy as np
 import oracle
 import pytest
 from networks import Case, config
+
 from rnnlm import model
 
 

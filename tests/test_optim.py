@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from rnnlm.config import Train
 from rnnlm.optim import Gradients, Optimizer
 

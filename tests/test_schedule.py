@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
+
 from rnnlm.config import Train
 from rnnlm.schedule import learning_rate
 
@@ -30,7 +33,7 @@ def test_cosine_is_half_way_at_half_time() -> None:
     assert found[0] == 2.0
     assert found[50] == pytest.approx(1.0)
     assert found[75] == pytest.approx(2 * (1 - 0.5**0.5) / 2)
-    assert all(a >= b for a, b in zip(found, found[1:], strict=False))
+    assert all(a >= b for a, b in pairwise(found))
 
 
 @pytest.mark.parametrize("schedule", ["constant", "halve", "linear", "cosine"])

@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
+
 from rnnlm import checkpoint, config_file
 from rnnlm.config import Config
 from rnnlm.errors import ConfigError, ModelError, NotFiniteError, TextError
 from rnnlm.records import Checkpoint, End, Note, Start, Step, Valid
 from rnnlm.training import train
 
-WORDS = "the a dog cat bird sees hears and sleeps runs".split()
+WORDS = ["the", "a", "dog", "cat", "bird", "sees", "hears", "and", "sleeps", "runs"]
 
 
 def write_text(path: Path, lines: int, seed: int) -> Path:
@@ -153,7 +154,7 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(make: Any, optimizer: str, stat
     list(train(whole))
     for updates in (5, 9):
         remaining = iter(range(updates))
-        found = list(train(parts, resume=True, stop=lambda r=remaining: next(r, None) == updates - 1))
+        found = list(train(parts, resume=True, stop=lambda r=remaining, n=updates - 1: next(r, None) == n))
         assert found[-1].reason == "interrupted"
     found = list(train(parts, resume=True))
     assert found[-1].reason == "epochs"
