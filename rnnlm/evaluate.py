@@ -145,8 +145,9 @@ class _Totals:
         notes = []
         if self.unknown and vocabulary.unk is not None and vocabulary.counts[vocabulary.unk] == 0:
             notes.append(
-                f"{self.unknown:,} tokens are unknown, and <unk> never stood in the training text, so its "
-                "probability means nothing: train with vocab.min_count: 2, or compare perplexities without unknown tokens"
+                f"{self.unknown:,} tokens are unknown, and <unk> never stood in the training text, "
+                "so its probability means nothing: train with vocab.min_count: 2, or compare perplexities without "
+                "unknown tokens"
             )
         return Evaluation(
             perplexity=perplexity,

@@ -45,8 +45,11 @@ def init(d: int, hidden: int, activation: str, generator: np.random.Generator) -
     """Weights uniform in +-1/sqrt(rows), H orthogonal (Saxe et al. 2014), b1 = 0.
 
     A sigmoid network starts as the tanh network that it is in disguise: with h = (1 + g) / 2,
-    g(t) = tanh(g(t-1) H/4 + e(t) I/2 + (b1 + 1/2 sum of the rows of H) / 2). So H is four times and I twice as large, and
-    b1 takes away what the mean h = 1/2 brings. Otherwise its units start saturated and its gradients vanish at once.
+
+        g(t) = tanh(g(t-1) H/4 + e(t) I/2 + (b1 + s/2) / 2)      s: the sum of the rows of H
+
+    So H is four times and I twice as large, and b1 takes away what the mean h = 1/2 brings. Otherwise its units start
+    saturated and its gradients vanish at once.
     """
     orthogonal, upper = np.linalg.qr(generator.standard_normal((hidden, hidden)))
     H = orthogonal * np.sign(np.diagonal(upper))

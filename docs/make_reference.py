@@ -1,0 +1,94 @@
+"""Writes docs/reference.md from the command line's own help and the configuration's own descriptions:
+
+    python docs/make_reference.py
+
+A test fails when the file is not what this writes.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import typer.main
+
+from rnnlm.cli import app
+from rnnlm.config import Config, Section
+
+TARGET = Path(__file__).with_name("reference.md")
+
+
+def reference() -> str:
+    """The whole page."""
+    lines = ["# Reference", "", "Made by `python docs/make_reference.py`; edit the help texts in the code instead.", ""]
+    lines += ["## The command line", ""]
+    for name, command in _commands(typer.main.get_command(app), "rnnlm"):
+        lines += _command(name, command)
+    lines += ["## The configuration", "", "A YAML file with these sections. `--set section.key=value` overrides a key.", ""]
+    for name, field in Config.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, Section):
+            lines += _section(name, annotation)
+        else:
+            lines += [f"### {name}", "", f"{field.description}; `{field.default}` by default.", ""]
+    # <unk> and </s> are words here, not HTML.
+    return "\n".join(lines).rstrip().replace("<", "&lt;") + "\n"
+
+
+def _commands(command: Any, name: str) -> list[tuple[str, Any]]:
+    if not hasattr(command, "commands"):
+        return [(name, command)]
+    return [found for child, sub in command.commands.items() for found in _commands(sub, f"{name} {child}")]
+
+
+def _command(name: str, command: Any) -> list[str]:
+    arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
+    options = [parameter for parameter in command.params if parameter.param_type_name == "option" and not parameter.hidden]
+    usage = " ".join([name, *(_metavar(argument) for argument in arguments), "[OPTIONS]"])
+    lines = [f"### {name}", "", f"    {usage}", "", command.help.strip(), "", "| | |", "| --- | --- |"]
+    lines += [f"| `{_metavar(argument)}` | {argument.help} |" for argument in arguments]
+    for option in options:
+        value = "" if option.is_flag else f" {_metavar(option)}"
+        default = "" if option.is_flag or option.default in (None, "") else f" Default: {option.default}."
+        lines.append(f"| `{', '.join(option.opts)}{value}` | {option.help}{default} |")
+    return [*lines, ""]
+
+
+def _metavar(parameter: Any) -> str:
+    return (parameter.metavar or parameter.name.upper()).replace("|", "\\|")
+
+
+def _section(name: str, section: type[Section]) -> list[str]:
+    lines = [f"### {name}", "", (section.__doc__ or "").strip(), "", "| key | value | default | |", "| --- | --- | --- | --- |"]
+    for key, field in section.model_fields.items():
+        default = "required" if field.is_required() else f"`{_yaml(field.default)}`"
+        lines.append(f"| `{key}` | {_kind(field.annotation, field.metadata)} | {default} | {field.description} |")
+    return [*lines, ""]
+
+
+def _yaml(value: Any) -> str:
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _kind(annotation: Any, metadata: Any = ()) -> str:
+    """A type and its range in words."""
+    origin = get_origin(annotation)
+    if origin is typing.Annotated:
+        base, *extra = get_args(annotation)
+        return _kind(base, [m for e in extra for m in getattr(e, "metadata", [e])])
+    if origin is Literal:
+        return ", ".join(f"`{value}`" for value in get_args(annotation))
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_kind(part) for part in get_args(annotation))
+    if origin is list:
+        return f"list of {_kind(get_args(annotation)[0])}"
+    words = {int: "whole number", float: "number", str: "text", bool: "`true`, `false`", type(None): "`null`"}
+    signs = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+    limits = [f"{text} {getattr(m, sign):g}" for m in metadata for sign, text in signs.items() if hasattr(m, sign)]
+    return " ".join([words[annotation], *[", ".join(limits)] * bool(limits)])
+
+
+if __name__ == "__main__":
+    TARGET.write_text(reference(), encoding="utf-8")

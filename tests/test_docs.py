@@ -1,0 +1,60 @@
+"""What the documents say is what the program does."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from rnnlm import config_file
+from rnnlm.cli import app
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_reference_is_up_to_date() -> None:
+    spec = importlib.util.spec_from_file_location("make_reference", ROOT / "docs" / "make_reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert module.TARGET.read_text(encoding="utf-8") == module.reference(), "run: python docs/make_reference.py"
+
+
+def commands() -> list[str]:
+    """Every `rnnlm ...` line of the shell blocks of the README and of docs/."""
+    texts = [README, *(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md")))]
+    found = []
+    for text in texts:
+        for block in re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S):
+            joined = block.replace("\\\n", " ")
+            found += re.findall(r"^(?:\.venv/bin/)?(rnnlm .*?)(?:\s+#.*)?$", joined, re.M)
+    return found
+
+
+def test_there_are_commands() -> None:
+    assert len(commands()) >= 5
+
+
+@pytest.mark.parametrize("line", commands())
+def test_every_command_of_the_documents_has_arguments_that_exist(line: str) -> None:
+    words = shlex.split(re.split(r"\s[|>]\s", line)[0])[1:]
+    command = typer.main.get_command(app)
+    while hasattr(command, "commands"):
+        assert words, line
+        assert words[0] in command.commands, f"{line}: no command {words[0]}"
+        command = command.commands[words.pop(0)]
+    context = command.make_context(command.name, words)  # raises for an option that does not exist
+    if "config" in context.params:
+        config_file.load(ROOT / context.params["config"], context.params.get("overrides") or ())
+
+
+def test_links_lead_somewhere() -> None:
+    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", path.read_text(encoding="utf-8")):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"
