@@ -53,8 +53,7 @@ def plan(config: Config) -> Work[Plan]:
     total = config.train.epochs * steps_per_epoch
     if config.train.max_steps is not None:
         total = min(total, config.train.max_steps)
-    tokens = sum(len(c) for c in (corpora.train, corpora.valid, corpora.test) if c is not None)
-    need = memory.needs(config, len(vocabulary), tokens, network.workers)
+    need = memory.needs(config, len(vocabulary), corpora.tokens, network.workers)
     return Plan(
         tensors=tuple((name, shape, math.prod(shape)) for name, shape in shapes.items()),
         parameters=need.parameters,

@@ -44,6 +44,11 @@ class Corpora:
     valid: Corpus | None
     test: Corpus | None
 
+    @property
+    def tokens(self) -> int:
+        """Of all texts together."""
+        return sum(len(corpus) for corpus in (self.train, self.valid, self.test) if corpus is not None)
+
 
 def texts(config: Config) -> Work[Texts]:
     """The three texts; writes them into the run's folder where they are cut from one or come from a grammar."""

@@ -51,3 +51,9 @@ def score(
         real = part.real
         unknown = np.asarray(corpus.stored[position[real]] == len(corpus.vocabulary))
         yield Scored(position[real], log_probability[real], unknown, rank[real], entropy[real])
+
+
+def mean_loss(network: Network, corpus: Corpus, state: str) -> float:
+    """Nats a token over the whole text."""
+    total = sum(float(part.log_probability.sum()) for part in score(network, corpus, state))
+    return -total / len(corpus)

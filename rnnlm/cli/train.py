@@ -45,9 +45,9 @@ def command(
     if restart:
         if resume:
             raise InputError("--resume goes on with a run, --restart throws it away; give one of them")
-        from rnnlm.training import remove_run
+        from rnnlm import run_folder
 
-        remove_run(settings)
+        run_folder.remove(settings)
     with interrupts() as stop:
         result = console.watch(api.run(settings, resume, stop), results=not json)
     if json:
