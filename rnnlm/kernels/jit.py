@@ -41,8 +41,8 @@ def _source_hash() -> str:
     package = Path(__file__).resolve().parent.parent
     for path in sorted(package.rglob("*.py")):
         source = path.read_bytes()
-        if b"rnnlm.kernels" in source:  # every file with a kernel names this package; the others change no machine
-        code
+        # Every file with a kernel names this package; the others change no machine code.
+        if b"rnnlm.kernels" in source:
             digest.update(str(path.relative_to(package)).encode())
             digest.update(source)
     return digest.hexdigest()[:16]
