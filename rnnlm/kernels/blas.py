@@ -79,6 +79,10 @@ def gemm(a, b, out, transpose_a, transpose_b, accumulate):
     k = a.shape[0] if transpose_a else a.shape[1]
     if m == 0 or n == 0:
         return
+    if k == 0:  # BLAS refuses the strides that empty arrays have
+        if not accumulate:
+            out[:] = 0
+        return
     item = out.itemsize
     _call(
         a, b, out, m, n, k,
