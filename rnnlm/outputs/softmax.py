@@ -195,9 +195,9 @@ def _delta2(z, target, scale, db2):
     factor = scale / total
     for j in range(z.size):
         z[j] *= factor
-    z[target] -= scale
-    for j in range(z.size):
         db2[j] += z[j]
+    z[target] -= scale
+    db2[target] -= scale
     return own - math.log(np.float64(total))
 
 
