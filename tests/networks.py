@@ -33,11 +33,11 @@ def config(
     )
 
 
-def network(settings: Config, vocabulary: int, seed: int = 0) -> Network:
-    """Every parameter random and away from 0, biases too."""
+def network(settings: Config, vocabulary: int, seed: int = 0, deviation: float = 0.5) -> Network:
+    """Every parameter random, biases too."""
     generator = np.random.default_rng(seed)
     parameters = {
-        name: (generator.normal(0, 0.5, shape)).astype(settings.train.precision)
+        name: (generator.normal(0, deviation, shape)).astype(settings.train.precision)
         for name, shape in model.shapes(settings, vocabulary).items()
     }
     return Network(settings, parameters)
