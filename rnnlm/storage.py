@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -39,7 +39,8 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
             f"{path}: cannot be written: {error.strerror or error}; choose another place or free space"
         ) from None
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # renamed already, or never made
+            beside.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

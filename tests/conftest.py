@@ -29,3 +29,6 @@ def ptb() -> Path:
     if not folder.is_dir():
         pytest.skip("the Penn Treebank is not on this machine")
     return folder
+
+
+pytest_plugins = ["small"]
