@@ -22,11 +22,21 @@ TARGET = Path(__file__).with_name("reference.md")
 
 def reference() -> str:
     """The whole page."""
-    lines = ["# Reference", "", "Made by `python docs/make_reference.py`; edit the help texts in the code instead.", ""]
+    lines = [
+        "# Reference",
+        "",
+        "Made by `python docs/make_reference.py`; edit the help texts in the code instead.",
+        "",
+    ]
     lines += ["## The command line", ""]
     for name, command in _commands(typer.main.get_command(app), "rnnlm"):
         lines += _command(name, command)
-    lines += ["## The configuration", "", "A YAML file with these sections. `--set section.key=value` overrides a key.", ""]
+    lines += [
+        "## The configuration",
+        "",
+        "A YAML file with these sections. `--set section.key=value` overrides a key.",
+        "",
+    ]
     for name, field in Config.model_fields.items():
         annotation = field.annotation
         if isinstance(annotation, type) and issubclass(annotation, Section):
@@ -45,7 +55,9 @@ def _commands(command: Any, name: str) -> list[tuple[str, Any]]:
 
 def _command(name: str, command: Any) -> list[str]:
     arguments = [parameter for parameter in command.params if parameter.param_type_name == "argument"]
-    options = [parameter for parameter in command.params if parameter.param_type_name == "option" and not parameter.hidden]
+    options = [
+        parameter for parameter in command.params if parameter.param_type_name == "option" and not parameter.hidden
+    ]
     usage = " ".join([name, *(_metavar(argument) for argument in arguments), "[OPTIONS]"])
     lines = [f"### {name}", "", f"    {usage}", "", command.help.strip(), "", "| | |", "| --- | --- |"]
     lines += [f"| `{_metavar(argument)}` | {argument.help} |" for argument in arguments]
@@ -61,7 +73,14 @@ def _metavar(parameter: Any) -> str:
 
 
 def _section(name: str, section: type[Section]) -> list[str]:
-    lines = [f"### {name}", "", (section.__doc__ or "").strip(), "", "| key | value | default | |", "| --- | --- | --- | --- |"]
+    lines = [
+        f"### {name}",
+        "",
+        (section.__doc__ or "").strip(),
+        "",
+        "| key | value | default | |",
+        "| --- | --- | --- | --- |",
+    ]
     for key, field in section.model_fields.items():
         default = "required" if field.is_required() else f"`{_yaml(field.default)}`"
         lines.append(f"| `{key}` | {_kind(field.annotation, field.metadata)} | {default} | {field.description} |")

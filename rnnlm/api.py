@@ -23,7 +23,7 @@ from rnnlm.config import Config
 from rnnlm.errors import InputError
 from rnnlm.evaluate import TokenScore
 from rnnlm.model import Network
-from rnnlm.records import End, Evaluation, Note, Sampled, Samples, Step, Valid, Work
+from rnnlm.records import End, Evaluation, Note, Sampled, Samples, Work
 from rnnlm.text import corpus, tokenizer
 from rnnlm.text.corpus import Corpus
 
@@ -174,18 +174,12 @@ def run(config: Config, resume: bool = False, stop: Callable[[], bool] = lambda:
     """All of ``rnnlm train``, as records: training, a picture of the loss where matplotlib is there (a Note), three
     samples of the best model (Samples), its perplexity on the test text (an Evaluation). Returns the results as plain
     data."""
-    steps: list[Step] = []
-    valids: list[Valid] = []
     result: dict[str, Any] = {}
     for record in training.train(config, resume, stop):
-        if isinstance(record, Step):
-            steps.append(record)
-        elif isinstance(record, Valid):
-            valids.append(record)
-        elif isinstance(record, End):
+        if isinstance(record, End):
             result = {key: value for key, value in asdict(record).items() if key != "event"}
         yield record
-    picture = plot.loss_curve(Path(config.run), steps, valids) if steps or valids else None
+    picture = plot.loss_curve(Path(config.run))
     if picture is not None:
         yield Note(f"the loss as a picture: {picture}")
     if result["reason"] == "interrupted":

@@ -27,7 +27,7 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from rnnlm.errors import RnnlmError
@@ -51,10 +51,12 @@ class Console:
         self.quiet = quiet
         self.out = RichConsole(highlight=False, soft_wrap=True)
         self.err = RichConsole(stderr=True, highlight=False, soft_wrap=True)
+        self._live: Live | None = None
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._table: Table | None = None
         self._start: Start | None = None
+        self._epochs = 0
         self._losses: list[float] = []
         self._last_line: dict[str, float] = {}
         self._results = True
@@ -63,24 +65,31 @@ class Console:
         """Run `work` to its end, drawing what it yields; returns its result. `results` False: perplexities and
         samples are not drawn, since the result is printed as JSON."""
         self._results = results
-        live = self.err.is_terminal and not self.quiet
-        if not live:
+        if not self.err.is_terminal or self.quiet:
             return self._consume(work)
         self._bars = Progress(
             TextColumn("{task.description}"), BarColumn(bar_width=24), TaskProgressColumn(), _Left(), _Detail(),
             console=self.err, transient=True,
         )  # fmt: skip
+        self._live = Live(
+            self._bars, console=self.err, transient=True, refresh_per_second=8, get_renderable=self._render
+        )
+        self._live.start()
         try:
-            with Live(
-                self._bars, console=self.err, transient=True, refresh_per_second=8, get_renderable=self._render
-            ):
-                return self._consume(work)
+            return self._consume(work)
         finally:
-            self._bars = None
-            self._tasks.clear()
-            if self._table is not None:
-                self.err.print(self._table)
-                self._table = None
+            self._stop_live()
+
+    def _stop_live(self) -> None:
+        """Take the bars away and leave the table, so that what is printed from now on stays where it is."""
+        if self._live is None:
+            return
+        self._live.stop()
+        self._live = self._bars = None
+        self._tasks.clear()
+        if self._table is not None:
+            self.err.print(self._table)
+            self._table = None
 
     def _consume(self, work: Work[_T]) -> _T:
         while True:
@@ -113,8 +122,7 @@ class Console:
             pass
 
     def _result(self, record: Evaluation | Samples) -> None:
-        if self._bars is not None:
-            self._clear_bars()
+        self._stop_live()
         if isinstance(record, Samples):
             self.samples(record)
         else:
@@ -150,6 +158,7 @@ class Console:
 
     def _training_starts(self, start: Start) -> None:
         self._start = start
+        self._epochs = start.epochs
         self._losses.clear()
         self.err.print(
             f"{start.parameters:,} parameters, {start.tokens_per_epoch:,} tokens an epoch "
@@ -177,7 +186,10 @@ class Console:
         )
         if self._bars is not None:
             self._bars.update(
-                self._tasks["train"], completed=step.step, description=f"epoch {step.epoch + 1}", detail=text
+                self._tasks["train"],
+                completed=step.step,
+                description=f"epoch {step.epoch + 1} of {self._epochs}",
+                detail=text,
             )
         elif self._due("train"):
             self.err.print(f"epoch {step.epoch + 1} · update {step.step:,}{self._time_left(step)} · {text}")
@@ -228,6 +240,7 @@ class Console:
         best = (
             f", best validation perplexity {_figure(end.best_perplexity)}" if end.best_perplexity is not None else ""
         )
+        self._stop_live()
         for text in curve_lines(self._losses):
             self.err.print(Text(text, style="cyan"))
         if self._losses:
@@ -455,6 +468,11 @@ class _Left(ProgressColumn):
 
 
 class _Detail(ProgressColumn):
+    """What a task says of itself; cut, not wrapped, where the terminal is narrow."""
+
+    def __init__(self) -> None:
+        super().__init__(Column(no_wrap=True, overflow="ellipsis"))
+
     def render(self, task: Any) -> Text:
         return Text(task.fields.get("detail", ""), style="dim")
 

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from rnnlm import storage
-from rnnlm.records import Step, Valid
 
 _BARS = "▁▂▃▄▅▆▇█"
 
 
-def loss_curve(folder: Path, steps: Sequence[Step], valids: Sequence[Valid]) -> Path | None:
-    """Write ``loss.png`` into the run's folder; None without matplotlib."""
+def loss_curve(folder: Path) -> Path | None:
+    """Draw ``log.jsonl`` of the run's folder as ``loss.png`` there; None without matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         return None
+    records = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
-    if steps:
-        axes.plot([s.step for s in steps], [s.loss for s in steps], color="#7aa6c2", linewidth=1, label="training")
-    if valids:
-        axes.plot([v.step for v in valids], [v.loss for v in valids], color="#c2573a", marker="o", label="validation")
+    for event, label, style in (
+        ("step", "training", {"color": "#7aa6c2", "linewidth": 1}),
+        ("valid", "validation", {"color": "#c2573a", "marker": "o"}),
+    ):
+        found = [record for record in records if record["event"] == event]
+        if found:
+            axes.plot([r["step"] for r in found], [r["loss"] for r in found], label=label, **style)
     axes.set_xlabel("updates")
     axes.set_ylabel("loss (nats a token)")
     axes.grid(alpha=0.3)
-    axes.legend()
+    if axes.lines:
+        axes.legend()
     path = folder / "loss.png"
     with storage.atomic_write(path) as file:
         figure.savefig(file, format="png", dpi=120)

@@ -50,7 +50,7 @@ MAY_IMPORT = {
     "sample": TRAINED,
     "plan": TRAINED,
     "inspection": {"checkpoint"},
-    "plot": {"records", "storage"},
+    "plot": {"storage"},
     "console": {"errors", "records", "plot"},
     "interrupt": set(),
     "errors": set(),
