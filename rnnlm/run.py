@@ -48,6 +48,7 @@ class Run:
         self._last_seconds = 0.0
 
     def start(self) -> Start:
+        self._last_seconds = self.at.seconds
         parameters = sum(parameter.size for parameter in self.network.parameters.values())
         tokens = self.streams.length * self.streams.batch
         return Start(
@@ -114,7 +115,7 @@ class Run:
         else:
             at.stale += 1
         tokens = len(self.corpora.valid)
-        self._last_seconds = at.seconds + seconds
+        self._last_seconds += seconds  # the speed is that of training
         return Valid(
             at.step,
             at.epoch,
