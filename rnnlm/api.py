@@ -23,7 +23,7 @@ from rnnlm.config import Config
 from rnnlm.errors import InputError
 from rnnlm.evaluate import TokenScore
 from rnnlm.model import Network
-from rnnlm.records import End, Evaluation, Note, Sampled, Samples, Work
+from rnnlm.records import End, Evaluation, Note, Sampled, Samples, Start, Work
 from rnnlm.text import corpus, tokenizer
 from rnnlm.text.corpus import Corpus
 
@@ -170,12 +170,18 @@ class LanguageModel:
         return corpus.from_tokens(self._tokens(text), characters, self.vocabulary, "text")
 
 
-def run(config: Config, resume: bool = False, stop: Callable[[], bool] = lambda: False) -> Work[dict[str, Any]]:
+def run(
+    config: Config, resume: bool = False, stop: Callable[[], bool] = lambda: False, restart: bool = False
+) -> Work[dict[str, Any]]:
     """All of ``rnnlm train``, as records: training, a picture of the loss where matplotlib is there (a Note), three
     samples of the best model (Samples), its perplexity on the test text (an Evaluation). Returns the results as plain
     data."""
     result: dict[str, Any] = {}
-    for record in training.train(config, resume, stop):
+    started = False
+    for record in training.train(config, resume, stop, restart):
+        started = started or isinstance(record, Start)
+        if stop() and not started:
+            raise KeyboardInterrupt  # nothing to keep yet
         if isinstance(record, End):
             result = {key: value for key, value in asdict(record).items() if key != "event"}
         yield record
@@ -191,10 +197,23 @@ def run(config: Config, resume: bool = False, stop: Callable[[], bool] = lambda:
     yield samples
     result["samples"] = list(samples.texts)
     if model.test_text() is not None:
-        evaluation = yield from model.evaluating(None)
+        evaluation = yield from _until(stop, model.evaluating(None))
         yield evaluation
         result["test"] = evaluation.json()
     return result
+
+
+def _until(stop: Callable[[], bool], work: Work[_T]) -> Work[_T]:
+    """`work`, ended by KeyboardInterrupt as soon as `stop` says so."""
+    while True:
+        try:
+            record = next(work)
+        except StopIteration as end:
+            result: _T = end.value
+            return result
+        if stop():
+            raise KeyboardInterrupt
+        yield record
 
 
 def _drain(work: Work[_T]) -> _T:

@@ -15,9 +15,8 @@ from typing import Any, TypeVar
 
 from rich import box
 from rich.console import Console as RichConsole
-from rich.console import Group
+from rich.console import ConsoleOptions, Group
 from rich.live import Live
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     Progress,
@@ -25,7 +24,6 @@ from rich.progress import (
     TaskID,
     TaskProgressColumn,
     TextColumn,
-    TimeRemainingColumn,
 )
 from rich.table import Column, Table
 from rich.text import Text
@@ -39,6 +37,19 @@ _T = TypeVar("_T")
 
 _PLAIN_SECONDS = 10.0  # between two lines about one task where there is no terminal
 
+# The table of validations, a line an epoch, within 80 columns.
+_VALID_WIDTHS = (5, 11, 13, 15, 9, 11, 13)
+
+
+def _valid_row(cells: Sequence[str]) -> str:
+    return "".join(f"{cell:>{width}}" for cell, width in zip(cells, _VALID_WIDTHS, strict=True))
+
+
+_VALID_HEADING = (
+    "* best so far" + _valid_row(["", "", "training", "validation  ", "nats a", "learning", ""])[13:].rstrip(),
+    _valid_row(["epoch", "updates", "perplexity", "perplexity  ", "token", "rate", "time"]),
+)
+
 
 class Console:
     """Draws records.
@@ -49,12 +60,12 @@ class Console:
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
-        self.out = RichConsole(highlight=False, soft_wrap=True)
-        self.err = RichConsole(stderr=True, highlight=False, soft_wrap=True)
-        self._live: Live | None = None
+        # No markup: a path or a word may have brackets and colons in it.
+        self.out = RichConsole(highlight=False, soft_wrap=True, markup=False, emoji=False)
+        self.err = RichConsole(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
-        self._table: Table | None = None
+        self._headed = False
         self._start: Start | None = None
         self._epochs = 0
         self._losses: list[float] = []
@@ -67,29 +78,28 @@ class Console:
         self._results = results
         if not self.err.is_terminal or self.quiet:
             return self._consume(work)
-        self._bars = Progress(
-            TextColumn("{task.description}"), BarColumn(bar_width=24), TaskProgressColumn(), _Left(), _Detail(),
-            console=self.err, transient=True,
-        )  # fmt: skip
-        self._live = Live(
-            self._bars, console=self.err, transient=True, refresh_per_second=8, get_renderable=self._render
+        self._bars = _Bars(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            TaskProgressColumn(),
+            _Left(),
+            _Detail(),
+            console=self.err,
+            transient=True,
+            refresh_per_second=8,
         )
-        self._live.start()
+        self._bars.start()
         try:
             return self._consume(work)
         finally:
-            self._stop_live()
+            self._stop_bars()
 
-    def _stop_live(self) -> None:
-        """Take the bars away and leave the table, so that what is printed from now on stays where it is."""
-        if self._live is None:
-            return
-        self._live.stop()
-        self._live = self._bars = None
-        self._tasks.clear()
-        if self._table is not None:
-            self.err.print(self._table)
-            self._table = None
+    def _stop_bars(self) -> None:
+        """Take the bars away, so that what is printed from now on stays where it is."""
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
+            self._tasks.clear()
 
     def _consume(self, work: Work[_T]) -> _T:
         while True:
@@ -122,10 +132,11 @@ class Console:
             pass
 
     def _result(self, record: Evaluation | Samples) -> None:
-        self._stop_live()
+        self._stop_bars()
         if isinstance(record, Samples):
             self.samples(record)
         else:
+            self.out.print(Text("--- test text", style="dim"))
             self.evaluation(record)
 
     # -- messages
@@ -150,7 +161,7 @@ class Console:
         table = _new_table(columns)
         table.title = title
         for row in rows:
-            table.add_row(*map(escape, row))
+            table.add_row(*row)
         self.out.print(table)
 
     # -- training
@@ -160,15 +171,19 @@ class Console:
         self._start = start
         self._epochs = start.epochs
         self._losses.clear()
+        self._headed = False
         self.err.print(
             f"{start.parameters:,} parameters, {start.tokens_per_epoch:,} tokens an epoch "
             f"in {start.steps_per_epoch:,} updates, "
-            f"{start.epochs} epochs, {start.threads} thread{'s' if start.threads > 1 else ''}"
+            f"{_counted(start.epochs, 'epoch')}, {_counted(start.threads, 'thread')}"
         )
         if self._bars is not None:
             self._clear_bars()
             self._tasks["train"] = self._bars.add_task(
-                "training", total=start.total_steps, completed=start.step, detail=""
+                "training",
+                total=start.total_steps,
+                completed=start.step,
+                detail="the first time, the kernels are compiled",
             )
 
     def _clear_bars(self) -> None:
@@ -180,9 +195,8 @@ class Console:
     def _step(self, step: Step) -> None:
         self._losses.append(step.loss)
         text = (
-            f"loss {step.loss:.3f} · perplexity {_figure(step.perplexity)} · "
-            f"{step.tokens_per_second:,.0f} tokens/s · "
-            f"gradient {step.gradient_norm:.3g} · rate {step.learning_rate:.3g}"
+            f"perplexity {_figure(step.perplexity)} · {step.tokens_per_second:,.0f} tokens/s · "
+            f"loss {step.loss:.3f} · gradient {step.gradient_norm:.3g} · rate {step.learning_rate:.3g}"
         )
         if self._bars is not None:
             self._bars.update(
@@ -206,24 +220,17 @@ class Console:
             str(valid.epoch),
             f"{valid.step:,}",
             _figure(valid.train_perplexity),
-            _figure(valid.perplexity) + (" *" if valid.best else "  "),
+            f"{_figure(valid.perplexity)} {'*' if valid.best else ' '}",
             f"{valid.loss:.4f}",
             f"{valid.learning_rate:.3g}",
             _duration(valid.seconds),
         ]
         if self._bars is not None:
-            if self._table is None:
-                names = (
-                    "epoch",
-                    "updates",
-                    "training perplexity",
-                    "validation perplexity",
-                    "nats a token",
-                    "rate",
-                    "time",
-                )
-                self._table = _new_table([(name, "right") for name in names])
-            self._table.add_row(*cells)
+            if not self._headed:
+                self._headed = True
+                for line in _VALID_HEADING:
+                    self.err.print(Text(line, style="bold"))
+            self.err.print(_valid_row(cells))
         else:
             self.err.print(
                 f"epoch {valid.epoch} done · training perplexity {cells[2]} · "
@@ -235,23 +242,29 @@ class Console:
             "epochs": "all epochs done",
             "max_steps": "train.max_steps reached",
             "patience": "validation has not improved for train.patience epochs",
-            "interrupted": "stopped; --resume goes on from here",
         }
         best = (
             f", best validation perplexity {_figure(end.best_perplexity)}" if end.best_perplexity is not None else ""
         )
-        self._stop_live()
+        self._stop_bars()
+        if self._headed:
+            self.err.print()
         for text in curve_lines(self._losses):
             self.err.print(Text(text, style="cyan"))
         if self._losses:
-            self.err.print(f"{'':9} training loss, nats a token, over {end.step:,} updates")
-        self.err.print(f"{reasons[end.reason]} after {_duration(end.seconds)}{best}; the run is in {end.run}")
+            updates = end.step - (self._start.step if self._start else 0)
+            self.err.print(f"{'':9} training loss, nats a token, over {updates:,} updates")
+        after = f"after {_duration(end.seconds)}{best}"
+        if end.reason == "interrupted":
+            self.err.print(f"stopped; --resume goes on from here ({after}); the run is in {end.run}")
+        else:
+            self.err.print(f"{reasons[end.reason]} {after}; the run is in {end.run}")
 
     # -- tasks
     # ------------------------------------------------------------------------------------------------------------
 
     def _progress(self, record: ProgressRecord) -> None:
-        detail = f"{_amount(record.done)} {record.unit}"
+        detail = f"{_amount(record.done).rstrip()} {record.unit}"
         if self._bars is not None:
             if record.task not in self._tasks:
                 self._tasks[record.task] = self._bars.add_task(record.task, total=record.total, detail="")
@@ -260,8 +273,8 @@ class Console:
             if record.total is not None and record.done >= record.total:
                 self._bars.update(task, visible=False)
         elif self._due(record.task):
-            of = f" of {_amount(record.total)}" if record.total is not None else ""
-            self.err.print(f"{record.task}: {_amount(record.done)}{of} {record.unit}")
+            of = f" of {_amount(record.total).rstrip()}" if record.total is not None else ""
+            self.err.print(f"{record.task}: {_amount(record.done).rstrip()}{of} {record.unit}")
         if record.total is not None and record.done >= record.total:
             self._last_line.pop(record.task, None)
 
@@ -275,16 +288,13 @@ class Console:
         self._last_line[task] = now
         return True
 
-    def _render(self) -> Any:
-        parts = [part for part in (self._table, self._bars) if part is not None]
-        return Group(*parts)
-
     # -- results
     # ----------------------------------------------------------------------------------------------------------
 
-    def evaluation(self, found: Evaluation) -> None:
-        """The perplexity with all that it stands on."""
-        rows = [("perplexity", _figure(found.perplexity))]
+    def evaluation(self, found: Evaluation, source: str | None = None) -> None:
+        """The perplexity with all that it stands on; `source`: the text's name."""
+        rows = [("text", source)] if source is not None else []
+        rows.append(("perplexity", _figure(found.perplexity)))
         if found.lowest_perplexity is not None:
             over = found.perplexity / found.lowest_perplexity - 1
             lowest = f"{_figure(found.lowest_perplexity)}   (this model: {over:+.1%})"
@@ -314,16 +324,15 @@ class Console:
                 self.out.print(Text(f"--- sample {i}", style="dim"))
             self.out.print(Text(text.rstrip("\n")))
 
-    def stream(self, work: Iterator[Any], prompt: str, joiners: Sequence[Any]) -> None:
+    def stream(self, work: Iterator[Any], prompt: str, joiners: Sequence[Any], show: bool = True) -> list[str]:
         """Draw sampling: one sample token by token as it comes; several side by side in a terminal, at the end
-        elsewhere."""
+        elsewhere. Returns the texts; `show` False: draws only the notes."""
         texts = [prompt] * len(joiners)
-        alone = len(joiners) == 1
-        if alone:
-            sys.stdout.write(prompt)
+        alone = show and len(joiners) == 1
+        begun = False
         live = (
             Live(console=self.out, transient=True, refresh_per_second=12)
-            if not alone and self.out.is_terminal
+            if show and not alone and self.out.is_terminal
             else None
         )
         if live:
@@ -331,6 +340,9 @@ class Console:
         try:
             for record in work:
                 if isinstance(record, Sampled):
+                    if alone and not begun:
+                        sys.stdout.write(prompt)
+                    begun = True
                     for i, piece in enumerate(record.pieces):
                         added = "" if piece is None else joiners[i].add(piece)
                         texts[i] += added
@@ -344,27 +356,32 @@ class Console:
         finally:
             if live:
                 live.stop()
+        rests = [joiner.rest() for joiner in joiners]
+        texts = [text + rest for text, rest in zip(texts, rests, strict=True)]
         if alone:
-            rest = joiners[0].rest()
-            sys.stdout.write(rest if (texts[0] + rest).endswith("\n") else rest + "\n")
+            sys.stdout.write(rests[0] if texts[0].endswith("\n") else rests[0] + "\n")
             sys.stdout.flush()
-        else:
-            self.samples(Samples(tuple(text + joiner.rest() for text, joiner in zip(texts, joiners, strict=True))))
+        elif show:
+            self.samples(Samples(tuple(texts)))
+        return texts
 
     def plan(self, plan: Plan) -> None:
         rows = [(name, " x ".join(f"{n:,}" for n in shape), f"{size:,}") for name, shape, size in plan.tensors]
         rows.append(("all", "", f"{plan.parameters:,}"))
         self.table(None, [("parameter", "left"), ("shape", "right"), ("numbers", "right")], rows)
         free = f"   ({_amount(plan.available_bytes)}B free)" if plan.available_bytes is not None else ""
-        threads = f"{plan.threads} thread{'s' * (plan.threads > 1)}"
         facts = [
             ("vocabulary", f"{plan.vocabulary:,} tokens"),
             ("training text", f"{plan.train_tokens:,} tokens, {plan.unknown / plan.train_tokens:.2%} unknown"),
             ("memory", f"{_amount(plan.memory_bytes)}B and about 250 MB for Python{free}"),
             ("disk", f"{_amount(plan.disk_bytes)}B"),
-            ("speed", f"{plan.tokens_per_second:,.0f} tokens/s, measured here on {threads}"),
+            ("speed", f"{plan.tokens_per_second:,.0f} tokens/s, measured here on {_counted(plan.threads, 'thread')}"),
             ("an epoch", _duration(plan.seconds_per_epoch)),
-            ("all", f"{_duration(plan.seconds)} for {plan.total_steps:,} updates, at most {plan.epochs} epochs"),
+            (
+                "the run",
+                f"{_duration(plan.seconds)} for {plan.total_steps:,} updates, "
+                f"at most {_counted(plan.epochs, 'epoch')}, without validation",
+            ),
         ]
         for name, value in facts:
             self.out.print(Text(f"{name:<14} {value}"))
@@ -372,12 +389,13 @@ class Console:
     def inspection(self, found: dict[str, Any]) -> None:
         """What ``rnnlm inspect`` found."""
         training = found["training"]
+        epochs = _counted(training["epoch"], "epoch")
         best = training.get("best_validation_perplexity")
         facts = [
             ("file", found["path"]),
             ("parameters", f"{found['parameters']:,}"),
             ("vocabulary", f"{found['vocabulary']:,} tokens: {' '.join(found['most_frequent'])} ..."),
-            ("trained", f"{training['step']:,} updates, {training['epoch']} epochs, by rnnlm {training['version']}"),
+            ("trained", f"{training['step']:,} updates, {epochs}, by rnnlm {training['version']}"),
             ("best", "no validation text" if best is None else f"validation perplexity {_figure(best)}"),
         ]
         for name, value in facts:
@@ -389,9 +407,17 @@ class Console:
         ]
         self.table(None, columns, rows)
         for section, values in found["config"].items():
-            self.out.print(
-                Text(f"{section:<11} " + ", ".join(f"{key}: {_value(value)}" for key, value in values.items()))
-            )
+            self.out.print(Text(self._hanging(section, [f"{key}: {_value(value)}" for key, value in values.items()])))
+
+    def _hanging(self, name: str, parts: Sequence[str]) -> str:
+        """`parts` after `name`; in a terminal broken between the parts, and indented."""
+        lines = [f"{name:<11} "]
+        for number, part in enumerate(parts, 1):
+            piece = part + ("," if number < len(parts) else "")
+            if self.out.is_terminal and len(lines[-1]) + len(piece) >= self.out.width and lines[-1].strip():
+                lines.append(" " * 12)
+            lines[-1] += piece + " "
+        return "\n".join(line.rstrip() for line in lines)
 
     def grammars(self, found: dict[str, Any]) -> None:
         """The built-in grammars of ``rnnlm corpus list``."""
@@ -456,25 +482,40 @@ class Console:
         self.table(None, columns, rows)
 
 
+class _Bars(Progress):
+    """Bars that leave room for the ^C that a terminal echoes: else it would begin a line, and the bar stay there."""
+
+    def get_renderables(self) -> Iterator[Any]:
+        yield _Narrower(self.make_tasks_table(self.tasks))
+
+
+class _Narrower:
+    def __init__(self, inner: Table) -> None:
+        self._inner = inner
+
+    def __rich_console__(self, console: RichConsole, options: ConsoleOptions) -> Iterator[Any]:
+        yield from console.render(self._inner, options.update_width(options.max_width - 3))
+
+
 class _Left(ProgressColumn):
     """Time left, for tasks that know their end."""
 
+    max_refresh = 0.5
+
     def __init__(self) -> None:
-        super().__init__()
-        self._inner = TimeRemainingColumn()
+        super().__init__(Column(no_wrap=True))
 
     def render(self, task: Any) -> Text:
-        return self._inner.render(task) if task.total else Text("")
+        left = task.time_remaining if task.total else None
+        return Text("" if left is None else f"{_duration(left)} left")
 
 
 class _Detail(ProgressColumn):
     """What a task says of itself; cut, not wrapped, where the terminal is narrow."""
 
-    def __init__(self) -> None:
-        super().__init__(Column(no_wrap=True, overflow="ellipsis"))
-
     def render(self, task: Any) -> Text:
-        return Text(task.fields.get("detail", ""), style="dim")
+        # The text does not wrap, and the column may: so this one gives way, not the bar.
+        return Text(task.fields.get("detail", ""), style="dim", no_wrap=True, overflow="ellipsis")
 
 
 def _new_table(columns: Sequence[tuple[str, str]]) -> Table:
@@ -498,6 +539,11 @@ def _amount(value: float | None) -> str:
         if value >= size:
             return f"{value / (size if letter != ' k' else 1e3):,.1f}{letter}"
     return f"{value:,.0f} "
+
+
+def _counted(count: int, noun: str) -> str:
+    """1 epoch, 2 epochs."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _value(value: Any) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 
 from rnnlm import memory, model, prepare
 from rnnlm.config import Config
+from rnnlm.kernels.jit import use_threads
 from rnnlm.model import Network
 from rnnlm.optim import Optimizer
 from rnnlm.records import Plan, Progress, Work
@@ -18,10 +19,16 @@ _SECONDS = 3.0  # of measuring
 
 
 def plan(config: Config) -> Work[Plan]:
-    """Count the vocabulary, encode the texts, time some updates of a network that is thrown away. Returns a Plan."""
+    """Count the vocabulary, encode the texts, time some updates of a network that is thrown away. Returns a Plan.
+
+    Raises:
+        InputError: as training would; ResourceError: too little memory or disk, so there is nothing to measure.
+    """
     paths = yield from prepare.texts(config)
     vocabulary = yield from prepare.build_vocabulary(config, paths.train)
     corpora = yield from prepare.encode(config, paths, vocabulary)
+    need = memory.needs(config, len(vocabulary), corpora.tokens, use_threads(config.train.threads))
+    memory.check(config, need)
     shapes = model.shapes(config, len(vocabulary))
     table = np.random.default_rng(0).normal(0, 0.1, shapes[model.TABLE])
     network = Network(config, model.init(config, len(vocabulary), table))
@@ -43,6 +50,7 @@ def plan(config: Config) -> Work[Plan]:
 
     yield Progress("compiling the kernels", 0, 1, "steps")
     update(0)
+    yield Progress("compiling the kernels", 1, 1, "steps")
     began, number = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - began) < _SECONDS or number == 0:
         number += 1
@@ -53,7 +61,6 @@ def plan(config: Config) -> Work[Plan]:
     total = config.train.epochs * steps_per_epoch
     if config.train.max_steps is not None:
         total = min(total, config.train.max_steps)
-    need = memory.needs(config, len(vocabulary), corpora.tokens, network.workers)
     return Plan(
         tensors=tuple((name, shape, math.prod(shape)) for name, shape in shapes.items()),
         parameters=need.parameters,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +38,10 @@ def earlier_run(config: Config, resume: bool) -> checkpoint.Trained | None:
 
 
 def remove(config: Config) -> None:
-    """Throw away what an earlier run left in the folder; nothing else that lies there."""
+    """Throw away what an earlier run left in the folder; nothing else that lies there, and not the encoded texts."""
     folder = Path(config.run)
     for name in (MODEL, STATE, "config.yaml", "vocab.txt", "log.jsonl", "loss.png"):
         (folder / name).unlink(missing_ok=True)
-    for name in ("cache", "text"):
-        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 class Log:

@@ -68,9 +68,16 @@ def sample(
     Args:
         prompt: begins every sample; a line end comes before it. Not part of what is yielded.
         state: "carry" or "reset", as the network was trained.
+
+    Raises:
+        InputError: the prompt is not UTF-8 text (a command line can hold any bytes).
     """
-    ids = vocabulary.encode(tokenizer.split(prompt, vocabulary.unit, vocabulary.lowercase))
+    try:
+        prompt.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(f"--prompt: not UTF-8 at character {error.start + 1}; give UTF-8 text") from None
     words = tokenizer.split(prompt, vocabulary.unit, vocabulary.lowercase)
+    ids = vocabulary.encode(words)
     unknown = [word for word, id in zip(words, ids.tolist(), strict=True) if id == len(vocabulary)]
     if unknown:
         listed = ", ".join(repr(word) for word in dict.fromkeys(unknown))
@@ -87,10 +94,9 @@ def sample(
         reset = (inputs == vocabulary.line_end) & (state == "reset")
         network.forward(inputs, reset, states)
         states = network.states_after(len(inputs), states)
-        log_probability = network.distribution()
+        log_probability = _penalised(network.distribution(), seen, settings.repetition_penalty)
         if vocabulary.unk is not None and not settings.unk:
             log_probability[:, vocabulary.unk] = -np.inf
-        log_probability = np.where(seen, log_probability * settings.repetition_penalty, log_probability)
         chosen = np.array([choose(row, settings, generators[i]) for i, row in enumerate(log_probability)], np.int32)
         seen[np.arange(count), chosen] = True
         pieces = tuple(vocabulary.tokens[id] if on else None for id, on in zip(chosen.tolist(), running, strict=True))
@@ -100,6 +106,13 @@ def sample(
             if not running.any():
                 return
         inputs = chosen[None, :]
+
+
+def _penalised(log_probability: NDArray[np.float64], seen: NDArray[np.bool_], penalty: float) -> NDArray[np.float64]:
+    """log y^ (B x |V|) after the repetition penalty; finite, however large that is."""
+    with np.errstate(over="ignore"):
+        lowered = np.maximum(log_probability * penalty, np.finfo(np.float64).min)
+    return np.where(seen, lowered, log_probability)
 
 
 def choose(log_probability: NDArray[np.float64], settings: Settings, generator: np.random.Generator) -> int:
@@ -113,8 +126,9 @@ def choose(log_probability: NDArray[np.float64], settings: Settings, generator: 
 
 def filtered(log_probability: NDArray[np.float64], settings: Settings) -> NDArray[np.float64]:
     """The probabilities that are drawn from, not normalised: 0 for what the filters leave out."""
-    scaled = log_probability / settings.temperature
-    p = np.exp(scaled - scaled.max())
+    # Shifted before it is divided: at any temperature above 0 the most probable token keeps exp(0) = 1.
+    with np.errstate(over="ignore"):
+        p = np.exp((log_probability - log_probability.max()) / settings.temperature)
     if settings.top_k is not None and settings.top_k < p.size:
         p[_rarest_first(p)[: -settings.top_k]] = 0
     if settings.top_p is not None:

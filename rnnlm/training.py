@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from rnnlm import checkpoint, config_file, memory, model, prepare, storage
+from rnnlm import checkpoint, config_file, memory, model, prepare, run_folder, storage
 from rnnlm.config import Config
 from rnnlm.errors import ModelError
 from rnnlm.kernels.jit import use_threads
@@ -28,9 +28,15 @@ from rnnlm.run import Run
 from rnnlm.run_folder import Log, earlier_run
 
 
-def train(config: Config, resume: bool = False, stop: Callable[[], bool] = lambda: False) -> Work[prepare.Corpora]:
-    """Train a network. Yields records as it goes; `stop` is asked after every update and ends the run with a
-    checkpoint.
+def train(
+    config: Config, resume: bool = False, stop: Callable[[], bool] = lambda: False, restart: bool = False
+) -> Work[prepare.Corpora]:
+    """Train a network. Yields records as it goes.
+
+    Args:
+        resume: go on with the run that the folder holds; restart: throw it away, once everything else is known to be
+            right.
+        stop: asked after every update; True ends the run with a checkpoint.
 
     Returns:
         prepare.Corpora, the encoded texts (a generator's return value).
@@ -40,7 +46,7 @@ def train(config: Config, resume: bool = False, stop: Callable[[], bool] = lambd
         NotFiniteError: the loss or the gradient is not finite; the last checkpoint stays.
         ResourceError: too little memory or disk.
     """
-    run, log = yield from start(config, resume)
+    run, log = yield from start(config, resume, restart)
     yield run.start()
     saved = time.monotonic()
     started = saved - run.at.seconds
@@ -68,10 +74,10 @@ def train(config: Config, resume: bool = False, stop: Callable[[], bool] = lambd
     return run.corpora
 
 
-def start(config: Config, resume: bool) -> Work[tuple[Run, Log]]:
+def start(config: Config, resume: bool, restart: bool) -> Work[tuple[Run, Log]]:
     """Prepare a new run, or take up one that was stopped."""
     folder = Path(config.run)
-    old = earlier_run(config, resume)
+    old = None if restart else earlier_run(config, resume)
     if resume and old is None:
         yield Note(f"{folder}: no checkpoint yet, so the run starts from the beginning")
     paths = yield from prepare.texts(config)
@@ -79,6 +85,8 @@ def start(config: Config, resume: bool) -> Work[tuple[Run, Log]]:
     corpora = yield from prepare.encode(config, paths, vocabulary)
     need = memory.needs(config, len(vocabulary), corpora.tokens, use_threads(config.train.threads))
     memory.check(config, need)
+    if restart:
+        run_folder.remove(config)
     if old is None:
         table = yield from prepare.embedding_table(config, corpora.train, vocabulary)
         parameters = model.init(config, len(vocabulary), table)

@@ -173,6 +173,8 @@ def test_an_existing_run(call: Any, config: Path) -> None:
     assert call("train", config, "--restart")[0] == 0
     assert checkpoint.load(config.parent / "run").training["epoch"] == 2
     assert call("train", config, "--restart", "--resume")[0] == 2
+    assert call("train", config, "--restart", "--set", "data.train=nowhere")[0] == 2
+    assert checkpoint.load(config.parent / "run"), "nothing is thrown away for a run that cannot start"
 
 
 ERRORS = [

@@ -4,13 +4,18 @@ hands the answer to the console. Whatever is heavy is imported inside the comman
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+from typing import Any
 
 import typer
 
 from rnnlm.cli import corpus, embed, eval, inspect, sample, train, vocab
-from rnnlm.errors import RnnlmError
+from rnnlm.errors import InputError, RnnlmError
+
+# What the parser of arguments raises: click's class, or that of the copy of click inside newer versions of typer.
+_UsageError: Any = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -45,8 +50,7 @@ def options(
 ) -> None:
     """Train, score and sample recurrent neural language models.
 
-    A CONFIG is a YAML file or the name of one of our recipes (quickstart); a MODEL is a run's folder or its
-    model.safetensors.
+    A CONFIG is a YAML file or a recipe's name (quickstart); a MODEL is a run's folder or its model.safetensors.
     """
 
 
@@ -56,23 +60,39 @@ def main() -> None:
     # Anywhere on the line, since it is typed after something went wrong.
     debug = "--debug" in arguments or os.environ.get("RNNLM_DEBUG", "") not in ("", "0")
     arguments = [argument for argument in arguments if argument != "--debug"]
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows no é shows \xe9
     try:
-        app(args=arguments, prog_name="rnnlm")
+        if status := app(args=arguments, prog_name="rnnlm", standalone_mode=False):
+            sys.exit(status)
+    except _UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()  # the help
+            sys.exit(2)
+        path = error.ctx.command_path if error.ctx else "rnnlm"
+        _fail(InputError(f"{path}: {error.format_message().rstrip('.')}; {path} --help says what there is"))
     except RnnlmError as error:
         if debug:
             raise
         _fail(error)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except BrokenPipeError:
         # The reader (head, less) has gone; Python would complain once more when it closes standard output.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except OSError as error:
+        if debug:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(RnnlmError(f"{where}{error.strerror or error}; --debug shows what was done there"))
     except MemoryError as error:
         if debug:
             raise
         _fail(
-            RnnlmError(f"out of memory ({error or 'no details'}); lower train.batch, model.hidden or vocab.max_size")
+            RnnlmError(
+                f"out of memory ({str(error) or 'no details'}); lower train.batch, model.hidden or vocab.max_size"
+            )
         )
     except Exception as error:
         if debug:

@@ -12,7 +12,7 @@ def command(
     model: ModelArgument,
     text: Annotated[
         Optional[Path],
-        typer.Argument(metavar="[TEXT]", help="A text file, plain or gzip; left out: the run's own test text."),
+        typer.Argument(metavar="TEXT", help="A text file, plain or gzip; left out: the run's own test text."),
     ] = None,
     state: Annotated[
         Optional[str],
@@ -41,8 +41,9 @@ def command(
         raise InputError(f"--threads: found {threads}; must be auto or a number of at least 1")
     console = Console(quiet)
     network = api.load(model, threads)
+    source = network.own_text() if text is None else text
     found = console.watch(network.evaluating(text, state, per_token))
     if json:
-        console.json(found.json())
+        console.json({"text": str(source), **found.json()})
     else:
-        console.evaluation(found)
+        console.evaluation(found, str(source))

@@ -47,8 +47,7 @@ def command(
     )  # fmt: skip
     console = Console(quiet)
     network = api.load(model)
-    if json:
-        console.json({"prompt": prompt, "samples": network.write(prompt, settings)})
-        return
     joiners = [Joiner(network.config.data.unit, prompt) for _ in range(samples)]
-    console.stream(network.sampling(prompt, settings), prompt, joiners)
+    texts = console.stream(network.sampling(prompt, settings), prompt, joiners, show=not json)
+    if json:
+        console.json({"prompt": prompt, "samples": texts})

@@ -42,14 +42,10 @@ def command(
     from rnnlm.errors import InputError
     from rnnlm.interrupt import interrupts
 
-    if restart:
-        if resume:
-            raise InputError("--resume goes on with a run, --restart throws it away; give one of them")
-        from rnnlm import run_folder
-
-        run_folder.remove(settings)
+    if restart and resume:
+        raise InputError("--resume goes on with a run, --restart throws it away; give one of them")
     with interrupts() as stop:
-        result = console.watch(api.run(settings, resume, stop), results=not json)
+        result = console.watch(api.run(settings, resume, stop, restart), results=not json)
     if json:
         console.json(result)
     if result["reason"] == "interrupted":

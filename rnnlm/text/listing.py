@@ -39,7 +39,11 @@ def as_json() -> dict[str, Any]:
     return {
         "grammars": {name: asdict(found) for name, found in grammars().items()},
         "corpora": [
-            {key: str(value) if isinstance(value, Path) else value for key, value in _plain(entry).items()}
+            {
+                **asdict(entry),
+                "folder": str(entry.folder),
+                "splits": {name: split.model_dump(exclude_none=True) for name, split in entry.splits.items()},
+            }
             for entry in catalogue.describe()
         ],
     }
@@ -60,7 +64,3 @@ def make(name: str, folder: Path | None, sentences: Sequence[int] | None, seed: 
     for number, (split, count) in enumerate(zip(SPLITS, counts, strict=True)):
         texts.append((yield from grammar.write(language, count, (seed, number), folder / f"{split}.txt")))
     return Made(language.describe(), tuple(texts))
-
-
-def _plain(entry: Any) -> dict[str, Any]:
-    return entry.model_dump() if hasattr(entry, "model_dump") else asdict(entry)

@@ -53,10 +53,10 @@ def pieces(path: str | Path, unit: str, lowercase: bool) -> Iterator[Piece]:
 
 def split(text: str, unit: str, lowercase: bool) -> Sequence[str]:
     """The tokens of a string: as `pieces`, but a text of words that does not end a line gets no </s>."""
-    text = text.replace("\r\n", "\n")
     if unit == "byte":
         raw = text.encode("utf-8").decode("latin-1")
         return _lower_ascii(raw) if lowercase else raw
+    text = text.replace("\r\n", "\n")
     text = text.lower() if lowercase else text
     return text if unit == "char" else _mark_lines(text).split()
 

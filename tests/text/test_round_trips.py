@@ -88,7 +88,7 @@ def test_a_text_streamed_token_by_token_is_the_text(text: str, unit: str) -> Non
     streamed = "".join(joiner.add(token) for token in pieces) + joiner.rest()
     assert streamed == tokenizer.join(pieces, unit)
     if unit != "word":
-        assert streamed == text.replace("\r\n", "\n")
+        assert streamed == (text if unit == "byte" else text.replace("\r\n", "\n"))
 
 
 @SETTINGS
