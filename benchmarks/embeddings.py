@@ -3,8 +3,9 @@ Treebank:
 
     python -m benchmarks.embeddings corpora/ptb
 
-The recipe is configs/ptb-elman.yaml with fewer epochs. `file` reads vectors that gensim's word2vec (another
-implementation of skip-gram) made of the same training text; it is left out where gensim is not installed.
+The recipe is configs/ptb-elman.yaml with fewer epochs and a smaller network. `file` reads vectors that gensim's
+word2vec (another implementation of skip-gram) made of the same training text; it is left out where gensim is not
+installed.
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ def gensim_vectors(train: Path, size: int, target: Path) -> bool:
     return True
 
 
-def runs(ptb: Path, folder: Path, epochs: int) -> Iterator[tuple[str, dict[str, object]]]:
+def runs(ptb: Path, folder: Path, epochs: int, size: int) -> Iterator[tuple[str, dict[str, object]]]:
     """Train with each start; yields its name and the perplexities."""
     texts = [f"data.{name}={ptb / f'ptb.{name}.txt'}" for name in ("train", "valid", "test")]
-    size = config_file.load("ptb-elman").embedding.size
+    network = [f"embedding.size={size}", f"model.hidden={size}", f"train.epochs={epochs}"]
     vectors = folder / "gensim.txt"
     for name in ("uniform", "normal", "svd", "skipgram", "file"):
         start = [f"embedding.init={name}"]
@@ -42,8 +43,8 @@ def runs(ptb: Path, folder: Path, epochs: int) -> Iterator[tuple[str, dict[str, 
             if not gensim_vectors(ptb / "ptb.train.txt", size, vectors):
                 continue
             start.append(f"embedding.file={vectors}")
-        config = config_file.load("ptb-elman", [*texts, *start, f"train.epochs={epochs}", f"run={folder / name}"])
-        result = Console(quiet=True).watch(api.run(config), results=False)
+        config = config_file.load("ptb-elman", [*texts, *network, *start, f"run={folder / name}"])
+        result = Console(quiet=True).watch(api.run(config, restart=True), results=False)
         lines = (Path(config.run) / "log.jsonl").read_text(encoding="utf-8").splitlines()
         valid = [record for record in map(json.loads, lines) if record["event"] == "valid"]
         yield (
@@ -60,14 +61,15 @@ def runs(ptb: Path, folder: Path, epochs: int) -> Iterator[tuple[str, dict[str, 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("ptb", type=Path, help="folder with ptb.train.txt, ptb.valid.txt and ptb.test.txt")
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--size", type=int, default=128, help="of the embedding and of the hidden layer")
     parser.add_argument("--folder", type=Path, default=Path("runs/embeddings"))
     arguments = parser.parse_args()
     print(
         "| start | validation after 1 epoch | after all | test | minutes |\n| --- | ---: | ---: | ---: | ---: |",
         flush=True,
     )
-    for name, found in runs(arguments.ptb, arguments.folder, arguments.epochs):
+    for name, found in runs(arguments.ptb, arguments.folder, arguments.epochs, arguments.size):
         cells = [f"{found[key]:.2f}" for key in ("valid_first", "valid_last", "test")] + [f"{found['minutes']:.1f}"]
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 

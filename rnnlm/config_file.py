@@ -18,8 +18,7 @@ from pydantic import BaseModel, ValidationError
 from rnnlm import resources
 from rnnlm.config import Config
 from rnnlm.errors import ConfigError
-
-Place = tuple[str, ...]
+from rnnlm.yaml_places import Place, note_places
 
 
 class _Loader(yaml.SafeLoader):
@@ -83,7 +82,8 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     places: dict[Place, str] = {(): f"{path}:1:1"}
     if node is None:
         raise ConfigError(f"{path}: empty; a configuration needs at least the section data")
-    values = _construct(node, (), str(path), places)
+    places |= note_places(node, str(path))
+    values = _values(node)
     if not isinstance(values, dict):
         raise ConfigError(
             f"{path}:1:1: found {_kind(values)}; a configuration is a mapping of sections (data, model, ...)"
@@ -114,23 +114,12 @@ def dump(config: Config) -> str:
     )
 
 
-def _construct(node: yaml.Node, place: Place, path: str, places: dict[Place, str]) -> Any:
-    """The node's value; notes where every key stands and refuses a duplicate."""
+def _values(node: yaml.Node) -> Any:
+    """The node as plain mappings, lists and scalars; its keys have been checked by `note_places`."""
     if isinstance(node, yaml.MappingNode):
-        result: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            mark = key_node.start_mark
-            where = f"{path}:{mark.line + 1}:{mark.column + 1}"
-            if not isinstance(key_node, yaml.ScalarNode):
-                raise ConfigError(f"{where}: a key must be a plain word")
-            key = str(key_node.value)
-            if key in result:
-                raise ConfigError(f"{where}: {'.'.join((*place, key))}: the key stands here twice; keep one")
-            places[(*place, key)] = where
-            result[key] = _construct(value_node, (*place, key), path, places)
-        return result
+        return {str(key.value): _values(value) for key, value in node.value}
     if isinstance(node, yaml.SequenceNode):
-        return [_construct(item, (*place, str(i)), path, places) for i, item in enumerate(node.value)]
+        return [_values(item) for item in node.value]
     return _scalar(node)
 
 
@@ -152,7 +141,7 @@ def _override(values: dict[str, Any], override: str, places: dict[Place, str]) -
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {override}: the value is not YAML: {' '.join(str(error).split())}") from None
     target = values
-    place: Place = ()
+    place: tuple[str, ...] = ()
     for section in sections:
         place = (*place, section)
         child = target.setdefault(section, {})
@@ -161,7 +150,9 @@ def _override(values: dict[str, Any], override: str, places: dict[Place, str]) -
         target = child
     where = f"--set {override}"
     places[(*place, key)] = where
-    target[key] = None if node is None else _construct(node, (*place, key), where, places)
+    if node is not None:
+        places.update(note_places(node, where, (*place, key)))
+    target[key] = None if node is None else _values(node)
 
 
 def _explain(error: Any, places: dict[Place, str]) -> str:

@@ -435,49 +435,44 @@ class Console:
         self.table(None, [*columns, ("lowest perplexity", "right")], rows)
 
     def corpora(self, found: Sequence[Any]) -> None:
-        """The public corpora of ``rnnlm corpus list``."""
+        """The public corpora of ``rnnlm corpus list``: their sizes, then what each of them is."""
+        splits = ("train", "valid", "test")
+        # Few columns: in 80 of the terminal's, what is cut first is the name, which `corpus get` wants whole.
         columns = [
             ("corpus", "left"),
-            ("what", "left"),
+            ("unit", "left"),
+            *((f"{split} tokens", "right") for split in splits),
             ("download", "right"),
-            ("tokens", "left"),
-            ("here", "left"),
-            ("licence", "left"),
         ]
         rows = [
             (
                 entry.name,
-                entry.title,
-                "?" if entry.size is None else f"{_amount(entry.size)}B",
-                ", ".join(f"{split} {count.tokens:,}" for split, count in entry.splits.items()),
-                "yes" if entry.present else "no",
-                entry.licence,
+                entry.unit,
+                *(f"{entry.splits[split].tokens:,}" if split in entry.splits else "-" for split in splits),
+                "is here" if entry.present else "?" if entry.size is None else f"{_amount(entry.size)}B",
             )
             for entry in found
         ]
         self.table(None, columns, rows)
+        columns = [("corpus", "left"), ("what it is", "left"), ("licence", "left")]
+        self.table(None, columns, [(entry.name, entry.title, entry.licence) for entry in found])
 
     def made(self, made: Any) -> None:
         """What ``rnnlm corpus make`` wrote."""
         d = made.grammar
+        bound = "" if d.unambiguous else ", or less: the grammar may be ambiguous"
         facts = [
             ("grammar", f"{d.path}: {d.words:,} words, {d.rules:,} rules"),
             ("mean sentence", f"{d.mean_sentence_length:.4f} words"),
-            ("entropy of a sentence", f"{d.entropy_per_sentence_bits:.6f} bits"),
-            ("entropy rate", f"{d.entropy_rate_bits:.6f} bits a token, one </s> a sentence counted"),
-            (
-                "lowest perplexity",
-                f"{d.lowest_perplexity:.4f}" + ("" if d.unambiguous else " or lower: an upper bound"),
-            ),
+            ("entropy of a sentence", f"{d.entropy_per_sentence_bits:.6f} bits{bound}"),
+            ("entropy rate", f"{d.entropy_rate_bits:.6f} bits a token, one </s> a sentence counted{bound}"),
+            ("lowest perplexity", f"{d.lowest_perplexity:.4f}{bound}"),
         ]
+        if d.ambiguity is not None:
+            facts.append(("why not exact", d.ambiguity))
         for name, value in facts:
             self.out.print(Text(f"{name:<22} {value}"))
-        columns = [
-            ("text", "left"),
-            ("sentences", "right"),
-            ("tokens", "right"),
-            ("its own perplexity under the grammar", "right"),
-        ]
+        columns = [("text", "left"), ("sentences", "right"), ("tokens", "right"), ("grammar's perplexity", "right")]
         rows = [(t.path, f"{t.sentences:,}", f"{t.tokens:,}", f"{t.perplexity:.4f}") for t in made.texts]
         self.table(None, columns, rows)
 

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rnnlm import resources
 from rnnlm.errors import InputError
 from rnnlm.records import Work
 from rnnlm.text import catalogue, grammar
@@ -30,8 +29,7 @@ class Made:
 
 def grammars() -> dict[str, Description]:
     """The built-in grammars by name."""
-    names = (name for name in resources.names("corpora", ".yaml") if name != "catalogue")
-    return {name: grammar.load(name).describe() for name in names}
+    return {name: grammar.load(name).describe() for name in grammar.built_in()}
 
 
 def as_json() -> dict[str, Any]:

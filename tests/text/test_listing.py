@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from reading import result
 
+from rnnlm.console import Console
 from rnnlm.errors import InputError, TextError
-from rnnlm.text import grammar, listing
+from rnnlm.text import catalogue, grammar, listing
 
 
 def test_the_list_has_grammars_and_corpora() -> None:
@@ -42,3 +43,34 @@ def test_mistakes(tmp_path: Path) -> None:
     with pytest.raises(TextError, match="nowhere"):
         result(listing.make("nowhere", tmp_path, None, 0))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_narrow_list_has_every_name_and_count_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    (tmp_path / "tinyshakespeare").mkdir()
+    (tmp_path / "tinyshakespeare" / "input.txt").write_bytes(bytes(1115394))
+    console = Console()
+    console.grammars(listing.grammars())
+    console.corpora(catalogue.describe(tmp_path))
+    printed = capsys.readouterr().out
+    assert "…" not in printed
+    rows = {line.split()[0]: line.split() for line in reversed(printed.splitlines()) if line.strip()}
+    assert rows["wikitext-103"] == ["wikitext-103", "word", "103,227,021", "217,646", "245,569", "190.2", "MB"]
+    assert rows["tinyshakespeare"] == ["tinyshakespeare", "char", "1,003,854", "111,540", "-", "is", "here"]
+    assert rows["english"][1] == str(len(grammar.load("english").words))
+
+
+AMBIGUOUS = "start: S\nrules:\n  S:\n    S S: 1\n    A: 4\nwords:\n  A:\n    - {words: x}\n"
+
+
+@pytest.mark.parametrize("ambiguous", [False, True])
+def test_figures_that_may_be_too_high_say_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], ambiguous: bool
+) -> None:
+    (tmp_path / "g.yaml").write_text(AMBIGUOUS if ambiguous else AMBIGUOUS.replace("S S", "A S"))
+    Console().made(result(listing.make(str(tmp_path / "g.yaml"), tmp_path, (3, 2, 1), 0)))
+    printed = capsys.readouterr().out
+    assert printed.count("or less: the grammar may be ambiguous") == (3 if ambiguous else 0)
+    assert ("x may belong to S or come after it" in printed) == ambiguous

@@ -15,6 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from rnnlm import resources
 from rnnlm.config import Section
 from rnnlm.errors import InputError
+from rnnlm.yaml_places import Place, note_places
 
 _COUNTED_IN = {"word": "words", "char": "characters", "byte": "bytes"}
 Count = Annotated[int, Field(ge=0)]
@@ -137,7 +138,7 @@ def load(path: str | Path | None = None) -> dict[str, Entry]:
         InputError: one line with file, line and column, what was found and what would be right.
     """
     path = resources.folder("corpora") / "catalogue.yaml" if path is None else Path(path)
-    places: dict[tuple[str | int, ...], str] = {(): f"{path}:1:1"}
+    places: dict[Place, str] = {(): f"{path}:1:1"}
     try:
         text = path.read_text(encoding="utf-8")
         node = yaml.compose(text, yaml.SafeLoader)
@@ -145,7 +146,7 @@ def load(path: str | Path | None = None) -> dict[str, Entry]:
             raise InputError(
                 f"{path}:1:1: a catalogue is a mapping from corpus names to entries; found something else"
             )
-        _note_places(node, (), str(path), places)
+        places |= note_places(node, str(path))
         return _CATALOGUE.validate_python(yaml.safe_load(text))
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; give a catalogue file") from None
@@ -166,24 +167,6 @@ def load(path: str | Path | None = None) -> dict[str, Entry]:
         found = "" if isinstance(first["input"], dict | list) else f"found {first['input']!r}; "
         message = first["msg"].removeprefix("Value error, ").replace("Input should", "should")
         raise InputError(f"{places[place]}: {key}: {found}{message}") from None
-
-
-def _note_places(
-    node: yaml.Node, place: tuple[str | int, ...], path: str, places: dict[tuple[str | int, ...], str]
-) -> None:
-    """Note where every key stands; refuse a key that stands twice, which PyYAML passes over."""
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            where = f"{path}:{key.start_mark.line + 1}:{key.start_mark.column + 1}"
-            inner = (*place, str(key.value))
-            if inner in places:
-                raise InputError(f"{where}: {'.'.join(map(str, inner))}: the key stands here twice; keep one")
-            places[inner] = where
-            _note_places(value, inner, path, places)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, item in enumerate(node.value):
-            places[(*place, index)] = f"{path}:{item.start_mark.line + 1}:{item.start_mark.column + 1}"
-            _note_places(item, (*place, index), path, places)
 
 
 def find(name: str, path: str | Path | None = None) -> Entry:

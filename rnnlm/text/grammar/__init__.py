@@ -27,6 +27,7 @@ clauses are joined at the top only, after a comma.
 """
 
 from rnnlm.text.grammar.plain import Description, Grammar, Rule
+from rnnlm.text.grammar.reading import built_in
 from rnnlm.text.grammar.texts import Written, load, write
 
-__all__ = ["Description", "Grammar", "Rule", "Written", "load", "write"]
+__all__ = ["Description", "Grammar", "Rule", "Written", "built_in", "load", "write"]

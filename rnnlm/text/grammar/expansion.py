@@ -7,8 +7,6 @@ import math
 from pathlib import Path
 
 import numpy as np
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from rnnlm.text.grammar.plain import Grammar, Rule
 from rnnlm.text.grammar.source import Alternative, Source, Symbol, Word, error_at
@@ -140,6 +138,10 @@ def expand(source: Source) -> Grammar:
 
 def check_finite(grammar: Grammar) -> None:
     """Every nonterminal can come to an end, and does so after finitely many steps on average."""
+    # Imported here, so that importing the package stays quick.
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components
+
     path = Path(grammar.path)
     productive: set[int] = set()
     while True:

@@ -15,7 +15,7 @@ from rnnlm.records import Progress
 from rnnlm.storage import atomic_write
 from rnnlm.text.grammar.expansion import check_finite, expand
 from rnnlm.text.grammar.plain import Grammar
-from rnnlm.text.grammar.source import read
+from rnnlm.text.grammar.reading import read
 
 _BLOCK = 1000  # sentences between two progress records
 
