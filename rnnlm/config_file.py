@@ -127,6 +127,9 @@ def _scalar(node: yaml.Node) -> Any:
     loader = _Loader("")
     try:
         return loader.construct_object(node)
+    except yaml.constructor.ConstructorError:
+        line = node.start_mark.line + 1
+        raise ConfigError(f"line {line}: found the tag {node.tag}; plain words and numbers only") from None
     finally:
         loader.dispose()
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlm import resources, storage, vectors
+from rnnlm import storage, vectors
 from rnnlm.config import Config
 from rnnlm.errors import TextError
 from rnnlm.kernels.jit import use_threads
@@ -66,7 +66,7 @@ def texts(config: Config) -> Work[Texts]:
         train, valid, test = paths
         assert train is not None
         return Texts(train, valid, test)
-    language = grammar.load(resources.find("corpora", str(data.grammar), ".yaml"))
+    language = grammar.load(str(data.grammar))
     names = ("train", "valid", "test")
     for number, (name, sentences) in enumerate(zip(names, data.sentences, strict=True)):
         # The texts are samples of one language that have nothing else in common: each has a seed of its own.

@@ -13,12 +13,18 @@ from rnnlm.errors import ConfigError
 Place = tuple[str | int, ...]
 
 
-def note_places(node: yaml.Node, path: str, within: Place = ()) -> dict[Place, str]:
-    """``path:line:column`` of every key and list item of `node`; `within` is the place of `node` itself.
+def note_places(
+    node: yaml.Node, path: str, within: Place = (), above: tuple[yaml.Node, ...] = ()
+) -> dict[Place, str]:
+    """``path:line:column`` of every key and list item of `node`; `within` is the place of `node` itself, `above` the
+    nodes that hold it.
 
     Raises:
-        ConfigError: a key that is no plain word, or stands twice in one mapping.
+        ConfigError: a key that is no plain word, or stands twice in one mapping; an alias that stands inside itself.
     """
+    if node in above:
+        raise ConfigError(f"{_where(node, path)}: an alias of itself; write the value out")
+    above = (*above, node)
     places: dict[Place, str] = {}
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
@@ -29,12 +35,12 @@ def note_places(node: yaml.Node, path: str, within: Place = ()) -> dict[Place, s
             if place in places:
                 raise ConfigError(f"{where}: {'.'.join(map(str, place))}: the key stands here twice; keep one")
             places[place] = where
-            places |= note_places(value, path, place)
+            places |= note_places(value, path, place, above)
     elif isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
             place = (*within, index)
             places[place] = _where(item, path)
-            places |= note_places(item, path, place)
+            places |= note_places(item, path, place, above)
     return places
 
 

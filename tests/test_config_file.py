@@ -52,6 +52,8 @@ MISTAKES = [
     ("run: [\n", r"c.yaml:3:1: not YAML"),
     ("data: {text: b.txt}\n", r"c.yaml:2:1: data: the key stands here twice"),
     ("? {a: 1}\n: 2\n", r"a key must be a plain word"),
+    ("train: !foo x\n", r"line 2: found the tag !foo; plain words and numbers only"),
+    ("train: &a [*a]\n", r"c.yaml:2:8: an alias of itself; write the value out"),
 ]  # fmt: skip
 
 
