@@ -7,9 +7,9 @@ the JSON Schema (``Config.model_json_schema()``) and the reference in ``docs/`` 
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 Positive = Annotated[int, Field(ge=1)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
@@ -17,6 +17,14 @@ Probability = Annotated[float, Field(ge=0, lt=1)]
 
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def no_number_is_true(cls, value: Any, info: ValidationInfo) -> Any:
+        """pydantic would take true for 1: `weight_decay: true` is a mistake."""
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise ValueError(f"found {str(value).lower()}; this key takes another kind of value")
+        return value
 
 
 class Data(Section):

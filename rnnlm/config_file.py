@@ -32,17 +32,23 @@ class _Loader(yaml.SafeLoader):
     }
 
 
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
-_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789"))
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(
-        r"^(?:[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
-    ),
-    list("-+.0123456789"),
-)
+class _Dumper(yaml.SafeDumper):
+    """Puts quotes around a string that any YAML, 1.1 or ours, would read as something else (``no``, ``1e3``)."""
+
+
+for _kind_of_yaml in (_Loader, _Dumper):
+    _kind_of_yaml.add_implicit_resolver(
+        "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+    )
+    _kind_of_yaml.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789"))
+    _kind_of_yaml.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(
+            r"^(?:[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+            r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+        ),
+        list("-+.0123456789"),
+    )
 _Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(str(node.value)))
 _Loader.add_constructor(
     "tag:yaml.org,2002:float",
@@ -83,7 +89,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     if node is None:
         raise ConfigError(f"{path}: empty; a configuration needs at least the section data")
     places |= note_places(node, str(path))
-    values = _values(node)
+    values = _values(node, str(path))
     if not isinstance(values, dict):
         raise ConfigError(
             f"{path}:1:1: found {_kind(values)}; a configuration is a mapping of sections (data, model, ...)"
@@ -109,27 +115,30 @@ def validate(values: dict[str, Any], places: dict[Place, str] | None = None) -> 
 
 def dump(config: Config) -> str:
     """The complete configuration as YAML, in the schema's order."""
-    return yaml.safe_dump(
-        config.model_dump(), sort_keys=False, allow_unicode=True, default_flow_style=None, width=120
+    return yaml.dump(
+        config.model_dump(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120
     )
 
 
-def _values(node: yaml.Node) -> Any:
+def _values(node: yaml.Node, path: str) -> Any:
     """The node as plain mappings, lists and scalars; its keys have been checked by `note_places`."""
     if isinstance(node, yaml.MappingNode):
-        return {str(key.value): _values(value) for key, value in node.value}
+        return {str(key.value): _values(value, path) for key, value in node.value}
     if isinstance(node, yaml.SequenceNode):
-        return [_values(item) for item in node.value]
-    return _scalar(node)
+        return [_values(item, path) for item in node.value]
+    return _scalar(node, path)
 
 
-def _scalar(node: yaml.Node) -> Any:
+def _scalar(node: yaml.Node, path: str) -> Any:
     loader = _Loader("")
     try:
         return loader.construct_object(node)
-    except yaml.constructor.ConstructorError:
-        line = node.start_mark.line + 1
-        raise ConfigError(f"line {line}: found the tag {node.tag}; plain words and numbers only") from None
+    except (yaml.constructor.ConstructorError, ValueError):
+        # A tag that we do not read, or a tag on what it cannot hold (!!int word).
+        line, value = node.start_mark.line + 1, str(node.value)[:40]
+        raise ConfigError(
+            f"{path}: line {line}: found the tag {node.tag}; plain words and numbers only, not {value!r} so tagged"
+        ) from None
     finally:
         loader.dispose()
 
@@ -155,7 +164,7 @@ def _override(values: dict[str, Any], override: str, places: dict[Place, str]) -
     places[(*place, key)] = where
     if node is not None:
         places.update(note_places(node, where, (*place, key)))
-    target[key] = None if node is None else _values(node)
+    target[key] = None if node is None else _values(node, where)
 
 
 def _explain(error: Any, places: dict[Place, str]) -> str:

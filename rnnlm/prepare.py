@@ -63,9 +63,7 @@ def texts(config: Config) -> Work[Texts]:
     folder = Path(config.run) / "text"
     if data.text is not None:
         paths = yield from _cut(Path(data.text), data.split, data.unit, folder)
-        train, valid, test = paths
-        assert train is not None
-        return Texts(train, valid, test)
+        return Texts(*paths)
     language = grammar.load(str(data.grammar))
     names = ("train", "valid", "test")
     for number, (name, sentences) in enumerate(zip(names, data.sentences, strict=True)):
@@ -151,21 +149,32 @@ def write_embedding(config: Config, path: Path) -> Work[NDArray[np.float32]]:
     return table
 
 
-def _cut(path: Path, shares: list[float], unit: str, folder: Path) -> Work[list[Path | None]]:
-    """Cut one text by characters (bytes for the unit byte; words: at the next line end). Returns three paths or
-    None."""
+def _cut(path: Path, shares: list[float], unit: str, folder: Path) -> Work[tuple[Path, Path | None, Path | None]]:
+    """Cut one text by characters (bytes for the unit byte; words: at the next line end). Returns three paths, None
+    where the share is 0.
+
+    Raises:
+        TextError: the text is so short, or of so few lines, that a part would be empty.
+    """
     total = sum(len(part) for part in _parts(path, unit))
     if total == 0:
         raise TextError(f"{path}: empty; give a text with at least one token")
-    ends = [int(total * sum(shares[: i + 1]) + 1e-9) for i in range(len(shares) - 1)] + [total]
-    paths: list[Path | None] = [None, None, None]
+    last = max(number for number, share in enumerate(shares) if share > 0)
+    # The sums of the shares are off by rounding: 0.7 + 0.2 of ten characters are nine.
+    ends = [total if i >= last else int(total * sum(shares[: i + 1]) + 1e-9) for i in range(len(shares))]
+    paths: dict[str, Path] = {}
     parts = _parts(path, unit)
     rest: Any = b"" if unit == "byte" else ""
     newline: Any = b"\n" if unit == "byte" else "\n"
     position = 0
     for number, (name, end) in enumerate(zip(("train", "valid", "test"), ends, strict=False)):
-        if end <= position or shares[number] == 0:
+        if shares[number] == 0:
             continue
+        if end <= position:
+            lines = " or with more lines" if unit == "word" else ""
+            raise TextError(
+                f"{path}: data.split leaves nothing for {name}; give a longer text{lines}, or other shares"
+            )
         target = folder / f"{name}.txt"
         with storage.atomic_write(target) as file:
             while position < end:
@@ -179,9 +188,9 @@ def _cut(path: Path, shares: list[float], unit: str, folder: Path) -> Work[list[
                     found = rest.find(newline)
                     end = min(total, position + (found + 1 if found >= 0 else len(rest) + 1))
                 file.write(piece if unit == "byte" else piece.encode("utf-8"))
-        paths[number] = target
-    yield Note(f"{path}: cut into {' and '.join(str(p) for p in paths if p)}")
-    return paths
+        paths[name] = target
+    yield Note(f"{path}: cut into {' and '.join(map(str, paths.values()))}")
+    return paths["train"], paths.get("valid"), paths.get("test")
 
 
 def _parts(path: Path, unit: str) -> Iterator[Any]:

@@ -19,28 +19,42 @@ from rnnlm.errors import ModelError, ResourceError
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
     """A binary file that stands under `path` only when the block ends without an error: written beside its place,
-    flushed to the disk, renamed over it.
+    flushed to the disk, renamed over it. A link stays one; what is no file (``/dev/null``, a pipe) is written to and
+    not replaced.
 
     Raises:
         ResourceError: the folder cannot be written or the disk is full.
     """
     path = Path(path)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with _told(path), open(path, "wb") as file:
+            yield file
+        return
+    path = Path(os.path.realpath(path))
     beside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(beside, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-        _sync_folder(path.parent)
+        with _told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(beside, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+            _sync_folder(path.parent)
+    finally:
+        with suppress(OSError):  # renamed already, or never made
+            beside.unlink()
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """An OSError becomes an error in one line."""
+    try:
+        yield
     except OSError as error:
         raise ResourceError(
             f"{path}: cannot be written: {error.strerror or error}; choose another place or free space"
         ) from None
-    finally:
-        with suppress(OSError):  # renamed already, or never made
-            beside.unlink()
 
 
 def _sync_folder(folder: Path) -> None:
@@ -70,7 +84,7 @@ def write_tensors(path: str | Path, tensors: Mapping[str, NDArray[Any]], metadat
     from safetensors.numpy import save
 
     text = json.dumps(metadata, ensure_ascii=False, sort_keys=True)
-    data = save({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, {"rnnlm": text})
+    data = save({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}, {"rnnlm": text})
     with atomic_write(path) as file:
         file.write(data)
 

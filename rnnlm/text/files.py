@@ -13,7 +13,7 @@ from typing import NamedTuple
 from rnnlm.errors import TextError
 
 _BLOCK = 1 << 20
-_BOM = codecs.BOM_UTF8
+_BYTE_ORDER_MARK = "\ufeff"
 
 
 class Block(NamedTuple):
@@ -65,12 +65,13 @@ def characters(path: str | Path) -> Iterator[tuple[str, int]]:
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
     position = 0  # of the next byte to decode, in the decompressed text
+    begun = False
     held = ""  # a CR at a block's end waits for the LF that may follow
     for data, done in blocks(path):
-        if position == 0 and data.startswith(_BOM):
-            data, position = data[len(_BOM) :], len(_BOM)
         text = held + _decode(decoder, data, position, path, False)
         position += len(data)
+        if text and not begun:
+            text, begun = text.removeprefix(_BYTE_ORDER_MARK), True
         held = "\r" if text.endswith("\r") else ""
         yield text[: len(text) - len(held)].replace("\r\n", "\n"), done
     rest = held + _decode(decoder, b"", position, path, True)
@@ -91,10 +92,14 @@ def _decode(decoder: codecs.IncrementalDecoder, data: bytes, position: int, path
 
 
 def sha256(path: str | Path) -> str:
-    """Hash of the file as it lies on the disk."""
-    digest = hashlib.sha256()
+    """Hash of the file as it lies on the disk.
+
+    Raises:
+        TextError: unreadable.
+    """
     size(path)
-    with open(path, "rb") as file:
-        while data := file.read(_BLOCK):
-            digest.update(data)
-    return digest.hexdigest()
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise TextError(f"{path}: {error.strerror or error}; give a readable text file") from None

@@ -44,11 +44,13 @@ def pieces(path: str | Path, unit: str, lowercase: bool) -> Iterator[Piece]:
             count = len(data) - sum(data.count(byte) for byte in range(0x80, 0xC0))
             yield Piece(_lower_ascii(text) if lowercase else text, count, done)
         return
-    texts = ((text.lower() if lowercase else text, len(text), done) for text, done in files.characters(path))
     if unit == "char":
-        yield from (Piece(*piece) for piece in texts)
-    else:
-        yield from _words(texts)
+        for text, done in files.characters(path):
+            yield Piece(_lower_characters(text) if lowercase else text, len(text), done)
+        return
+    for piece in _words(files.characters(path)):
+        # A word is whole here: what its last letter becomes may depend on that (Greek sigma).
+        yield piece._replace(tokens=[word.lower() for word in piece.tokens]) if lowercase else piece
 
 
 def split(text: str, unit: str, lowercase: bool) -> Sequence[str]:
@@ -57,8 +59,9 @@ def split(text: str, unit: str, lowercase: bool) -> Sequence[str]:
         raw = text.encode("utf-8").decode("latin-1")
         return _lower_ascii(raw) if lowercase else raw
     text = text.replace("\r\n", "\n")
-    text = text.lower() if lowercase else text
-    return text if unit == "char" else _mark_lines(text).split()
+    if unit == "char":
+        return _lower_characters(text) if lowercase else text
+    return _mark_lines(text.lower() if lowercase else text).split()
 
 
 def with_line_end(tokens: Sequence[str], unit: str) -> Sequence[str]:
@@ -104,9 +107,10 @@ class Joiner:
         return self._decoder.decode(b"", final=True)
 
 
-def _words(texts: Iterator[tuple[str, int, int]]) -> Iterator[Piece]:
+def _words(texts: Iterator[tuple[str, int]]) -> Iterator[Piece]:
     rest, ended, done = "", True, 0
-    for text, count, done in texts:
+    for text, done in texts:
+        count = len(text)
         text = rest + text
         if not text:
             continue
@@ -123,6 +127,11 @@ def _words(texts: Iterator[tuple[str, int, int]]) -> Iterator[Piece]:
 
 def _mark_lines(text: str) -> str:
     return text.replace("\n", f" {LINE_END} ")
+
+
+def _lower_characters(text: str) -> str:
+    """Lower case of each character by itself; `str.lower` looks around it at a capital sigma, and at no other."""
+    return text.replace("\N{GREEK CAPITAL LETTER SIGMA}", "\N{GREEK SMALL LETTER SIGMA}").lower()
 
 
 def _lower_ascii(text: str) -> str:

@@ -7,6 +7,7 @@ Kept as readable text, ``token TAB count`` a line. Characters and bytes that wou
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,6 +21,9 @@ from rnnlm.errors import TextError
 from rnnlm.records import Progress, Work
 from rnnlm.text import files, tokenizer
 from rnnlm.text.tokenizer import UNKNOWN
+
+# So many digits fit 64 bits.
+_COUNT = re.compile(r"\s*[0-9]{1,18}\s*")
 
 
 class Vocabulary:
@@ -138,7 +142,7 @@ def load(path: str | Path, unit: str, lowercase: bool) -> Vocabulary:
     """
     data = b"".join(block.data for block in files.blocks(path))
     try:
-        lines = data.decode("utf-8").split("\n")
+        lines = data.decode("utf-8").removeprefix("\ufeff").split("\n")
     except UnicodeDecodeError as error:
         raise TextError(f"{path}: not UTF-8 at byte {error.start}; a vocabulary is UTF-8 text") from None
     first_line: dict[str, int] = {}
@@ -148,7 +152,7 @@ def load(path: str | Path, unit: str, lowercase: bool) -> Vocabulary:
         if not line:
             continue
         spelled, tab, count = line.rpartition("\t")
-        if not tab or not count.strip().isascii() or not count.strip().isdigit():
+        if not tab or not _COUNT.fullmatch(count):
             raise TextError(f"{path}:{number}: found {line[:40]!r}; a line is: token TAB count")
         token = _unescape(spelled, unit)
         if token is None or not _is_token(token, unit):
