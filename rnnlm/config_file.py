@@ -169,8 +169,8 @@ def _override(values: dict[str, Any], override: str, places: dict[Place, str]) -
 
 def _explain(error: Any, places: dict[Place, str]) -> str:
     """One pydantic error as one line: where, which key, what was found, what would be right."""
-    # Union members appear in the location as extra parts: keep only the parts that are keys or list positions.
-    location = tuple(str(part) for part in error["loc"])
+    # Union members appear in the location as extra parts: keep only the section, the key and list positions.
+    location = tuple(str(part) for i, part in enumerate(error["loc"]) if i < 2 or isinstance(part, int))
     place = location
     while place not in places and place:
         place = place[:-1]

@@ -1,0 +1,56 @@
+"""Lower case, which must not depend on where a block ends."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from reading import characters, tokens
+
+from rnnlm.text import files, tokenizer
+
+SETTINGS = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def test_a_greek_word_ends_in_its_own_sigma(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("ΣΟΦΟΣ ΟΔΟΣ", encoding="utf-8")
+    for block in (1, 2, 3, 9, 10, 11, 1 << 20):
+        monkeypatch.setattr(files, "_BLOCK", block)
+        assert tokens(path, "word", lowercase=True) == ["σοφος", "οδος", "</s>"]
+        assert "".join(tokens(path, "char", lowercase=True)) == "σοφοσ οδοσ"
+
+
+@SETTINGS
+@given(
+    st.text(st.sampled_from(list("ΣσΑ'.́İǅß \n\r\u00a0"))),
+    st.integers(1, 5),
+    st.sampled_from(["word", "char", "byte"]),
+)
+def test_a_file_and_a_string_in_lower_case_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, block: int, unit: str
+) -> None:
+    path = tmp_path / "text.txt"
+    path.write_bytes(text.encode())
+    monkeypatch.setattr(files, "_BLOCK", block)
+    wanted = list(tokenizer.split(text, unit, True))
+    if unit == "word" and text and not text.endswith("\n"):
+        wanted.append("</s>")
+    assert tokens(path, unit, lowercase=True) == wanted
+    assert characters(path, unit) == len(text if unit == "byte" else text.replace("\r\n", "\n"))
+
+
+def test_lower_case_of_a_character_is_its_own() -> None:
+    every = [chr(i) for i in range(sys.maxunicode + 1) if not 0xD800 <= i < 0xE000 and chr(i) != "\r"]
+    assert tokenizer.split("".join(every), "char", True) == "".join(map(str.lower, every))
+
+
+def test_lower_case_of_bytes_touches_ascii_alone() -> None:
+    raw = bytes(range(256)).decode("latin-1").encode().decode("latin-1")
+    assert (
+        tokenizer.split(bytes(range(256)).decode("latin-1"), "byte", True).encode("latin-1")
+        == raw.encode("latin-1").lower()
+    )
