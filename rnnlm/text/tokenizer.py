@@ -4,7 +4,7 @@
     char   a Unicode code point, newline included
     byte   one of 256 values, held as the character with that number (Latin-1)
 
-A literal ``</s>`` or ``<unk>`` in a text of words is a word like any other.
+A literal ``<unk>`` in a text of words is a word like any other; a literal ``</s>`` is the line end's own token.
 """
 
 from __future__ import annotations
