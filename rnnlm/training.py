@@ -103,7 +103,10 @@ def start(config: Config, resume: bool, restart: bool) -> Work[tuple[Run, Log]]:
         # The text may be the same and the plan longer: more epochs than before end nothing.
         run.at.finished = ""
         run.finish_if_done()
-        yield Note(f"{folder}: goes on after step {run.at.step:,} (epoch {run.at.epoch + 1})")
+        if run.at.finished:
+            yield Note(f"{folder}: complete after step {run.at.step:,}; more train.epochs would go on from there")
+        else:
+            yield Note(f"{folder}: goes on after step {run.at.step:,} (epoch {run.at.epoch + 1})")
     storage.write_text(folder / "config.yaml", config_file.dump(config))
     vocabulary.save(folder / "vocab.txt")
     return run, Log(folder, run.at.step)

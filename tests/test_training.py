@@ -183,6 +183,7 @@ def test_more_epochs_than_before(make: Any) -> None:
     longer = config.model_copy(update={"train": config.train.model_copy(update={"epochs": 3})})
     assert [record.epoch for record in records(longer, Valid, resume=True)] == [2, 3]
     assert records(longer, Valid, resume=True) == []  # nothing left to do
+    assert any("complete after step" in note.text for note in records(longer, Note, resume=True))
 
 
 def test_an_existing_run_is_not_overwritten(make: Any) -> None:
