@@ -1,14 +1,15 @@
-"""Tiny trained runs, made once a session."""
+"""Tiny texts and configurations, runs trained on them once for all tests, and a way to call the command line."""
 
 from __future__ import annotations
 
 import random
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rnnlm import api, config_file
+from rnnlm import api, cli, config_file
 from rnnlm.config import Config
 
 LINES = [
@@ -58,3 +59,29 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         api.train(config)
         found[unit] = Path(config.run)
     return found
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Any:
+    """Runs a command in this process; gives its exit status, output and errors."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["rnnlm", *map(str, arguments)])
+        try:
+            cli.main()
+            status = 0
+        except SystemExit as end:
+            status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        out, err = capfd.readouterr()
+        return status, out, err
+
+    return run
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """The file of a small configuration."""
+    write_texts(tmp_path)
+    path = tmp_path / "small.yaml"
+    path.write_text(config_file.dump(settings(tmp_path, epochs=2)))
+    return path

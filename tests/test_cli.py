@@ -12,35 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small import settings, write_texts
 
-from rnnlm import api, cli, config_file, inspection, memory, plan
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Any:
-    """Runs a command in this process; gives its exit status, output and errors."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["rnnlm", *map(str, arguments)])
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as end:
-            status = end.code if isinstance(end.code, int) else int(end.code is not None)
-        out, err = capfd.readouterr()
-        return status, out, err
-
-    return run
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    """The file of a small configuration."""
-    write_texts(tmp_path)
-    path = tmp_path / "small.yaml"
-    path.write_text(config_file.dump(settings(tmp_path, epochs=2)))
-    return path
+from rnnlm import api, inspection, memory, plan
 
 
 @pytest.mark.parametrize(

@@ -15,36 +15,9 @@ from typing import Any
 
 import pytest
 import typer.main
-from small import settings, write_texts
 
 from rnnlm import checkpoint, cli, config_file, memory
 from rnnlm.text import vocabulary
-
-
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Any:
-    """Runs a command in this process; gives its exit status, output and errors."""
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["rnnlm", *map(str, arguments)])
-        try:
-            cli.main()
-            status = 0
-        except SystemExit as end:
-            status = end.code if isinstance(end.code, int) else int(end.code is not None)
-        out, err = capfd.readouterr()
-        return status, out, err
-
-    return run
-
-
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    """The file of a small configuration."""
-    write_texts(tmp_path)
-    path = tmp_path / "small.yaml"
-    path.write_text(config_file.dump(settings(tmp_path, epochs=2)))
-    return path
 
 
 def all_commands() -> list[list[str]]:
