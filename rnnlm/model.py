@@ -144,6 +144,42 @@ class Network:
             return states
         return [trace.h[steps - 1].copy() for trace in self._trace]
 
+    def hidden(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """h(t) and the h(t-1) that step t used (0 after a reset), of every layer and step of the window that
+        `forward` saw: two T x B x D_h a layer, which live until the next call."""
+        return [(trace.h, trace.previous) for trace in self._trace]
+
+    def masks(self, steps: int, batch: int, mask: tuple[int, int]) -> list[np.ndarray] | None:
+        """What `forward` with this `mask` multiplies by, T x B x d for e(t) and T x B x D_h for each layer's h(t) on
+        its way up; None without dropout."""
+        p = self.config.model.dropout
+        if p == 0:
+            return None
+        found = []
+        for place in range(len(self._layers) + 1):
+            size = self.d if place == 0 else self.config.model.hidden
+            ones = np.ones((steps, batch, size), self.dtype)
+            dropout.apply(ones, dropout.key(*mask, place), p, self.workers)
+            found.append(ones)
+        return found
+
+    def loss(self, targets: np.ndarray, loss_steps: int) -> float:
+        """The sum of J(t) over the last `loss_steps` steps and all streams of the window that `forward` saw, in nats:
+        what `backward` returns, without the gradients."""
+        steps, batch, hidden = self._top.shape
+        first, rows = steps - loss_steps, loss_steps * batch
+        tied = self.config.model.tie
+        log_probability, _, _ = self._output.forward(
+            self._top[first:].reshape(rows, hidden),
+            self.parameters[TABLE if tied else U],
+            self.parameters[B2],
+            tied,
+            targets[first:].reshape(rows),
+            self._buffers.part("output"),
+            self.workers,
+        )
+        return -float(log_probability.sum())
+
     def backward(self, targets: np.ndarray, loss_steps: int) -> tuple[float, Gradients]:
         """The loss of the window that `forward` saw, and the gradient of every trainable parameter.
 

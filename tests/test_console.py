@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console as RichConsole
 
-from rnnlm import console
-from rnnlm.console import Console
+from rnnlm.console import Console, formats
 from rnnlm.records import End, Evaluation, Note, Progress, Samples, Start, Step, Valid
 from rnnlm.text.tokenizer import Joiner
 
@@ -176,14 +175,14 @@ def test_figures_that_are_not_finite(capfd: pytest.CaptureFixture[str]) -> None:
      (90_061, "25 h 01 min")],
 )  # fmt: skip
 def test_durations(seconds: float, text: str) -> None:
-    assert console._duration(seconds) == text
+    assert formats.duration(seconds) == text
 
 
 @pytest.mark.parametrize(
     ("value", "text"), [(1.0, "1.00"), (1234.567, "1,234.57"), (3.2e7, "3.2e+07"), (float("inf"), "inf"), (None, "-")]
 )
 def test_perplexities(value: float | None, text: str) -> None:
-    assert console._figure(value) == text
+    assert formats.figure(value) == text
 
 
 def test_a_configuration_breaks_between_its_keys() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from rnnlm.cli import corpus, embed, eval, inspect, sample, train, vocab
+from rnnlm.cli import corpus, derive, embed, eval, gradcheck, gradients, inspect, sample, train, vocab
 from rnnlm.errors import InputError, RnnlmError
 
 # What the parser of arguments raises: click's class, or that of the copy of click inside newer versions of typer.
@@ -29,6 +29,9 @@ app.command("eval")(eval.command)
 app.command("sample")(sample.command)
 app.command("vocab")(vocab.command)
 app.command("embed")(embed.command)
+app.command("gradcheck")(gradcheck.command)
+app.command("gradients")(gradients.command)
+app.command("derive")(derive.command)
 app.command("inspect")(inspect.command)
 app.add_typer(corpus.app, name="corpus")
 

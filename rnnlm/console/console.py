@@ -1,4 +1,4 @@
-"""The only module that prints. Results go to standard output; progress, messages and errors to standard error.
+"""Draws records and results. Results go to standard output; progress, messages and errors to standard error.
 
 `Console.watch` runs a generator of records to its end, draws each record, and returns the generator's result: live
 bars and tables in a terminal, plain lines elsewhere, nothing with ``quiet``.
@@ -7,30 +7,40 @@ bars and tables in a terminal, plain lines elsewhere, nothing with ``quiet``.
 from __future__ import annotations
 
 import json
-import math
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from rich import box
 from rich.console import Console as RichConsole
-from rich.console import ConsoleOptions, Group
+from rich.console import Group
 from rich.live import Live
-from rich.progress import (
-    BarColumn,
-    Progress,
-    ProgressColumn,
-    TaskID,
-    TaskProgressColumn,
-    TextColumn,
-)
-from rich.table import Column, Table
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 from rich.text import Text
 
+from rnnlm.console import gradients
+from rnnlm.console.bars import Bars, Detail, Left
+from rnnlm.console.formats import amount, counted, duration, figure, finite, new_table, value_text
 from rnnlm.errors import RnnlmError
 from rnnlm.plot import curve_lines
-from rnnlm.records import Checkpoint, End, Evaluation, Note, Plan, Sampled, Samples, Start, Step, Valid, Work
+from rnnlm.records import (
+    Checkpoint,
+    End,
+    Evaluation,
+    GradientCheck,
+    Heading,
+    Ledger,
+    Note,
+    Plan,
+    Quantity,
+    Remark,
+    Sampled,
+    Samples,
+    Start,
+    Step,
+    Valid,
+    Work,
+)  # fmt: skip
 from rnnlm.records import Progress as ProgressRecord
 
 _T = TypeVar("_T")
@@ -78,12 +88,12 @@ class Console:
         self._results = results
         if not self.err.is_terminal or self.quiet:
             return self._consume(work)
-        self._bars = _Bars(
+        self._bars = Bars(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
             TaskProgressColumn(),
-            _Left(),
-            _Detail(),
+            Left(),
+            Detail(),
             console=self.err,
             transient=True,
             refresh_per_second=8,
@@ -154,11 +164,11 @@ class Console:
 
     def json(self, value: Any) -> None:
         """One JSON object on standard output. A figure that is not finite is null: JSON has no word for it."""
-        sys.stdout.write(json.dumps(_finite(value), ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(finite(value), ensure_ascii=False) + "\n")
 
     def table(self, title: str | None, columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]]) -> None:
         """A table on standard output; columns are (heading, "left" | "right")."""
-        table = _new_table(columns)
+        table = new_table(columns)
         table.title = title
         for row in rows:
             table.add_row(*row)
@@ -175,7 +185,7 @@ class Console:
         self.err.print(
             f"{start.parameters:,} parameters, {start.tokens_per_epoch:,} tokens an epoch "
             f"in {start.steps_per_epoch:,} updates, "
-            f"{_counted(start.epochs, 'epoch')}, {_counted(start.threads, 'thread')}"
+            f"{counted(start.epochs, 'epoch')}, {counted(start.threads, 'thread')}"
         )
         if self._bars is not None:
             self._clear_bars()
@@ -195,7 +205,7 @@ class Console:
     def _step(self, step: Step) -> None:
         self._losses.append(step.loss)
         text = (
-            f"perplexity {_figure(step.perplexity)} · {step.tokens_per_second:,.0f} tokens/s · "
+            f"perplexity {figure(step.perplexity)} · {step.tokens_per_second:,.0f} tokens/s · "
             f"loss {step.loss:.3f} · gradient {step.gradient_norm:.3g} · rate {step.learning_rate:.3g}"
         )
         if self._bars is not None:
@@ -213,17 +223,17 @@ class Console:
         if start is None or step.step <= start.step:
             return ""
         left = step.seconds / step.step * (start.total_steps - step.step)
-        return f" of {start.total_steps:,} · {_duration(left)} left"
+        return f" of {start.total_steps:,} · {duration(left)} left"
 
     def _valid(self, valid: Valid) -> None:
         cells = [
             str(valid.epoch),
             f"{valid.step:,}",
-            _figure(valid.train_perplexity),
-            f"{_figure(valid.perplexity)} {'*' if valid.best else ' '}",
+            figure(valid.train_perplexity),
+            f"{figure(valid.perplexity)} {'*' if valid.best else ' '}",
             f"{valid.loss:.4f}",
             f"{valid.learning_rate:.3g}",
-            _duration(valid.seconds),
+            duration(valid.seconds),
         ]
         if self._bars is not None:
             if not self._headed:
@@ -244,7 +254,7 @@ class Console:
             "patience": "validation has not improved for train.patience epochs",
         }
         best = (
-            f", best validation perplexity {_figure(end.best_perplexity)}" if end.best_perplexity is not None else ""
+            f", best validation perplexity {figure(end.best_perplexity)}" if end.best_perplexity is not None else ""
         )
         self._stop_bars()
         if self._headed:
@@ -254,7 +264,7 @@ class Console:
         if self._losses:
             updates = end.step - (self._start.step if self._start else 0)
             self.err.print(f"{'':9} training loss, nats a token, over {updates:,} updates")
-        after = f"after {_duration(end.seconds)}{best}"
+        after = f"after {duration(end.seconds)}{best}"
         if end.reason == "interrupted":
             self.err.print(f"stopped; --resume goes on from here ({after}); the run is in {end.run}")
         else:
@@ -264,7 +274,7 @@ class Console:
     # ------------------------------------------------------------------------------------------------------------
 
     def _progress(self, record: ProgressRecord) -> None:
-        detail = f"{_amount(record.done).rstrip()} {record.unit}"
+        detail = f"{amount(record.done).rstrip()} {record.unit}"
         if self._bars is not None:
             if record.task not in self._tasks:
                 self._tasks[record.task] = self._bars.add_task(record.task, total=record.total, detail="")
@@ -273,8 +283,8 @@ class Console:
             if record.total is not None and record.done >= record.total:
                 self._bars.update(task, visible=False)
         elif self._due(record.task):
-            of = f" of {_amount(record.total).rstrip()}" if record.total is not None else ""
-            self.err.print(f"{record.task}: {_amount(record.done).rstrip()}{of} {record.unit}")
+            of = f" of {amount(record.total).rstrip()}" if record.total is not None else ""
+            self.err.print(f"{record.task}: {amount(record.done).rstrip()}{of} {record.unit}")
         if record.total is not None and record.done >= record.total:
             self._last_line.pop(record.task, None)
 
@@ -294,12 +304,12 @@ class Console:
     def evaluation(self, found: Evaluation, source: str | None = None) -> None:
         """The perplexity with all that it stands on; `source`: the text's name."""
         rows = [("text", source)] if source is not None else []
-        rows.append(("perplexity", _figure(found.perplexity)))
+        rows.append(("perplexity", figure(found.perplexity)))
         if found.lowest_perplexity is not None:
             over = found.perplexity / found.lowest_perplexity - 1
-            lowest = f"{_figure(found.lowest_perplexity)}   (this model: {over:+.1%})"
+            lowest = f"{figure(found.lowest_perplexity)}   (this model: {over:+.1%})"
             rows.append(("lowest possible perplexity", lowest))
-        without = "none is known" if found.perplexity_without_unk is None else _figure(found.perplexity_without_unk)
+        without = "none is known" if found.perplexity_without_unk is None else figure(found.perplexity_without_unk)
         rows += [
             ("perplexity without unknown tokens", without),
             ("tokens scored", f"{found.tokens:,}   (line ends counted: {found.line_ends:,})"),
@@ -369,18 +379,18 @@ class Console:
         rows = [(name, " x ".join(f"{n:,}" for n in shape), f"{size:,}") for name, shape, size in plan.tensors]
         rows.append(("all", "", f"{plan.parameters:,}"))
         self.table(None, [("parameter", "left"), ("shape", "right"), ("numbers", "right")], rows)
-        free = f"   ({_amount(plan.available_bytes)}B free)" if plan.available_bytes is not None else ""
+        free = f"   ({amount(plan.available_bytes)}B free)" if plan.available_bytes is not None else ""
         facts = [
             ("vocabulary", f"{plan.vocabulary:,} tokens"),
             ("training text", f"{plan.train_tokens:,} tokens, {plan.unknown / plan.train_tokens:.2%} unknown"),
-            ("memory", f"{_amount(plan.memory_bytes)}B and about 250 MB for Python{free}"),
-            ("disk", f"{_amount(plan.disk_bytes)}B"),
-            ("speed", f"{plan.tokens_per_second:,.0f} tokens/s, measured here on {_counted(plan.threads, 'thread')}"),
-            ("an epoch", _duration(plan.seconds_per_epoch)),
+            ("memory", f"{amount(plan.memory_bytes)}B and about 250 MB for Python{free}"),
+            ("disk", f"{amount(plan.disk_bytes)}B"),
+            ("speed", f"{plan.tokens_per_second:,.0f} tokens/s, measured here on {counted(plan.threads, 'thread')}"),
+            ("an epoch", duration(plan.seconds_per_epoch)),
             (
                 "the run",
-                f"{_duration(plan.seconds)} for {plan.total_steps:,} updates, "
-                f"at most {_counted(plan.epochs, 'epoch')}, without validation",
+                f"{duration(plan.seconds)} for {plan.total_steps:,} updates, "
+                f"at most {counted(plan.epochs, 'epoch')}, without validation",
             ),
         ]
         for name, value in facts:
@@ -389,14 +399,14 @@ class Console:
     def inspection(self, found: dict[str, Any]) -> None:
         """What ``rnnlm inspect`` found."""
         training = found["training"]
-        epochs = _counted(training["epoch"], "epoch")
+        epochs = counted(training["epoch"], "epoch")
         best = training.get("best_validation_perplexity")
         facts = [
             ("file", found["path"]),
             ("parameters", f"{found['parameters']:,}"),
             ("vocabulary", f"{found['vocabulary']:,} tokens: {' '.join(found['most_frequent'])} ..."),
             ("trained", f"{training['step']:,} updates, {epochs}, by rnnlm {training['version']}"),
-            ("best", "no validation text" if best is None else f"validation perplexity {_figure(best)}"),
+            ("best", "no validation text" if best is None else f"validation perplexity {figure(best)}"),
         ]
         for name, value in facts:
             self.out.print(Text(f"{name:<11} {value}"))
@@ -407,7 +417,9 @@ class Console:
         ]
         self.table(None, columns, rows)
         for section, values in found["config"].items():
-            self.out.print(Text(self._hanging(section, [f"{key}: {_value(value)}" for key, value in values.items()])))
+            self.out.print(
+                Text(self._hanging(section, [f"{key}: {value_text(value)}" for key, value in values.items()]))
+            )
 
     def _hanging(self, name: str, parts: Sequence[str]) -> str:
         """`parts` after `name`; in a terminal broken between the parts, and indented."""
@@ -428,7 +440,7 @@ class Console:
                 f"{d.words:,}",
                 f"{d.mean_sentence_length:.2f}",
                 f"{d.entropy_rate_bits:.4f}",
-                _figure(d.lowest_perplexity),
+                figure(d.lowest_perplexity),
             )
             for name, d in found.items()
         ]
@@ -449,7 +461,7 @@ class Console:
                 entry.name,
                 entry.unit,
                 *(f"{entry.splits[split].tokens:,}" if split in entry.splits else "-" for split in splits),
-                "is here" if entry.present else "?" if entry.size is None else f"{_amount(entry.size)}B",
+                "is here" if entry.present else "?" if entry.size is None else f"{amount(entry.size)}B",
             )
             for entry in found
         ]
@@ -476,88 +488,41 @@ class Console:
         rows = [(t.path, f"{t.sentences:,}", f"{t.tokens:,}", f"{t.perplexity:.4f}") for t in made.texts]
         self.table(None, columns, rows)
 
+    # -- gradients
+    # --------------------------------------------------------------------------------------------------------
 
-class _Bars(Progress):
-    """Bars that leave room for the ^C that a terminal echoes: else it would begin a line, and the bar stay there."""
+    def gradient_check(self, found: GradientCheck) -> None:
+        """What ``rnnlm gradcheck`` found."""
+        self._parts(gradients.gradient_check(found, self._width))
 
-    def get_renderables(self) -> Iterator[Any]:
-        yield _Narrower(self.make_tasks_table(self.tasks))
+    def ledger(self, found: Ledger) -> None:
+        """What ``rnnlm gradients`` found."""
+        self._parts(gradients.ledger(found, self._width))
 
+    @property
+    def _width(self) -> int:
+        """Columns of the screen; a file or a pipe has as many as anything here wants."""
+        return self.out.width if self.out.is_terminal else 140
 
-class _Narrower:
-    def __init__(self, inner: Table) -> None:
-        self._inner = inner
+    def _parts(self, parts: Iterable[Any]) -> None:
+        for part in parts:
+            self.out.print(part, width=self._width)
 
-    def __rich_console__(self, console: RichConsole, options: ConsoleOptions) -> Iterator[Any]:
-        yield from console.render(self._inner, options.update_width(options.max_width - 3))
-
-
-class _Left(ProgressColumn):
-    """Time left, for tasks that know their end."""
-
-    max_refresh = 0.5
-
-    def __init__(self) -> None:
-        super().__init__(Column(no_wrap=True))
-
-    def render(self, task: Any) -> Text:
-        left = task.time_remaining if task.total else None
-        return Text("" if left is None else f"{_duration(left)} left")
-
-
-class _Detail(ProgressColumn):
-    """What a task says of itself; cut, not wrapped, where the terminal is narrow."""
-
-    def render(self, task: Any) -> Text:
-        # The text does not wrap, and the column may: so this one gives way, not the bar.
-        return Text(task.fields.get("detail", ""), style="dim", no_wrap=True, overflow="ellipsis")
-
-
-def _new_table(columns: Sequence[tuple[str, str]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for heading, side in columns:
-        table.add_column(heading, justify="right" if side == "right" else "left")
-    return table
-
-
-def _figure(value: float | None) -> str:
-    """A perplexity: two decimals, few digits when it is huge."""
-    if value is None:
-        return "-"
-    return f"{value:,.2f}" if value < 1e6 else f"{value:.3g}"
-
-
-def _amount(value: float | None) -> str:
-    if value is None:
-        return "?"
-    for size, letter in ((1e9, " G"), (1e6, " M"), (1e4, " k")):
-        if value >= size:
-            return f"{value / (size if letter != ' k' else 1e3):,.1f}{letter}"
-    return f"{value:,.0f} "
-
-
-def _counted(count: int, noun: str) -> str:
-    """1 epoch, 2 epochs."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
-def _value(value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return "null" if value is None else str(value).lower()
-    return str(value)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    def derivation(self, walk: Iterable[Heading | Remark | Quantity], as_json: bool = False) -> bool:
+        """``rnnlm derive``, a quantity at a time; whether all of them passed their checks."""
+        passed, checked, told = True, 0, []
+        for record in walk:
+            if isinstance(record, Quantity):
+                passed &= record.passed
+                checked += bool(record.against)
+            if as_json:
+                told.append(record.json())
+            else:
+                self._parts(gradients.derivation_step(record, self._width))
+        if as_json:
+            self.json({"passed": passed, "checked": checked, "derivation": told})
+        else:
+            verdict = "all of them right" if passed else "NOT all of them right"
+            self.out.print()
+            self.out.print(Text(f"{checked} quantities checked, {verdict}", style="bold" if passed else "bold red"))
+        return passed

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from rnnlm.cli.arguments import JsonOption, QuietOption, SetOption
+
+
+def command(
+    source: Annotated[
+        str, typer.Argument(metavar="CONFIG|MODEL", help="A YAML file or a recipe's name, or a trained model.")
+    ],
+    text: Annotated[
+        Optional[Path], typer.Argument(metavar="TEXT", help="A text; left out: the training text.")
+    ] = None,
+    through: Annotated[
+        Optional[str],
+        typer.Option(
+            "--through",
+            metavar="N|all",
+            help="Also differentiate through N steps before the window, and report what truncation loses.",
+        ),
+    ] = None,
+    steps: Annotated[
+        Optional[int], typer.Option("--steps", metavar="T", min=1, help="Steps of the window; left out: train.bptt.")
+    ] = None,
+    batch: Annotated[
+        Optional[int],
+        typer.Option("--batch", metavar="B", min=1, help="Streams; left out: those of training, at most 2."),
+    ] = None,
+    at: Annotated[
+        Optional[int],
+        typer.Option(
+            "--at", metavar="N", min=0, help="Tokens of each stream before the window; left out: two windows of them."
+        ),
+    ] = None,
+    numbers: Annotated[
+        int,
+        typer.Option(
+            "--numbers",
+            metavar="N",
+            min=1,
+            help="Numbers of each parameter compared one by one; all if it has no more.",
+        ),
+    ] = 40,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", min=0, help="Which numbers and directions.")] = 1,
+    overrides: SetOption = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Check every gradient against derivatives that need no derivation; exit status 1 when one is wrong."""
+    from rnnlm.console import Console
+    from rnnlm.errors import InputError
+    from rnnlm.gradients import commands
+
+    if through is not None and through != "all" and not (through.isdigit() and int(through) >= 1):
+        raise InputError(f"--through: found {through}; must be all or a number of at least 1")
+    console = Console(quiet)
+    found = console.watch(commands.gradcheck(source, overrides or (), text, steps, batch, at, through, numbers, seed))
+    if json:
+        console.json(found.json())
+    else:
+        console.gradient_check(found)
+    if not found.passed:
+        raise typer.Exit(1)

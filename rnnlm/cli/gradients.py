@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from rnnlm.cli.arguments import JsonOption, ModelArgument, QuietOption
+
+
+def command(
+    model: ModelArgument,
+    text: Annotated[Path, typer.Argument(metavar="TEXT", help="A text file, plain or gzip.")],
+    at: Annotated[int, typer.Option("--at", metavar="N", min=0, help="Tokens of the text before the window.")] = 0,
+    steps: Annotated[
+        Optional[int], typer.Option("--steps", metavar="T", min=1, help="Steps of the window; left out: train.bptt.")
+    ] = None,
+    losses: Annotated[
+        Optional[int],
+        typer.Option(
+            "--losses", metavar="L", min=1, help="How many of the last steps have a loss; left out: as in training."
+        ),
+    ] = None,
+    html: Annotated[
+        Optional[Path], typer.Option("--html", metavar="FILE", help="Write a page with the pictures there.")
+    ] = None,
+    tsv: Annotated[
+        Optional[Path],
+        typer.Option("--tsv", metavar="FILE", help="Write every part there: a line for each loss, layer and lag."),
+    ] = None,
+    precision: Annotated[
+        Optional[str],
+        typer.Option("--precision", metavar="float32|float64", help="Of the kernels; left out: the model's own."),
+    ] = None,
+    json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """The ledger: from which loss, and from how many steps back, each part of the gradient came."""
+    from rnnlm.console import Console
+    from rnnlm.errors import InputError
+    from rnnlm.gradients import commands, ledger_files
+
+    if precision not in (None, "float32", "float64"):
+        raise InputError(f"--precision: found {precision}; must be float32 or float64")
+    console = Console(quiet)
+    found = console.watch(commands.gradients(model, text, at, steps, losses, precision))
+    if tsv is not None:
+        ledger_files.write_tsv(found, tsv)
+    if html is not None:
+        ledger_files.write_html(found, html)
+    if json:
+        console.json(ledger_files.as_json(found))
+    else:
+        console.ledger(found)

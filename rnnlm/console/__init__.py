@@ -1,0 +1,5 @@
+"""The only part that prints."""
+
+from rnnlm.console.console import Console
+
+__all__ = ["Console"]

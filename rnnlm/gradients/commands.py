@@ -1,0 +1,185 @@
+"""What ``rnnlm gradcheck``, ``rnnlm gradients`` and ``rnnlm derive`` do, as generators of records."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from rnnlm import config_file, model
+from rnnlm.config import Config
+from rnnlm.errors import InputError
+from rnnlm.gradients import check, derive, ledger, scalar, source, window
+from rnnlm.gradients.source import Source
+from rnnlm.model import Network
+from rnnlm.records import GradientCheck, Heading, Ledger, Note, Quantity, Remark, Work
+from rnnlm.text import tokenizer
+from rnnlm.text.corpus import equal_streams, line_streams
+
+Derivation = Iterator[Heading | Remark | Quantity]
+
+
+def gradcheck(
+    path: str,
+    overrides: Sequence[str] = (),
+    text: Path | None = None,
+    steps: int | None = None,
+    batch: int | None = None,
+    at: int | None = None,
+    through: int | str | None = None,
+    numbers: int = 40,
+    seed: int = 1,
+) -> Work[GradientCheck]:
+    """Check a configuration's or a trained network's gradients on a window of its training text (or of `text`).
+
+    Args:
+        path: a YAML file, a recipe's name, a run's folder or a model's file; overrides: for a configuration.
+        steps, batch: of the window; None: as in training, and at most 2 streams. The steps with a loss are those of
+            training.
+        at: tokens before the window in each stream; None: two windows, or five where `through` is given.
+        through: also take the derivative through so many steps before the window, or "all" of them.
+
+    Raises:
+        InputError: see ``source``; TextError: the text is too short.
+    """
+    with TemporaryDirectory(prefix="rnnlm-") as folder:
+        found = yield from _source(path, overrides, text, Path(folder))
+        settings = found.network.config.train
+        steps = steps or settings.bptt
+        streams = equal_streams(found.text, batch or min(settings.batch, 2), settings.state)
+        if at is None:
+            at = max(0, min((2 if through is None else 5) * steps, streams.length - steps))
+        loss_steps = _loss_steps(found.network.config, steps)
+        short = window.read(found.network, streams, at, steps, loss_steps)
+        longer = None
+        if through is not None:
+            more = at if through == "all" else min(int(through), at)
+            if more == 0:
+                raise InputError("--through: no step stands before the window; give --at a number above 0")
+            longer = window.read(found.network, streams, at - more, steps + more, loss_steps)
+            if found.network.config.model.dropout > 0:
+                yield Note("dropout is off: its masks would differ between the truncated and the untruncated window")
+        return (yield from check.check(found.network, short, numbers, seed, longer))
+
+
+def gradients(
+    path: str | Path,
+    text: Path,
+    at: int = 0,
+    steps: int | None = None,
+    losses: int | None = None,
+    precision: str | None = None,
+) -> Work[Ledger]:
+    """The ledger of one window of a text.
+
+    Args:
+        path: a run's folder or a model's file.
+        at: tokens of the text before the window; steps: of the window (None: bptt of the training); losses: how many
+            of its last steps have a loss (None: as in training).
+        precision: of the kernels; None: the model's own.
+
+    Raises:
+        InputError: see ``source``; TextError: the text is shorter than the window.
+    """
+    with TemporaryDirectory(prefix="rnnlm-") as folder:
+        found = yield from source.from_model(path, text, Path(folder), precision)
+        network = found.network
+        steps = steps or network.config.train.bptt
+        losses = losses or _loss_steps(network.config, steps)
+        if losses > steps:
+            raise InputError(f"--losses: found {losses}; must be at most the window's steps ({steps})")
+        streams = line_streams(found.text, 1, network.config.train.state)
+        part = window.read(network, streams, at, steps, losses)
+        return (yield from ledger.ledger(network, part, _words(found, text, at, steps), str(text)))
+
+
+def derive_model(path: str | Path, text: Path | None, at: int | None, edge: int) -> Work[Derivation]:
+    """The derivation of one step of a trained network: the step that has token `at` (from 0) of the text as its
+    target; None: the second token of the second line."""
+    with TemporaryDirectory(prefix="rnnlm-") as folder:
+        found = yield from source.from_model(path, text, Path(folder), "float64")
+        streams = line_streams(found.text, 1, found.network.config.train.state)
+        if at is None:
+            ends = np.flatnonzero(found.text.stored[:1000] == found.text.vocabulary.line_end)
+            at = min(int(ends[0]) + 2 if ends.size else 1, streams.length - 1)
+        part = window.read(found.network, streams, at, 1, 1)
+        before, target = (words[0] for words in _words(found, text, at, 1))
+        yield Note(f"token {at + 1} of {found.text.source}: {target!r} after {before!r}")
+        return derive.vector(found.network, part, edge)
+
+
+def derive_small(activation: str, embedding: int, hidden: int, vocabulary: int, seed: int, edge: int) -> Derivation:
+    """The derivation of one step of a small random network, its numbers rounded so that they can be redone by
+    hand."""
+    network = _small(activation, embedding, hidden, vocabulary, seed)
+    generator = np.random.default_rng([seed, 1])
+    state = _rounded(generator, (1, hidden), activation)
+    tokens = generator.integers(0, vocabulary, (2, 1, 1)).astype(np.int32)
+    part = window.Window(tokens[0], tokens[1], np.zeros((1, 1), np.bool_), [state], 1, 0)
+    return derive.vector(network, part, edge)
+
+
+def derive_scalar(activation: str, seed: int) -> Derivation:
+    """The derivation of the network of one unit over two steps, with two words."""
+    network = _small(activation, 1, 1, 2, seed)
+    generator = np.random.default_rng([seed, 1])
+    state = _rounded(generator, (1, 1), activation)
+    inputs = np.array([[0], [1]], np.int32)
+    part = window.Window(inputs, inputs[::-1].copy(), np.zeros((2, 1), np.bool_), [state], 1, 0)
+    return scalar.scalar(network, part)
+
+
+def _source(path: str, overrides: Sequence[str], text: Path | None, folder: Path) -> Work[Source]:
+    if not source.is_model(path):
+        config = config_file.load(path, overrides)
+        return (yield from source.from_config(config, text, folder))
+    if overrides:
+        raise InputError(f"--set goes with a CONFIG; {path} is a trained model, whose configuration is fixed")
+    return (yield from source.from_model(path, text, folder, "float64"))
+
+
+def _loss_steps(config: Config, steps: int) -> int:
+    return 1 if config.train.loss == "last" else min(config.train.stride, steps)
+
+
+def _words(found: Source, text: Path | None, at: int, steps: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The inputs and the targets of a window, as they stand in the text."""
+    vocabulary = found.text.vocabulary
+    line_end = tokenizer.line_end(vocabulary.unit)
+    pieces = tokenizer.pieces(text or found.text.source, vocabulary.unit, vocabulary.lowercase)
+    tokens = itertools.chain([line_end], itertools.chain.from_iterable(piece.tokens for piece in pieces))
+    words = list(itertools.islice(tokens, at, at + steps + 1))
+    unknown = [False, *(found.text.stored[: at + steps] == len(vocabulary))][at:]
+    shown = tuple(f"<unk:{_visible(w)}>" if u else _visible(w) for w, u in zip(words, unknown, strict=True))
+    return shown[:-1], shown[1:]
+
+
+def _visible(token: str) -> str:
+    if token == " ":
+        return "␣"
+    return token if token.isprintable() else token.encode("unicode_escape").decode("ascii")
+
+
+def _small(activation: str, embedding: int, hidden: int, vocabulary: int, seed: int) -> Network:
+    config = Config.model_validate(
+        {
+            "data": {"train": "none"},
+            "embedding": {"size": embedding},
+            "model": {"activation": activation, "hidden": hidden},
+            "train": {"precision": "float64", "threads": 1, "seed": seed},
+        }
+    )
+    generator = np.random.default_rng(seed)
+    return Network(
+        config,
+        {name: _rounded(generator, shape) for name, shape in model.shapes(config, vocabulary).items()},
+    )
+
+
+def _rounded(generator: np.random.Generator, shape: tuple[int, ...], activation: str = "") -> np.ndarray:
+    """Numbers of two decimals; states lie where the activation's values do."""
+    low = 0.0 if activation in ("sigmoid", "relu") else -1.0
+    return np.round(generator.uniform(low, 1, shape), 2)

@@ -1,0 +1,44 @@
+"""The loss of a window by the equations alone, in plain NumPy: no kernel, no block, no thread.
+
+Takes complex parameters too, so that a complex step gives dJ/dx to the last digit:
+
+    dJ/dx = Im J(x + i s) / s        s = 1e-40 (Squire & Trapp 1998)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlm.gradients import equations
+from rnnlm.gradients.window import Window
+from rnnlm.model import B2, TABLE, U
+
+Parameters = dict[str, NDArray[Any]]
+
+
+def loss(parameters: Parameters, window: Window, activation: str, masks: list[NDArray[np.float64]] | None) -> Any:
+    """J in nats: the sum of J(t) over the last ``window.loss_steps`` steps, averaged over the streams.
+
+    Args:
+        parameters: by name; float64 or complex128.
+        masks: what multiplies e(t) (T x B x d) and then each layer's h(t) on its way up (T x B x D_h): dropout.
+    """
+    up = parameters[TABLE][window.inputs]
+    if masks is not None:
+        up = up * masks[0]
+    for layer, h0 in enumerate(window.states):
+        I, H, b1 = (parameters[f"cell.{layer}.{name}"] for name in ("I", "H", "b1"))
+        h = np.zeros((*window.inputs.shape, h0.shape[1]), np.result_type(up, I, H, b1))
+        for t in range(len(up)):
+            before = h0 if t == 0 else h[t - 1]
+            before = np.where(window.reset[t][:, None], 0, before)
+            h[t] = equations.f(equations.z1(before, up[t], I, H, b1), activation)
+        up = h if masks is None else h * masks[layer + 1]
+    first = len(up) - window.loss_steps
+    weights = parameters[U] if U in parameters else parameters[TABLE].T
+    log_y_hat = equations.log_softmax(equations.z2(up[first:], weights, parameters[B2]))
+    own = np.take_along_axis(log_y_hat, window.targets[first:, :, None], axis=2)
+    return -own.sum() / window.inputs.shape[1]

@@ -1,0 +1,88 @@
+"""The network and the text of which gradients are asked: a configuration's, at its random start, or a trained one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rnnlm import checkpoint, model, prepare, vectors
+from rnnlm.config import Config
+from rnnlm.errors import InputError
+from rnnlm.kernels.jit import use_threads
+from rnnlm.model import Network
+from rnnlm.records import Note, Work
+from rnnlm.text import corpus
+from rnnlm.text.corpus import Corpus
+from rnnlm.text.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Source:
+    """A network and a text to ask it about."""
+
+    network: Network
+    text: Corpus
+
+
+def is_model(path: str) -> bool:
+    """Whether `path` is a run's folder or a model's file rather than a configuration."""
+    return Path(path).is_dir() or path.endswith(".safetensors")
+
+
+def from_model(
+    path: str | Path, text: Path | None, folder: Path, precision: str | None = None, threads: int | str = "auto"
+) -> Work[Source]:
+    """A trained network and a text; `folder` is where the text is encoded.
+
+    Args:
+        text: None: the training text of the run.
+        precision: None: that of the file.
+
+    Raises:
+        ModelError: not there or damaged; InputError: no text; TextError: the text is empty, not UTF-8, or almost
+        nothing of it is in the vocabulary.
+    """
+    trained = checkpoint.load(path)
+    if text is None:
+        text = _training_text(trained)
+    encoded = yield from corpus.encode(text, trained.vocabulary, folder)
+    yield from prepare.check_coverage(encoded)
+    config = _with_precision(trained.config, precision)
+    parameters = {name: value.astype(config.train.precision) for name, value in trained.parameters.items()}
+    return Source(Network(config, parameters, threads), encoded)
+
+
+def from_config(config: Config, text: Path | None, folder: Path) -> Work[Source]:
+    """The network that a configuration's training would start from, in float64, and its training text (or `text`)."""
+    config = _with_precision(config, "float64")
+    paths = yield from prepare.texts(config)
+    words = yield from prepare.build_vocabulary(config, paths.train)
+    encoded = yield from corpus.encode(text or paths.train, words, folder)
+    yield from prepare.check_coverage(encoded)
+    table = yield from _table(config, encoded, words)
+    return Source(Network(config, model.init(config, len(words), table)), encoded)
+
+
+def _table(config: Config, encoded: Corpus, words: Vocabulary) -> Work[np.ndarray]:
+    settings = config.embedding
+    if settings.init not in ("uniform", "normal"):
+        yield Note(f"embedding.init: {settings.init} takes long and changes no derivative: a normal table instead")
+        settings = settings.model_copy(update={"init": "normal", "file": None})
+    table = yield from vectors.make(encoded, words, settings, config.train.seed, use_threads(config.train.threads))
+    return np.asarray(table)
+
+
+def _training_text(trained: checkpoint.Trained) -> Path:
+    data = trained.config.data
+    path = Path(data.train) if data.train is not None else trained.path.parent / "text" / "train.txt"
+    if not path.exists():
+        raise InputError(f"{trained.path}: the run's own training text {path} is not there (any more); give a TEXT")
+    return path
+
+
+def _with_precision(config: Config, precision: str | None) -> Config:
+    if precision is None:
+        return config
+    return config.model_copy(update={"train": config.train.model_copy(update={"precision": precision})})

@@ -1,0 +1,314 @@
+"""gradcheck, gradients and derive as a person calls them."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnlm import api, checkpoint, config_file, model
+from rnnlm.cells import elman
+from rnnlm.gradients import ledger_files
+from rnnlm.text.vocabulary import Vocabulary
+
+Call = Any
+
+
+@pytest.fixture
+def text(runs: dict[str, Path]) -> Path:
+    return runs["word"].parent / "test.txt"
+
+
+# -- gradcheck
+# -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unit", ["word", "char", "byte"])
+def test_gradcheck_of_a_model(unit: str, runs: dict[str, Path], call: Call) -> None:
+    status, out, err = call("gradcheck", runs[unit])
+    assert status == 0, err
+    assert "passed: every gradient is the derivative of the loss" in out
+    for name in ("embedding.table", "cell.0.I", "cell.0.H", "cell.0.b1", "output.U", "output.b2"):
+        assert name in out
+
+
+def test_gradcheck_of_a_configuration(config: Path, call: Call) -> None:
+    status, out, _ = call(
+        "gradcheck", config, "--set", "model.activation=sigmoid", "--set", "model.layers=2", "--json"
+    )
+    assert status == 0
+    found = json.loads(out)
+    assert found["passed"]
+    assert {one["name"] for one in found["parameters"]} >= {"cell.0.H", "cell.1.H"}
+    assert found["steps"] == 8
+    assert found["loss"] == pytest.approx(found["plain_loss"], rel=1e-12)
+
+
+def test_gradcheck_draws_no_vectors(config: Path, call: Call) -> None:
+    """skipgram takes long, and the table's numbers change no derivative."""
+    status, _, err = call("gradcheck", config, "--set", "embedding.init=skipgram")
+    assert status == 0
+    assert "skipgram takes long" in err
+
+
+def test_gradcheck_through_all_reports_the_bias(runs: dict[str, Path], call: Call) -> None:
+    status, out, _ = call("gradcheck", runs["word"], "--through", "all", "--steps", 3, "--at", 9, "--json")
+    assert status == 0
+    found = json.loads(out)
+    assert found["through"] == 9
+    bias = {one["name"]: one for one in found["bias"]}
+    assert bias["output.U"]["cosine"] == pytest.approx(1)
+    assert bias["cell.0.H"]["difference"] > 0
+    assert {one["name"] for one in found["untruncated"]} == set(bias)
+    _, out, _ = call("gradcheck", runs["word"], "--through", 2, "--steps", 3)
+    assert "truncation bias" in out
+
+
+def test_gradcheck_fails_with_status_1_and_names_the_parameter(
+    runs: dict[str, Path], call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = elman._weights_back
+
+    def broken(*arguments: Any) -> None:
+        real(*arguments)
+        arguments[4][...] *= -1
+
+    monkeypatch.setattr(elman, "_weights_back", broken)
+    status, out, _ = call("gradcheck", runs["word"])
+    assert status == 1
+    assert "FAILED: first wrong on the way back: cell.0.H: look at dJ/dH = h(t-1)' delta1(t)" in " ".join(out.split())
+    status, out, _ = call("gradcheck", runs["word"], "--json")
+    assert status == 1
+    assert [one["name"] for one in json.loads(out)["parameters"] if not one["passed"]] == ["cell.0.H"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--through", "some"], "--through: found some; must be all or a number"),
+        (["--through", "0"], "--through: found 0"),
+        (["--through", "all", "--at", "0"], "no step stands before the window"),
+        (["--set", "model.hidden=3"], "--set goes with a CONFIG"),
+        (["--at", "100000"], "tokens in each of its 2 streams; the window wants 8 after the first 100000"),
+        (["no-such-text.txt"], "no-such-text.txt"),
+    ],
+)
+def test_gradcheck_refuses(arguments: list[str], message: str, runs: dict[str, Path], call: Call) -> None:
+    status, out, err = call("gradcheck", runs["word"], *arguments)
+    assert status == 2
+    assert message in err
+    assert out == ""
+    assert err.count("\n") == 1
+
+
+# -- gradients
+# -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("unit", ["word", "char", "byte"])
+def test_the_ledger_in_the_terminal(unit: str, runs: dict[str, Path], text: Path, call: Call) -> None:
+    status, out, err = call("gradients", runs[unit], text, "--at", 3)
+    assert status == 0, err
+    assert "tokens 4 to 11: 8 steps, the last 8 with a loss" in out
+    assert "keeps 99% of this gradient's norm" in out
+    assert "all parts added up are the training kernels' gradient to" in out
+    assert out.count("nats") == 1
+
+
+def test_the_ledgers_words_are_the_texts(runs: dict[str, Path], call: Call, tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("the dog sees the cat\na zebra sings\ncats see dogs\n")
+    _, out, _ = call("gradients", runs["word"], path, "--json")
+    found = json.loads(out)
+    assert found["targets"] == ["the", "dog", "sees", "the", "cat", "</s>", "a", "<unk:zebra>"]
+    assert found["inputs"] == ["</s>", *found["targets"][:-1]]
+    _, out, _ = call("gradients", runs["char"], path, "--at", 4, "--json")
+    assert json.loads(out)["targets"] == list("dog␣sees")
+    _, out, _ = call("gradients", runs["char"], path, "--at", 19, "--steps", 3, "--json")
+    assert json.loads(out)["targets"] == ["t", "\\n", "a"]
+
+
+def test_the_ledgers_surprisal_is_that_of_eval(runs: dict[str, Path], text: Path, call: Call) -> None:
+    _, out, _ = call("gradients", runs["word"], text, "--at", 11, "--json")
+    scores = api.load(runs["word"]).surprisal(text.read_text())[11:19]
+    found = json.loads(out)
+    assert found["targets"] == [one.token for one in scores]
+    assert found["surprisal_nats"] == pytest.approx([one.surprisal * math.log(2) for one in scores], abs=1e-6)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_the_parts_of_a_trained_model_add_up(precision: str, runs: dict[str, Path], text: Path, call: Call) -> None:
+    _, out, _ = call("gradients", runs["word"], text, "--precision", precision, "--json")
+    bound = 1e-6 if precision == "float32" else 1e-12
+    assert all(value < bound for layer in json.loads(out)["layers"] for value in layer["agreement"].values())
+
+
+def test_the_table_has_every_part(runs: dict[str, Path], text: Path, call: Call, tmp_path: Path) -> None:
+    path = tmp_path / "parts.tsv"
+    _, out, _ = call("gradients", runs["word"], text, "--steps", 6, "--losses", 2, "--tsv", path, "--json")
+    lines = path.read_text().splitlines()
+    assert tuple(lines[0].split("\t")) == ledger_files.COLUMNS
+    rows = [dict(zip(ledger_files.COLUMNS, line.split("\t"), strict=True)) for line in lines[1:]]
+    assert [(row["position"], row["lag"]) for row in rows] == [
+        *(("5", str(lag)) for lag in range(5)), *(("6", str(lag)) for lag in range(6)),
+    ]  # fmt: skip
+    assert sum(float(row["share_H"]) for row in rows) == pytest.approx(1, abs=1e-4)
+    found = json.loads(out)
+    assert float(rows[0]["norm_b1"]) == pytest.approx(found["layers"][0]["norm"]["b1"][0][0], rel=1e-5)
+    assert rows[2]["input"] == found["inputs"][2]
+
+
+@pytest.mark.parametrize(
+    ("text", "arguments", "message"),
+    [
+        ("the dog\n", [], "3 tokens; the window wants 8; lower --steps"),
+        ("the dog sees\n", ["--steps", "4", "--at", "1"], "the window wants 4 after the first 1"),
+        ("qq ww ee rr tt yy uu ii oo pp\n", [], "of its tokens are not in the vocabulary"),
+        ("", [], "empty"),
+        (
+            "the dog sees the cat\na bird\n",
+            ["--losses", "9"],
+            "--losses: found 9; must be at most the window's steps (8)",
+        ),
+        ("the dog sees the cat\na bird\n", ["--precision", "float16"], "--precision: found float16"),
+    ],
+)
+def test_gradients_refuses(
+    text: str, arguments: list[str], message: str, runs: dict[str, Path], call: Call, tmp_path: Path
+) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text(text)
+    status, out, err = call("gradients", runs["word"], path, *arguments, "--html", tmp_path / "page.html")
+    assert status == 2
+    assert message in err
+    assert out == ""
+    assert not (tmp_path / "page.html").exists()
+
+
+@pytest.mark.parametrize("command", [["gradcheck"], ["gradients"], ["derive"]])
+def test_a_damaged_model_is_refused(
+    command: list[str], runs: dict[str, Path], text: Path, call: Call, tmp_path: Path
+) -> None:
+    whole = (runs["word"] / "model.safetensors").read_bytes()
+    damaged = tmp_path / "model.safetensors"
+    for content in (whole[: len(whole) // 2], whole[:5], b"", b"\xff" * 1000):
+        damaged.write_bytes(content)
+        status, out, err = call(*command, damaged, text)
+        assert status == 2
+        assert str(damaged) in err
+        assert out == ""
+    status, _, err = call(*command, tmp_path / "nothing.safetensors", text)
+    assert status == 2
+    assert "nothing.safetensors" in err
+
+
+def test_the_ledger_of_a_window_of_a_large_model_is_quick(tmp_path: Path, call: Call) -> None:
+    """The size of the Penn Treebank's: 10,000 words, 200 units, 35 steps. It takes about a second on an idle core;
+    the bound leaves room for a busy one."""
+    folder = _large_model(tmp_path)
+    words = np.random.default_rng(0).integers(2, 10_000, 200)
+    text = tmp_path / "text.txt"
+    text.write_text(" ".join(f"w{word}" for word in words) + "\n")
+    call("gradients", folder, text, "--json")  # the kernels are compiled
+    began = time.perf_counter()
+    status, out, _ = call("gradients", folder, text, "--at", 50, "--json")
+    assert status == 0
+    assert json.loads(out)["steps"] == 35
+    assert time.perf_counter() - began < 5
+
+
+def _large_model(folder: Path) -> Path:
+    """An untrained network of the size of the Penn Treebank's, as a file."""
+    config = config_file.validate(
+        {
+            "data": {"train": str(folder / "text.txt")},
+            "embedding": {"size": 200},
+            "model": {"activation": "tanh", "hidden": 200},
+        }
+    )
+    vocabulary = Vocabulary(["<unk>", "</s>", *(f"w{i}" for i in range(2, 10_000))], [1] * 10_000, "word", False)
+    table = np.random.default_rng(1).normal(0, 0.1, (10_000, 200))
+    parameters = model.init(config, 10_000, table)
+    checkpoint.save_model(folder / "model.safetensors", config, vocabulary, parameters, {"step": 0, "epoch": 0})
+    return folder
+
+
+# -- derive
+# -----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--scalar"], ["--activation", "sigmoid"], ["--scalar", "--activation", "sigmoid"]]
+)
+def test_derive_alone(arguments: list[str], call: Call) -> None:
+    status, out, _ = call("derive", *arguments)
+    assert status == 0
+    assert "quantities checked, all of them right" in out
+    assert out.count("✓") > 20
+    assert "✗" not in out
+    assert ("does w belong there" in out) == ("--scalar" in arguments)
+
+
+def test_derive_a_model(runs: dict[str, Path], text: Path, call: Call) -> None:
+    status, out, err = call("derive", runs["word"], text, "--at", 2)
+    assert status == 0
+    assert "token 3 of" in err
+    assert "all of them right" in out
+    assert "D_h x |V| = (D_h x 1)(1 x |V|)" in out
+
+
+def test_derive_abridges_a_large_model_unless_asked(tmp_path: Path, call: Call) -> None:
+    folder = _large_model(tmp_path)
+    (tmp_path / "text.txt").write_text("w5 w6 w7\nw8 w9\n")
+    status, out, _ = call("derive", folder)
+    assert status == 0
+    assert "200 x 10000" in out
+    assert "..." in out
+    assert len(out) < 30_000
+    assert max(map(len, out.splitlines())) < 150
+
+
+def test_derive_shows_every_number_when_asked(call: Call) -> None:
+    _, short, _ = call("derive", "--hidden", 9, "--vocabulary", 10)
+    _, full, _ = call("derive", "--hidden", 9, "--vocabulary", 10, "--full")
+    assert "..." in short
+    assert "..." not in full
+    assert "where shown" in short
+    assert "where shown" not in full
+
+
+def test_derive_as_json(call: Call) -> None:
+    status, out, _ = call("derive", "--json")
+    assert status == 0
+    found = json.loads(out)
+    assert found["passed"]
+    by_name = {one["name"]: one for one in found["derivation"] if "name" in one}
+    h, before, delta1 = (np.array(by_name[name]["value"]) for name in ("h(t)", "h(t-1)", "dJ/dz1(t)"))
+    np.testing.assert_allclose(by_name["dJ/dH"]["value"], before.T @ delta1, rtol=1e-12)
+    np.testing.assert_allclose(by_name["dJ/dU"]["value"], h.T @ np.array(by_name["dJ/dz2(t)"]["value"]), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--activation", "selu"], "--activation: found selu; must be tanh, sigmoid or relu"),
+        (["--hidden", "0"], "--hidden"),
+    ],
+)
+def test_derive_refuses(arguments: list[str], message: str, call: Call) -> None:
+    status, out, err = call("derive", *arguments)
+    assert status == 2
+    assert message in err
+    assert out == ""
+
+
+def test_derive_refuses_a_small_networks_options_with_a_model(runs: dict[str, Path], call: Call) -> None:
+    for option in (["--scalar"], ["--activation", "tanh"]):
+        status, _, err = call("derive", runs["word"], *option)
+        assert status == 2
+        assert f"{option[0]} is for a small network" in err
