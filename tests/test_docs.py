@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import importlib.util
 import re
 import shlex
@@ -11,7 +12,10 @@ import pytest
 import typer.main
 
 from rnnlm import config_file
+from rnnlm.cells import elman
 from rnnlm.cli import app
+from rnnlm.gradients import equations
+from rnnlm.outputs import softmax
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -58,3 +62,41 @@ def test_links_lead_somewhere() -> None:
     for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", path.read_text(encoding="utf-8")):
             assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+DERIVATION = ROOT / "docs" / "derivation.md"
+
+
+def test_every_number_of_the_derivation_is_computed() -> None:
+    found = doctest.testfile(str(DERIVATION), module_relative=False, encoding="utf-8")
+    assert found.attempted > 80
+    assert found.failed == 0
+
+
+def test_the_functions_that_the_derivation_names_are_there() -> None:
+    text = DERIVATION.read_text(encoding="utf-8")
+    for module in (equations, elman, softmax):
+        names = re.findall(rf"`{module.__name__.rsplit('.', 1)[1]}\.(\w+)", text)
+        assert names, module
+        for name in names:
+            assert hasattr(module, name), name
+    own = [name for name, value in vars(equations).items() if getattr(value, "__module__", "") == equations.__name__]
+    assert len(own) > 10
+    for name in own:
+        assert re.search(rf"\b{name}\b", text), f"no word about equations.{name}"
+
+
+def test_the_derivations_mathematics_is_closed() -> None:
+    text = DERIVATION.read_text(encoding="utf-8")
+    blocks = re.findall(r"^```math\n(.*?)^```", text, re.M | re.S)
+    assert len(blocks) > 15
+    for block in blocks:
+        assert block.count("{") == block.count("}"), block
+        assert len(re.findall(r"\\begin", block)) == len(re.findall(r"\\end", block)), block
+        assert len(re.findall(r"\\left", block)) == len(re.findall(r"\\right", block)), block
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.M | re.S)
+    for formula in re.findall(r"\$([^$]+)\$", prose):
+        assert "\n" not in formula, formula
+        assert formula.count("{") == formula.count("}"), formula
+        assert not re.search(r"\\[,;!]", formula), f"Markdown takes the backslash away: {formula}"
+    assert prose.count("$") % 2 == 0
