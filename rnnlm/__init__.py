@@ -26,10 +26,12 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from rnnlm.api import LanguageModel as LanguageModel
+    from rnnlm.api import gradcheck as gradcheck
+    from rnnlm.api import ledger as ledger
     from rnnlm.api import load as load
     from rnnlm.api import train as train
 
-_API = ("LanguageModel", "load", "train")
+_API = ("LanguageModel", "gradcheck", "ledger", "load", "train")
 
 
 def __getattr__(name: str) -> Any:

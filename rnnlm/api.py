@@ -22,8 +22,9 @@ from rnnlm.checkpoint import Trained
 from rnnlm.config import Config
 from rnnlm.errors import InputError
 from rnnlm.evaluate import TokenScore
+from rnnlm.gradients import commands as gradient_commands
 from rnnlm.model import Network
-from rnnlm.records import End, Evaluation, Note, Sampled, Samples, Start, Work
+from rnnlm.records import End, Evaluation, GradientCheck, Ledger, Note, Sampled, Samples, Start, Work
 from rnnlm.text import corpus, tokenizer
 from rnnlm.text.corpus import Corpus
 
@@ -53,6 +54,33 @@ def load(path: str | Path, threads: int | str = "auto") -> LanguageModel:
         ModelError: not there or damaged.
     """
     return LanguageModel(checkpoint.load(path), threads)
+
+
+def gradcheck(
+    source: str | Path, overrides: tuple[str, ...] = (), text: Path | None = None, **window: Any
+) -> GradientCheck:
+    """Check every gradient of a configuration's or a trained network, as ``rnnlm gradcheck`` does, silently.
+
+    Args:
+        window: steps, batch, at, through, numbers, seed (see ``rnnlm.gradients.commands.gradcheck``).
+    """
+    return _drain(gradient_commands.gradcheck(str(source), overrides, text, **window))
+
+
+def ledger(model: str | Path, text: str | Path, **window: Any) -> Ledger:
+    """From which loss, and from how many steps back, each part of a gradient came, as ``rnnlm gradients`` does,
+    silently.
+
+    Args:
+        model: a run's folder or a model's file; text: a text (str) or a file (Path).
+        window: at, steps, losses, precision (see ``rnnlm.gradients.commands.gradients``).
+    """
+    if isinstance(text, Path):
+        return _drain(gradient_commands.gradients(model, text, **window))
+    with tempfile.TemporaryDirectory(prefix="rnnlm-") as folder:
+        path = Path(folder) / "text"
+        path.write_text(text, encoding="utf-8")
+        return _drain(gradient_commands.gradients(model, path, **window))
 
 
 class LanguageModel:

@@ -155,3 +155,10 @@ def test_the_result_of_a_run(tmp_path: Path) -> None:
     assert result["test"]["perplexity"] == rnnlm.load(tmp_path / "run").evaluate(tmp_path / "test.txt").perplexity
     assert len(result["samples"]) == 3
     json.dumps(result)
+
+
+def test_gradients_from_python(runs: dict[str, Path]) -> None:
+    assert rnnlm.gradcheck(runs["word"], steps=3, numbers=8).passed
+    found = rnnlm.ledger(runs["word"], "the dog sees the cat\na bird sings\n", steps=5)
+    assert found.targets == ("the", "dog", "sees", "the", "cat")
+    assert found.layers[0].norm["H"].shape == (5, 5)
