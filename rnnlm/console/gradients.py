@@ -14,6 +14,8 @@ from rnnlm.console.formats import counted, new_table
 from rnnlm.records import GradientCheck, Heading, LayerLedger, Ledger, ParameterCheck, Quantity, Remark
 
 _SHADES = " ·░▒▓█"
+# How far rounding alone can move the kernels' gradient, relative to its norm: long windows of several layers add up.
+_ROUNDING = {"float32": 1e-5, "float64": 1e-11}
 _STRIP = 40  # the most lags that a strip shows
 
 
@@ -120,9 +122,12 @@ def ledger(found: Ledger, width: int) -> Iterator[RenderableType]:
     yield from _strips(found, width)
     yield Text()
     worst = max(value for layer in found.layers for value in layer.agreement.values())
+    agrees = worst < _ROUNDING[found.precision]
     yield from _prose(
-        f"all parts added up are the training kernels' gradient to {worst:.1e} of its norm ({found.seconds:.2f} s)",
+        f"all parts added up are the training kernels' gradient to {worst:.1e} of its norm ({found.seconds:.2f} s)"
+        + ("" if agrees else ": more than rounding explains; rnnlm gradcheck says what is wrong"),
         width,
+        "" if agrees else "bold red",
     )
     yield from _prose(_advice(found), width, "bold")
 

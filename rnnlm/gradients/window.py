@@ -56,11 +56,12 @@ def read(network: Network, streams: Streams, start: int, steps: int, loss_steps:
         TextError: the text has not so many tokens.
     """
     if start + steps > streams.length:
+        options = [*(["--steps"] if steps > 1 else []), *(["--at"] if start else [])]
         each = f" in each of its {streams.batch} streams" if streams.batch > 1 else ""
         raise TextError(
             f"{streams.corpus.source}: {streams.length} tokens{each}; the window wants {steps}"
             + (f" after the first {start}" if start else "")
-            + "; lower --steps or --at, or give a longer text"
+            + f"; lower {' or '.join(options)}, or give a longer text"
         )
     states = network.zero_state(streams.batch)
     for first in range(0, start, 256):

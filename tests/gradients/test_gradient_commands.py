@@ -148,6 +148,22 @@ def test_the_parts_of_a_trained_model_add_up(precision: str, runs: dict[str, Pat
     assert all(value < bound for layer in json.loads(out)["layers"] for value in layer["agreement"].values())
 
 
+def test_the_ledger_says_when_the_kernels_disagree(
+    runs: dict[str, Path], text: Path, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = elman._weights_back
+
+    def broken(*arguments: Any) -> None:
+        real(*arguments)
+        arguments[4][...] *= 1.001
+
+    _, out, _ = call("gradients", runs["word"], text)
+    assert "more than rounding explains" not in out
+    monkeypatch.setattr(elman, "_weights_back", broken)
+    _, out, _ = call("gradients", runs["word"], text)
+    assert "more than rounding explains" in out
+
+
 def test_the_table_has_every_part(runs: dict[str, Path], text: Path, call: Call, tmp_path: Path) -> None:
     path = tmp_path / "parts.tsv"
     _, out, _ = call("gradients", runs["word"], text, "--steps", 6, "--losses", 2, "--tsv", path, "--json")
