@@ -1,0 +1,75 @@
+"""The networks that rnnlm and PyTorch are timed on, and the token ids that both of them read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlm.config import Config
+
+
+@dataclass(frozen=True)
+class Case:
+    """One layer of `hidden` tanh units with embeddings of the same size, |V| words, `batch` streams, windows of
+    `steps`."""
+
+    name: str
+    what: str
+    vocabulary: int
+    hidden: int
+    batch: int
+    steps: int
+
+    def config(self, precision: str = "float32", threads: int = 2) -> Config:
+        """SGD with clipping, the state carried over windows."""
+        return Config.model_validate(
+            {
+                "data": {"train": "none"},
+                "embedding": {"size": self.hidden},
+                "model": {"activation": "tanh", "hidden": self.hidden},
+                "train": {
+                    "bptt": self.steps,
+                    "batch": self.batch,
+                    "optimizer": "sgd",
+                    "learning_rate": 0.1,
+                    "clip": 5.0,
+                    "precision": precision,
+                    "threads": threads,
+                },
+            }
+        )
+
+    def ids(self, windows: int) -> NDArray[np.int32]:
+        """(windows * steps + 1) x batch ids with the frequencies of a natural text: Zipf's law."""
+        generator = np.random.default_rng(1)
+        weights = 1 / np.arange(1, self.vocabulary + 1)
+        shape = (windows * self.steps + 1, self.batch)
+        found = generator.choice(self.vocabulary, shape, p=weights / weights.sum())
+        return np.asarray(found, np.int32)
+
+    @property
+    def products(self) -> float:
+        """Floating-point operations a token in the matrix products that must be done: forward, and twice that
+        backward, for the output layer and the recurrence; a distinct token's projection is counted once a window."""
+        h, v = self.hidden, self.vocabulary
+        distinct = np.mean([np.unique(block).size for block in self._windows()])
+        projection = 3 * 2 * h * h * distinct / (self.steps * self.batch)
+        return float(3 * 2 * h * v + 3 * 2 * h * h + projection)
+
+    def _windows(self) -> list[NDArray[np.int32]]:
+        ids = self.ids(4)
+        return [ids[i * self.steps : (i + 1) * self.steps] for i in range(4)]
+
+
+CASES = {
+    case.name: case
+    for case in (
+        Case("A", "characters, tanh 128", 65, 128, 32, 50),
+        Case("B", "characters, tanh 512", 65, 512, 64, 50),
+        Case("C", "words, V 10,000, tanh 200", 10_000, 200, 20, 35),
+        Case("D", "words, V 10,000, tanh 650", 10_000, 650, 20, 35),
+        Case("E", "words, V 33,000, tanh 400", 33_000, 400, 32, 35),
+    )
+}

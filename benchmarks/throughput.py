@@ -1,0 +1,115 @@
+"""Training speed of rnnlm beside PyTorch: same token ids, network, batch and optimizer, in turn.
+
+    python -m benchmarks.throughput                     # all cases, float32
+    python -m benchmarks.throughput C D --rounds 5
+
+Each program lives in a process of its own and waits while the other one runs, so that both see the same machine; the
+figures are medians over the rounds, and the ratio is that of the medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.cases import CASES
+
+
+@dataclass
+class Program:
+    """A worker process and what it answered."""
+
+    name: str
+    process: subprocess.Popen[str]
+    answers: list[dict[str, Any]] = field(default_factory=list)
+
+    def run(self, seconds: float) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{seconds}\n")
+        self.process.stdin.flush()
+        self.answers.append(self._answer())
+
+    def wait_until_ready(self) -> None:
+        self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.name}: the worker has ended")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def close(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.wait()
+
+    @property
+    def speed(self) -> float:
+        return statistics.median(answer["tokens_per_second"] for answer in self.answers)
+
+    @property
+    def spread(self) -> tuple[float, float]:
+        speeds = [answer["tokens_per_second"] for answer in self.answers]
+        return min(speeds), max(speeds)
+
+    @property
+    def peak(self) -> float:
+        return max(answer["peak_bytes"] for answer in self.answers)
+
+
+def start(program: str, case: str, precision: str, threads: int) -> Program:
+    """Start a worker; it is ready once its kernels are compiled."""
+    command = [sys.executable, "-m", "benchmarks.worker", program, case, precision, str(threads)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    made = Program(f"{program} {precision}", process)
+    made.wait_until_ready()
+    return made
+
+
+def side_by_side(
+    case: str, programs: list[tuple[str, str]], rounds: int, seconds: float, threads: int
+) -> list[Program]:
+    """Run the programs in turn, `rounds` times `seconds` each."""
+    started = [start(program, case, precision, threads) for program, precision in programs]
+    for _ in range(rounds):
+        for program in started:
+            program.run(seconds)
+    for program in started:
+        program.close()
+    return started
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("cases", nargs="*", default=list(CASES))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--programs", nargs="+", default=["rnnlm:float32", "torch:float32"], metavar="PROGRAM:PRECISION"
+    )
+    arguments = parser.parse_args()
+    programs = [(name, precision) for name, _, precision in (item.partition(":") for item in arguments.programs)]
+    for name in arguments.cases:
+        case = CASES[name]
+        found = side_by_side(name, programs, arguments.rounds, arguments.seconds, arguments.threads)
+        print(f"{name}: {case.what}, {case.batch} x {case.steps}")
+        for program in found:
+            low, high = program.spread
+            ratio = found[0].speed / program.speed
+            print(
+                f"  {program.name:<18} {program.speed:>10,.0f} tokens/s ({low:,.0f} to {high:,.0f}), rnnlm x "
+                f"{ratio:.2f}, {program.speed * case.products / 1e9:.0f} GFLOP/s, peak {program.peak / 1e6:,.0f} MB",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""What rnnlm and PyTorch are timed on is the same work."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("benchmarks", reason="run from the repository")
+
+from benchmarks import worker
+from benchmarks.cases import CASES, Case
+
+TINY = Case("tiny", "for this test", vocabulary=40, hidden=12, batch=3, steps=5)
+
+
+def test_ids_are_those_of_the_vocabulary_and_the_frequent_ones_come_first() -> None:
+    for case in CASES.values():
+        ids = case.ids(3)
+        assert ids.shape == (3 * case.steps + 1, case.batch)
+        assert 0 <= ids.min() <= ids.max() < case.vocabulary
+        assert (ids == 0).sum() > (ids == case.vocabulary - 1).sum()
+        assert (case.ids(3) == ids).all()
+
+
+def test_products_are_counted_as_they_are_done() -> None:
+    # Output layer and recurrence for every token, the projection for every distinct one; forward and twice backward.
+    one_word = dataclasses.replace(TINY, vocabulary=1)
+    h = one_word.hidden
+    assert one_word.products == pytest.approx(6 * h * 1 + 6 * h * h + 6 * h * h / (3 * 5))
+
+
+def test_the_trainer_of_rnnlm_learns() -> None:
+    update = worker.rnnlm_trainer(TINY, "float32", 1)
+    losses = [update(number) for number in range(120)]
+    assert np.mean(losses[:3]) == pytest.approx(np.log(40), rel=0.1)
+    assert np.mean(losses[-40:]) < np.mean(losses[:3]) - 0.2
+
+
+def test_losses_are_pytorchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """200 updates from the same weights on the same ids."""
+    torch: Any = pytest.importorskip("torch")
+    from rnnlm import model
+    from rnnlm.model import Network
+
+    made: dict[str, np.ndarray] = {}
+    real = Network.__init__
+
+    def watched(self: Network, config: Any, parameters: dict[str, np.ndarray], *rest: Any) -> None:
+        made.update(parameters)
+        real(self, config, parameters, *rest)
+
+    monkeypatch.setattr(Network, "__init__", watched)
+    ours = worker.rnnlm_trainer(TINY, "float32", 1)
+    start = {name: torch.from_numpy(value.copy()) for name, value in made.items()}
+    assert set(start) == set(model.shapes(TINY.config(), TINY.vocabulary))
+
+    module = torch.nn.Module.__init__
+    nets: list[Any] = []
+
+    def kept(self: Any, *arguments: Any, **named: Any) -> None:
+        module(self, *arguments, **named)
+        nets.append(self)
+
+    monkeypatch.setattr(torch.nn.Module, "__init__", kept)
+    theirs = worker.torch_trainer(TINY, "float32", 1)
+    net = nets[0]
+    with torch.no_grad():
+        net.table.weight.copy_(start["embedding.table"])
+        net.cell.weight_ih_l0.copy_(start["cell.0.I"].T)
+        net.cell.weight_hh_l0.copy_(start["cell.0.H"].T)
+        net.cell.bias_ih_l0.copy_(start["cell.0.b1"])
+        net.cell.bias_hh_l0.zero_()
+        # PyTorch has two biases where the equations have one: the second one stays where it is.
+        net.cell.bias_hh_l0.requires_grad_(False)
+        net.output.weight.copy_(start["output.U"].T)
+        net.output.bias.copy_(start["output.b2"])
+    a, b = ([update(number) for number in range(200)] for update in (ours, theirs))
+    np.testing.assert_allclose(a, b, rtol=1e-3)
