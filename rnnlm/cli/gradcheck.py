@@ -33,7 +33,10 @@ def command(
     at: Annotated[
         Optional[int],
         typer.Option(
-            "--at", metavar="N", min=0, help="Tokens of each stream before the window; left out: two windows of them."
+            "--at",
+            metavar="N",
+            min=0,
+            help="Tokens of each stream before the window; left out: two windows, five with --through.",
         ),
     ] = None,
     numbers: Annotated[
