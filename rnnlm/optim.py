@@ -5,14 +5,13 @@ With g the gradient after clipping, w the weight, a the learning rate, l the wei
     sgd        w -= a (g + l w)
     momentum   m = mu m + (g + l w);   w -= a m                                           (Polyak 1964)
     adagrad    v += g o g;             w -= a g / (sqrt(v) + eps)                         (Duchi et al. 2011)
-    adam       m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g o g                          (Kingma & Ba 2015, algorithm
-    1)
+    adam       m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g o g                          (Kingma & Ba 2015, alg. 1)
                w -= a (m / (1 - b1^k)) / (sqrt(v / (1 - b2^k)) + eps)       k: the update's number, from 1
     adamw      adam without l in g;    w -= a l w beside it                               (Loshchilov & Hutter 2019)
 
 (adagrad and adam add l w to g first.) The embedding's gradient comes as the rows that the window used; only these
-rows, their
-moments included, are touched: for momentum and adam a row that is not used stands still instead of coasting on.
+rows, their moments included, are touched: for momentum and adam a row that is not used stands still instead of
+coasting on.
 
 Clipping, in this order: every number to +-clip_value, then the whole gradient, all parameters together, to the norm
 `clip` (Pascanu et al. 2013, algorithm 1).

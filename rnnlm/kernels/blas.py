@@ -2,8 +2,7 @@
 
 ``gemm(a, b, out, transpose_a, transpose_b, accumulate)`` computes ``out = op(a) op(b)`` or, with `accumulate`,
 ``out += op(a) op(b)``, where op(a) is a or a'. Arrays are two-dimensional and row-major with contiguous rows (a row
-may be
-longer than what is used: the stride between rows is read from the array). Nothing is copied or allocated.
+may be longer than what is used: the stride between rows is read from the array). Nothing is copied or allocated.
 
 BLAS works on column-major matrices. A row-major matrix is the transpose of a column-major one, and out' = op(b)'
 op(a)', so the operands change places and nothing else.

@@ -4,8 +4,7 @@ In float32 they are short polynomials that LLVM turns into vector code; in float
 library. Which one a kernel gets is decided by the type of its argument, so the kernel that is checked in float64 is
 the one that trains in float32.
 
-    exp(x)     = 2^n exp(r),  n = round(x / ln 2),  r = x - n ln 2,  |r| <= ln 2 / 2     (Cody & Waite 1980, chapter
-    6)
+    exp(x)     = 2^n exp(r),  n = round(x / ln 2),  r = x - n ln 2,  |r| <= ln 2 / 2     (Cody & Waite 1980, ch. 6)
                  exp(r) by the polynomial of Cephes' expf (Moshier), relative error below 2e-7
     sigmoid(x) = 1 / (1 + exp(-x))
     tanh(x)    = 1 - 2 / (1 + exp(2 x)), and near 0, where that would cancel, x + x^3 p(x^2) (Cephes' tanhf)
@@ -116,8 +115,7 @@ def largest(row):
     it.
 
     LLVM does not vectorise the plain loop, since the largest of numbers with a NaN depends on their order. 64 maxima
-    side
-    by side, each its own plain loop, it does: a third of the time.
+    side by side, each its own plain loop, it does: a third of the time.
     """
     lanes = 64
     whole = row.size // lanes * lanes
