@@ -16,11 +16,6 @@ from typing import TYPE_CHECKING, Any
 # The kernels split the work over threads themselves: a BLAS with a thread pool of its own would fight them for the
 # cores. This must stand before the first import of NumPy.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-# A thread that has finished its share waits for the others. By default it spins, some milliseconds long, which
-# starves the others as soon as another program runs on the same cores (measured: 27 times slower). Let it sleep after
-# a few microseconds.
-os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-os.environ.setdefault("KMP_BLOCKTIME", "0")
 
 __version__ = "0.1.0"
 

@@ -8,12 +8,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from rnnlm.kernels.by_name import load
+from rnnlm.kernels.lanes import LANES32 as LANES
+
 
 class Buffers:
-    """Arrays by name. An array keeps its memory until a larger one of the same name is asked for."""
+    """Arrays by name. An array keeps its memory until a larger one of the same name is asked for.
 
-    def __init__(self, dtype: DTypeLike) -> None:
+    Args:
+        dtype: of the numbers that the layers compute with.
+        packed: of the operands of products (``kernels.packing``): `dtype`, or uint32 for pairs of bfloat16.
+    """
+
+    def __init__(self, dtype: DTypeLike, packed: DTypeLike | None = None) -> None:
         self.dtype = np.dtype(dtype)
+        self.packed = np.dtype(dtype if packed is None else packed)
+        load(self.packed)
         self._flat: dict[str, NDArray[Any]] = {}
         self._children: dict[str, Buffers] = {}
 
@@ -26,10 +36,28 @@ class Buffers:
             flat = self._flat[name] = np.empty(size, self.dtype if dtype is None else dtype)
         return flat[:size].reshape(shape)
 
+    def panels(self, name: str, k: int, n: int, workers: int | None = None) -> NDArray[Any]:
+        """Room for a k x n matrix packed as panels, or for one a worker."""
+        size = self._deep(k) * (-(-n // LANES) * LANES)
+        return self.take(name, (size,) if workers is None else (workers, size), self.packed)
+
+    def rows(self, name: str, *shape: int) -> NDArray[Any]:
+        """Room for the pairs of an operand by rows; nothing where products read the numbers themselves."""
+        *outer, k = shape
+        shape = (*outer, self._deep(k)) if self.packed == np.uint32 else (0,) * len(shape)
+        return self.take(name, shape, self.packed)
+
+    def columns(self, name: str, k: int, m: int) -> NDArray[Any]:
+        """The same for an operand by columns."""
+        return self.take(name, (self._deep(k), m) if self.packed == np.uint32 else (0, 0), self.packed)
+
+    def _deep(self, k: int) -> int:
+        return (k + 1) // 2 if self.packed == np.uint32 else k
+
     def part(self, name: str) -> Buffers:
         """A set of its own for one layer."""
         if name not in self._children:
-            self._children[name] = Buffers(self.dtype)
+            self._children[name] = Buffers(self.dtype, self.packed)
         return self._children[name]
 
     @property

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnlm.kernels.jit import jit, parallel, prange
+from rnnlm.kernels.jit import jit
 from rnnlm.kernels.shares import share
+from rnnlm.kernels.team import parallel
 
 _A, _B, _C = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
@@ -33,13 +34,12 @@ def key(seed: int, step: int, place: int) -> np.uint64:
 
 
 @parallel
-def apply(x, key, p, workers):
+def apply(worker, workers, x, key, p):
     """x := x~, in place. Backward is the same call with the same key on the gradient. x: contiguous, any shape."""
     flat = x.reshape(x.size)
     keep = x.dtype.type(1.0 / (1.0 - p))
     threshold = np.uint64(p * 18446744073709551616.0)
-    for worker in prange(workers):
-        start, stop = share(worker, workers, flat.size, 16)
-        for j in range(start, stop):
-            kept = _mix(_mix(key) + np.uint64(j) * _A) >= threshold
-            flat[j] = flat[j] * keep if kept else flat.dtype.type(0)
+    start, stop = share(worker, workers, flat.size, 16)
+    for j in range(start, stop):
+        kept = _mix(_mix(key) + np.uint64(j) * _A) >= threshold
+        flat[j] = flat[j] * keep if kept else flat.dtype.type(0)

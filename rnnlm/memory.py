@@ -12,7 +12,7 @@ from rnnlm import model
 from rnnlm.config import Config
 from rnnlm.errors import ResourceError
 from rnnlm.optim import MOMENTS
-from rnnlm.outputs.softmax import block_rows
+from rnnlm.outputs import softmax
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,11 @@ def needs(config: Config, vocabulary: int, tokens: int, threads: int) -> Needs:
     dense = weights - (0 if config.model.tie else table)
     output = table if config.model.tie else counts[model.U] * itemsize
     rows = config.train.bptt * config.train.batch
-    block = block_rows(rows, vocabulary, itemsize, threads)
     layer = rows * (7 * config.model.hidden + 2 * config.embedding.size) * itemsize
     moments = len(MOMENTS[config.train.optimizer]) * weights
     training = (
         weights + dense + moments
-        + max(1, threads - 1) * output
-        + threads * block * vocabulary * itemsize
+        + softmax.held_bytes(rows, vocabulary, output, itemsize, threads)
         + config.model.layers * layer
     )  # fmt: skip
     # The model, the state, and one of them being written beside its place.

@@ -19,7 +19,7 @@ from rnnlm import dropout, embedding
 from rnnlm.buffers import Buffers
 from rnnlm.cells import CELLS
 from rnnlm.config import Config
-from rnnlm.kernels.jit import use_threads
+from rnnlm.kernels.team import threads_to_use
 from rnnlm.optim import Gradients
 from rnnlm.outputs import OUTPUTS
 
@@ -80,7 +80,7 @@ class Network:
         self.parameters = parameters
         self.vocabulary_size, self.d = parameters[TABLE].shape
         self.dtype = parameters[TABLE].dtype
-        self.workers = use_threads(config.train.threads if threads is None else threads)
+        self.workers = threads_to_use(config.train.threads if threads is None else threads)
         self._cell = CELLS[config.model.cell]
         self._output = OUTPUTS[config.model.output]
         self._distinct = embedding.Distinct(self.vocabulary_size)
@@ -117,7 +117,7 @@ class Network:
             # Each place has its own mask, so each place is an input of its own.
             e = self._buffers.take("e", (steps * batch, self.d))
             embedding.gather(table, inputs.reshape(-1), e)
-            dropout.apply(e, self._dropout_key(0), p, self.workers)
+            dropout.apply(self.workers, e, self._dropout_key(0), p)
             index = _every_place(steps, batch)
         self._trace: list[_LayerTrace] = []
         for layer, parameters in enumerate(self._layers):
@@ -131,7 +131,7 @@ class Network:
             if self._mask is not None:
                 up = buffers.take("dropped", h.shape)
                 up[:] = h
-                dropout.apply(up, self._dropout_key(layer + 1), p, self.workers)
+                dropout.apply(self.workers, up, self._dropout_key(layer + 1), p)
             e, index = up.reshape(steps * batch, -1), _every_place(steps, batch)
         self._reset = reset
         self._top = up
@@ -159,7 +159,7 @@ class Network:
         for place in range(len(self._layers) + 1):
             size = self.d if place == 0 else self.config.model.hidden
             ones = np.ones((steps, batch, size), self.dtype)
-            dropout.apply(ones, dropout.key(*mask, place), p, self.workers)
+            dropout.apply(self.workers, ones, dropout.key(*mask, place), p)
             found.append(ones)
         return found
 
@@ -211,7 +211,7 @@ class Network:
         for layer in range(len(self._layers) - 1, -1, -1):
             trace = self._trace[layer]
             if self._mask is not None:
-                dropout.apply(dh, self._dropout_key(layer + 1), self.config.model.dropout, self.workers)
+                dropout.apply(self.workers, dh, self._dropout_key(layer + 1), self.config.model.dropout)
             own = {name: gradients.dense[f"cell.{layer}.{name}"] for name in self._layers[layer]}
             de, self.d_state = self._cell.backward(
                 self._layers[layer], own, self.config.model.activation, trace.e, trace.index, self._reset,
@@ -225,7 +225,7 @@ class Network:
 
     def _embedding_back(self, de: np.ndarray, gradients: Gradients) -> None:
         if self._mask is not None:
-            dropout.apply(de, self._dropout_key(0), self.config.model.dropout, self.workers)
+            dropout.apply(self.workers, de, self._dropout_key(0), self.config.model.dropout)
             by_token = self._buffers.take("de_by_token", (self._tokens.size, self.d))
             by_token[:] = 0
             embedding.scatter_add(by_token, self._index.reshape(-1), de)

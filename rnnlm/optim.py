@@ -26,12 +26,16 @@ from typing import Any
 import numpy as np
 
 from rnnlm.config import Train
-from rnnlm.kernels.jit import jit, parallel, prange
+from rnnlm.kernels.jit import jit
 from rnnlm.kernels.shares import share
+from rnnlm.kernels.team import parallel
 
 RULES = {"sgd": 0, "momentum": 1, "adagrad": 2, "adam": 3, "adamw": 4}
 # Which moments a rule keeps: m, a running mean of the gradient; v, a sum or mean of its squares.
 MOMENTS = {"sgd": (), "momentum": ("m",), "adagrad": ("v",), "adam": ("m", "v"), "adamw": ("m", "v")}
+
+# Numbers that one worker is done with in some 10 microseconds, what it takes to call another.
+_ALONE = 1 << 16
 
 
 @dataclass
@@ -71,7 +75,7 @@ class Optimizer:
         for _, array in gradients.arrays():
             flat = array.reshape(array.size)
             parts = np.zeros(workers)
-            _clip_and_square(flat, flat.dtype.type(limit or 0), limit is not None, parts, workers)
+            _clip_and_square(_useful(workers, flat.size), flat, flat.dtype.type(limit or 0), limit is not None, parts)
             squares += float(parts.sum())
         norm = math.sqrt(squares) if squares >= 0 else math.nan
         clip = self.settings.clip
@@ -83,10 +87,11 @@ class Optimizer:
         rule = RULES[self.settings.optimizer]
         for name, gradient in gradients.dense.items():
             w, m, v, numbers = self._operands(name, learning_rate, factor)
-            _update(rule, w.reshape(-1), gradient.reshape(-1), m.reshape(-1), v.reshape(-1), numbers, workers)
+            flat = (array.reshape(-1) for array in (w, gradient, m, v))
+            _update(_useful(workers, w.size), rule, *flat, numbers)
         for name, (tokens, gradient) in gradients.rows.items():
             w, m, v, numbers = self._operands(name, learning_rate, factor)
-            _update_rows(rule, w, tokens, gradient, m, v, numbers, workers)
+            _update_rows(_useful(workers, gradient.size), rule, w, tokens, gradient, m, v, numbers)
 
     def _operands(self, name: str, learning_rate: float, factor: float) -> tuple[Any, Any, Any, Any]:
         s = self.settings
@@ -112,12 +117,16 @@ class Optimizer:
         return w, m, v, numbers
 
 
+def _useful(workers: int, size: int) -> int:
+    """Workers for arrays of this size: one alone is done with a small one before another is awake."""
+    return workers if size > _ALONE else 1
+
+
 @parallel
-def _clip_and_square(gradient, limit, by_value, parts, workers):
+def _clip_and_square(worker, workers, gradient, limit, by_value, parts):
     """Clips each number to +-limit and sums the squares in float64, a part a worker."""
-    for worker in prange(workers):
-        start, stop = share(worker, workers, gradient.size, 16)
-        parts[worker] = _clip_and_square_range(gradient[start:stop], limit, by_value)
+    start, stop = share(worker, workers, gradient.size, 16)
+    parts[worker] = _clip_and_square_range(gradient[start:stop], limit, by_value)
 
 
 @jit
@@ -133,22 +142,20 @@ def _clip_and_square_range(g, limit, by_value):
 
 
 @parallel
-def _update(rule, w, g, m, v, numbers, workers):
-    for worker in prange(workers):
-        start, stop = share(worker, workers, w.size, 16)
-        _apply(rule, w[start:stop], g[start:stop], m[start:stop], v[start:stop], numbers)
+def _update(worker, workers, rule, w, g, m, v, numbers):
+    start, stop = share(worker, workers, w.size, 16)
+    _apply(rule, w[start:stop], g[start:stop], m[start:stop], v[start:stop], numbers)
 
 
 @parallel
-def _update_rows(rule, w, tokens, g, m, v, numbers, workers):
+def _update_rows(worker, workers, rule, w, tokens, g, m, v, numbers):
     nothing = np.empty(0, w.dtype)
-    for worker in prange(workers):
-        start, stop = share(worker, workers, tokens.size, 1)
-        for i in range(start, stop):
-            token = tokens[i]
-            m_row = m[token] if m.size else nothing
-            v_row = v[token] if v.size else nothing
-            _apply(rule, w[token], g[i], m_row, v_row, numbers)
+    start, stop = share(worker, workers, tokens.size, 1)
+    for i in range(start, stop):
+        token = tokens[i]
+        m_row = m[token] if m.size else nothing
+        v_row = v[token] if v.size else nothing
+        _apply(rule, w[token], g[i], m_row, v_row, numbers)
 
 
 @jit

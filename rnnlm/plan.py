@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnlm import memory, model, prepare
 from rnnlm.config import Config
-from rnnlm.kernels.jit import use_threads
+from rnnlm.kernels.team import threads_to_use
 from rnnlm.model import Network
 from rnnlm.optim import Optimizer
 from rnnlm.records import Plan, Progress, Work
@@ -27,7 +27,7 @@ def plan(config: Config) -> Work[Plan]:
     paths = yield from prepare.texts(config)
     vocabulary = yield from prepare.build_vocabulary(config, paths.train)
     corpora = yield from prepare.encode(config, paths, vocabulary)
-    need = memory.needs(config, len(vocabulary), corpora.tokens, use_threads(config.train.threads))
+    need = memory.needs(config, len(vocabulary), corpora.tokens, threads_to_use(config.train.threads))
     memory.check(config, need)
     shapes = model.shapes(config, len(vocabulary))
     table = np.random.default_rng(0).normal(0, 0.1, shapes[model.TABLE])

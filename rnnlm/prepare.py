@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rnnlm import storage, vectors
 from rnnlm.config import Config
 from rnnlm.errors import TextError
-from rnnlm.kernels.jit import use_threads
+from rnnlm.kernels.team import threads_to_use
 from rnnlm.records import Note, Work
 from rnnlm.text import corpus, files, grammar, vocabulary
 from rnnlm.text.corpus import Corpus
@@ -127,7 +127,7 @@ def check_coverage(encoded: Corpus) -> Work[None]:
 
 def embedding_table(config: Config, train: Corpus, words: Vocabulary) -> Work[NDArray[np.float32]]:
     """The |V| x d table that ``embedding.init`` makes."""
-    threads = use_threads(config.train.threads)
+    threads = threads_to_use(config.train.threads)
     return (yield from vectors.make(train, words, config.embedding, config.train.seed, threads))
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from rnnlm import checkpoint, config_file, memory, model, prepare, run_folder, storage
 from rnnlm.config import Config
 from rnnlm.errors import ModelError
-from rnnlm.kernels.jit import use_threads
+from rnnlm.kernels.team import threads_to_use
 from rnnlm.model import Network
 from rnnlm.optim import Optimizer
 from rnnlm.records import Note, Work
@@ -83,7 +83,7 @@ def start(config: Config, resume: bool, restart: bool) -> Work[tuple[Run, Log]]:
     paths = yield from prepare.texts(config)
     vocabulary = old.vocabulary if old else (yield from prepare.build_vocabulary(config, paths.train))
     corpora = yield from prepare.encode(config, paths, vocabulary)
-    need = memory.needs(config, len(vocabulary), corpora.tokens, use_threads(config.train.threads))
+    need = memory.needs(config, len(vocabulary), corpora.tokens, threads_to_use(config.train.threads))
     memory.check(config, need)
     if restart:
         run_folder.remove(config)

@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "outputs": {"kernels", "buffers"},
     "embedding": {"kernels"},
     "dropout": {"kernels"},
-    "buffers": set(),
+    "buffers": {"kernels"},
     "optim": {"kernels", "config"},
     "schedule": {"config"},
     "model": LAYERS,

@@ -25,12 +25,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnnlm.kernels import maths
-from rnnlm.kernels.blas import gemm
-from rnnlm.kernels.jit import jit, parallel, prange
+from rnnlm.kernels.barrier import meet
+from rnnlm.kernels.jit import jit
+from rnnlm.kernels.lanes import LANES32 as LANES
+from rnnlm.kernels.packing import depth, fill_columns, fill_rows, operand, pack_panels
+from rnnlm.kernels.product import multiply_columns, multiply_rows
 from rnnlm.kernels.shares import share
+from rnnlm.kernels.team import parallel
 
 if TYPE_CHECKING:
     from rnnlm.buffers import Buffers
+
+# Bytes of H that stay in a core's second cache; columns that are worth a worker of their own.
+_CACHED, _LEAST_COLUMNS = 768 << 10, 64
 
 SIGMOID, TANH, RELU = 0, 1, 2
 ACTIVATIONS = {"sigmoid": SIGMOID, "tanh": TANH, "relu": RELU}
@@ -75,13 +82,80 @@ def forward(parameters, activation, e, index, reset, h0, buffers: Buffers, worke
         h (T x B x D_h) and previous (T x B x D_h), both needed by `backward`.
     """
     steps, batch = index.shape
-    hidden = h0.shape[1]
-    projected = buffers.take("projected", (e.shape[0], hidden))
+    (n, d), hidden = e.shape, h0.shape[1]
+    projected = buffers.take("projected", (n, hidden))
     h = buffers.take("h", (steps, batch, hidden))
     previous = buffers.take("previous", (steps, batch, hidden))
-    _project(e, parameters["I"], parameters["b1"], projected, workers)
-    _recur(projected, index, reset, h0, parameters["H"], ACTIVATIONS[activation], previous, h, workers)
+    _project(
+        workers, e, parameters["I"], parameters["b1"], buffers.rows("e_rows", n, d),
+        buffers.panels("packed_I", d, hidden), projected,
+    )  # fmt: skip
+    _recur(
+        workers, _by_columns(parameters["H"], batch, workers), projected, index, reset, h0, parameters["H"],
+        ACTIVATIONS[activation], buffers.panels("packed_H", hidden, hidden),
+        buffers.rows("previous_rows", steps, batch, hidden), previous, h,
+    )  # fmt: skip
     return h, previous
+
+
+@parallel
+def _project(worker, workers, meetings, e, I, b1, e_rows, packed_I, projected):
+    """projected = e I + b1, for n different inputs; each worker has its own columns."""
+    (n, d), hidden = e.shape, I.shape[1]
+    first, last = share(worker, workers, n, 1)
+    fill_rows(e[first:last], 0, d, e_rows[first:last])
+    start, stop = share(worker, workers, hidden, 2 * LANES)
+    pack_panels(I, False, start, stop, d, packed_I)
+    for i in range(n):
+        for j in range(start, stop):
+            projected[i, j] = b1[j]
+    meet(meetings, worker, workers)
+    multiply_rows(operand(e, e_rows), depth(packed_I, d), packed_I, start, stop, projected, True)
+
+
+@parallel
+def _recur(
+    worker,
+    workers,
+    meetings,
+    by_columns,
+    projected,
+    index,
+    reset,
+    h0,
+    H,
+    activation,
+    packed_H,
+    previous_rows,
+    previous,
+    h,
+):
+    """The loop over time; each worker has its own streams, or its own columns of h."""
+    batch, hidden = h0.shape
+    start, stop = share(worker, workers, hidden, 2 * LANES)
+    pack_panels(H, False, start, stop, hidden, packed_H)
+    meet(meetings, worker, workers)
+    first, last = 0, batch
+    if not by_columns:
+        start, stop = 0, hidden
+        first, last = share(worker, workers, batch, 1)
+        if first == last:
+            return
+    deep, zero = depth(packed_H, hidden), h.dtype.type(0)
+    for t in range(index.shape[0]):
+        below = h0 if t == 0 else h[t - 1]
+        for b in range(first, last):
+            keep = not reset[t, b]
+            for j in range(start, stop):
+                previous[t, b, j] = below[b, j] if keep else zero
+                h[t, b, j] = projected[index[t, b], j]
+        before, z, before_rows = previous[t, first:last], h[t, first:last], previous_rows[t, first:last]
+        fill_rows(before, start, stop, before_rows)
+        if by_columns:
+            meet(meetings, worker, workers)
+        multiply_rows(operand(before, before_rows), deep, packed_H, start, stop, z, True)  # z1(t) = h(t-1) H + ...
+        for b in range(last - first):
+            _activate(z[b, start:stop], activation)  # h(t) = f(z1(t))
 
 
 def backward(parameters, gradients, activation, e, index, reset, h, previous, dh, buffers: Buffers, workers):
@@ -95,110 +169,124 @@ def backward(parameters, gradients, activation, e, index, reset, h, previous, dh
         de (n x d), each different input's gradient summed over where it was read, and dh0 (B x D_h).
     """
     steps, batch, hidden = h.shape
+    n, d = e.shape
     dh0 = buffers.take("dh0", (batch, hidden))
-    d_projected = buffers.take("d_projected", (e.shape[0], hidden))
+    d_projected = buffers.take("d_projected", (n, hidden))
     de = buffers.take("de", e.shape)
-    _recur_back(h, reset, parameters["H"], ACTIVATIONS[activation], dh, dh0, workers)
-    _weights_back(dh, index, previous, d_projected, gradients["H"], gradients["b1"], workers)
-    _project_back(e, parameters["I"], d_projected, gradients["I"], de, workers)
+    _recur_back(
+        workers, _by_columns(parameters["H"], batch, workers), h, reset, parameters["H"], ACTIVATIONS[activation],
+        buffers.panels("packed_H", hidden, hidden), buffers.rows("delta_rows", steps, batch, hidden), dh, dh0,
+    )  # fmt: skip
+    _weights_back(
+        workers, dh, index, previous, buffers.columns("previous_columns", steps * batch, hidden),
+        buffers.panels("packed_delta", steps * batch, hidden), d_projected, gradients["H"], gradients["b1"],
+    )  # fmt: skip
+    _project_back(
+        workers, e, parameters["I"], d_projected, buffers.columns("e_columns", n, d),
+        buffers.panels("packed_projected", n, hidden), buffers.rows("projected_rows", n, hidden),
+        buffers.panels("packed_I", hidden, d), gradients["I"], de,
+    )  # fmt: skip
     return de, dh0
 
 
 @parallel
-def _project(e, I, b1, projected, workers):
-    """projected = e I + b1, for n different inputs."""
-    for worker in prange(workers):
-        start, stop = share(worker, workers, e.shape[0], 1)
-        for i in range(start, stop):
-            projected[i] = b1
-        gemm(e[start:stop], I, projected[start:stop], False, False, True)
-
-
-@parallel
-def _project_back(e, I, d_projected, dI, de, workers):
-    """Undoes `_project`: dI = e' d_projected, de = d_projected I'."""
-    for worker in prange(workers):
-        start, stop = share(worker, workers, e.shape[1], 16)
-        gemm(e[:, start:stop], d_projected, dI[start:stop], True, False, False)
-        start, stop = share(worker, workers, e.shape[0], 1)
-        gemm(d_projected[start:stop], I, de[start:stop], False, True, False)
-
-
-@parallel
-def _recur(projected, index, reset, h0, H, activation, previous, h, workers):
-    """The loop over time; each worker has its own streams."""
-    for worker in prange(workers):
-        start, stop = share(worker, workers, h0.shape[0], 1)
-        if start < stop:
-            _recur_streams(projected, index, reset, h0, H, activation, previous, h, start, stop)
-
-
-@jit
-def _recur_streams(projected, index, reset, h0, H, activation, previous, h, start, stop):
-    for t in range(index.shape[0]):
-        below = h0 if t == 0 else h[t - 1]
-        for b in range(start, stop):
-            if reset[t, b]:
-                previous[t, b] = 0
-            else:
-                previous[t, b] = below[b]
-            h[t, b] = projected[index[t, b]]
-        gemm(previous[t, start:stop], H, h[t, start:stop], False, False, True)  # z1(t) = h(t-1) H + (e(t) I + b1)
-        for b in range(start, stop):
-            _activate(h[t, b], activation)  # h(t) = f(z1(t))
-
-
-@parallel
-def _recur_back(h, reset, H, activation, dh, dh0, workers):
+def _recur_back(worker, workers, meetings, by_columns, h, reset, H, activation, packed_H, delta_rows, dh, dh0):
     """Undoes `_recur`: dh becomes delta1."""
-    for worker in prange(workers):
-        start, stop = share(worker, workers, dh0.shape[0], 1)
-        if start < stop:
-            _recur_back_streams(h, reset, H, activation, dh, dh0, start, stop)
-
-
-@jit
-def _recur_back_streams(h, reset, H, activation, dh, dh0, start, stop):
-    for t in range(h.shape[0] - 1, -1, -1):
-        for b in range(start, stop):
-            _activate_back(h[t, b], dh[t, b], activation)  # delta1(t) = dJ/dh(t) o f'(z1(t))
-        below = dh0 if t == 0 else dh[t - 1]
+    steps, batch, hidden = h.shape
+    start, stop = share(worker, workers, hidden, 2 * LANES)
+    pack_panels(H, True, start, stop, hidden, packed_H)
+    meet(meetings, worker, workers)
+    first, last = 0, batch
+    if not by_columns:
+        start, stop = 0, hidden
+        first, last = share(worker, workers, batch, 1)
+        if first == last:
+            return
+    deep = depth(packed_H, hidden)
+    for t in range(steps - 1, -1, -1):
+        for b in range(first, last):
+            _activate_back(h[t, b, start:stop], dh[t, b, start:stop], activation)  # delta1(t) = dJ/dh(t) o f'(z1(t))
+        delta1, pairs = dh[t, first:last], delta_rows[t, first:last]
+        fill_rows(delta1, start, stop, pairs)
+        below = (dh0 if t == 0 else dh[t - 1])[first:last]
         if t == 0:
-            dh0[start:stop] = 0
-        if not reset[t, start:stop].any():
-            gemm(dh[t, start:stop], H, below[start:stop], False, True, True)  # dJ/dh(t-1) += delta1(t) H'
+            for b in range(last - first):
+                for j in range(start, stop):
+                    below[b, j] = 0
+        if by_columns:
+            meet(meetings, worker, workers)
+        # dJ/dh(t-1) += delta1(t) H'
+        if not _any(reset[t, first:last]):
+            multiply_rows(operand(delta1, pairs), deep, packed_H, start, stop, below, True)
         else:
-            for b in range(start, stop):
-                if not reset[t, b]:
-                    gemm(dh[t, b : b + 1], H, below[b : b + 1], False, True, True)
+            for b in range(last - first):
+                if not reset[t, first + b]:
+                    one = operand(delta1, pairs)[b : b + 1]
+                    multiply_rows(one, deep, packed_H, start, stop, below[b : b + 1], True)
 
 
 @parallel
-def _weights_back(delta1, index, previous, d_projected, dH, db1, workers):
+def _weights_back(
+    worker, workers, meetings, delta1, index, previous, previous_columns, packed_delta, d_projected, dH, db1
+):
     """dH = sum_t h(t-1)' delta1(t); db1 = sum_t delta1(t); d_projected = delta1 summed by input. Columns are shared
     out."""
     steps, batch, hidden = delta1.shape
     rows = steps * batch
-    flat, flat_previous, flat_index = (
-        delta1.reshape(rows, hidden),
-        previous.reshape(rows, hidden),
-        index.reshape(rows),
-    )
-    for worker in prange(workers):
-        start, stop = share(worker, workers, hidden, 16)
-        if start < stop:
-            gemm(flat_previous[:, start:stop], flat, dH[start:stop], True, False, False)
-            _sum_by_input(flat, flat_index, d_projected, db1, start, stop)
+    flat, flat_previous = delta1.reshape((rows, hidden)), previous.reshape((rows, hidden))
+    first, last = share(worker, workers, rows, 2)
+    fill_columns(flat_previous[first:last], previous_columns[first // 2 : (last + 1) // 2])
+    start, stop = share(worker, workers, hidden, 2 * LANES)
+    pack_panels(flat, False, start, stop, rows, packed_delta)
+    meet(meetings, worker, workers)
+    before = operand(flat_previous, previous_columns)
+    multiply_columns(before, depth(packed_delta, rows), packed_delta, start, stop, dH, False)
+    _sum_by_input(flat, index.reshape(rows), d_projected, db1, start, stop)
+
+
+@parallel
+def _project_back(
+    worker, workers, meetings, e, I, d_projected, e_columns, packed_projected, projected_rows, packed_I, dI, de
+):
+    """Undoes `_project`: dI = e' d_projected, de = d_projected I'. Columns are shared out."""
+    (n, d), hidden = e.shape, I.shape[1]
+    first, last = share(worker, workers, n, 2)
+    fill_columns(e[first:last], e_columns[first // 2 : (last + 1) // 2])
+    start, stop = share(worker, workers, hidden, 2 * LANES)
+    fill_rows(d_projected, start, stop, projected_rows)
+    pack_panels(d_projected, False, start, stop, n, packed_projected)
+    meet(meetings, worker, workers)
+    multiply_columns(operand(e, e_columns), depth(packed_projected, n), packed_projected, start, stop, dI, False)
+    start, stop = share(worker, workers, d, 2 * LANES)
+    pack_panels(I, True, start, stop, hidden, packed_I)
+    multiply_rows(operand(d_projected, projected_rows), depth(packed_I, hidden), packed_I, start, stop, de, False)
+
+
+@jit
+def _any(flags):
+    for flag in flags:  # noqa: SIM110 (not in kernels)
+        if flag:
+            return True
+    return False
+
+
+def _by_columns(H, batch, workers):
+    """Whether workers share out the columns of H, waiting for each other at every step, instead of the streams: where
+    there are fewer streams than workers, or where H does not stay in a core's second cache."""
+    return workers > 1 and (batch < workers or H.nbytes > _CACHED) and H.shape[0] >= _LEAST_COLUMNS * workers
 
 
 @jit
 def _sum_by_input(delta1, index, d_projected, db1, start, stop):
-    d_projected[:, start:stop] = 0
+    for i in range(d_projected.shape[0]):
+        for j in range(start, stop):
+            d_projected[i, j] = 0
     for row in range(delta1.shape[0]):
         target = d_projected[index[row]]
         for j in range(start, stop):
             target[j] += delta1[row, j]
-    db1[start:stop] = 0
+    for j in range(start, stop):
+        db1[j] = 0
     for i in range(d_projected.shape[0]):
         for j in range(start, stop):
             db1[j] += d_projected[i, j]

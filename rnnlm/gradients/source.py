@@ -10,7 +10,7 @@ import numpy as np
 from rnnlm import checkpoint, model, prepare, vectors
 from rnnlm.config import Config
 from rnnlm.errors import InputError
-from rnnlm.kernels.jit import use_threads
+from rnnlm.kernels.team import threads_to_use
 from rnnlm.model import Network
 from rnnlm.records import Note, Work
 from rnnlm.text import corpus
@@ -70,7 +70,7 @@ def _table(config: Config, encoded: Corpus, words: Vocabulary) -> Work[np.ndarra
     if settings.init not in ("uniform", "normal"):
         yield Note(f"embedding.init: {settings.init} takes long and changes no derivative: a normal table instead")
         settings = settings.model_copy(update={"init": "normal", "file": None})
-    table = yield from vectors.make(encoded, words, settings, config.train.seed, use_threads(config.train.threads))
+    table = yield from vectors.make(encoded, words, settings, config.train.seed, threads_to_use(config.train.threads))
     return np.asarray(table)
 
 

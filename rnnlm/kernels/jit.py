@@ -1,9 +1,5 @@
 """The one place that knows Numba's options.
 
-``@jit`` compiles a function that runs on one thread, ``@parallel`` one whose ``prange`` loops are shared out over
-threads. A parallel kernel does ``for worker in prange(workers)`` and gives each worker its own range of rows or
-columns, so that the order of every sum, and with it every bit of the result, depends on the number of workers alone.
-
 Compiled code is kept on disk. Numba's own cache does not see a change in a helper of another file and would then run
 stale code, so the cache folder is named by the hash of all of rnnlm's sources that have kernels; older folders are
 removed.
@@ -21,9 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba import get_num_threads, prange, set_num_threads
-
-__all__ = ["FASTMATH", "available_threads", "jit", "parallel", "prange", "use_threads"]
 
 # Everything that lets LLVM vectorise sums, except the two flags (nnan, ninf) that would make isfinite() answer
 # wrongly.
@@ -85,24 +78,14 @@ if not os.environ.get("NUMBA_CACHE_DIR"):
 
 
 def jit(function: Callable[..., Any]) -> Any:
-    """Compile for one thread."""
-    return numba.njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")(function)
+    """Compile, without Python's lock while it runs; ``kernels.team`` runs such functions on several threads."""
+    compiled: Any = numba.njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")(function)
+    by_type = compiled.get_call_template
 
+    def without_literals(args: Any, kws: Any) -> Any:
+        """A call with a constant is a call with a number: Numba would compile the function anew for each constant."""
+        plain = {name: numba.types.unliteral(kind) for name, kind in kws.items()}
+        return by_type(tuple(numba.types.unliteral(kind) for kind in args), plain)
 
-def parallel(function: Callable[..., Any]) -> Any:
-    """Compile with ``prange`` loops shared out over the threads that `use_threads` set."""
-    return numba.njit(cache=True, nogil=True, parallel=True, fastmath=FASTMATH, error_model="numpy")(function)
-
-
-def available_threads() -> int:
-    """Cores that this process may use, as many as Numba can start."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, _numba_settings.NUMBA_NUM_THREADS))
-
-
-def use_threads(threads: int | str) -> int:
-    """Run parallel kernels on `threads` threads ("auto": all cores allowed); returns the number in use."""
-    wanted = available_threads() if threads == "auto" else min(int(threads), _numba_settings.NUMBA_NUM_THREADS)
-    if get_num_threads() != wanted:
-        set_num_threads(wanted)
-    return wanted
+    compiled.get_call_template = without_literals
+    return compiled

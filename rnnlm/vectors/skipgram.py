@@ -33,7 +33,9 @@ import math
 import numpy as np
 
 from rnnlm.config import Embedding
-from rnnlm.kernels.jit import jit, parallel, prange, use_threads
+from rnnlm.kernels.barrier import meet
+from rnnlm.kernels.jit import jit
+from rnnlm.kernels.team import parallel, threads_to_use
 from rnnlm.records import Progress, Work
 from rnnlm.vectors.counting import blocks, line_numbers, token_counts
 from rnnlm.vectors.protocols import Corpus, Vocabulary
@@ -51,7 +53,7 @@ def make(
     corpus: Corpus, vocabulary: Vocabulary, settings: Embedding, seed: int, threads: int | str
 ) -> Work[np.ndarray]:
     """The table v, float32, |V| x d. The same for any number of `threads`."""
-    workers = use_threads(threads)
+    workers = threads_to_use(threads)
     words, d = len(vocabulary), settings.size
     rng = np.random.default_rng(seed)
     v = (rng.random((words, d), dtype=np.float32) - np.float32(0.5)) / np.float32(d)
@@ -77,7 +79,7 @@ def make(
                 np.ascontiguousarray(ids[kept], np.int32), line[kept], settings.window, settings.negative,
                 probability, alias, part, round_seed, workers,
             )  # fmt: skip
-            train(v, u, *examples, np.float32(RATE * (1 - done / total)))
+            train(workers, v, u, *examples, np.float32(RATE * (1 - done / total)))
             done += stop - start
             yield Progress("skip-gram", done, total, "tokens")
     return v
@@ -125,13 +127,13 @@ def make_examples(
     slots = np.zeros((workers, parts * parts), np.int64)
     nothing = np.empty(0, np.int32)
     words = (tokens, line, window, negative, probability, alias, part, parts, seed)
-    _walk_shards(*words, slots, nothing, nothing, False)
+    _walk_shards(workers, *words, slots, nothing, nothing, False)
     # Block after block, and in each block shard after shard: the order does not depend on the number of workers.
     ends = np.cumsum(slots.T).reshape(parts * parts, workers)
     total = int(ends[-1, -1])
     starts = np.concatenate([[0], ends[:, -1]])
     w, target = np.empty(total, np.int32), np.empty(total, np.int32)
-    _walk_shards(*words, np.ascontiguousarray(ends.T - slots), w, target, True)
+    _walk_shards(workers, *words, np.ascontiguousarray(ends.T - slots), w, target, True)
     return w, target, starts
 
 
@@ -183,14 +185,15 @@ def _walk(
 
 
 @parallel
-def _walk_shards(tokens, line, window, negative, probability, alias, part, parts, seed, slots, ws, targets, fill):
-    """`_walk`, one shard of the words for each row of `slots`."""
-    shards, n = slots.shape[0], len(tokens)
-    for shard in prange(shards):
-        _walk(
-            tokens, line, window, negative, probability, alias, part, parts, seed,
-            n * shard // shards, n * (shard + 1) // shards, slots[shard], ws, targets, fill,
-        )  # fmt: skip
+def _walk_shards(
+    worker, workers, tokens, line, window, negative, probability, alias, part, parts, seed, slots, ws, targets, fill
+):
+    """`_walk`, one shard of the words for each worker and row of `slots`."""
+    n = len(tokens)
+    _walk(
+        tokens, line, window, negative, probability, alias, part, parts, seed,
+        n * worker // workers, n * (worker + 1) // workers, slots[worker], ws, targets, fill,
+    )  # fmt: skip
 
 
 @jit
@@ -213,11 +216,11 @@ def learn(v_w, u, context, rate):
 
 
 @parallel
-def train(v, u, ws, targets, starts, rate):
+def train(worker, workers, meetings, v, u, ws, targets, starts, rate):
     """Learn from all examples of a round. In each turn, block (p, p + turn) of each p: no two of them share a row."""
     parts = round(math.sqrt(len(starts) - 1))
     for turn in range(parts):
-        for p in prange(parts):
+        for p in range(worker, parts, workers):
             block = p * parts + (p + turn) % parts
             for i in range(starts[block], starts[block + 1]):
                 target = targets[i]
@@ -225,3 +228,4 @@ def train(v, u, ws, targets, starts, rate):
                     learn(v[ws[i]], u[target], True, rate)
                 else:
                     learn(v[ws[i]], u[~target], False, rate)
+        meet(meetings, worker, workers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from rnnlm.cells import elman
 from rnnlm.gradients import check
 from rnnlm.gradients.check import Subject
 from rnnlm.gradients.window import Window
-from rnnlm.outputs import softmax
+from rnnlm.outputs.softmax import rows
 from rnnlm.records import GradientCheck
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu")
@@ -74,82 +75,89 @@ def test_a_frozen_embedding_is_not_checked() -> None:
 Break = Callable[..., Any]
 
 
-def _negate(real: Break) -> Break:
-    def broken(dh: Any, index: Any, previous: Any, d_projected: Any, dH: Any, db1: Any, workers: Any) -> None:
-        real(dh, index, previous, d_projected, dH, db1, workers)
-        dH *= -1
+def _afterwards(name: str, spoil: Callable[[Any], None]) -> Callable[[Break], Break]:
+    """The real function, then `spoil` for what it wrote to its argument of this name."""
 
-    return broken
+    def breaking(real: Break) -> Break:
+        names = [
+            name for name in inspect.signature(real.kernel.py_func).parameters if name not in ("worker", "meetings")
+        ]
 
+        def broken(*arguments: Any) -> None:
+            real(*arguments)
+            spoil(arguments[names.index(name)])
 
-def _shifted(real: Break) -> Break:
-    """h(t-2) for h(t-1): one lag too many."""
+        return broken
 
-    def broken(dh: Any, index: Any, previous: Any, *rest: Any) -> None:
-        late = previous.copy()
-        late[1:] = previous[:-1]
-        real(dh, index, late, *rest)
-
-    return broken
+    return breaking
 
 
-def _half_bias(real: Break) -> Break:
-    def broken(dh: Any, index: Any, previous: Any, d_projected: Any, dH: Any, db1: Any, workers: Any) -> None:
-        real(dh, index, previous, d_projected, dH, db1, workers)
-        db1 *= 0.5
+def _before(name: str, spoil: Callable[[Any], Any]) -> Callable[[Break], Break]:
+    """The real function with its argument of this name spoilt."""
 
-    return broken
+    def breaking(real: Break) -> Break:
+        names = [
+            name for name in inspect.signature(real.kernel.py_func).parameters if name not in ("worker", "meetings")
+        ]
+
+        def broken(*arguments: Any) -> None:
+            given = list(arguments)
+            given[names.index(name)] = spoil(given[names.index(name)])
+            real(*given)
+
+        return broken
+
+    return breaking
 
 
-def _one_number(real: Break) -> Break:
+def _multiply(factor: float) -> Callable[[Any], None]:
+    def spoil(array: Any) -> None:
+        array *= factor
+
+    return spoil
+
+
+def _one_number(dI: Any) -> None:
     """A single number of a large matrix."""
-
-    def broken(e: Any, I: Any, d_projected: Any, dI: Any, de: Any, workers: Any) -> None:
-        real(e, I, d_projected, dI, de, workers)
-        dI[3, 4] += 0.1 * np.abs(dI).max()
-
-    return broken
+    dI[3, 4] += 0.1 * np.abs(dI).max()
 
 
-def _output_sign(real: Break) -> Break:
-    def broken(*arguments: Any) -> None:
-        real(*arguments)
-        arguments[0][...] *= -1  # dU
-
-    return broken
-
-
-def _output_scale(real: Break) -> Break:
-    """delta2 twice as large."""
-
-    def broken(h: Any, U: Any, b2: Any, tied: Any, targets: Any, scale: Any, *rest: Any) -> None:
-        real(h, U, b2, tied, targets, scale * 2, *rest)
-
-    return broken
+def _late(previous: Any) -> Any:
+    """h(t-2) for h(t-1): one lag too many."""
+    late = previous.copy()
+    late[1:] = previous[:-1]
+    return late
 
 
 BREAKS: dict[str, tuple[Any, str, Callable[[Break], Break], str]] = {
     "H not transposed on the way back": (
-        elman, "_recur_back", lambda real: lambda h, reset, H, *rest: real(h, reset, H.T.copy(), *rest),
-        "look at cell.0.H on the way back through time",
+        elman, "_recur_back", _before("H", lambda H: H.T.copy()), "look at cell.0.H on the way back through time",
     ),
     "f' left out": (
-        elman, "_recur_back", lambda real: lambda h, *rest: real(np.zeros_like(h), *rest),
+        elman, "_recur_back", _before("h", np.zeros_like),
         "all of cell.0 (cell.0.I, cell.0.H, cell.0.b1), in a window of one step too: look at delta1",
     ),
-    "the sign of dH": (elman, "_weights_back", _negate, "cell.0.H: look at dJ/dH = h(t-1)' delta1(t) (the opposite"),
-    "dH one lag off": (elman, "_weights_back", _shifted, "cell.0.H: look at dJ/dH = h(t-1)' delta1(t) (cosine"),
-    "half of db1": (elman, "_weights_back", _half_bias, "cell.0.b1: look at dJ/db1 = delta1(t) (the right direction"),
-    "one number of dI": (elman, "_project_back", _one_number, "cell.0.I: look at"),
-    "the sign of dU": (softmax, "_add_parts", _output_sign, "output.U: look at dJ/dU = h(t)' delta2(t) (the opp"),
+    "the sign of dH": (
+        elman, "_weights_back", _afterwards("dH", _multiply(-1)),
+        "cell.0.H: look at dJ/dH = h(t-1)' delta1(t) (the opposite",
+    ),
+    "dH one lag off": (
+        elman, "_weights_back", _before("previous", _late), "cell.0.H: look at dJ/dH = h(t-1)' delta1(t) (cosine"
+    ),
+    "half of db1": (
+        elman, "_weights_back", _afterwards("db1", _multiply(0.5)),
+        "cell.0.b1: look at dJ/db1 = delta1(t) (the right direction",
+    ),
+    "one number of dI": (elman, "_project_back", _afterwards("dI", _one_number), "cell.0.I: look at"),
+    "the sign of dU": (
+        rows, "_backward", _afterwards("dU", _multiply(-1)), "output.U: look at dJ/dU = h(t)' delta2(t) (the opp"
+    ),
     "delta2 twice as large": (
-        softmax, "_backward", _output_scale,
+        rows, "_backward", _before("scale", lambda scale: scale * 2),
         "output.U, output.b2: look at delta2(t) = y^(t) - y(t) (the right direction",
     ),
     "H transposed in the forward pass": (
-        elman, "_recur",
-        lambda real: lambda p, index, reset, h0, H, *rest: real(p, index, reset, h0, H.T.copy(), *rest),
-        "the kernels' loss is not that of the equations",
+        elman, "_recur", _before("H", lambda H: H.T.copy()), "the kernels' loss is not that of the equations"
     ),
 }  # fmt: skip
 
@@ -179,7 +187,7 @@ def test_what_is_broken_in_an_upper_layer_is_found_there(monkeypatch: pytest.Mon
         real(*arguments)
         calls[0] += 1
         if calls[0] % 2:  # the upper layer comes first on the way back
-            arguments[4][...] *= 1.01
+            arguments[7][...] *= 1.01  # dH
 
     monkeypatch.setattr(elman, "_weights_back", broken)
     found = run(case)
@@ -193,7 +201,7 @@ def test_a_gradient_that_is_not_a_number_fails(monkeypatch: pytest.MonkeyPatch) 
 
     def broken(*arguments: Any) -> None:
         real(*arguments)
-        arguments[5][0] = np.nan
+        arguments[8][0] = np.nan
 
     monkeypatch.setattr(elman, "_weights_back", broken)
     found = run(Case(config("tanh")))

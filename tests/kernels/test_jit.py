@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnlm.kernels import jit
+from rnnlm.kernels import team
 from rnnlm.kernels.shares import share
 
 
@@ -26,10 +26,10 @@ def test_shares_cover_everything_once(workers: int, total: int, grain: int) -> N
     assert covered == list(range(total))
 
 
-def test_use_threads() -> None:
-    assert jit.use_threads(1) == 1
-    assert jit.use_threads("auto") == jit.available_threads() >= 1
-    assert jit.use_threads(100_000) <= 100_000  # more than can be started: as many as can
+def test_threads_to_use() -> None:
+    assert team.threads_to_use(1) == 1
+    assert team.threads_to_use("auto") == team.available_threads() >= 1
+    assert team.threads_to_use(100_000) <= 100_000  # more than can be started: as many as can
 
 
 def cache_folder(**environment: str) -> str:

@@ -135,7 +135,7 @@ def test_training_a_round_is_one_step_an_example_in_order() -> None:
     rng = np.random.default_rng(11)
     v, u = rng.standard_normal((2, 25, 6)) * 0.3
     v_plain, u_plain = v.copy(), u.copy()
-    skipgram.train(v, u, w, target, starts, 0.05)
+    skipgram.train(1, v, u, w, target, starts, 0.05)
     for turn in range(parts):
         for p in range(parts):
             block = p * parts + (p + turn) % parts

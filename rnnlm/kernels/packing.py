@@ -1,0 +1,235 @@
+"""Operands of ``kernels.product``, laid out as the innermost loop reads them. `packed`'s type says what a number is:
+float32 or float64, or uint32 for two bfloat16 that are neighbours in k (zero beyond an odd number of k).
+
+    panels    B (k x n): panels of NR columns, the last one of a single vector where that is enough; for each k its NR
+              (or NR / 2) numbers, zeros beyond the n-th. The panel of column j begins at j * depth(packed, k).
+    rows      A (m x k) row by row: A itself, or m x ceil(k / 2) pairs.
+    columns   A = a' of a (k x m): for each k the m numbers side by side: a itself, or ceil(k / 2) x m pairs.
+
+So only B is ever copied in float32 and float64; `fill_rows` and `fill_columns` do nothing there and `operand` gives
+A."""
+
+from __future__ import annotations
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, overload, register_jitable
+
+from rnnlm.kernels.by_name import by_name
+from rnnlm.kernels.jit import jit
+from rnnlm.kernels.micro import panel
+
+
+@intrinsic
+def _bits(typingctx, x):
+    """The 32 bits of a float32."""
+
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.IntType(32))
+
+    return types.uint32(types.float32), codegen
+
+
+@intrinsic
+def _float(typingctx, bits):
+    """The float32 that has these 32 bits."""
+
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.FloatType())
+
+    return types.float32(types.uint32), codegen
+
+
+@jit
+def unpaired(both):
+    """The two bfloat16 of one uint32, as float32."""
+    return _float(np.uint32(both << np.uint32(16))), _float(np.uint32(both & np.uint32(0xFFFF0000)))
+
+
+@jit
+def pair(low, high):
+    """Two float32 as bfloat16, rounded to the nearest, in one uint32. A NaN stays a NaN."""
+    half, quiet = np.uint32(0x8000), np.uint32(0x400000)
+    low_bits, high_bits = _bits(low), _bits(high)
+    low_bits = low_bits | quiet if low != low else np.uint32(low_bits + half)
+    high_bits = high_bits | quiet if high != high else np.uint32(high_bits + half)
+    return np.uint32((low_bits >> np.uint32(16)) | (high_bits & np.uint32(0xFFFF0000)))
+
+
+def depth(packed, k):
+    """How many of `packed`'s numbers k numbers take."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(depth, inline="always")
+def _depth(packed, k):
+    if packed.dtype == types.uint32:
+        return lambda packed, k: (k + 1) // 2
+    return lambda packed, k: k
+
+
+@jit
+def padded(packed, n):
+    """How many columns n columns take in panels."""
+    lanes = panel(packed.dtype.type(0)) // 2
+    return (n + lanes - 1) // lanes * lanes
+
+
+@jit
+def pack_panels(w, transposed, first, last, k, packed):
+    """Columns first ... last (multiples of NR, or the end) of B = w, or w' when `transposed`, into their place in
+    `packed`; `k` may be more than B has: zeros there."""
+    row = w.strides[0] // w.itemsize
+    PACK(packed.dtype.type(0), w, row, w.shape[0], w.shape[1], transposed, first, last, depth(packed, k), packed)
+
+
+def _pack_all(kind, w, row, height, length, transposed, first, last, deep, packed):
+    """`pack_panels` where w is a pointer, `row` numbers from one row to the next."""
+    width = panel(kind)
+    n = height if transposed else length
+    for j in range(first, last, width):
+        here = min(width, n - j)
+        wide = width if here > width // 2 else width // 2
+        if transposed:
+            _pack_transposed(w, j * row, row, here, length, wide, deep, packed, j * deep)
+        else:
+            _pack(w, j, row, here, height, wide, deep, packed, j * deep)
+
+
+def _pack(w, at, row, here, k, wide, deep, packed, to):
+    """One panel of w's columns: `here` of them from w[at] on, k rows, into `wide` x `deep` numbers from packed[to]
+    on."""
+    raise NotImplementedError("for kernels only")
+
+
+def _pack_transposed(w, at, row, here, k, wide, deep, packed, to):
+    """One panel: `here` of w's rows, k numbers each, as columns."""
+    raise NotImplementedError("for kernels only")
+
+
+@register_jitable
+def _fill(packed, first, last):
+    for i in range(first, last):
+        packed[i] = 0
+
+
+@overload(_pack)
+def _pack_impl(w, at, row, here, k, wide, deep, packed, to):
+    def plain(w, at, row, here, k, wide, deep, packed, to):
+        for l in range(k):
+            source, target = at + l * row, to + l * wide
+            for i in range(here):
+                packed[target + i] = w[source + i]
+            _fill(packed, target + here, target + wide)
+        _fill(packed, to + k * wide, to + deep * wide)
+
+    def pairs(w, at, row, here, k, wide, deep, packed, to):
+        for l in range(k // 2):
+            source, target = at + 2 * l * row, to + l * wide
+            for i in range(here):
+                packed[target + i] = pair(w[source + i], w[source + row + i])
+            _fill(packed, target + here, target + wide)
+        if k % 2:
+            source, target = at + (k - 1) * row, to + k // 2 * wide
+            for i in range(here):
+                packed[target + i] = pair(w[source + i], np.float32(0))
+            _fill(packed, target + here, target + wide)
+        _fill(packed, to + (k + 1) // 2 * wide, to + deep * wide)
+
+    return pairs if packed.dtype == types.uint32 else plain
+
+
+@overload(_pack_transposed)
+def _pack_transposed_impl(w, at, row, here, k, wide, deep, packed, to):
+    def plain(w, at, row, here, k, wide, deep, packed, to):
+        if here < wide or k < deep:
+            _fill(packed, to, to + deep * wide)
+        for i in range(here):
+            source = at + i * row
+            for l in range(k):
+                packed[to + l * wide + i] = w[source + l]
+
+    def pairs(w, at, row, here, k, wide, deep, packed, to):
+        _fill(packed, to + k // 2 * wide, to + deep * wide)
+        if here < wide:
+            _fill(packed, to, to + deep * wide)
+        for i in range(here):
+            source = at + i * row
+            for l in range(k // 2):
+                packed[to + l * wide + i] = pair(w[source + 2 * l], w[source + 2 * l + 1])
+            if k % 2:
+                packed[to + k // 2 * wide + i] = pair(w[source + k - 1], np.float32(0))
+
+    return pairs if packed.dtype == types.uint32 else plain
+
+
+def _pack_arguments(kind):
+    real = types.float64 if kind == types.float64 else types.float32
+    integer = types.intp
+    return [
+        kind, types.CPointer(real), integer, integer, integer, types.boolean, integer, integer, integer,
+        types.CPointer(kind),
+    ]  # fmt: skip
+
+
+PACK = by_name("pack", _pack_arguments, _pack_all)
+
+
+def fill_rows(a, first, last, packed):
+    """Columns first ... last of A (m x k) into the pairs of `packed` (m x ceil(k / 2)), if it holds pairs; first is
+    even, last is even or k."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(fill_rows)
+def _fill_rows(a, first, last, packed):
+    def nothing(a, first, last, packed):
+        pass
+
+    def pairs(a, first, last, packed):
+        zero = a.dtype.type(0)
+        for i in range(a.shape[0]):
+            source, target = a[i], packed[i]
+            for l in range(first // 2, last // 2):
+                target[l] = pair(source[2 * l], source[2 * l + 1])
+            if last % 2:
+                target[last // 2] = pair(source[last - 1], zero)
+
+    return pairs if packed.dtype == types.uint32 else nothing
+
+
+def fill_columns(a, packed):
+    """A = a' of a (k x m) into the pairs of `packed` (ceil(k / 2) x m), if it holds pairs."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(fill_columns)
+def _fill_columns(a, packed):
+    def nothing(a, packed):
+        pass
+
+    def pairs(a, packed):
+        k, m = a.shape
+        zero = a.dtype.type(0)
+        for l in range(k // 2):
+            low, high, target = a[2 * l], a[2 * l + 1], packed[l]
+            for i in range(m):
+                target[i] = pair(low[i], high[i])
+        if k % 2:
+            for i in range(m):
+                packed[k // 2, i] = pair(a[k - 1, i], zero)
+
+    return pairs if packed.dtype == types.uint32 else nothing
+
+
+def operand(a, packed):
+    """What a product reads: `packed` where it holds pairs, else `a` itself."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(operand, inline="always")
+def _operand(a, packed):
+    if packed.dtype == types.uint32:
+        return lambda a, packed: packed
+    return lambda a, packed: a
