@@ -38,7 +38,7 @@ def rnnlm_trainer(case: Case, precision: str, threads: int) -> Callable[[int], f
     def update(number: int) -> float:
         nonlocal states
         start = number % _WINDOWS * case.steps
-        network.forward(ids[start : start + case.steps], reset, states)
+        network.forward(ids[start : start + case.steps], reset, states, mask=(0, number))
         loss, gradients = network.backward(ids[start + 1 : start + case.steps + 1], case.steps)
         _, factor = optimizer.clip(gradients, network.workers)
         optimizer.update(gradients, config.train.learning_rate, factor, network.workers)

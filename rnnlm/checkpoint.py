@@ -108,7 +108,7 @@ def load(path: str | Path) -> Trained:
         expected = model.shapes(config, len(vocabulary))
     except (KeyError, TypeError, ValueError, ConfigError) as error:
         raise ModelError(f"{path}: damaged: the header does not hold a model ({error})") from None
-    dtype = np.dtype(config.train.precision)
+    dtype = np.dtype(config.train.dtype)
     for name, shape in expected.items():
         found = tensors.get(name)
         if found is None:

@@ -160,7 +160,11 @@ class Train(Section):
     threads: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = Field(
         "auto", description="auto: all cores allowed"
     )
-    precision: Literal["float32", "float64"] = Field("float32", description="of every number of the network")
+    precision: Literal["float32", "float64", "bfloat16"] = Field(
+        "float32",
+        description="of every number of the network; bfloat16: float32, but what is multiplied in training is "
+        "rounded to 16 bits, which is faster on processors with AVX512-BF16 (float32 on others)",
+    )
     checkpoint_every: Positive | None = Field(
         1000, description="steps between checkpoints (there is one at every epoch's end too); null: only those"
     )
@@ -174,6 +178,11 @@ class Train(Section):
         if self.bptt_every is not None and self.bptt_every > self.bptt:
             raise ValueError(f"bptt_every must be at most bptt ({self.bptt}); found {self.bptt_every}")
         return self
+
+    @property
+    def dtype(self) -> Literal["float32", "float64"]:
+        """Of the weights and of everything that is stored."""
+        return "float64" if self.precision == "float64" else "float32"
 
     @property
     def stride(self) -> int:

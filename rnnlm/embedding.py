@@ -47,7 +47,9 @@ def _distinct(inputs, slot, tokens, index):
 def gather(table, tokens, e):
     """e[i] = table[tokens[i]]."""
     for i in range(tokens.size):
-        e[i] = table[tokens[i]]
+        row = table[tokens[i]]
+        for j in range(row.size):
+            e[i, j] = row[j]
 
 
 @jit

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +28,7 @@ class Needs:
 
 def needs(config: Config, vocabulary: int, tokens: int, threads: int) -> Needs:
     """What training takes beside Python itself (about 200 MB); `tokens`: of all encoded texts."""
-    itemsize = 4 if config.train.precision == "float32" else 8
+    itemsize = 8 if config.train.dtype == "float64" else 4
     counts = {name: math.prod(shape) for name, shape in model.shapes(config, vocabulary).items()}
     parameters = sum(counts.values())
     weights = parameters * itemsize
@@ -56,6 +57,15 @@ def available_memory() -> int | None:
         return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, AttributeError):
         return None
+
+
+def peak() -> int | None:
+    """The most bytes of memory that this process ever held; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def check(config: Config, need: Needs) -> None:

@@ -11,7 +11,9 @@ The parameters' names are those in ``model.safetensors``: ``embedding.table`` (|
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,9 +21,12 @@ from rnnlm import dropout, embedding
 from rnnlm.buffers import Buffers
 from rnnlm.cells import CELLS
 from rnnlm.config import Config
+from rnnlm.kernels.lanes import HAS_BFLOAT16
 from rnnlm.kernels.team import threads_to_use
 from rnnlm.optim import Gradients
 from rnnlm.outputs import OUTPUTS
+
+_Watched = TypeVar("_Watched")
 
 TABLE, U, B2 = "embedding.table", "output.U", "output.b2"
 
@@ -42,7 +47,7 @@ def shapes(config: Config, vocabulary: int) -> dict[str, tuple[int, ...]]:
 def init(config: Config, vocabulary: int, table: np.ndarray) -> dict[str, np.ndarray]:
     """Parameters to start from, of ``train.precision``; `table` (|V| x d) is what ``rnnlm.vectors`` made."""
     model = config.model
-    dtype = np.dtype(config.train.precision)
+    dtype = np.dtype(config.train.dtype)
     result = {TABLE: table}
     for layer in range(model.layers):
         generator = np.random.default_rng([config.train.seed, 1, layer])
@@ -81,15 +86,24 @@ class Network:
         self.vocabulary_size, self.d = parameters[TABLE].shape
         self.dtype = parameters[TABLE].dtype
         self.workers = threads_to_use(config.train.threads if threads is None else threads)
-        self._cell = CELLS[config.model.cell]
-        self._output = OUTPUTS[config.model.output]
+        self._cell: Any = CELLS[config.model.cell]
+        self._output: Any = OUTPUTS[config.model.output]
         self._distinct = embedding.Distinct(self.vocabulary_size)
-        self._buffers = Buffers(self.dtype)
+        # Scoring multiplies in the weights' own type, whatever training rounds: a probability does not depend on the
+        # processor.
+        self._buffers = self._in_use = Buffers(self.dtype)
+        self.bfloat16 = config.train.precision == "bfloat16" and HAS_BFLOAT16
+        self._training_buffers = Buffers(self.dtype, np.uint32) if self.bfloat16 else self._buffers
         self._gradients: dict[str, np.ndarray] = {}
         self._layers = [
             {name.split(".")[2]: value for name, value in parameters.items() if name.startswith(f"cell.{layer}.")}
             for layer in range(config.model.layers)
         ]
+
+    def watch(self, wrap: Callable[[Any], _Watched]) -> tuple[_Watched, _Watched]:
+        """Put what `wrap` makes of the recurrent layers' module and of the output layer's in their place."""
+        cell, output = self._cell, self._output = wrap(self._cell), wrap(self._output)
+        return cell, output
 
     def zero_state(self, batch: int) -> list[np.ndarray]:
         """h(0) = 0 of every layer: D_h numbers a stream, B x D_h."""
@@ -102,8 +116,10 @@ class Network:
 
         Args:
             inputs: T x B int32 token ids; reset: T x B bool; states: h before the window, one B x D_h a layer.
-            mask: (seed, step) from which the dropout masks are computed; None: no dropout (scoring, sampling).
+            mask: (seed, step) of a training step, from which the dropout masks are computed; None: no dropout and no
+                rounding to bfloat16 (scoring, sampling).
         """
+        self._in_use = self._buffers if mask is None else self._training_buffers
         steps, batch = inputs.shape
         p = self.config.model.dropout
         self._mask = mask if p > 0 else None
@@ -111,17 +127,17 @@ class Network:
         table = self.parameters[TABLE]
         index = self._index
         if self._mask is None:
-            e = self._buffers.take("e", (self._tokens.size, self.d))
+            e = self._in_use.take("e", (self._tokens.size, self.d))
             embedding.gather(table, self._tokens, e)
         else:
             # Each place has its own mask, so each place is an input of its own.
-            e = self._buffers.take("e", (steps * batch, self.d))
+            e = self._in_use.take("e", (steps * batch, self.d))
             embedding.gather(table, inputs.reshape(-1), e)
             dropout.apply(self.workers, e, self._dropout_key(0), p)
             index = _every_place(steps, batch)
         self._trace: list[_LayerTrace] = []
         for layer, parameters in enumerate(self._layers):
-            buffers = self._buffers.part(f"cell.{layer}")
+            buffers = self._in_use.part(f"cell.{layer}")
             activation = self.config.model.activation
             h, previous = self._cell.forward(
                 parameters, activation, e, index, reset, states[layer], buffers, self.workers
@@ -175,7 +191,7 @@ class Network:
             self.parameters[B2],
             tied,
             targets[first:].reshape(rows),
-            self._buffers.part("output"),
+            self._in_use.part("output"),
             self.workers,
         )
         return -float(log_probability.sum())
@@ -192,7 +208,7 @@ class Network:
         first = steps - loss_steps
         gradients = Gradients(dense=self._dense_gradients())
         tied = self.config.model.tie
-        dh = self._buffers.take("dh", self._top.shape)
+        dh = self._in_use.take("dh", self._top.shape)
         dh[:first] = 0
         rows = loss_steps * batch
         loss = self._output.backward(
@@ -205,7 +221,7 @@ class Network:
             gradients.dense[TABLE if tied else U],
             gradients.dense[B2],
             dh[first:].reshape(rows, hidden),
-            self._buffers.part("output"),
+            self._in_use.part("output"),
             self.workers,
         )
         for layer in range(len(self._layers) - 1, -1, -1):
@@ -215,7 +231,7 @@ class Network:
             own = {name: gradients.dense[f"cell.{layer}.{name}"] for name in self._layers[layer]}
             de, self.d_state = self._cell.backward(
                 self._layers[layer], own, self.config.model.activation, trace.e, trace.index, self._reset,
-                trace.h, trace.previous, dh, self._buffers.part(f"cell.{layer}"), self.workers,
+                trace.h, trace.previous, dh, self._in_use.part(f"cell.{layer}"), self.workers,
             )  # fmt: skip
             if layer > 0:
                 dh = de.reshape(steps, batch, hidden)
@@ -226,7 +242,7 @@ class Network:
     def _embedding_back(self, de: np.ndarray, gradients: Gradients) -> None:
         if self._mask is not None:
             dropout.apply(self.workers, de, self._dropout_key(0), self.config.model.dropout)
-            by_token = self._buffers.take("de_by_token", (self._tokens.size, self.d))
+            by_token = self._in_use.take("de_by_token", (self._tokens.size, self.d))
             by_token[:] = 0
             embedding.scatter_add(by_token, self._index.reshape(-1), de)
             de = by_token
@@ -248,7 +264,7 @@ class Network:
             self.parameters[B2],
             tied,
             targets.reshape(-1),
-            self._buffers.part("output"),
+            self._in_use.part("output"),
             self.workers,
             details,
         )
@@ -263,7 +279,7 @@ class Network:
             self.parameters[TABLE if tied else U],
             self.parameters[B2],
             tied,
-            self._buffers.part("distribution"),
+            self._in_use.part("distribution"),
             self.workers,
         )
 

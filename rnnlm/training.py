@@ -93,6 +93,8 @@ def start(config: Config, resume: bool, restart: bool) -> Work[tuple[Run, Log]]:
     else:
         parameters = {name: value.copy() for name, value in old.parameters.items()}
     network = Network(config, parameters)
+    if config.train.precision == "bfloat16" and not network.bfloat16:
+        yield Note("this processor has no products of bfloat16 (AVX512-BF16): training in float32", warning=True)
     run = Run(config, corpora, vocabulary, paths.lowest, network, Optimizer(config.train, parameters))
     if old is not None:
         run.states, run.at = checkpoint.restore(old, run.optimizer)

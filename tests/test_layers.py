@@ -50,6 +50,8 @@ MAY_IMPORT = {
     "gradients": TRAINED,
     "sample": TRAINED,
     "plan": TRAINED,
+    "bench": TRAINED | {"sample"},
+    "warmup": LAYERS | {"model"},
     "inspection": {"checkpoint"},
     "plot": {"storage"},
     "console": {"errors", "records", "plot"},

@@ -11,7 +11,20 @@ from typing import Any
 
 import typer
 
-from rnnlm.cli import corpus, derive, embed, eval, gradcheck, gradients, inspect, sample, train, vocab
+from rnnlm.cli import (
+    bench,
+    corpus,
+    derive,
+    embed,
+    eval,
+    gradcheck,
+    gradients,
+    inspect,
+    sample,
+    train,
+    vocab,
+    warmup,
+)
 from rnnlm.errors import InputError, RnnlmError
 
 # What the parser of arguments raises: click's class, or that of the copy of click inside newer versions of typer.
@@ -33,6 +46,8 @@ app.command("gradcheck")(gradcheck.command)
 app.command("gradients")(gradients.command)
 app.command("derive")(derive.command)
 app.command("inspect")(inspect.command)
+app.command("bench")(bench.command)
+app.command("warmup")(warmup.command)
 app.add_typer(corpus.app, name="corpus")
 
 

@@ -24,6 +24,7 @@ from rnnlm.console.formats import amount, counted, duration, figure, finite, new
 from rnnlm.errors import RnnlmError
 from rnnlm.plot import curve_lines
 from rnnlm.records import (
+    Bench,
     Checkpoint,
     End,
     Evaluation,
@@ -39,6 +40,7 @@ from rnnlm.records import (
     Start,
     Step,
     Valid,
+    Warmed,
     Work,
 )  # fmt: skip
 from rnnlm.records import Progress as ProgressRecord
@@ -395,6 +397,47 @@ class Console:
         ]
         for name, value in facts:
             self.out.print(Text(f"{name:<14} {value}"))
+
+    def bench(self, found: Bench) -> None:
+        """What ``rnnlm bench`` measured."""
+        rows = [
+            ("training", found.training_tokens_per_second, f"{found.training_gflops:,.0f} GFLOP/s"),
+            ("evaluation", found.evaluation_tokens_per_second, ""),
+            ("sampling, one text", found.sampling_tokens_per_second, ""),
+            ("sampling, 64 at once", found.sampling_64_tokens_per_second, ""),
+        ]
+        self.table(
+            None,
+            [("", "left"), ("tokens/s", "right"), ("", "right")],
+            [(name, f"{speed:,.0f}", note) for name, speed, note in rows],
+        )
+        self.table(
+            None,
+            [("of an update", "left"), ("share", "right"), ("GFLOP/s", "right"), ("of the machine's", "right")],
+            [
+                (layer.name, f"{layer.share:.1%}", *self._gflops(layer.gflops, found.machine_gflops))
+                for layer in found.layers
+            ],
+        )
+        peak = f"{amount(found.peak_bytes)}B" if found.peak_bytes is not None else "not known here"
+        facts = [
+            ("machine", f"{found.machine_gflops:,.0f} GFLOP/s in large products, {counted(found.threads, 'thread')}"),
+            ("network", f"{found.parameters:,} numbers in {found.precision}, vocabulary {found.vocabulary:,}"),
+            ("first update", f"{found.first_update_seconds:.2f} s, with reading or compiling the kernels"),
+            ("peak memory", peak),
+        ]
+        for name, value in facts:
+            self.out.print(Text(f"{name:<14} {value}"))
+
+    @staticmethod
+    def _gflops(own: float | None, machine: float) -> tuple[str, str]:
+        return ("", "") if own is None else (f"{own:,.0f}", f"{own / machine:.0%}")
+
+    def warmed(self, found: Warmed) -> None:
+        """What ``rnnlm warmup`` compiled."""
+        self.out.print(
+            Text(f"kernels for {', '.join(found.precisions)} are in {found.cache} ({found.seconds:.1f} s)")
+        )
 
     def inspection(self, found: dict[str, Any]) -> None:
         """What ``rnnlm inspect`` found."""

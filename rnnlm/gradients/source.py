@@ -50,7 +50,7 @@ def from_model(
     encoded = yield from corpus.encode(text, trained.vocabulary, folder)
     yield from prepare.check_coverage(encoded)
     config = _with_precision(trained.config, precision)
-    parameters = {name: value.astype(config.train.precision) for name, value in trained.parameters.items()}
+    parameters = {name: value.astype(config.train.dtype) for name, value in trained.parameters.items()}
     return Source(Network(config, parameters, threads), encoded)
 
 
@@ -84,5 +84,5 @@ def _training_text(trained: checkpoint.Trained) -> Path:
 
 def _with_precision(config: Config, precision: str | None) -> Config:
     if precision is None:
-        return config
+        precision = config.train.dtype  # nothing is rounded to bfloat16 where gradients are looked at
     return config.model_copy(update={"train": config.train.model_copy(update={"precision": precision})})

@@ -77,6 +77,11 @@ if not os.environ.get("NUMBA_CACHE_DIR"):
     _numba_settings.CACHE_DIR = _choose_cache()
 
 
+def cache_folder() -> str:
+    """Where compiled code is kept."""
+    return str(_numba_settings.CACHE_DIR)
+
+
 def jit(function: Callable[..., Any]) -> Any:
     """Compile, without Python's lock while it runs; ``kernels.team`` runs such functions on several threads."""
     compiled: Any = numba.njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")(function)

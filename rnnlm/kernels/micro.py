@@ -15,7 +15,7 @@ The type of A's and B's numbers is told by `kind`, a number of that type:
 
 The instructions are written as LLVM's, vector by vector, since no compiler makes them of a loop; what this gives
 beside OpenBLAS stands in benchmarks/README.md. The idea is that of Goto & van de Geijn 2008, "Anatomy of
-high-performance matrix multiplication". bfloat16 needs a processor with AVX512-BF16 (``lanes.HAS_BFLOAT16``).
+high-performance matrix multiplication". bfloat16 needs a processor with AVX512-BF16 (``lanes.HASBFLOAT16``).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _BFloat(ir.Type):
         return "bfloat"
 
 
-_BFLOAT = _BFloat()
+BFLOAT = _BFloat()
 
 
 def lanes_of(kind: Any) -> int:
@@ -62,9 +62,11 @@ def _panel(kind):
 
 @intrinsic
 def address(typingctx: Any, array: Any) -> Any:
-    """Where an array's first number lies, as an integer."""
+    """Where an array's first number lies (or what a pointer points at), as an integer."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if isinstance(array, types.CPointer):
+            return builder.ptrtoint(args[0], _INT)
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
         return builder.ptrtoint(data, _INT)
 
@@ -160,7 +162,7 @@ class _Tile:
         builder = self.builder
         if not self.pairs:
             return builder.fadd(sum_, builder.fmul(a, b, flags=["contract"]), flags=["contract"])
-        pairs = ir.VectorType(_BFLOAT, 2 * self.lanes)
+        pairs = ir.VectorType(BFLOAT, 2 * self.lanes)
         kind = ir.FunctionType(self.vector, [self.vector, pairs, pairs])
         name = "llvm.x86.avx512bf16.dpbf16ps.512"
         function = cgutils.get_or_insert_function(builder.module, kind, name)
@@ -294,12 +296,12 @@ def rows_times_panel(a, deep, panel_, wide, columns, c, add):
 
 
 @jit
-def blocks_times_panel(a, m, outer, inner, panel_, wide, columns, c, add):
+def blocks_times_panel(a, step, m, outer, inner, panel_, wide, columns, c, add):
     """The same where A is flat and lies in `outer` blocks of m rows of `inner` numbers, k running through a row of
     each block in turn."""
     row_c = c.strides[0] // c.itemsize
     ROWS_TIMES_PANEL(
-        panel_.dtype.type(0), a.itemsize, m, columns, address(a), inner, m * inner, outer, inner, address(panel_),
+        panel_.dtype.type(0), a.itemsize, m, columns, address(a), inner, step, outer, inner, address(panel_),
         wide, address(c), row_c, add,
     )  # fmt: skip
 

@@ -18,7 +18,8 @@ from numba.extending import intrinsic, overload, register_jitable
 
 from rnnlm.kernels.by_name import by_name
 from rnnlm.kernels.jit import jit
-from rnnlm.kernels.micro import panel
+from rnnlm.kernels.micro import address, lanes_of, panel
+from rnnlm.kernels.moves import adjacent_pairs, interleaved_pairs, transpose
 
 
 @intrinsic
@@ -48,13 +49,18 @@ def unpaired(both):
 
 
 @jit
+def _rounded(x):
+    """The bits of a float32, rounded so that the upper half is the nearest bfloat16, ties to even; a NaN stays
+    one."""
+    bits, one = _bits(x), np.uint32(1)
+    even = np.uint32(bits >> np.uint32(16)) & one
+    return np.uint32(bits | np.uint32(0x400000)) if x != x else np.uint32(bits + np.uint32(0x7FFF) + even)
+
+
+@jit
 def pair(low, high):
-    """Two float32 as bfloat16, rounded to the nearest, in one uint32. A NaN stays a NaN."""
-    half, quiet = np.uint32(0x8000), np.uint32(0x400000)
-    low_bits, high_bits = _bits(low), _bits(high)
-    low_bits = low_bits | quiet if low != low else np.uint32(low_bits + half)
-    high_bits = high_bits | quiet if high != high else np.uint32(high_bits + half)
-    return np.uint32((low_bits >> np.uint32(16)) | (high_bits & np.uint32(0xFFFF0000)))
+    """Two float32 as bfloat16 in one uint32."""
+    return np.uint32((_rounded(low) >> np.uint32(16)) | (_rounded(high) & np.uint32(0xFFFF0000)))
 
 
 def depth(packed, k):
@@ -125,9 +131,12 @@ def _pack_impl(w, at, row, here, k, wide, deep, packed, to):
         _fill(packed, to + k * wide, to + deep * wide)
 
     def pairs(w, at, row, here, k, wide, deep, packed, to):
+        whole = here // 16 * 16
         for l in range(k // 2):
             source, target = at + 2 * l * row, to + l * wide
-            for i in range(here):
+            place = address(w) + source * 4
+            interleaved_pairs(place, place + row * 4, whole, address(packed) + target * 4)
+            for i in range(whole, here):
                 packed[target + i] = pair(w[source + i], w[source + row + i])
             _fill(packed, target + here, target + wide)
         if k % 2:
@@ -142,24 +151,41 @@ def _pack_impl(w, at, row, here, k, wide, deep, packed, to):
 
 @overload(_pack_transposed)
 def _pack_transposed_impl(w, at, row, here, k, wide, deep, packed, to):
-    def plain(w, at, row, here, k, wide, deep, packed, to):
-        if here < wide or k < deep:
-            _fill(packed, to, to + deep * wide)
-        for i in range(here):
-            source = at + i * row
-            for l in range(k):
-                packed[to + l * wide + i] = w[source + l]
+    kind = packed.dtype
+    pairs, lanes = kind == types.uint32, lanes_of(kind)
+    zero, item = kind(0) if pairs else np.dtype(str(kind)).type(0), 8 if kind == types.float64 else 4
+    across = 2 * lanes if pairs else lanes  # of w, in one block
 
-    def pairs(w, at, row, here, k, wide, deep, packed, to):
-        _fill(packed, to + k // 2 * wide, to + deep * wide)
-        if here < wide:
-            _fill(packed, to, to + deep * wide)
+    def transposed(w, at, row, here, k, wide, deep, packed, to):
+        whole = k // across
+        for i in range(0, wide, lanes):
+            height = min(lanes, here - i)
+            for block in range(whole):
+                source, target = at + i * row + block * across, to + block * lanes * wide + i
+                transpose(zero, address(w) + source * item, row, height, address(packed) + target * item, wide)
+        _fill(packed, to + whole * lanes * wide, to + deep * wide)
         for i in range(here):
-            source = at + i * row
-            for l in range(k // 2):
-                packed[to + l * wide + i] = pair(w[source + 2 * l], w[source + 2 * l + 1])
-            if k % 2:
-                packed[to + k // 2 * wide + i] = pair(w[source + k - 1], np.float32(0))
+            _rest(w, at + i * row, whole * across, k, wide, packed, to + i)
+
+    return transposed
+
+
+def _rest(w, at, first, k, wide, packed, to):
+    """Numbers first ... k of a row, as a column."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(_rest)
+def _rest_impl(w, at, first, k, wide, packed, to):
+    def plain(w, at, first, k, wide, packed, to):
+        for l in range(first, k):
+            packed[to + l * wide] = w[at + l]
+
+    def pairs(w, at, first, k, wide, packed, to):
+        for l in range(first // 2, k // 2):
+            packed[to + l * wide] = pair(w[at + 2 * l], w[at + 2 * l + 1])
+        if k % 2:
+            packed[to + k // 2 * wide] = pair(w[at + k - 1], np.float32(0))
 
     return pairs if packed.dtype == types.uint32 else plain
 
@@ -176,6 +202,34 @@ def _pack_arguments(kind):
 PACK = by_name("pack", _pack_arguments, _pack_all)
 
 
+@jit
+def round_row(source, target):
+    """Neighbours of a float32 row as pairs; the last number of an odd row with a zero."""
+    count = source.size
+    whole = count // 32 * 32
+    adjacent_pairs(address(source), whole, address(target))
+    for l in range(whole // 2, count // 2):
+        target[l] = pair(source[2 * l], source[2 * l + 1])
+    if count % 2:
+        target[count // 2] = pair(source[count - 1], source.dtype.type(0))
+
+
+@jit
+def round_two(low, high, target):
+    """Two float32 rows as pairs of what stands one above the other."""
+    whole = low.size // 16 * 16
+    interleaved_pairs(address(low), address(high), whole, address(target))
+    for i in range(whole, low.size):
+        target[i] = pair(low[i], high[i])
+
+
+@jit
+def round_last(low, target):
+    """The last row of an odd number of rows, as pairs with zeros."""
+    for i in range(low.size):
+        target[i] = pair(low[i], low.dtype.type(0))
+
+
 def fill_rows(a, first, last, packed):
     """Columns first ... last of A (m x k) into the pairs of `packed` (m x ceil(k / 2)), if it holds pairs; first is
     even, last is even or k."""
@@ -188,13 +242,8 @@ def _fill_rows(a, first, last, packed):
         pass
 
     def pairs(a, first, last, packed):
-        zero = a.dtype.type(0)
         for i in range(a.shape[0]):
-            source, target = a[i], packed[i]
-            for l in range(first // 2, last // 2):
-                target[l] = pair(source[2 * l], source[2 * l + 1])
-            if last % 2:
-                target[last // 2] = pair(source[last - 1], zero)
+            round_row(a[i, first:last], packed[i, first // 2 :])
 
     return pairs if packed.dtype == types.uint32 else nothing
 
@@ -210,15 +259,11 @@ def _fill_columns(a, packed):
         pass
 
     def pairs(a, packed):
-        k, m = a.shape
-        zero = a.dtype.type(0)
+        k = a.shape[0]
         for l in range(k // 2):
-            low, high, target = a[2 * l], a[2 * l + 1], packed[l]
-            for i in range(m):
-                target[i] = pair(low[i], high[i])
+            round_two(a[2 * l], a[2 * l + 1], packed[l])
         if k % 2:
-            for i in range(m):
-                packed[k // 2, i] = pair(a[k - 1, i], zero)
+            round_last(a[k - 1], packed[k // 2])
 
     return pairs if packed.dtype == types.uint32 else nothing
 

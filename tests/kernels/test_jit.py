@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from rnnlm.kernels import team
 from rnnlm.kernels.shares import share
 
 
@@ -24,12 +23,6 @@ def test_shares_cover_everything_once(workers: int, total: int, grain: int) -> N
         assert start % grain == 0 or start == total
         covered += range(start, stop)
     assert covered == list(range(total))
-
-
-def test_threads_to_use() -> None:
-    assert team.threads_to_use(1) == 1
-    assert team.threads_to_use("auto") == team.available_threads() >= 1
-    assert team.threads_to_use(100_000) <= 100_000  # more than can be started: as many as can
 
 
 def cache_folder(**environment: str) -> str:

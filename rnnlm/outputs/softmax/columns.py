@@ -36,8 +36,8 @@ from rnnlm.outputs.softmax.panels import (
 if TYPE_CHECKING:
     from rnnlm.buffers import Buffers
 
-# Panels that go through h U, e and e U' together: few enough to stay in a core's second cache.
-_GROUP = 4
+# Panels and rows that go through h U, e and e U' together: few enough to stay in a core's second cache.
+_GROUP, _ROWS = 8, 192
 # e^60 times a vocabulary is still far from float32's largest number.
 _FAR = 60.0
 # An e that is smaller may be the float's smallest number instead of what it should be.
@@ -51,7 +51,7 @@ class _Work(NamedTuple):
 
     bias: np.ndarray  # b2, and enough below it to fill the last panel
     h_rows: np.ndarray  # pairs of h
-    packed_u: np.ndarray  # own: a panel of U
+    packed_u: np.ndarray  # own: a group of panels of U
     packed_back: np.ndarray  # own: a group's U'
     z: np.ndarray  # own: a panel of logits, where e has pairs
     e: np.ndarray  # flat: all panels of e as packed B; in scoring one a worker
@@ -81,11 +81,11 @@ def _work(h, vocabulary, tied, block, training, buffers: Buffers, workers) -> _W
     return _Work(
         bias=take("bias", (panels * width,)),
         h_rows=buffers.rows("h_rows", block, hidden),
-        packed_u=take("packed_u", (workers, deep * width), packed),
+        packed_u=take("packed_u", (workers, _GROUP * deep * width), packed),
         packed_back=buffers.panels("packed_back", _GROUP * width, kept and hidden, workers),
-        z=take("z", (workers, block * width if pairs else 0)),
+        z=take("z", (workers, max(_ROWS, -(-block // workers) + 1) * width if pairs else 0)),
         e=take("e", ((panels if training else workers) * width * block_deep,), packed),
-        e_rows=take("e_rows", (workers, _GROUP * block * width // 2 if pairs else 0), packed),
+        e_rows=take("e_rows", (workers, _GROUP * _ROWS * width // 2 if pairs else 0), packed),
         lane_sums=take("lane_sums", (workers, block * width // 2)),
         lane_tops=take("lane_tops", (workers, block * width // 2)),
         sums=take("sums", (workers, block), np.float64),
@@ -135,7 +135,8 @@ def _all_exponentials(w, h, U, b2, tied, targets, training, workers):
     while True:
         _exponentials(workers, w, h, U, b2.size, tied, targets, training)
         tops = w.tops[:, :rows].max(axis=0)
-        far = tops - w.shift[:rows] > _FAR
+        with np.errstate(invalid="ignore"):  # infinite logits: the loss will not be finite either
+            far = tops - w.shift[:rows] > _FAR
         if not far.any():
             return
         w.shift[:rows][far] = tops[far]
@@ -153,7 +154,7 @@ def _begin(worker, workers, w, h, U, b2, tied, training):
     fill_rows(h[low:high], 0, hidden, w.h_rows[low:high])
     place = low if training else worker * rows  # in e, which is free
     logits = _own(w.e, w.z[worker], place * width, (high - low) * width)
-    packed_u = w.packed_u[worker]
+    packed_u = w.packed_u[worker, : depth(w.packed_u, hidden) * width]
     pack_panels(_columns_of(U, tied, 0, width), tied, 0, width, hidden, packed_u)
     panel_logits(operand(h, w.h_rows)[low:high], depth(packed_u, hidden), packed_u, logits)
     for r in range(low, high):
@@ -175,6 +176,18 @@ def _own_impl(e, scratch, start, size):
     return lambda e, scratch, start, size: e[start : start + size]
 
 
+def _step(e, size, row_size):
+    """From one panel to the next in what `_own` gives for a group of panels."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(_step, inline="always")
+def _step_impl(e, size, row_size):
+    if e.dtype == types.uint32:
+        return lambda e, size, row_size: row_size
+    return lambda e, size, row_size: size
+
+
 @jit
 def _columns_of(U, tied, first, last):
     return U[first:last] if tied else U[:, first:last]
@@ -183,48 +196,71 @@ def _columns_of(U, tied, first, last):
 @parallel
 def _exponentials(worker, workers, w, h, U, vocabulary, tied, targets, training):
     """Each worker's panels of e with the sums over them, and in training its part of sum_j e_j U_j'. In scoring every
-    panel takes the place of the one before."""
+    panel takes the place of the one before.
+
+    A group of panels after the other; U's and U' columns of the group are packed, and then some rows after the other
+    go through h U, e and e U', so that all of it stays in the second cache.
+    """
     rows, hidden = h.shape
-    h_operand = operand(h, w.h_rows)[:rows]
     width = panel(w.bias.dtype.type(0))
     first, stop = share(worker, workers, w.bias.size // width, 1)
-    deep = depth(w.packed_u, hidden)
-    size = depth(w.e, rows) * width  # of a panel as packed B
-    row_size = rows * depth(w.e_rows, width)  # of a panel by rows
-    packed_u, e_rows, scratch = w.packed_u[worker], w.e_rows[worker], w.z[worker]
-    lane_sums, lane_tops = w.lane_sums[worker], w.lane_tops[worker]
-    lane_sums[:] = 0
-    lane_tops[:] = -np.inf
+    size = depth(w.packed_u, hidden) * width
+    packed_u, packed_back = w.packed_u[worker], w.packed_back[worker]
+    w.lane_sums[worker, :] = 0
+    w.lane_tops[worker, :] = -np.inf
     for group in range(first, stop, _GROUP):
         end = min(group + _GROUP, stop)
         for p in range(group, end):
-            column = p * width
-            columns = min(width, vocabulary - column)
-            packed = packed_u[: deep * padded(packed_u, columns)]
-            pack_panels(_columns_of(U, tied, column, column + columns), tied, 0, columns, hidden, packed)
-            at = (p if training else worker) * size
-            logits = _own(w.e, scratch, at, rows * width)
-            panel_logits(h_operand, deep, packed, logits)
-            exp_rows(logits, rows, w.bias[column:], w.shift, lane_sums, lane_tops)
-            for r in range(rows):
-                place = targets[r] - column
-                if 0 <= place < columns:
-                    w.own_e[r] = logits[r * width + place]
-                    for k in range(hidden):
-                        w.own_u[r, k] = packed_number(packed, k, padded(packed_u, columns), place)
-            if training:
-                by_rows(logits, rows, e_rows[(p - group) * row_size :])
-                by_columns(logits, rows, w.e[at : at + size])
+            columns = _columns_of(U, tied, p * width, min(vocabulary, (p + 1) * width))
+            pack_panels(columns, tied, 0, width, hidden, packed_u[(p - group) * size : (p - group + 1) * size])
         if training:
-            count = end - group
-            block = _columns_of(U, tied, group * width, min(vocabulary, end * width))
-            pack_panels(block, not tied, 0, hidden, count * width, w.packed_back[worker])
-            e_group = _own(w.e, e_rows, group * size, count * row_size)
-            panels_times(e_group, rows, count, w.packed_back[worker], hidden, w.dh[worker], group > first)
+            columns = _columns_of(U, tied, group * width, min(vocabulary, end * width))
+            pack_panels(columns, not tied, 0, hidden, (end - group) * width, packed_back)
+        for low in range(0, rows, _ROWS):
+            high = min(low + _ROWS, rows)
+            _group_of_rows(worker, w, h, vocabulary, targets, training, group, end, low, high)
     lanes = width // 2
     for r in range(rows):
-        w.sums[worker, r] = lane_sum(lane_sums, r * lanes, lanes)
-        w.tops[worker, r] = lane_top(lane_tops, r * lanes, lanes)
+        w.sums[worker, r] = lane_sum(w.lane_sums[worker], r * lanes, lanes)
+        w.tops[worker, r] = lane_top(w.lane_tops[worker], r * lanes, lanes)
+
+
+@jit
+def _group_of_rows(worker, w, h, vocabulary, targets, training, group, end, low, high):
+    """Panels group ... end of e and of e U', for rows low ... high."""
+    rows, hidden = h.shape
+    h_operand = operand(h, w.h_rows)[low:high]
+    width = panel(w.bias.dtype.type(0))
+    lanes, deep = width // 2, depth(w.packed_u, hidden)
+    size = depth(w.e, rows) * width  # of a panel as packed B
+    before = depth(w.e, low) * width  # of it, of earlier rows
+    row_size = (high - low) * depth(w.e_rows, width)  # of a panel by rows
+    e_rows, lane_sums, lane_tops = w.e_rows[worker], w.lane_sums[worker], w.lane_tops[worker]
+    for p in range(group, end):
+        column = p * width
+        columns = min(width, vocabulary - column)
+        wide = padded(w.packed_u[worker], columns)
+        packed = w.packed_u[worker, (p - group) * deep * width : (p - group) * deep * width + deep * wide]
+        at = (p if training else worker) * size + before
+        logits = _own(w.e, w.z[worker], at, (high - low) * width)
+        panel_logits(h_operand, deep, packed, logits)
+        exp_rows(
+            logits, high - low, w.bias[column:], w.shift[low:], lane_sums[low * lanes :], lane_tops[low * lanes :]
+        )
+        for r in range(low, high):
+            place = targets[r] - column
+            if 0 <= place < columns:
+                w.own_e[r] = logits[(r - low) * width + place]
+                for k in range(hidden):
+                    w.own_u[r, k] = packed_number(packed, k, wide, place)
+        if training:
+            by_rows(logits, high - low, e_rows[(p - group) * row_size :])
+            by_columns(logits, high - low, w.e[at:])
+    if training:
+        count, add = end - group, group > share(worker, w.sums.shape[0], w.bias.size // width, 1)[0]
+        step = _step(w.e, size, row_size)
+        e_group = _own(w.e, e_rows, group * size + before, (count - 1) * step + row_size)
+        panels_times(e_group, step, high - low, count, w.packed_back[worker], hidden, w.dh[worker, low:high], add)
 
 
 @jit

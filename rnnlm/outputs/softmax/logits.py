@@ -39,7 +39,8 @@ def distribution(h, U, b2, tied, buffers: Buffers):
 @jit
 def _logits(h, U, b2, tied, z):
     for i in range(z.shape[0]):
-        z[i] = b2
+        for j in range(b2.size):
+            z[i, j] = b2[j]
     gemm(h, U, z, False, tied, True)  # z2 = h U + b2
 
 

@@ -14,7 +14,7 @@ from numba.extending import overload
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.lanes import LANES32, LANES64
 from rnnlm.kernels.micro import blocks_times_panel, panel, rows_times_panel
-from rnnlm.kernels.packing import pair, unpaired
+from rnnlm.kernels.packing import depth, padded, pair, round_last, round_row, round_two, unpaired
 
 
 def panel_width(dtype: np.dtype) -> int:
@@ -33,16 +33,16 @@ def panel_logits(h, deep, packed_u, z):
 
 
 @jit
-def panels_times(e, rows, count, packed_back, hidden, dh, add):
-    """dh (+)= e U' for `count` panels of e by rows, U' packed with k = count NR."""
-    kind = packed_back.dtype.type(0)
-    width = panel(kind)
-    inner = e.size // (count * rows)  # of e's numbers in a row of a panel
+def panels_times(e, step, rows, count, packed_back, hidden, dh, add):
+    """dh (+)= e U' for `count` panels of e by rows, `step` numbers from one to the next; U' packed with k = count
+    NR."""
+    width = panel(packed_back.dtype.type(0))
+    inner = depth(e, width)
     for k in range(0, hidden, width):
         columns = min(width, hidden - k)
-        wide = width if columns > width // 2 else width // 2
+        wide = padded(packed_back, columns)
         own = packed_back[k * count * inner :]
-        blocks_times_panel(e, rows, count, inner, own, wide, columns, dh[:, k:], add)
+        blocks_times_panel(e, step, rows, count, inner, own, wide, columns, dh[:, k:], add)
 
 
 def by_rows(z, rows, e):
@@ -61,8 +61,7 @@ def _by_rows(z, rows, e):
         pass
 
     def pairs(z, rows, e):
-        for i in range(rows * panel(z.dtype.type(0)) // 2):
-            e[i] = pair(z[2 * i], z[2 * i + 1])
+        round_row(z[: rows * panel(z.dtype.type(0))], e)
 
     return pairs if e.dtype == types.uint32 else nothing
 
@@ -74,13 +73,11 @@ def _by_columns(z, rows, e):
 
     def pairs(z, rows, e):
         width = panel(z.dtype.type(0))
-        zero = z.dtype.type(0)
         for r in range(0, rows - 1, 2):
-            for i in range(width):
-                e[r // 2 * width + i] = pair(z[r * width + i], z[(r + 1) * width + i])
+            low, high = z[r * width : (r + 1) * width], z[(r + 1) * width : (r + 2) * width]
+            round_two(low, high, e[r // 2 * width :])
         if rows % 2:
-            for i in range(width):
-                e[rows // 2 * width + i] = pair(z[(rows - 1) * width + i], zero)
+            round_last(z[(rows - 1) * width : rows * width], e[rows // 2 * width :])
 
     return pairs if e.dtype == types.uint32 else nothing
 

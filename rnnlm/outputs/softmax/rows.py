@@ -155,7 +155,7 @@ def _backward_block(worker, w, h, U, vocabulary, tied, targets, scale, dU, dh, a
         by_rows(own_panel, rows, e_rows[p * row_size :])
         by_columns(own_panel, rows, e_columns[p * column_size :])
     delta2 = operand(e, e_rows)[: panels * row_size]
-    panels_times(delta2, rows, panels, w.packed_back, hidden, dh, False)  # undoes z2 = h U: dh = delta2 U'
+    panels_times(delta2, row_size, rows, panels, w.packed_back, hidden, dh, False)  # undoes z2 = h U: dh = delta2 U'
     delta2 = operand(e, e_columns)
     if tied:
         pack_panels(h, False, 0, hidden, rows, w.h_panels[worker])

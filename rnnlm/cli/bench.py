@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from rnnlm.cli.arguments import JsonOption, QuietOption, SetOption, load_config
+
+
+def command(
+    config: Annotated[
+        str, typer.Argument(metavar="[CONFIG]", help="A YAML file, or the name of one of our recipes.")
+    ] = "quickstart",
+    seconds: Annotated[
+        float, typer.Option("--seconds", metavar="S", min=0.01, help="How long to measure each figure.")
+    ] = 3.0,
+    overrides: SetOption = None,
+    quiet: QuietOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Measure this machine, and a configuration's speed on it, layer by layer."""
+    from rnnlm.bench import bench
+    from rnnlm.console import Console
+
+    console = Console(quiet)
+    found = console.watch(bench(load_config(config, overrides), seconds))
+    if json:
+        console.json(found.json())
+    else:
+        console.bench(found)

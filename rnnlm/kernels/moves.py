@@ -1,0 +1,114 @@
+"""Numbers on their way into packed operands: blocks transposed, float32 rounded to pairs of bfloat16, a vector at a
+time.
+
+All arguments are addresses and numbers of numbers; ``kernels.packing`` does what does not fill a vector.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from rnnlm.kernels.micro import BFLOAT, lanes_of
+
+_INT, _INT32 = ir.IntType(64), ir.IntType(32)
+
+
+def _load(builder: Any, vector: Any, place: Any) -> Any:
+    value = builder.load(builder.bitcast(place, vector.as_pointer()))
+    value.align = 4
+    return value
+
+
+def _store(builder: Any, value: Any, place: Any) -> None:
+    builder.store(value, builder.bitcast(place, value.type.as_pointer())).align = 4
+
+
+def _rounded(builder: Any, low: Any, high: Any) -> Any:
+    """Two vectors of 16 float32 as one of 32 bfloat16, low's first; to the nearest, ties to even, a NaN stays one."""
+    pairs = ir.VectorType(BFLOAT, 32)
+    kind = ir.FunctionType(pairs, [low.type, low.type])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.avx512bf16.cvtne2ps2bf16.512")
+    return builder.call(function, [high, low])
+
+
+@intrinsic
+def adjacent_pairs(typingctx: Any, source: Any, count: Any, target: Any) -> Any:
+    """`count` (a multiple of 32) float32 as pairs of neighbours."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        floats = ir.VectorType(ir.FloatType(), 16)
+        source, count, target = args
+        source = builder.inttoptr(source, ir.FloatType().as_pointer())
+        target = builder.inttoptr(target, _INT32.as_pointer())
+        with cgutils.for_range(builder, builder.lshr(count, _INT(5)), intp=_INT) as loop:
+            first = builder.gep(source, [builder.shl(loop.index, _INT(5))])
+            low, high = _load(builder, floats, first), _load(builder, floats, builder.gep(first, [_INT(16)]))
+            _store(builder, _rounded(builder, low, high), builder.gep(target, [builder.shl(loop.index, _INT(4))]))
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.intp), codegen
+
+
+@intrinsic
+def interleaved_pairs(typingctx: Any, low: Any, high: Any, count: Any, target: Any) -> Any:
+    """`count` (a multiple of 16) numbers of one row and of the next, as pairs of one above the other."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        floats, halves = ir.VectorType(ir.FloatType(), 16), ir.VectorType(ir.IntType(16), 32)
+        low, high = (builder.inttoptr(value, ir.FloatType().as_pointer()) for value in args[:2])
+        target = builder.inttoptr(args[3], _INT32.as_pointer())
+        order = ir.Constant(ir.VectorType(_INT32, 32), [i // 2 + i % 2 * 16 for i in range(32)])
+        with cgutils.for_range(builder, builder.lshr(args[2], _INT(4)), intp=_INT) as loop:
+            place = builder.shl(loop.index, _INT(4))
+            first, second = (_load(builder, floats, builder.gep(row, [place])) for row in (low, high))
+            both = builder.bitcast(_rounded(builder, first, second), halves)
+            both = builder.shuffle_vector(both, ir.Constant(halves, ir.Undefined), order)
+            _store(builder, both, builder.gep(target, [place]))
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.intp, types.intp), codegen
+
+
+@intrinsic
+def transpose(typingctx: Any, kind: Any, source: Any, row: Any, height: Any, target: Any, step: Any) -> Any:
+    """A block of as many rows as a vector has lanes, and as many numbers of `kind` a row, transposed.
+
+    Row i begins at source + i row numbers; rows from `height` on are read as zeros. Column l is written to target + l
+    step. For pairs a row has twice as many float32, which are rounded.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        lanes, pairs = lanes_of(kind), kind == types.uint32
+        number = context.get_value_type(kind)
+        real = ir.FloatType() if pairs else number
+        vector, reals = ir.VectorType(number, lanes), ir.VectorType(real, lanes)
+        source = builder.inttoptr(args[1], real.as_pointer())
+        target = builder.inttoptr(args[4], number.as_pointer())
+        rows = []
+        for i in range(lanes):
+            there = builder.icmp_signed("<", _INT(i), args[3])
+            offset = builder.select(there, builder.mul(args[2], _INT(i)), _INT(0))
+            place = builder.gep(source, [offset])
+            value = _load(builder, reals, place)
+            if pairs:
+                value = _rounded(builder, value, _load(builder, reals, builder.gep(place, [_INT(lanes)])))
+                value = builder.bitcast(value, vector)
+            rows.append(builder.select(there, value, ir.Constant(vector, [0] * lanes)))
+        # Interleaving the first half of the rows with the second, again and again, is a transposition.
+        indices = ir.VectorType(_INT32, lanes)
+        low, high = (
+            ir.Constant(indices, [i // 2 + start + i % 2 * lanes for i in range(lanes)]) for start in (0, lanes // 2)
+        )
+        for _ in range(lanes.bit_length() - 1):
+            halves = zip(rows[: lanes // 2], rows[lanes // 2 :], strict=True)
+            rows = [builder.shuffle_vector(a, b, order) for a, b in halves for order in (low, high)]
+        for l, value in enumerate(rows):
+            _store(builder, value, builder.gep(target, [builder.mul(args[5], _INT(l))]))
+        return context.get_dummy_value()
+
+    return types.void(kind, *[types.intp] * 5), codegen
