@@ -86,8 +86,8 @@ class Network:
         self.vocabulary_size, self.d = parameters[TABLE].shape
         self.dtype = parameters[TABLE].dtype
         self.workers = threads_to_use(config.train.threads if threads is None else threads)
-        self._cell: Any = CELLS[config.model.cell]
-        self._output: Any = OUTPUTS[config.model.output]
+        self.cell: Any = CELLS[config.model.cell]
+        self.output: Any = OUTPUTS[config.model.output]
         self._distinct = embedding.Distinct(self.vocabulary_size)
         # Scoring multiplies in the weights' own type, whatever training rounds: a probability does not depend on the
         # processor.
@@ -95,19 +95,19 @@ class Network:
         self.bfloat16 = config.train.precision == "bfloat16" and HAS_BFLOAT16
         self._training_buffers = Buffers(self.dtype, np.uint32) if self.bfloat16 else self._buffers
         self._gradients: dict[str, np.ndarray] = {}
-        self._layers = [
+        self.layers = [
             {name.split(".")[2]: value for name, value in parameters.items() if name.startswith(f"cell.{layer}.")}
             for layer in range(config.model.layers)
         ]
 
     def watch(self, wrap: Callable[[Any], _Watched]) -> tuple[_Watched, _Watched]:
         """Put what `wrap` makes of the recurrent layers' module and of the output layer's in their place."""
-        cell, output = self._cell, self._output = wrap(self._cell), wrap(self._output)
+        cell, output = self.cell, self.output = wrap(self.cell), wrap(self.output)
         return cell, output
 
     def zero_state(self, batch: int) -> list[np.ndarray]:
         """h(0) = 0 of every layer: D_h numbers a stream, B x D_h."""
-        return [np.zeros((batch, self.config.model.hidden), self.dtype) for _ in self._layers]
+        return [np.zeros((batch, self.config.model.hidden), self.dtype) for _ in self.layers]
 
     def forward(
         self, inputs: np.ndarray, reset: np.ndarray, states: list[np.ndarray], mask: tuple[int, int] | None = None
@@ -136,10 +136,10 @@ class Network:
             dropout.apply(self.workers, e, self._dropout_key(0), p)
             index = _every_place(steps, batch)
         self._trace: list[_LayerTrace] = []
-        for layer, parameters in enumerate(self._layers):
+        for layer, parameters in enumerate(self.layers):
             buffers = self._in_use.part(f"cell.{layer}")
             activation = self.config.model.activation
-            h, previous = self._cell.forward(
+            h, previous = self.cell.forward(
                 parameters, activation, e, index, reset, states[layer], buffers, self.workers
             )
             self._trace.append(_LayerTrace(e, index, h, previous))
@@ -172,7 +172,7 @@ class Network:
         if p == 0:
             return None
         found = []
-        for place in range(len(self._layers) + 1):
+        for place in range(len(self.layers) + 1):
             size = self.d if place == 0 else self.config.model.hidden
             ones = np.ones((steps, batch, size), self.dtype)
             dropout.apply(self.workers, ones, dropout.key(*mask, place), p)
@@ -185,7 +185,7 @@ class Network:
         steps, batch, hidden = self._top.shape
         first, rows = steps - loss_steps, loss_steps * batch
         tied = self.config.model.tie
-        log_probability, _, _ = self._output.forward(
+        log_probability, _, _ = self.output.forward(
             self._top[first:].reshape(rows, hidden),
             self.parameters[TABLE if tied else U],
             self.parameters[B2],
@@ -211,7 +211,7 @@ class Network:
         dh = self._in_use.take("dh", self._top.shape)
         dh[:first] = 0
         rows = loss_steps * batch
-        loss = self._output.backward(
+        loss = self.output.backward(
             self._top[first:].reshape(rows, hidden),
             self.parameters[TABLE if tied else U],
             self.parameters[B2],
@@ -224,13 +224,13 @@ class Network:
             self._in_use.part("output"),
             self.workers,
         )
-        for layer in range(len(self._layers) - 1, -1, -1):
+        for layer in range(len(self.layers) - 1, -1, -1):
             trace = self._trace[layer]
             if self._mask is not None:
                 dropout.apply(self.workers, dh, self._dropout_key(layer + 1), self.config.model.dropout)
-            own = {name: gradients.dense[f"cell.{layer}.{name}"] for name in self._layers[layer]}
-            de, self.d_state = self._cell.backward(
-                self._layers[layer], own, self.config.model.activation, trace.e, trace.index, self._reset,
+            own = {name: gradients.dense[f"cell.{layer}.{name}"] for name in self.layers[layer]}
+            de, self.d_state = self.cell.backward(
+                self.layers[layer], own, self.config.model.activation, trace.e, trace.index, self._reset,
                 trace.h, trace.previous, dh, self._in_use.part(f"cell.{layer}"), self.workers,
             )  # fmt: skip
             if layer > 0:
@@ -258,7 +258,7 @@ class Network:
         ``outputs.softmax.forward``), each T x B."""
         steps, batch, hidden = self._top.shape
         tied = self.config.model.tie
-        found = self._output.forward(
+        found = self.output.forward(
             self._top.reshape(steps * batch, hidden),
             self.parameters[TABLE if tied else U],
             self.parameters[B2],
@@ -274,7 +274,7 @@ class Network:
     def distribution(self) -> np.ndarray:
         """log y^(t) after the last step of the window that `forward` saw: B x |V|, float64."""
         tied = self.config.model.tie
-        return self._output.distribution(
+        return self.output.distribution(
             self._top[-1],
             self.parameters[TABLE if tied else U],
             self.parameters[B2],

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from rnnlm.errors import InputError
 from rnnlm.model import Network
 from rnnlm.records import Note, Sampled
+from rnnlm.stepper import Stepper
 from rnnlm.text import tokenizer
 from rnnlm.text.vocabulary import Vocabulary
 
@@ -43,6 +44,12 @@ class Settings:
     seed: int = 0
     unk: bool = True
     stop_at_line_end: bool = False
+
+    @property
+    def only_temperature(self) -> bool:
+        """Nothing is left out of what is drawn from: no sorting, no memory of what was drawn."""
+        filters = (self.top_k, self.top_p, self.min_p)
+        return filters == (None, None, None) and self.repetition_penalty == 1.0
 
     def __post_init__(self) -> None:
         rules = [
@@ -85,27 +92,34 @@ def sample(
     history = np.array([vocabulary.line_end, *vocabulary.known(ids)], np.int32)
     count = settings.samples
     generators = [np.random.default_rng([settings.seed, i]) for i in range(count)]
-    seen = np.zeros((count, len(vocabulary)), np.bool_)
-    seen[:, history[1:]] = True
-    states = network.zero_state(count)
     inputs = np.repeat(history[:, None], count, axis=1)
+    network.forward(inputs, (inputs == vocabulary.line_end) & (state == "reset"), network.zero_state(count))
+    stepper = Stepper(network, network.states_after(len(inputs), network.zero_state(count)))
     running = np.ones(count, np.bool_)
+    if settings.only_temperature:
+        unk = -1 if settings.unk or vocabulary.unk is None else vocabulary.unk
+    else:
+        seen = np.zeros((count, len(vocabulary)), np.bool_)
+        seen[:, history[1:]] = True
     for _ in range(settings.tokens):
-        reset = (inputs == vocabulary.line_end) & (state == "reset")
-        network.forward(inputs, reset, states)
-        states = network.states_after(len(inputs), states)
-        log_probability = _penalised(network.distribution(), seen, settings.repetition_penalty)
-        if vocabulary.unk is not None and not settings.unk:
-            log_probability[:, vocabulary.unk] = -np.inf
-        chosen = np.array([choose(row, settings, generators[i]) for i, row in enumerate(log_probability)], np.int32)
-        seen[np.arange(count), chosen] = True
-        pieces = tuple(vocabulary.tokens[id] if on else None for id, on in zip(chosen.tolist(), running, strict=True))
-        yield Sampled(pieces)
+        if settings.only_temperature:
+            uniforms = np.array([generator.random() for generator in generators])
+            chosen = stepper.draw(settings.temperature, unk, uniforms)
+        else:
+            log_probability = _penalised(stepper.log_probability(), seen, settings.repetition_penalty)
+            if vocabulary.unk is not None and not settings.unk:
+                log_probability[:, vocabulary.unk] = -np.inf
+            chosen = np.array(
+                [choose(row, settings, generators[i]) for i, row in enumerate(log_probability)], np.int32
+            )
+            seen[np.arange(count), chosen] = True
+        ids_ = chosen.tolist()
+        yield Sampled(tuple(vocabulary.tokens[id] if on else None for id, on in zip(ids_, running, strict=True)))
         if settings.stop_at_line_end:
             running &= chosen != vocabulary.line_end
             if not running.any():
                 return
-        inputs = chosen[None, :]
+        stepper.step(chosen, chosen == vocabulary.line_end if state == "reset" else None)
 
 
 def _penalised(log_probability: NDArray[np.float64], seen: NDArray[np.bool_], penalty: float) -> NDArray[np.float64]:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rnnlm import model
+from rnnlm import model, training
 from rnnlm.config import Config
 from rnnlm.errors import RnnlmError
 from rnnlm.kernels.jit import cache_folder
@@ -23,6 +25,7 @@ from rnnlm.kernels.team import available_threads
 from rnnlm.model import Network
 from rnnlm.optim import Optimizer
 from rnnlm.records import Note, Progress, Warmed, Work
+from rnnlm.stepper import Stepper
 
 PRECISIONS = ("float32", "float64", "bfloat16")
 
@@ -68,7 +71,7 @@ def _network(precision: str, vocabulary: int, **settings: Any) -> Network:
             "data": {"train": "none"},
             "embedding": {"size": 4},
             "model": {"hidden": 4, **settings},
-            "train": {"precision": precision, "threads": 1, "optimizer": "adam", "clip_value": 1.0},
+            "train": {"precision": precision, "threads": 2, "optimizer": "adam", "clip_value": 1.0},
         }
     )
     table = np.zeros((vocabulary, 4))
@@ -95,6 +98,30 @@ def _score(network: Network, details: bool) -> None:
     network.log_probabilities(targets, details)
 
 
+def _sample(network: Network) -> None:
+    stepper = Stepper(network, network.zero_state(1))
+    stepper.step(np.zeros(1, np.int32))
+    stepper.draw(1.0, -1, np.zeros(1))
+
+
+def _read_a_text(precision: str) -> None:
+    """A run as short as can be, which is thrown away."""
+    with tempfile.TemporaryDirectory() as folder:
+        text = Path(folder) / "text.txt"
+        text.write_text("a b\n" * 20, encoding="utf-8")
+        config = Config.model_validate(
+            {
+                "data": {"train": str(text), "unit": "char"},
+                "embedding": {"size": 4},
+                "model": {"hidden": 4},
+                "train": {"precision": precision, "batch": 2, "bptt": 5, "max_steps": 1},
+                "run": str(Path(folder) / "run"),
+            }
+        )
+        for _ in training.train(config):
+            pass
+
+
 def _small(precision: str) -> None:
     """The recurrent layers, dropout, the optimizer, and the softmax of a small vocabulary."""
     _train(_network(precision, 20, dropout=0.5))
@@ -102,6 +129,8 @@ def _small(precision: str) -> None:
     _train(network)
     _score(network, details=True)
     network.distribution()
+    _sample(network)
+    _read_a_text(precision)
 
 
 def _large(precision: str) -> None:

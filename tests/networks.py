@@ -37,7 +37,7 @@ def network(settings: Config, vocabulary: int, seed: int = 0, deviation: float =
     """Every parameter random, biases too."""
     generator = np.random.default_rng(seed)
     parameters = {
-        name: (generator.normal(0, deviation, shape)).astype(settings.train.precision)
+        name: (generator.normal(0, deviation, shape)).astype(settings.train.dtype)
         for name, shape in model.shapes(settings, vocabulary).items()
     }
     return Network(settings, parameters)
@@ -62,7 +62,7 @@ class Case:
         self.targets = generator.integers(0, vocabulary, shape).astype(np.int32)
         self.reset = generator.random(shape) < 0.2 if resets else np.zeros(shape, np.bool_)
         hidden = settings.model.hidden
-        dtype = settings.train.precision
+        dtype = settings.train.dtype
         self.states = [generator.normal(0, 0.5, (batch, hidden)).astype(dtype) for _ in range(settings.model.layers)]
         self.batch, self.steps, self.vocabulary = batch, steps, vocabulary
 

@@ -24,7 +24,7 @@ LAYERS = BASE | {
     "optim",
     "schedule",
 }
-TRAINED = LAYERS | {"model", "checkpoint", "scoring", "prepare", "memory"}
+TRAINED = LAYERS | {"model", "stepper", "checkpoint", "scoring", "prepare", "memory"}
 
 # What each part may import of rnnlm beside itself. `cells`, `outputs`: no layer knows another.
 MAY_IMPORT = {
@@ -40,6 +40,7 @@ MAY_IMPORT = {
     "schedule": {"config"},
     "model": LAYERS,
     "checkpoint": LAYERS | {"model"},
+    "stepper": LAYERS | {"model"},
     "scoring": LAYERS | {"model"},
     "memory": LAYERS | {"model"},
     "prepare": LAYERS,
@@ -51,7 +52,7 @@ MAY_IMPORT = {
     "sample": TRAINED,
     "plan": TRAINED,
     "bench": TRAINED | {"sample"},
-    "warmup": LAYERS | {"model"},
+    "warmup": TRAINED | {"training"},
     "inspection": {"checkpoint"},
     "plot": {"storage"},
     "console": {"errors", "records", "plot"},

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 # Bytes of H that stay in a core's second cache; columns that are worth a worker of their own.
 _CACHED, _LEAST_COLUMNS = 768 << 10, 64
+# Multiplications of a single step that one worker is done with before another is awake.
+_ALONE = 1 << 19
 
 SIGMOID, TANH, RELU = 0, 1, 2
 ACTIVATIONS = {"sigmoid": SIGMOID, "tanh": TANH, "relu": RELU}
@@ -260,6 +262,42 @@ def _project_back(
     start, stop = share(worker, workers, d, 2 * LANES)
     pack_panels(I, True, start, stop, hidden, packed_I)
     multiply_rows(operand(d_projected, projected_rows), depth(packed_I, hidden), packed_I, start, stop, de, False)
+
+
+def ready(parameters, buffers: Buffers, workers):
+    """What `step` reads, from weights that do not change any more."""
+    (d, hidden) = parameters["I"].shape
+    packed_I, packed_H = buffers.panels("packed_I", d, hidden), buffers.panels("packed_H", hidden, hidden)
+    _pack_all(parameters["I"], parameters["H"], packed_I, packed_H)
+    return packed_I, packed_H, parameters["b1"]
+
+
+def step(packed, activation, e, h, new, workers):
+    """One step of every stream: new = f(h H + e I + b1).
+
+    Args:
+        packed: from `ready`; e: B x d; h and new: B x D_h, not the same array.
+    """
+    _step(workers if h.size * h.shape[1] > _ALONE else 1, *packed, ACTIVATIONS[activation], e, h, new)
+
+
+@jit
+def _pack_all(I, H, packed_I, packed_H):
+    pack_panels(I, False, 0, I.shape[1], I.shape[0], packed_I)
+    pack_panels(H, False, 0, H.shape[1], H.shape[0], packed_H)
+
+
+@parallel
+def _step(worker, workers, packed_I, packed_H, b1, activation, e, h, new):
+    """Each worker has its own columns."""
+    start, stop = share(worker, workers, b1.size, 2 * LANES)
+    for b in range(h.shape[0]):
+        for j in range(start, stop):
+            new[b, j] = b1[j]
+    multiply_rows(e, e.shape[1], packed_I, start, stop, new, True)
+    multiply_rows(h, h.shape[1], packed_H, start, stop, new, True)
+    for b in range(h.shape[0]):
+        _activate(new[b, start:stop], activation)
 
 
 @jit

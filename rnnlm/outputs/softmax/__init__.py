@@ -85,6 +85,21 @@ def distribution(h, U, b2, tied, buffers: Buffers, workers):
     return logits.distribution(h, U, b2, tied, buffers)
 
 
+def ready(U, tied, buffers: Buffers):
+    """What `step` reads, from weights that do not change any more."""
+    return logits.ready(U, tied, buffers)
+
+
+def step(packed, b2, h, z, workers):
+    """z2 of the next token, B x |V|, written to z."""
+    logits.step(packed, b2, h, z, workers)
+
+
+def draw(z, temperature, without, uniforms, workers):
+    """A token of each row of z2; see ``logits.draw``."""
+    return logits.draw(z, temperature, without, uniforms, workers)
+
+
 def held_bytes(rows: int, vocabulary: int, weights: int, itemsize: int, workers: int) -> int:
     """About what training holds of logits and of the workers' own dUs, for `rows` rows a window and U of `weights`
     bytes."""

@@ -9,7 +9,10 @@ import numpy as np
 
 from rnnlm.kernels.blas import gemm
 from rnnlm.kernels.jit import jit
-from rnnlm.kernels.maths import exp_sum, largest
+from rnnlm.kernels.lanes import LANES32 as LANES
+from rnnlm.kernels.maths import exp, exp_sum, largest
+from rnnlm.kernels.packing import pack_panels
+from rnnlm.kernels.product import multiply_rows
 from rnnlm.kernels.shares import share
 from rnnlm.kernels.team import parallel
 
@@ -18,6 +21,10 @@ if TYPE_CHECKING:
 
 # Logits that a worker holds at once: as many rows as stay in the cache.
 _HELD = 1 << 20
+# Multiplications that one worker is done with before another is awake.
+_ALONE = 1 << 19
+# What exp() gives where the true result is smaller: nothing is drawn from there.
+_TINY = 1.2e-38
 
 
 def forward(h, U, b2, tied, targets, log_probability, rank, entropy, details, buffers: Buffers, workers):
@@ -34,6 +41,74 @@ def distribution(h, U, b2, tied, buffers: Buffers):
     z = z.astype(np.float64)
     z -= z.max(axis=1, keepdims=True)
     return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+
+
+def ready(U, tied, buffers: Buffers):
+    """What `step` and `draw` read, from weights that do not change any more."""
+    hidden, vocabulary = U.shape[::-1] if tied else U.shape
+    packed = buffers.panels("packed_U", hidden, vocabulary)
+    _pack(U, tied, hidden, vocabulary, packed)
+    return packed
+
+
+def step(packed, b2, h, z, workers):
+    """z2 = h U + b2, B x |V|, written to z; `packed` from `ready`."""
+    _step(workers if h.size * b2.size > _ALONE else 1, packed, b2, h, z)
+
+
+def draw(z, temperature, without, uniforms, workers):
+    """A token of each row of z2 (which is written over): the one at `uniforms` (each in [0, 1)) of the probabilities
+    e^(z2 / temperature), cumulated; temperature 0: the most probable. `without`: a token never drawn; -1: none."""
+    chosen = np.empty(len(z), np.int32)
+    _draw(
+        workers if z.size > _ALONE >> 4 and len(z) > 1 else 1, z, z.dtype.type(temperature), without, uniforms, chosen
+    )
+    return chosen
+
+
+@jit
+def _pack(U, tied, hidden, vocabulary, packed):
+    pack_panels(U, tied, 0, vocabulary, hidden, packed)
+
+
+@parallel
+def _step(worker, workers, packed, b2, h, z):
+    """Each worker has its own columns."""
+    start, stop = share(worker, workers, b2.size, 2 * LANES)
+    for b in range(h.shape[0]):
+        for j in range(start, stop):
+            z[b, j] = b2[j]
+    multiply_rows(h, h.shape[1], packed, start, stop, z, True)
+
+
+@parallel
+def _draw(worker, workers, z, temperature, without, uniforms, chosen):
+    start, stop = share(worker, workers, z.shape[0], 1)
+    for b in range(start, stop):
+        chosen[b] = _draw_one(z[b], temperature, without, uniforms[b])
+
+
+@jit
+def _draw_one(z, temperature, without, uniform):
+    if without >= 0:
+        z[without] = -np.inf
+    shift = largest(z)
+    if temperature == 0:
+        for j in range(z.size):
+            if z[j] == shift:
+                return j
+    total = 0.0
+    for j in range(z.size):
+        z[j] = exp((z[j] - shift) / temperature)
+        total += np.float64(z[j])
+    wanted, sum_, last = uniform * total, 0.0, 0
+    for j in range(z.size):
+        if z[j] > _TINY:
+            sum_ += np.float64(z[j])
+            last = j
+            if sum_ > wanted:
+                return j
+    return last  # the sum in order may fall short of the total by its rounding
 
 
 @jit

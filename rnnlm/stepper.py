@@ -1,0 +1,65 @@
+"""A trained network, token by token: what sampling needs, without the work that pays only for whole windows."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlm import embedding
+from rnnlm.buffers import Buffers
+from rnnlm.model import B2, TABLE, Network, U
+
+
+class Stepper:
+    """B streams that go on from the states that `network` has left them in.
+
+    The weights are packed once, here: they must not change while it is used.
+
+    Args:
+        states: h of every layer, one B x D_h a layer; not changed.
+    """
+
+    def __init__(self, network: Network, states: list[NDArray[np.floating]]) -> None:
+        parameters, tied = network.parameters, network.config.model.tie
+        self._activation = network.config.model.activation
+        self._cell, self._output, self._workers = network.cell, network.output, network.workers
+        buffers = Buffers(network.dtype)
+        self._layers = [
+            network.cell.ready(own, buffers.part(f"cell.{layer}"), network.workers)
+            for layer, own in enumerate(network.layers)
+        ]
+        self._table, self._b2 = parameters[TABLE], parameters[B2]
+        self._packed_U = network.output.ready(parameters[TABLE if tied else U], tied, buffers.part("output"))
+        self._states = [state.copy() for state in states]
+        self._spare = [np.empty_like(state) for state in states]
+        batch = states[0].shape[0]
+        self._e = np.empty((batch, network.d), network.dtype)
+        self._z = np.empty((batch, network.vocabulary_size), network.dtype)
+
+    def step(self, tokens: NDArray[np.int32], reset: NDArray[np.bool_] | None = None) -> None:
+        """Every stream reads a token; where `reset` is set, its state is 0 before that."""
+        embedding.gather(self._table, tokens, self._e)
+        e = self._e
+        for layer, packed in enumerate(self._layers):
+            h, new = self._states[layer], self._spare[layer]
+            if reset is not None:
+                h[reset] = 0
+            self._cell.step(packed, self._activation, e, h, new, self._workers)
+            self._states[layer], self._spare[layer] = new, h
+            e = new
+
+    def logits(self) -> NDArray[np.floating]:
+        """z2 of each stream's next token, B x |V|; lives until the next call."""
+        self._output.step(self._packed_U, self._b2, self._states[-1], self._z, self._workers)
+        return self._z
+
+    def log_probability(self) -> NDArray[np.float64]:
+        """log y^ of each stream's next token, B x |V|."""
+        z = self.logits().astype(np.float64)
+        z -= z.max(axis=1, keepdims=True)
+        return np.asarray(z - np.log(np.exp(z).sum(axis=1, keepdims=True)))
+
+    def draw(self, temperature: float, without: int, uniforms: NDArray[np.float64]) -> NDArray[np.int32]:
+        """The next token of each stream; see ``outputs.softmax.draw``."""
+        found: NDArray[np.int32] = self._output.draw(self.logits(), temperature, without, uniforms, self._workers)
+        return found
