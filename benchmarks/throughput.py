@@ -1,7 +1,8 @@
-"""Training speed of rnnlm beside PyTorch: same token ids, network, batch and optimizer, in turn.
+"""Speed of rnnlm beside PyTorch: same token ids, network, batch and optimizer, in turn.
 
-    python -m benchmarks.throughput                     # all cases, float32
-    python -m benchmarks.throughput C D --rounds 5
+    python -m benchmarks.throughput                     # training, all cases, float32 and bfloat16
+    python -m benchmarks.throughput C D --rounds 5 --programs rnnlm:float32 torch:float32 compiled:float32
+    python -m benchmarks.throughput A C --task evaluate # or sample1, sample64
 
 Each program lives in a process of its own and waits while the other one runs, so that both see the same machine; the
 figures are medians over the rounds, and the ratio is that of the medians.
@@ -64,9 +65,11 @@ class Program:
         return max(answer["peak_bytes"] for answer in self.answers)
 
 
-def start(program: str, case: str, precision: str, threads: int) -> Program:
+def start(program: str, case: str, precision: str, threads: int, task: str) -> Program:
     """Start a worker; it is ready once its kernels are compiled."""
-    command = [sys.executable, "-m", "benchmarks.worker", program, case, precision, str(threads)]
+    command = [sys.executable, "-m", "benchmarks.worker", program, case, precision, str(threads), task]
+    if program == "rnnlm":  # once before, so that compiling is not in the peak of memory
+        subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     made = Program(f"{program} {precision}", process)
     made.wait_until_ready()
@@ -74,10 +77,10 @@ def start(program: str, case: str, precision: str, threads: int) -> Program:
 
 
 def side_by_side(
-    case: str, programs: list[tuple[str, str]], rounds: int, seconds: float, threads: int
+    case: str, programs: list[tuple[str, str]], rounds: int, seconds: float, threads: int, task: str
 ) -> list[Program]:
     """Run the programs in turn, `rounds` times `seconds` each."""
-    started = [start(program, case, precision, threads) for program, precision in programs]
+    started = [start(program, case, precision, threads, task) for program, precision in programs]
     for _ in range(rounds):
         for program in started:
             program.run(seconds)
@@ -92,21 +95,24 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument(
-        "--programs", nargs="+", default=["rnnlm:float32", "torch:float32"], metavar="PROGRAM:PRECISION"
-    )
+    parser.add_argument("--task", default="train", choices=["train", "evaluate", "sample1", "sample64"])
+    parser.add_argument("--programs", nargs="+", metavar="PROGRAM:PRECISION")
     arguments = parser.parse_args()
-    programs = [(name, precision) for name, _, precision in (item.partition(":") for item in arguments.programs)]
+    both = ["rnnlm:float32", "torch:float32"]
+    chosen = arguments.programs or (
+        [*both, "rnnlm:bfloat16", "torch:bfloat16"] if arguments.task == "train" else both
+    )
+    programs = [(name, precision) for name, _, precision in (item.partition(":") for item in chosen)]
     for name in arguments.cases:
         case = CASES[name]
-        found = side_by_side(name, programs, arguments.rounds, arguments.seconds, arguments.threads)
-        print(f"{name}: {case.what}, {case.batch} x {case.steps}")
+        found = side_by_side(name, programs, arguments.rounds, arguments.seconds, arguments.threads, arguments.task)
+        print(f"{name}: {case.what}, {case.batch} x {case.steps}, {arguments.task}")
         for program in found:
             low, high = program.spread
-            ratio = found[0].speed / program.speed
+            gflops = f", {program.speed * case.products / 1e9:.0f} GFLOP/s" if arguments.task == "train" else ""
             print(
-                f"  {program.name:<18} {program.speed:>10,.0f} tokens/s ({low:,.0f} to {high:,.0f}), rnnlm x "
-                f"{ratio:.2f}, {program.speed * case.products / 1e9:.0f} GFLOP/s, peak {program.peak / 1e6:,.0f} MB",
+                f"  {program.name:<18} {program.speed:>10,.0f} tokens/s ({low:,.0f} to {high:,.0f}), "
+                f"{found[0].name} x {found[0].speed / program.speed:.2f}{gflops}, peak {program.peak / 1e6:,.0f} MB",
                 flush=True,
             )
 

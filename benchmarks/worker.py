@@ -1,6 +1,6 @@
-"""One program on one case in a process of its own: trains when told to, and says how fast.
+"""One program on one case in a process of its own: trains (or evaluates, or samples) when told to, and says how fast.
 
-    python -m benchmarks.worker rnnlm C float32
+    python -m benchmarks.worker rnnlm C float32 2 train
 
 Reads a number of seconds a line; answers with a JSON object a line.
 """
@@ -48,8 +48,7 @@ def rnnlm_trainer(case: Case, precision: str, threads: int) -> Callable[[int], f
     return update
 
 
-def torch_trainer(case: Case, precision: str, threads: int, compiled: bool = False) -> Callable[[int], float]:
-    """The same network and recipe from PyTorch's own modules."""
+def _torch_network(case: Case, threads: int) -> Any:
     import torch
     from torch import nn
 
@@ -68,7 +67,15 @@ def torch_trainer(case: Case, precision: str, threads: int, compiled: bool = Fal
             y, h = self.cell(self.table(x), h)
             return self.output(y), h
 
-    net = Net()
+    return Net()
+
+
+def torch_trainer(case: Case, precision: str, threads: int, compiled: bool = False) -> Callable[[int], float]:
+    """The same network and recipe from PyTorch's own modules."""
+    import torch
+    from torch import nn
+
+    net = _torch_network(case, threads)
     called = torch.compile(net) if compiled else net
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
     ids = torch.from_numpy(case.ids(_WINDOWS).astype(np.int64))
@@ -91,35 +98,127 @@ def torch_trainer(case: Case, precision: str, threads: int, compiled: bool = Fal
     return update
 
 
-TRAINERS: dict[str, Callable[[Case, str, int], Callable[[int], float]]] = {
-    "rnnlm": rnnlm_trainer,
-    "torch": torch_trainer,
-    "compiled": lambda case, precision, threads: torch_trainer(case, precision, threads, True),
+def rnnlm_evaluator(case: Case, precision: str, threads: int) -> Callable[[int], float]:
+    """What ``rnnlm eval`` does with a state that is carried on: one stream, a window of a thousand tokens."""
+    from rnnlm import model
+    from rnnlm.model import Network
+
+    config = case.config(precision, threads)
+    table = np.random.default_rng(0).normal(0, 0.1, (case.vocabulary, case.hidden))
+    network = Network(config, model.init(config, case.vocabulary, table))
+    ids = case.ids(_WINDOWS)[: _WINDOWS * case.steps].reshape(-1, 1)
+    states = network.zero_state(1)
+    window = 1024
+    windows = (len(ids) - 1) // window
+
+    def evaluate(number: int) -> float:
+        nonlocal states
+        start = number % windows * window
+        network.forward(ids[start : start + window], np.zeros((window, 1), np.bool_), states)
+        found = network.log_probabilities(ids[start + 1 : start + window + 1])[0]
+        states = network.states_after(window, states)
+        return -float(found.mean())
+
+    evaluate.tokens = window  # type: ignore[attr-defined]
+    return evaluate
+
+
+def torch_evaluator(case: Case, precision: str, threads: int, compiled: bool = False) -> Callable[[int], float]:
+    """The same from PyTorch's modules, in the windows that it is trained in: faster there than one stream."""
+    import torch
+    from torch import nn
+
+    net = _torch_network(case, threads)
+    called = torch.compile(net) if compiled else net
+    ids = torch.from_numpy(case.ids(_WINDOWS).astype(np.int64))
+    h = torch.zeros(1, case.batch, case.hidden)
+
+    def evaluate(number: int) -> float:
+        nonlocal h
+        start = number % _WINDOWS * case.steps
+        x, y = ids[start : start + case.steps], ids[start + 1 : start + case.steps + 1]
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            logits, h = called(x, h)
+            h = h.float()
+            return float(nn.functional.cross_entropy(logits.reshape(-1, case.vocabulary), y.reshape(-1)))
+
+    evaluate.tokens = case.steps * case.batch  # type: ignore[attr-defined]
+    return evaluate
+
+
+def rnnlm_sampler(case: Case, precision: str, threads: int, streams: int) -> Callable[[int], float]:
+    """What ``rnnlm sample`` does for a token, without the text."""
+    from rnnlm import model
+    from rnnlm.model import Network
+    from rnnlm.stepper import Stepper
+
+    config = case.config(precision, threads)
+    table = np.random.default_rng(0).normal(0, 0.1, (case.vocabulary, case.hidden))
+    network = Network(config, model.init(config, case.vocabulary, table))
+    stepper = Stepper(network, network.zero_state(streams))
+    generators = [np.random.default_rng(i) for i in range(streams)]
+
+    def sample(number: int) -> float:
+        uniforms = np.array([generator.random() for generator in generators])
+        stepper.step(stepper.draw(1.0, -1, uniforms))
+        return 0.0
+
+    sample.tokens = streams  # type: ignore[attr-defined]
+    return sample
+
+
+def torch_sampler(case: Case, precision: str, threads: int, streams: int) -> Callable[[int], float]:
+    """The usual loop: one step of nn.RNN, softmax, multinomial."""
+    import torch
+
+    net = _torch_network(case, threads)
+    h, x = torch.zeros(1, streams, case.hidden), torch.zeros(1, streams, dtype=torch.int64)
+
+    def sample(number: int) -> float:
+        nonlocal h, x
+        with torch.inference_mode():
+            logits, h = net(x, h)
+            x = torch.multinomial(torch.softmax(logits[0], dim=1), 1).reshape(1, streams)
+        return 0.0
+
+    sample.tokens = streams  # type: ignore[attr-defined]
+    return sample
+
+
+MAKERS: dict[tuple[str, str], Callable[[Case, str, int], Callable[[int], float]]] = {
+    ("rnnlm", "train"): rnnlm_trainer,
+    ("torch", "train"): torch_trainer,
+    ("compiled", "train"): lambda *about: torch_trainer(*about, compiled=True),
+    ("rnnlm", "evaluate"): rnnlm_evaluator,
+    ("torch", "evaluate"): torch_evaluator,
+    ("compiled", "evaluate"): lambda *about: torch_evaluator(*about, compiled=True),
+    ("rnnlm", "sample1"): lambda *about: rnnlm_sampler(*about, streams=1),
+    ("torch", "sample1"): lambda *about: torch_sampler(*about, streams=1),
+    ("rnnlm", "sample64"): lambda *about: rnnlm_sampler(*about, streams=64),
+    ("torch", "sample64"): lambda *about: torch_sampler(*about, streams=64),
 }
 
 
 def main() -> None:
-    program, name, precision, threads = sys.argv[1:5]
+    program, name, precision, threads, task = sys.argv[1:6]
     case = CASES[name]
-    update = TRAINERS[program](case, precision, int(threads))
+    step = MAKERS[program, task](case, precision, int(threads))
+    tokens = getattr(step, "tokens", case.steps * case.batch)
     number = 0
     for _ in range(3):  # compile, allocate
-        update(number)
+        step(number)
         number += 1
     print(json.dumps({"ready": True}), flush=True)
     for line in sys.stdin:
         seconds, done = float(line), 0
         began = time.perf_counter()
         while (elapsed := time.perf_counter() - began) < seconds:
-            loss = update(number)
+            loss = step(number)
             number += 1
             done += 1
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         print(
-            json.dumps(
-                {"tokens_per_second": done * case.steps * case.batch / elapsed, "loss": loss, "peak_bytes": peak}
-            ),
-            flush=True,
+            json.dumps({"tokens_per_second": done * tokens / elapsed, "loss": loss, "peak_bytes": peak}), flush=True
         )
 
 

@@ -10,16 +10,26 @@ float64 has half the lanes.
 from __future__ import annotations
 
 import platform
+from typing import Any
 
 import llvmlite.binding
+import numba
+
+
+def _features() -> set[str]:
+    """What Numba compiles for: this processor, or the one that NUMBA_CPU_NAME and NUMBA_CPU_FEATURES describe."""
+    settings: Any = numba.config
+    if settings.CPU_NAME:
+        return {name[1:] for name in (settings.CPU_FEATURES or "").split(",") if name.startswith("+")}
+    return {name for name, there in llvmlite.binding.get_host_cpu_features().items() if there}
 
 
 def _host() -> tuple[int, int, bool]:
     """Bytes of a vector, rows of the largest tile, whether there are products of bfloat16 pairs."""
-    features = llvmlite.binding.get_host_cpu_features()
-    if features.get("avx512f"):
-        return 64, 12, bool(features.get("avx512bf16"))
-    if features.get("avx2") and features.get("fma"):
+    features = _features()
+    if "avx512f" in features:
+        return 64, 12, "avx512bf16" in features
+    if features >= {"avx2", "fma"}:
         return 32, 6, False
     return 16, 12 if platform.machine() in ("aarch64", "arm64") else 6, False
 
