@@ -47,9 +47,10 @@ class Buffers:
         shape = (*outer, self._deep(k)) if self.packed == np.uint32 else (0,) * len(shape)
         return self.take(name, shape, self.packed)
 
-    def columns(self, name: str, k: int, m: int) -> NDArray[Any]:
-        """The same for an operand by columns."""
-        return self.take(name, (self._deep(k), m) if self.packed == np.uint32 else (0, 0), self.packed)
+    def columns(self, name: str, k: int, m: int, workers: int | None = None) -> NDArray[Any]:
+        """The same for an operand by columns, or for one a worker."""
+        shape = (self._deep(k), m) if self.packed == np.uint32 else (0, 0)
+        return self.take(name, shape if workers is None else (workers, *shape), self.packed)
 
     def _deep(self, k: int) -> int:
         return (k + 1) // 2 if self.packed == np.uint32 else k

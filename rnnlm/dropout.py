@@ -40,6 +40,7 @@ def apply(worker, workers, x, key, p):
     keep = x.dtype.type(1.0 / (1.0 - p))
     threshold = np.uint64(p * 18446744073709551616.0)
     start, stop = share(worker, workers, flat.size, 16)
-    for j in range(start, stop):
-        kept = _mix(_mix(key) + np.uint64(j) * _A) >= threshold
-        flat[j] = flat[j] * keep if kept else flat.dtype.type(0)
+    own, base = flat[start:stop], _mix(key)
+    for j in range(own.size):
+        kept = _mix(base + np.uint64(start + j) * _A) >= threshold
+        own[j] = own[j] * keep if kept else own.dtype.type(0)

@@ -109,8 +109,7 @@ def _project(worker, workers, meetings, e, I, b1, e_rows, packed_I, projected):
     start, stop = share(worker, workers, hidden, 2 * LANES)
     pack_panels(I, False, start, stop, d, packed_I)
     for i in range(n):
-        for j in range(start, stop):
-            projected[i, j] = b1[j]
+        _copy(b1[start:stop], projected[i, start:stop])
     meet(meetings, worker, workers)
     multiply_rows(operand(e, e_rows), depth(packed_I, d), packed_I, start, stop, projected, True)
 
@@ -143,14 +142,15 @@ def _recur(
         first, last = share(worker, workers, batch, 1)
         if first == last:
             return
-    deep, zero = depth(packed_H, hidden), h.dtype.type(0)
+    deep = depth(packed_H, hidden)
     for t in range(index.shape[0]):
         below = h0 if t == 0 else h[t - 1]
         for b in range(first, last):
-            keep = not reset[t, b]
-            for j in range(start, stop):
-                previous[t, b, j] = below[b, j] if keep else zero
-                h[t, b, j] = projected[index[t, b], j]
+            if reset[t, b]:
+                _clear(previous[t, b, start:stop])
+            else:
+                _copy(below[b, start:stop], previous[t, b, start:stop])
+            _copy(projected[index[t, b], start:stop], h[t, b, start:stop])
         before, z, before_rows = previous[t, first:last], h[t, first:last], previous_rows[t, first:last]
         fill_rows(before, start, stop, before_rows)
         if by_columns:
@@ -213,8 +213,7 @@ def _recur_back(worker, workers, meetings, by_columns, h, reset, H, activation, 
         below = (dh0 if t == 0 else dh[t - 1])[first:last]
         if t == 0:
             for b in range(last - first):
-                for j in range(start, stop):
-                    below[b, j] = 0
+                _clear(below[b, start:stop])
         if by_columns:
             meet(meetings, worker, workers)
         # dJ/dh(t-1) += delta1(t) H'
@@ -292,12 +291,29 @@ def _step(worker, workers, packed_I, packed_H, b1, activation, e, h, new):
     """Each worker has its own columns."""
     start, stop = share(worker, workers, b1.size, 2 * LANES)
     for b in range(h.shape[0]):
-        for j in range(start, stop):
-            new[b, j] = b1[j]
+        _copy(b1[start:stop], new[b, start:stop])
     multiply_rows(e, e.shape[1], packed_I, start, stop, new, True)
     multiply_rows(h, h.shape[1], packed_H, start, stop, new, True)
     for b in range(h.shape[0]):
         _activate(new[b, start:stop], activation)
+
+
+@jit
+def _copy(source, target):
+    for j in range(target.size):  # from 0: a range that could begin below it is not vectorised
+        target[j] = source[j]
+
+
+@jit
+def _clear(target):
+    for j in range(target.size):
+        target[j] = 0
+
+
+@jit
+def _add(source, target):
+    for j in range(target.size):
+        target[j] += source[j]
 
 
 @jit
@@ -317,17 +333,12 @@ def _by_columns(H, batch, workers):
 @jit
 def _sum_by_input(delta1, index, d_projected, db1, start, stop):
     for i in range(d_projected.shape[0]):
-        for j in range(start, stop):
-            d_projected[i, j] = 0
+        _clear(d_projected[i, start:stop])
     for row in range(delta1.shape[0]):
-        target = d_projected[index[row]]
-        for j in range(start, stop):
-            target[j] += delta1[row, j]
-    for j in range(start, stop):
-        db1[j] = 0
+        _add(delta1[row, start:stop], d_projected[index[row], start:stop])
+    _clear(db1[start:stop])
     for i in range(d_projected.shape[0]):
-        for j in range(start, stop):
-            db1[j] += d_projected[i, j]
+        _add(d_projected[i, start:stop], db1[start:stop])
 
 
 @jit

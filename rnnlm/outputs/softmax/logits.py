@@ -76,8 +76,9 @@ def _step(worker, workers, packed, b2, h, z):
     """Each worker has its own columns."""
     start, stop = share(worker, workers, b2.size, 2 * LANES)
     for b in range(h.shape[0]):
-        for j in range(start, stop):
-            z[b, j] = b2[j]
+        own, bias = z[b, start:stop], b2[start:stop]
+        for j in range(own.size):
+            own[j] = bias[j]
     multiply_rows(h, h.shape[1], packed, start, stop, z, True)
 
 

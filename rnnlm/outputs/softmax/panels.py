@@ -1,5 +1,4 @@
-"""Panels of logits and what becomes of them, for ``columns`` and ``rows``: NR columns of all rows of a block, row by
-row.
+"""Panels of logits and what becomes of them, for ``columns``: NR columns of all rows of a block, row by row.
 
 A panel is read by two products, as A by rows (dh = e U') and as B (dU = h' e). In float32 and float64 both read the
 panel itself; in bfloat16 it is written twice, as pairs of columns and as pairs of rows.
