@@ -28,7 +28,8 @@ from rnnlm.kernels import maths
 from rnnlm.kernels.barrier import meet
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.lanes import LANES32 as LANES
-from rnnlm.kernels.packing import depth, fill_columns, fill_rows, operand, pack_panels
+from rnnlm.kernels.lanes import ROWS
+from rnnlm.kernels.packing import clear_row, depth, fill_columns, fill_rows, operand, pack_panels
 from rnnlm.kernels.product import multiply_columns, multiply_rows
 from rnnlm.kernels.shares import share
 from rnnlm.kernels.team import parallel
@@ -104,7 +105,7 @@ def forward(parameters, activation, e, index, reset, h0, buffers: Buffers, worke
 def _project(worker, workers, meetings, e, I, b1, e_rows, packed_I, projected):
     """projected = e I + b1, for n different inputs; each worker has its own columns."""
     (n, d), hidden = e.shape, I.shape[1]
-    first, last = share(worker, workers, n, 1)
+    first, last = share(worker, workers, n, ROWS)  # whole tiles
     fill_rows(e[first:last], 0, d, e_rows[first:last])
     start, stop = share(worker, workers, hidden, 2 * LANES)
     pack_panels(I, False, start, stop, d, packed_I)
@@ -210,20 +211,24 @@ def _recur_back(worker, workers, meetings, by_columns, h, reset, H, activation, 
             _activate_back(h[t, b, start:stop], dh[t, b, start:stop], activation)  # delta1(t) = dJ/dh(t) o f'(z1(t))
         delta1, pairs = dh[t, first:last], delta_rows[t, first:last]
         fill_rows(delta1, start, stop, pairs)
+        by_rows = False
+        for b in range(last - first):
+            if reset[t, first + b] and not clear_row(pairs, last - first, b, start, stop):
+                by_rows = True
         below = (dh0 if t == 0 else dh[t - 1])[first:last]
         if t == 0:
             for b in range(last - first):
                 _clear(below[b, start:stop])
         if by_columns:
             meet(meetings, worker, workers)
-        # dJ/dh(t-1) += delta1(t) H'
-        if not _any(reset[t, first:last]):
-            multiply_rows(operand(delta1, pairs), deep, packed_H, start, stop, below, True)
-        else:
+        # dJ/dh(t-1) += delta1(t) H', but where the state was reset
+        if by_rows:
             for b in range(last - first):
                 if not reset[t, first + b]:
-                    one = operand(delta1, pairs)[b : b + 1]
-                    multiply_rows(one, deep, packed_H, start, stop, below[b : b + 1], True)
+                    one = delta1[b : b + 1]
+                    multiply_rows(operand(one, pairs), deep, packed_H, start, stop, below[b : b + 1], True)
+        else:
+            multiply_rows(operand(delta1, pairs), deep, packed_H, start, stop, below, True)
 
 
 @parallel
@@ -314,14 +319,6 @@ def _clear(target):
 def _add(source, target):
     for j in range(target.size):
         target[j] += source[j]
-
-
-@jit
-def _any(flags):
-    for flag in flags:  # noqa: SIM110 (not in kernels)
-        if flag:
-            return True
-    return False
 
 
 def _by_columns(H, batch, workers):

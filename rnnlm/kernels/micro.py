@@ -5,8 +5,9 @@
 B is packed: for each k its 2 vectors (one, for a narrow panel) lie behind one another. A's numbers are read one by
 one and spread over a vector; A[r, k] lies at
 
-    a + k a_step + r              "by columns": the rows' numbers of one k side by side (A is a', or packed)
-    a + p a_step + r a_row + k    "by rows": row by row; k < inner, then the next of `outer` blocks p
+    a + p a_step + k a_row + r    "by columns": the rows' numbers of one k side by side (A is a', or packed)
+    a + p a_step + r a_row + k    "by rows": row by row
+                                  k < inner, then the next of `outer` blocks p
 
 The type of A's and B's numbers is told by `kind`, a number of that type:
 
@@ -122,7 +123,7 @@ class _Tile:
         k, now_a, now_b, *accumulators = inner_phis
         fused = self._step(now_a, now_b, accumulators)
         k_next = builder.add(k, _INT(1))
-        a_next = builder.gep(now_a, [_INT(1) if self.by_rows else a_step])
+        a_next = builder.gep(now_a, [_INT(1) if self.by_rows else a_row])
         b_next = builder.gep(now_b, [b_step])
         builder.cbranch(builder.icmp_signed("<", k_next, inner), inner_block, next_block)
         for phi, value in zip(inner_phis, (k_next, a_next, b_next, *fused), strict=True):
@@ -248,7 +249,7 @@ _tile_of_columns, _tile_of_rows = _dispatch(False), _dispatch(True)
 
 
 @register_jitable
-def _tile_rows(left):
+def tile_rows(left):
     """Rows of the next tile when `left` rows are left: what there is a tile for."""
     if left >= ROWS:
         return ROWS
@@ -258,20 +259,36 @@ def _tile_rows(left):
 def _rows_times_panel(kind, size, m, columns, a, a_row, a_step, outer, inner, b, wide, c, c_row, add):
     i = 0
     while i < m:
-        rows = _tile_rows(m - i)
-        _tile_of_rows(
-            kind, rows, columns, a + i * a_row * size, a_step, a_row, b, wide, c + i * c_row * size, c_row, outer,
-            inner, add,
-        )  # fmt: skip
+        rows = tile_rows(m - i)
+        c_i = c + i * c_row * size
+        _tile_of_an_operand(kind, rows, columns, a, i, a_step, a_row, size, b, wide, c_i, c_row, outer, inner, add)
         i += rows
 
 
-def _columns_times_panel(kind, size, m, columns, a, a_step, inner, b, wide, c, c_row, add):
+def _tile_of_an_operand(kind, rows, columns, a, i, a_step, a_row, size, b, wide, c, c_row, outer, inner, add):
+    """Rows i, i + 1 ... of an operand by rows."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(_tile_of_an_operand, inline="always")
+def _tile_of_an_operand_impl(kind, rows, columns, a, i, a_step, a_row, size, b, wide, c, c_row, outer, inner, add):
+    def plain(kind, rows, columns, a, i, a_step, a_row, size, b, wide, c, c_row, outer, inner, add):
+        a_i = a + i * a_row * size
+        _tile_of_rows(kind, rows, columns, a_i, a_step, a_row, b, wide, c, c_row, outer, inner, add)
+
+    def pairs(kind, rows, columns, a, i, a_step, a_row, size, b, wide, c, c_row, outer, inner, add):
+        a_i = a + i * inner * size  # packed a tile's rows after the other (``packing.fill_rows``)
+        _tile_of_columns(kind, rows, columns, a_i, a_step, rows, b, wide, c, c_row, outer, inner, add)
+
+    return pairs if kind == types.uint32 else plain
+
+
+def _columns_times_panel(kind, size, m, columns, a, a_row, inner, b, wide, c, c_row, add):
     i = 0
     while i < m:
-        rows = _tile_rows(m - i)
+        rows = tile_rows(m - i)
         _tile_of_columns(
-            kind, rows, columns, a + i * size, a_step, 0, b, wide, c + i * c_row * size, c_row, 1, inner, add
+            kind, rows, columns, a + i * size, 0, a_row, b, wide, c + i * c_row * size, c_row, 1, inner, add
         )
         i += rows
 
@@ -285,7 +302,7 @@ def rows_times_panel(a, deep, panel_, wide, columns, c, add):
     """The first `columns` columns of c (+)= A B for one panel of B.
 
     Args:
-        a: by rows, m x deep numbers or more; panel_: flat, `wide` numbers for each of the `deep` k.
+        a: an operand by rows, m x deep numbers or more; panel_: flat, `wide` numbers for each of the `deep` k.
         c: m rows, contiguous each.
     """
     row_a, row_c = a.strides[0] // a.itemsize, c.strides[0] // c.itemsize

@@ -37,24 +37,6 @@ def _rounded(builder: Any, low: Any, high: Any) -> Any:
 
 
 @intrinsic
-def adjacent_pairs(typingctx: Any, source: Any, count: Any, target: Any) -> Any:
-    """`count` (a multiple of 32) float32 as pairs of neighbours."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        floats = ir.VectorType(ir.FloatType(), 16)
-        source, count, target = args
-        source = builder.inttoptr(source, ir.FloatType().as_pointer())
-        target = builder.inttoptr(target, _INT32.as_pointer())
-        with cgutils.for_range(builder, builder.lshr(count, _INT(5)), intp=_INT) as loop:
-            first = builder.gep(source, [builder.shl(loop.index, _INT(5))])
-            low, high = _load(builder, floats, first), _load(builder, floats, builder.gep(first, [_INT(16)]))
-            _store(builder, _rounded(builder, low, high), builder.gep(target, [builder.shl(loop.index, _INT(4))]))
-        return context.get_dummy_value()
-
-    return types.void(types.intp, types.intp, types.intp), codegen
-
-
-@intrinsic
 def interleaved_pairs(typingctx: Any, low: Any, high: Any, count: Any, target: Any) -> Any:
     """`count` (a multiple of 16) numbers of one row and of the next, as pairs of one above the other."""
 
@@ -75,12 +57,13 @@ def interleaved_pairs(typingctx: Any, low: Any, high: Any, count: Any, target: A
 
 
 @intrinsic
-def transpose(typingctx: Any, kind: Any, source: Any, row: Any, height: Any, target: Any, step: Any) -> Any:
+def transpose(
+    typingctx: Any, kind: Any, source: Any, row: Any, height: Any, target: Any, step: Any, keep: Any
+) -> Any:
     """A block of as many rows as a vector has lanes, and as many numbers of `kind` a row, transposed.
 
-    Row i begins at source + i row numbers; rows from `height` on are read as zeros. Column l is written to target + l
-    step. For pairs a row has twice as many float32, which are rounded.
-    """
+    Row i begins at source + i row numbers; rows from `height` on are read as zeros. The first `keep` numbers of
+    column l are written to target + l step. For pairs a row has twice as many float32, which are rounded. """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         lanes, pairs = lanes_of(kind), kind == types.uint32
@@ -107,8 +90,19 @@ def transpose(typingctx: Any, kind: Any, source: Any, row: Any, height: Any, tar
         for _ in range(lanes.bit_length() - 1):
             halves = zip(rows[: lanes // 2], rows[lanes // 2 :], strict=True)
             rows = [builder.shuffle_vector(a, b, order) for a, b in halves for order in (low, high)]
+        undefined = ir.Constant(indices, ir.Undefined)
+        count = builder.insert_element(undefined, builder.trunc(args[6], _INT32), _INT32(0))
+        count = builder.shuffle_vector(count, undefined, ir.Constant(indices, [0] * lanes))
+        mask = builder.icmp_signed("<", ir.Constant(indices, list(range(lanes))), count)
+        suffix = "f64" if kind == types.float64 else "i32" if pairs else "f32"
+        function = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(ir.VoidType(), [vector, vector.as_pointer(), _INT32, mask.type]),
+            f"llvm.masked.store.v{lanes}{suffix}.p0",
+        )
         for l, value in enumerate(rows):
-            _store(builder, value, builder.gep(target, [builder.mul(args[5], _INT(l))]))
+            place = builder.bitcast(builder.gep(target, [builder.mul(args[5], _INT(l))]), vector.as_pointer())
+            builder.call(function, [value, place, _INT32(4), mask])
         return context.get_dummy_value()
 
-    return types.void(kind, *[types.intp] * 5), codegen
+    return types.void(kind, *[types.intp] * 6), codegen

@@ -18,6 +18,7 @@ from numba.extending import overload
 
 from rnnlm.kernels.exponentials import exp_rows, lane_sum, lane_top
 from rnnlm.kernels.jit import jit
+from rnnlm.kernels.lanes import ROWS
 from rnnlm.kernels.micro import columns_times_panel, panel, rows_times_panel
 from rnnlm.kernels.packing import depth, fill_columns, fill_rows, operand, pack_panels, padded
 from rnnlm.kernels.product import multiply_columns
@@ -83,7 +84,7 @@ def _work(h, vocabulary, tied, block, training, buffers: Buffers, workers) -> _W
         h_rows=buffers.rows("h_rows", block, hidden),
         packed_u=take("packed_u", (workers, _GROUP * deep * width), packed),
         packed_back=buffers.panels("packed_back", _GROUP * width, kept and hidden, workers),
-        z=take("z", (workers, max(_ROWS, -(-block // workers) + 1) * width if pairs else 0)),
+        z=take("z", (workers, max(_ROWS, -(-block // workers) + ROWS) * width if pairs else 0)),
         e=take("e", ((panels if training else workers) * width * block_deep,), packed),
         e_rows=take("e_rows", (workers, _GROUP * _ROWS * width // 2 if pairs else 0), packed),
         lane_sums=take("lane_sums", (workers, block * width // 2)),
@@ -150,7 +151,7 @@ def _begin(worker, workers, w, h, U, b2, tied, training):
     if worker == 0:
         for j in range(w.bias.size):  # e^z2 is as good as 0 behind the last
             w.bias[j] = b2[j] if j < b2.size else b2.dtype.type(-1e30)
-    low, high = share(worker, workers, rows, 2)
+    low, high = share(worker, workers, rows, ROWS)  # whole tiles
     fill_rows(h[low:high], 0, hidden, w.h_rows[low:high])
     place = low if training else worker * rows  # in e, which is free
     logits = _own(w.e, w.z[worker], place * width, (high - low) * width)

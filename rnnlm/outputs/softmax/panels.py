@@ -12,8 +12,8 @@ from numba.extending import overload
 
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.lanes import LANES32, LANES64
-from rnnlm.kernels.micro import blocks_times_panel, panel, rows_times_panel
-from rnnlm.kernels.packing import depth, padded, pair, round_last, round_row, round_two, unpaired
+from rnnlm.kernels.micro import blocks_times_panel, panel, rows_times_panel, tile_rows
+from rnnlm.kernels.packing import depth, padded, pair, round_last, round_tile, round_two, unpaired
 
 
 def panel_width(dtype: np.dtype) -> int:
@@ -60,7 +60,12 @@ def _by_rows(z, rows, e):
         pass
 
     def pairs(z, rows, e):
-        round_row(z[: rows * panel(z.dtype.type(0))], e)
+        width = panel(z.dtype.type(0))
+        i = 0
+        while i < rows:
+            n = tile_rows(rows - i)
+            round_tile(z[i * width : (i + n) * width].reshape((n, width)), width, e[i * width // 2 :])
+            i += n
 
     return pairs if e.dtype == types.uint32 else nothing
 

@@ -1,0 +1,46 @@
+"""The recurrence shared out by columns of H, as it is for large H, gives the bits that it gives shared out by streams."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from networks import Case, config
+
+from rnnlm.cells import elman
+from rnnlm.kernels.lanes import HAS_BFLOAT16
+
+PRECISIONS = [
+    "float64",
+    "float32",
+    pytest.param("bfloat16", marks=pytest.mark.skipif(not HAS_BFLOAT16, reason="no products of bfloat16 here")),
+]
+
+
+def everything(settings: Any, batch: int) -> tuple[float, dict[str, np.ndarray]]:
+    case = Case(settings, vocabulary=20, steps=9, batch=batch)
+    return case.loss(9, mask=(1, 2)), case.gradients(9, mask=(1, 2))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("hidden", [64, 70, 131])
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("batch", [1, 5, 26])
+def test_columns_and_streams(
+    precision: str, hidden: int, layers: int, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = config("tanh", d=33, hidden=hidden, layers=layers, precision=precision, threads=2)
+    chosen = []
+
+    def by(columns: bool) -> None:
+        monkeypatch.setattr(elman, "_by_columns", lambda *_: chosen.append(columns) or columns)
+
+    by(False)
+    loss, gradients = everything(settings, batch)
+    by(True)
+    other_loss, other = everything(settings, batch)
+    assert True in chosen
+    assert other_loss == loss
+    for name, wanted in gradients.items():
+        assert (other[name] == wanted).all(), name
