@@ -28,7 +28,7 @@ def rnnlm_trainer(case: Case, precision: str, threads: int) -> Callable[[int], f
     from rnnlm.optim import Optimizer
 
     config = case.config(precision, threads)
-    table = np.random.default_rng(0).normal(0, 0.1, (case.vocabulary, case.hidden))
+    table = 0.1 * np.random.default_rng(0).standard_normal((case.vocabulary, case.hidden), np.float32)
     network = Network(config, model.init(config, case.vocabulary, table))
     optimizer = Optimizer(config.train, network.parameters)
     ids = case.ids(_WINDOWS)
@@ -104,7 +104,7 @@ def rnnlm_evaluator(case: Case, precision: str, threads: int) -> Callable[[int],
     from rnnlm.model import Network
 
     config = case.config(precision, threads)
-    table = np.random.default_rng(0).normal(0, 0.1, (case.vocabulary, case.hidden))
+    table = 0.1 * np.random.default_rng(0).standard_normal((case.vocabulary, case.hidden), np.float32)
     network = Network(config, model.init(config, case.vocabulary, table))
     ids = case.ids(_WINDOWS)[: _WINDOWS * case.steps].reshape(-1, 1)
     states = network.zero_state(1)
@@ -153,7 +153,7 @@ def rnnlm_sampler(case: Case, precision: str, threads: int, streams: int) -> Cal
     from rnnlm.stepper import Stepper
 
     config = case.config(precision, threads)
-    table = np.random.default_rng(0).normal(0, 0.1, (case.vocabulary, case.hidden))
+    table = 0.1 * np.random.default_rng(0).standard_normal((case.vocabulary, case.hidden), np.float32)
     network = Network(config, model.init(config, case.vocabulary, table))
     stepper = Stepper(network, network.zero_state(streams))
     generators = [np.random.default_rng(i) for i in range(streams)]

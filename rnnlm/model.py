@@ -48,17 +48,17 @@ def init(config: Config, vocabulary: int, table: np.ndarray) -> dict[str, np.nda
     """Parameters to start from, of ``train.precision``; `table` (|V| x d) is what ``rnnlm.vectors`` made."""
     model = config.model
     dtype = np.dtype(config.train.dtype)
-    result = {TABLE: table}
+    # A copy, always: the parameters are changed in place. One after the other, since each is made in float64.
+    result = {TABLE: np.array(table, dtype, order="C")}
     for layer in range(model.layers):
         generator = np.random.default_rng([config.train.seed, 1, layer])
         d = config.embedding.size if layer == 0 else model.hidden
         for name, value in CELLS[model.cell].init(d, model.hidden, model.activation, generator).items():
-            result[f"cell.{layer}.{name}"] = value
+            result[f"cell.{layer}.{name}"] = np.array(value, dtype, order="C")
     generator = np.random.default_rng([config.train.seed, 2])
     for name, value in OUTPUTS[model.output].init(model.hidden, vocabulary, model.tie, generator).items():
-        result[f"output.{name}"] = value
-    # A copy, always: the parameters are changed in place.
-    return {name: np.array(value, dtype, order="C") for name, value in result.items()}
+        result[f"output.{name}"] = np.array(value, dtype, order="C")
+    return result
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The recurrence shared out by columns of H, as it is for large H, gives the bits that it gives shared out by streams."""
+"""The recurrence shared out by columns of H, as it is for large H, gives the same bits as shared out by streams."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def transpose(
     """A block of as many rows as a vector has lanes, and as many numbers of `kind` a row, transposed.
 
     Row i begins at source + i row numbers; rows from `height` on are read as zeros. The first `keep` numbers of
-    column l are written to target + l step. For pairs a row has twice as many float32, which are rounded. """
+    column l are written to target + l step. For pairs a row has twice as many float32, which are rounded."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         lanes, pairs = lanes_of(kind), kind == types.uint32

@@ -95,19 +95,17 @@ def pack_panels(w, transposed, first, last, k, packed):
 def _pack_all(kind, w, row, height, length, transposed, first, last, deep, packed):
     """`pack_panels` where w is a pointer, `row` numbers from one row to the next."""
     width = panel(kind)
-    n = height if transposed else length
+    if not transposed:
+        _pack(w, row, height, length, first, last, width, deep, packed)
+        return
     for j in range(first, last, width):
-        here = min(width, n - j)
+        here = min(width, height - j)
         wide = width if here > width // 2 else width // 2
-        if transposed:
-            _pack_transposed(w, j * row, row, here, length, wide, deep, packed, j * deep)
-        else:
-            _pack(w, j, row, here, height, wide, deep, packed, j * deep)
+        _pack_transposed(w, j * row, row, here, length, wide, deep, packed, j * deep)
 
 
-def _pack(w, at, row, here, k, wide, deep, packed, to):
-    """One panel of w's columns: `here` of them from w[at] on, k rows, into `wide` x `deep` numbers from packed[to]
-    on."""
+def _pack(w, row, k, n, first, last, width, deep, packed):
+    """Panels of w's columns, a row of w after the other through all of them: rows lie far apart in memory."""
     raise NotImplementedError("for kernels only")
 
 
@@ -123,30 +121,48 @@ def _fill(packed, first, last):
 
 
 @overload(_pack)
-def _pack_impl(w, at, row, here, k, wide, deep, packed, to):
-    def plain(w, at, row, here, k, wide, deep, packed, to):
-        for l in range(k):
-            source, target = at + l * row, to + l * wide
-            for i in range(here):
-                packed[target + i] = w[source + i]
-            _fill(packed, target + here, target + wide)
-        _fill(packed, to + k * wide, to + deep * wide)
+def _pack_impl(w, row, k, n, first, last, width, deep, packed):
+    pairs = packed.dtype == types.uint32
 
-    def pairs(w, at, row, here, k, wide, deep, packed, to):
-        whole = here // 16 * 16
-        for l in range(k // 2):
-            source, target = at + 2 * l * row, to + l * wide
-            place = address(w) + source * 4
-            interleaved_pairs(place, place + row * 4, whole, address(packed) + target * 4)
-            for i in range(whole, here):
-                packed[target + i] = pair(w[source + i], w[source + row + i])
-            _fill(packed, target + here, target + wide)
-        if k % 2:
-            source, target = at + (k - 1) * row, to + k // 2 * wide
+    def rows(w, row, k, n, first, last, width, deep, packed):
+        used = (k + 1) // 2 if pairs else k
+        for l in range(used):
+            for j in range(first, last, width):
+                here = min(width, n - j)
+                wide = width if here > width // 2 else width // 2
+                target = j * deep + l * wide
+                _pack_row(w, l, row, j, k, here, packed, target)
+                _fill(packed, target + here, target + wide)
+        for j in range(first, last, width):
+            wide = width if n - j > width // 2 else width // 2
+            _fill(packed, j * deep + used * wide, j * deep + deep * wide)
+
+    return rows
+
+
+def _pack_row(w, l, row, j, k, here, packed, target):
+    """`here` numbers of one k (pairs: of two) from w's column j on."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(_pack_row)
+def _pack_row_impl(w, l, row, j, k, here, packed, target):
+    def plain(w, l, row, j, k, here, packed, target):
+        source = l * row + j
+        for i in range(here):
+            packed[target + i] = w[source + i]
+
+    def pairs(w, l, row, j, k, here, packed, target):
+        source = 2 * l * row + j
+        if 2 * l + 1 == k:
             for i in range(here):
                 packed[target + i] = pair(w[source + i], np.float32(0))
-            _fill(packed, target + here, target + wide)
-        _fill(packed, to + (k + 1) // 2 * wide, to + deep * wide)
+            return
+        whole = here // 16 * 16
+        place = address(w) + source * 4
+        interleaved_pairs(place, place + row * 4, whole, address(packed) + target * 4)
+        for i in range(whole, here):
+            packed[target + i] = pair(w[source + i], w[source + row + i])
 
     return pairs if packed.dtype == types.uint32 else plain
 

@@ -43,8 +43,11 @@ _GROUP, _ROWS = 8, 192
 _FAR = 60.0
 # An e that is smaller may be the float's smallest number instead of what it should be.
 _TINY = 1e-30
-# Bytes of e held at once in training; rows scored at once.
-HELD, _SCORED = 96 << 20, 512
+# Bytes held at once in training: of e, which has to fit into memory, and of h, which is read again for each panel of
+# dU and stays in a core's second cache.
+HELD, _H_HELD = 96 << 20, 920 << 10
+# Rows scored at once.
+_SCORED = 512
 
 
 class _Work(NamedTuple):
@@ -117,7 +120,7 @@ def forward(h, U, b2, tied, targets, log_probability, buffers: Buffers, workers)
 def backward(h, U, b2, tied, targets, scale, dU, db2, dh, buffers: Buffers, workers):
     """See ``outputs.softmax.backward``."""
     count = h.shape[0]
-    most = max(64, HELD // (b2.size * h.itemsize))
+    most = max(64, min(HELD // (b2.size * h.itemsize), _H_HELD // (h.shape[1] * h.itemsize)))
     block = -(-count // -(-count // most))
     w = _work(h, b2.size, tied, block, True, buffers, workers)
     losses = np.zeros(workers)
@@ -205,17 +208,14 @@ def _exponentials(worker, workers, w, h, U, vocabulary, tied, targets, training)
     rows, hidden = h.shape
     width = panel(w.bias.dtype.type(0))
     first, stop = share(worker, workers, w.bias.size // width, 1)
-    size = depth(w.packed_u, hidden) * width
     packed_u, packed_back = w.packed_u[worker], w.packed_back[worker]
     w.lane_sums[worker, :] = 0
     w.lane_tops[worker, :] = -np.inf
     for group in range(first, stop, _GROUP):
         end = min(group + _GROUP, stop)
-        for p in range(group, end):
-            columns = _columns_of(U, tied, p * width, min(vocabulary, (p + 1) * width))
-            pack_panels(columns, tied, 0, width, hidden, packed_u[(p - group) * size : (p - group + 1) * size])
+        columns = _columns_of(U, tied, group * width, min(vocabulary, end * width))
+        pack_panels(columns, tied, 0, (end - group) * width, hidden, packed_u)
         if training:
-            columns = _columns_of(U, tied, group * width, min(vocabulary, end * width))
             pack_panels(columns, not tied, 0, hidden, (end - group) * width, packed_back)
         for low in range(0, rows, _ROWS):
             high = min(low + _ROWS, rows)

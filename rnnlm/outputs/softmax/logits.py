@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnnlm.kernels.blas import gemm
+from rnnlm.kernels.barrier import meet
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.lanes import LANES32 as LANES
 from rnnlm.kernels.maths import exp, exp_sum, largest
@@ -31,21 +31,27 @@ def forward(h, U, b2, tied, targets, log_probability, rank, entropy, details, bu
     """Writes log_probability, and with `details` rank and entropy; see ``outputs.softmax.forward``."""
     block = max(1, min(-(-h.shape[0] // workers), _HELD // b2.size))
     z = buffers.take("logits", (workers, block, b2.size))
-    _forward(workers, h, U, b2, tied, targets, z, log_probability, rank, entropy, details)
+    packed = buffers.panels("packed_U", *_shape(U, tied))
+    _forward(workers, h, U, packed, b2, tied, targets, z, log_probability, rank, entropy, details)
 
 
 def distribution(h, U, b2, tied, buffers: Buffers):
     """log y^(t), N x |V| float64."""
     z = buffers.take("logits", (h.shape[0], b2.size))
-    _logits(h, U, b2, tied, z)
+    step(ready(U, tied, buffers), b2, h, z, 1)
     z = z.astype(np.float64)
     z -= z.max(axis=1, keepdims=True)
     return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
 
 
+def _shape(U, tied) -> tuple[int, int]:
+    """D_h, |V|."""
+    return U.shape[::-1] if tied else U.shape
+
+
 def ready(U, tied, buffers: Buffers):
     """What `step` and `draw` read, from weights that do not change any more."""
-    hidden, vocabulary = U.shape[::-1] if tied else U.shape
+    hidden, vocabulary = _shape(U, tied)
     packed = buffers.panels("packed_U", hidden, vocabulary)
     _pack(U, tied, hidden, vocabulary, packed)
     return packed
@@ -112,22 +118,23 @@ def _draw_one(z, temperature, without, uniform):
     return last  # the sum in order may fall short of the total by its rounding
 
 
-@jit
-def _logits(h, U, b2, tied, z):
-    for i in range(z.shape[0]):
-        for j in range(b2.size):
-            z[i, j] = b2[j]
-    gemm(h, U, z, False, tied, True)  # z2 = h U + b2
-
-
 @parallel
-def _forward(worker, workers, h, U, b2, tied, targets, logits, log_probability, rank, entropy, details):
+def _forward(
+    worker, workers, meetings, h, U, packed, b2, tied, targets, logits, log_probability, rank, entropy, details
+):
+    hidden, vocabulary = h.shape[1], b2.size
+    start, stop = share(worker, workers, vocabulary, 2 * LANES)
+    pack_panels(U, tied, start, stop, hidden, packed)
+    meet(meetings, worker, workers)
     start, stop = share(worker, workers, h.shape[0], 1)
     block = logits.shape[1]
     for first in range(start, stop, block):
         last = min(stop, first + block)
         z = logits[worker, : last - first]
-        _logits(h[first:last], U, b2, tied, z)
+        for i in range(last - first):
+            for j in range(vocabulary):
+                z[i, j] = b2[j]
+        multiply_rows(h[first:last], hidden, packed, 0, vocabulary, z, True)  # z2 = h U + b2
         for i in range(last - first):
             if details:
                 rank[first + i], entropy[first + i] = _rank_and_entropy(z[i], targets[first + i])
