@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnnlm.kernels.jit import jit
+from rnnlm.kernels.rows import add, copy
 
 
 class Distinct:
@@ -47,15 +48,11 @@ def _distinct(inputs, slot, tokens, index):
 def gather(table, tokens, e):
     """e[i] = table[tokens[i]]."""
     for i in range(tokens.size):
-        row = table[tokens[i]]
-        for j in range(row.size):
-            e[i, j] = row[j]
+        copy(table[tokens[i]], e[i])
 
 
 @jit
 def scatter_add(gradient, tokens, de):
     """Undoes `gather` for a gradient as large as the table (tied weights): gradient[tokens[i]] += de[i]."""
     for i in range(tokens.size):
-        row = gradient[tokens[i]]
-        for j in range(row.size):
-            row[j] += de[i, j]
+        add(de[i], gradient[tokens[i]])

@@ -25,8 +25,7 @@ class Stepper:
         self._cell, self._output, self._workers = network.cell, network.output, network.workers
         buffers = Buffers(network.dtype)
         self._layers = [
-            network.cell.ready(own, buffers.part(f"cell.{layer}"), network.workers)
-            for layer, own in enumerate(network.layers)
+            network.cell.ready(own, buffers.part(f"cell.{layer}")) for layer, own in enumerate(network.layers)
         ]
         self._table, self._b2 = parameters[TABLE], parameters[B2]
         self._packed_U = network.output.ready(parameters[TABLE if tied else U], tied, buffers.part("output"))
@@ -55,9 +54,7 @@ class Stepper:
 
     def log_probability(self) -> NDArray[np.float64]:
         """log y^ of each stream's next token, B x |V|."""
-        z = self.logits().astype(np.float64)
-        z -= z.max(axis=1, keepdims=True)
-        return np.asarray(z - np.log(np.exp(z).sum(axis=1, keepdims=True)))
+        return np.asarray(self._output.log_softmax(self.logits()))
 
     def draw(self, temperature: float, without: int, uniforms: NDArray[np.float64]) -> NDArray[np.int32]:
         """The next token of each stream; see ``outputs.softmax.draw``."""

@@ -31,6 +31,7 @@ from rnnlm.kernels.lanes import LANES32 as LANES
 from rnnlm.kernels.lanes import ROWS
 from rnnlm.kernels.packing import clear_row, depth, fill_columns, fill_rows, operand, pack_panels
 from rnnlm.kernels.product import multiply_columns, multiply_rows
+from rnnlm.kernels.rows import add, clear, copy
 from rnnlm.kernels.shares import share
 from rnnlm.kernels.team import parallel
 
@@ -110,7 +111,7 @@ def _project(worker, workers, meetings, e, I, b1, e_rows, packed_I, projected):
     start, stop = share(worker, workers, hidden, 2 * LANES)
     pack_panels(I, False, start, stop, d, packed_I)
     for i in range(n):
-        _copy(b1[start:stop], projected[i, start:stop])
+        copy(b1[start:stop], projected[i, start:stop])
     meet(meetings, worker, workers)
     multiply_rows(operand(e, e_rows), depth(packed_I, d), packed_I, start, stop, projected, True)
 
@@ -137,21 +138,16 @@ def _recur(
     start, stop = share(worker, workers, hidden, 2 * LANES)
     pack_panels(H, False, start, stop, hidden, packed_H)
     meet(meetings, worker, workers)
-    first, last = 0, batch
-    if not by_columns:
-        start, stop = 0, hidden
-        first, last = share(worker, workers, batch, 1)
-        if first == last:
-            return
+    first, last, start, stop = _part(worker, workers, by_columns, batch, hidden)
     deep = depth(packed_H, hidden)
     for t in range(index.shape[0]):
         below = h0 if t == 0 else h[t - 1]
         for b in range(first, last):
             if reset[t, b]:
-                _clear(previous[t, b, start:stop])
+                clear(previous[t, b, start:stop])
             else:
-                _copy(below[b, start:stop], previous[t, b, start:stop])
-            _copy(projected[index[t, b], start:stop], h[t, b, start:stop])
+                copy(below[b, start:stop], previous[t, b, start:stop])
+            copy(projected[index[t, b], start:stop], h[t, b, start:stop])
         before, z, before_rows = previous[t, first:last], h[t, first:last], previous_rows[t, first:last]
         fill_rows(before, start, stop, before_rows)
         if by_columns:
@@ -199,30 +195,25 @@ def _recur_back(worker, workers, meetings, by_columns, h, reset, H, activation, 
     start, stop = share(worker, workers, hidden, 2 * LANES)
     pack_panels(H, True, start, stop, hidden, packed_H)
     meet(meetings, worker, workers)
-    first, last = 0, batch
-    if not by_columns:
-        start, stop = 0, hidden
-        first, last = share(worker, workers, batch, 1)
-        if first == last:
-            return
+    first, last, start, stop = _part(worker, workers, by_columns, batch, hidden)
     deep = depth(packed_H, hidden)
     for t in range(steps - 1, -1, -1):
         for b in range(first, last):
             _activate_back(h[t, b, start:stop], dh[t, b, start:stop], activation)  # delta1(t) = dJ/dh(t) o f'(z1(t))
         delta1, pairs = dh[t, first:last], delta_rows[t, first:last]
         fill_rows(delta1, start, stop, pairs)
-        by_rows = False
+        one_by_one = False
         for b in range(last - first):
             if reset[t, first + b] and not clear_row(pairs, last - first, b, start, stop):
-                by_rows = True
+                one_by_one = True
         below = (dh0 if t == 0 else dh[t - 1])[first:last]
         if t == 0:
             for b in range(last - first):
-                _clear(below[b, start:stop])
+                clear(below[b, start:stop])
         if by_columns:
             meet(meetings, worker, workers)
         # dJ/dh(t-1) += delta1(t) H', but where the state was reset
-        if by_rows:
+        if one_by_one:
             for b in range(last - first):
                 if not reset[t, first + b]:
                     one = delta1[b : b + 1]
@@ -268,9 +259,9 @@ def _project_back(
     multiply_rows(operand(d_projected, projected_rows), depth(packed_I, hidden), packed_I, start, stop, de, False)
 
 
-def ready(parameters, buffers: Buffers, workers):
+def ready(parameters, buffers: Buffers):
     """What `step` reads, from weights that do not change any more."""
-    (d, hidden) = parameters["I"].shape
+    d, hidden = parameters["I"].shape
     packed_I, packed_H = buffers.panels("packed_I", d, hidden), buffers.panels("packed_H", hidden, hidden)
     _pack_all(parameters["I"], parameters["H"], packed_I, packed_H)
     return packed_I, packed_H, parameters["b1"]
@@ -296,7 +287,7 @@ def _step(worker, workers, packed_I, packed_H, b1, activation, e, h, new):
     """Each worker has its own columns."""
     start, stop = share(worker, workers, b1.size, 2 * LANES)
     for b in range(h.shape[0]):
-        _copy(b1[start:stop], new[b, start:stop])
+        copy(b1[start:stop], new[b, start:stop])
     multiply_rows(e, e.shape[1], packed_I, start, stop, new, True)
     multiply_rows(h, h.shape[1], packed_H, start, stop, new, True)
     for b in range(h.shape[0]):
@@ -304,21 +295,14 @@ def _step(worker, workers, packed_I, packed_H, b1, activation, e, h, new):
 
 
 @jit
-def _copy(source, target):
-    for j in range(target.size):  # from 0: a range that could begin below it is not vectorised
-        target[j] = source[j]
-
-
-@jit
-def _clear(target):
-    for j in range(target.size):
-        target[j] = 0
-
-
-@jit
-def _add(source, target):
-    for j in range(target.size):
-        target[j] += source[j]
+def _part(worker, workers, by_columns, batch, hidden):
+    """One worker's streams, first ... last, and its columns of h, start ... stop, in the loop over time: all of
+    one."""
+    if by_columns:
+        start, stop = share(worker, workers, hidden, 2 * LANES)
+        return 0, batch, start, stop
+    first, last = share(worker, workers, batch, 1)
+    return first, last, 0, hidden
 
 
 def _by_columns(H, batch, workers):
@@ -330,12 +314,12 @@ def _by_columns(H, batch, workers):
 @jit
 def _sum_by_input(delta1, index, d_projected, db1, start, stop):
     for i in range(d_projected.shape[0]):
-        _clear(d_projected[i, start:stop])
+        clear(d_projected[i, start:stop])
     for row in range(delta1.shape[0]):
-        _add(delta1[row, start:stop], d_projected[index[row], start:stop])
-    _clear(db1[start:stop])
+        add(delta1[row, start:stop], d_projected[index[row], start:stop])
+    clear(db1[start:stop])
     for i in range(d_projected.shape[0]):
-        _add(d_projected[i, start:stop], db1[start:stop])
+        add(d_projected[i, start:stop], db1[start:stop])
 
 
 @jit

@@ -221,7 +221,7 @@ PACK = by_name("pack", _pack_arguments, _pack_all)
 
 
 @jit
-def round_tile(a, row, packed):
+def _round_tile(a, row, packed):
     """One tile's rows."""
     rows, k = a.shape
     whole = k // 32 * 32
@@ -236,7 +236,7 @@ def round_tile(a, row, packed):
 
 
 @jit
-def round_two(low, high, target):
+def _round_two(low, high, target):
     """Two float32 rows as pairs of what stands one above the other."""
     whole = low.size // 16 * 16
     interleaved_pairs(address(low), address(high), whole, address(target))
@@ -245,7 +245,7 @@ def round_two(low, high, target):
 
 
 @jit
-def round_last(low, target):
+def _round_last(low, target):
     """The last row of an odd number of rows, as pairs with zeros."""
     for i in range(low.size):
         target[i] = pair(low[i], low.dtype.type(0))
@@ -269,7 +269,7 @@ def _fill_rows(a, first, last, packed):
         while i < a.shape[0]:
             rows = tile_rows(a.shape[0] - i)
             row = a.strides[0] // a.itemsize
-            round_tile(a[i : i + rows, first:last], row, flat[i * deep + first // 2 * rows :])
+            _round_tile(a[i : i + rows, first:last], row, flat[i * deep + first // 2 * rows :])
             i += rows
 
     return pairs if packed.dtype == types.uint32 else nothing
@@ -288,9 +288,9 @@ def _fill_columns(a, packed):
     def pairs(a, packed):
         k = a.shape[0]
         for l in range(k // 2):
-            round_two(a[2 * l], a[2 * l + 1], packed[l])
+            _round_two(a[2 * l], a[2 * l + 1], packed[l])
         if k % 2:
-            round_last(a[k - 1], packed[k // 2])
+            _round_last(a[k - 1], packed[k // 2])
 
     return pairs if packed.dtype == types.uint32 else nothing
 

@@ -95,6 +95,11 @@ def step(packed, b2, h, z, workers):
     logits.step(packed, b2, h, z, workers)
 
 
+def log_softmax(z):
+    """log y^ of rows of z2, in float64."""
+    return logits.log_softmax(z)
+
+
 def draw(z, temperature, without, uniforms, workers):
     """A token of each row of z2; see ``logits.draw``."""
     return logits.draw(z, temperature, without, uniforms, workers)

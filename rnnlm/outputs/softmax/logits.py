@@ -13,6 +13,7 @@ from rnnlm.kernels.lanes import LANES32 as LANES
 from rnnlm.kernels.maths import exp, exp_sum, largest
 from rnnlm.kernels.packing import pack_panels
 from rnnlm.kernels.product import multiply_rows
+from rnnlm.kernels.rows import copy
 from rnnlm.kernels.shares import share
 from rnnlm.kernels.team import parallel
 
@@ -39,6 +40,11 @@ def distribution(h, U, b2, tied, buffers: Buffers):
     """log y^(t), N x |V| float64."""
     z = buffers.take("logits", (h.shape[0], b2.size))
     step(ready(U, tied, buffers), b2, h, z, 1)
+    return log_softmax(z)
+
+
+def log_softmax(z):
+    """log y^ of rows of z2, N x |V|, in float64."""
     z = z.astype(np.float64)
     z -= z.max(axis=1, keepdims=True)
     return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
@@ -82,9 +88,7 @@ def _step(worker, workers, packed, b2, h, z):
     """Each worker has its own columns."""
     start, stop = share(worker, workers, b2.size, 2 * LANES)
     for b in range(h.shape[0]):
-        own, bias = z[b, start:stop], b2[start:stop]
-        for j in range(own.size):
-            own[j] = bias[j]
+        copy(b2[start:stop], z[b, start:stop])
     multiply_rows(h, h.shape[1], packed, start, stop, z, True)
 
 
@@ -132,8 +136,7 @@ def _forward(
         last = min(stop, first + block)
         z = logits[worker, : last - first]
         for i in range(last - first):
-            for j in range(vocabulary):
-                z[i, j] = b2[j]
+            copy(b2, z[i])
         multiply_rows(h[first:last], hidden, packed, 0, vocabulary, z, True)  # z2 = h U + b2
         for i in range(last - first):
             if details:

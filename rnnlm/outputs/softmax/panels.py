@@ -12,8 +12,8 @@ from numba.extending import overload
 
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.lanes import LANES32, LANES64
-from rnnlm.kernels.micro import blocks_times_panel, panel, rows_times_panel, tile_rows
-from rnnlm.kernels.packing import depth, padded, pair, round_last, round_tile, round_two, unpaired
+from rnnlm.kernels.micro import blocks_times_panel, panel, rows_times_panel
+from rnnlm.kernels.packing import depth, fill_columns, fill_rows, padded, pair, unpaired
 
 
 def panel_width(dtype: np.dtype) -> int:
@@ -61,11 +61,8 @@ def _by_rows(z, rows, e):
 
     def pairs(z, rows, e):
         width = panel(z.dtype.type(0))
-        i = 0
-        while i < rows:
-            n = tile_rows(rows - i)
-            round_tile(z[i * width : (i + n) * width].reshape((n, width)), width, e[i * width // 2 :])
-            i += n
+        size = rows * width
+        fill_rows(z[:size].reshape((rows, width)), 0, width, e[: size // 2].reshape((rows, width // 2)))
 
     return pairs if e.dtype == types.uint32 else nothing
 
@@ -77,11 +74,8 @@ def _by_columns(z, rows, e):
 
     def pairs(z, rows, e):
         width = panel(z.dtype.type(0))
-        for r in range(0, rows - 1, 2):
-            low, high = z[r * width : (r + 1) * width], z[(r + 1) * width : (r + 2) * width]
-            round_two(low, high, e[r // 2 * width :])
-        if rows % 2:
-            round_last(z[(rows - 1) * width : rows * width], e[rows // 2 * width :])
+        deep = depth(e, rows)
+        fill_columns(z[: rows * width].reshape((rows, width)), e[: deep * width].reshape((deep, width)))
 
     return pairs if e.dtype == types.uint32 else nothing
 

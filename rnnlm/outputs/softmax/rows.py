@@ -21,6 +21,7 @@ from rnnlm.kernels.maths import exp_sum, largest
 from rnnlm.kernels.micro import columns_times_panel, panel
 from rnnlm.kernels.packing import depth, fill_columns, fill_rows, operand, pack_panels
 from rnnlm.kernels.product import multiply_columns, multiply_rows
+from rnnlm.kernels.rows import add, clear, copy
 from rnnlm.kernels.shares import share
 from rnnlm.kernels.team import parallel
 
@@ -82,8 +83,7 @@ def _backward(worker, workers, meetings, w, block, h, U, b2, tied, targets, scal
     pack_panels(U, tied, first, last, hidden, w.packed_U)
     first, last = share(worker, workers, hidden, width)
     pack_panels(U, not tied, first, last, vocabulary, w.packed_back)
-    for j in range(vocabulary):
-        w.db2[worker, j] = 0
+    clear(w.db2[worker])
     meet(meetings, worker, workers)
     own_dU = dU if worker == 0 else w.dU[worker - 1]
     start, stop = share(worker, workers, h.shape[0], 2)
@@ -98,23 +98,20 @@ def _backward(worker, workers, meetings, w, block, h, U, b2, tied, targets, scal
     first, last = share(worker, workers, dU.shape[0], 1)
     for i in range(first, last):
         for other in range(workers - 1):
-            for j in range(dU.shape[1]):
-                dU[i, j] += w.dU[other, i, j]
+            add(w.dU[other, i], dU[i])
     if worker == 0:
-        for j in range(vocabulary):
-            db2[j] = w.db2[0, j]
-            for other in range(1, workers):
-                db2[j] += w.db2[other, j]
+        copy(w.db2[0], db2)
+        for other in range(1, workers):
+            add(w.db2[other], db2)
 
 
 @jit
-def _backward_block(worker, w, h, b2, tied, targets, scale, dU, dh, add):
+def _backward_block(worker, w, h, b2, tied, targets, scale, dU, dh, adds):
     """One block of one worker's rows; returns its loss."""
     (rows, hidden), vocabulary = h.shape, b2.size
     z, db2 = w.z[worker, :rows], w.db2[worker]
     for r in range(rows):
-        for j in range(vocabulary):
-            z[r, j] = b2[j]
+        copy(b2, z[r, :vocabulary])
     fill_rows(h, 0, hidden, w.h_rows[worker])
     h_operand = operand(h, w.h_rows[worker])[:rows]
     multiply_rows(h_operand, depth(w.packed_U, hidden), w.packed_U, 0, vocabulary, z, True)  # z2 = h U + b2
@@ -131,7 +128,7 @@ def _backward_block(worker, w, h, b2, tied, targets, scale, dU, dh, add):
     deep = depth(delta2, rows)
     if tied:  # the same product, transposed
         pack_panels(h, False, 0, hidden, rows, w.h_panels[worker])
-        multiply_columns(delta2[:, :vocabulary], deep, w.h_panels[worker], 0, hidden, dU, add)
+        multiply_columns(delta2[:, :vocabulary], deep, w.h_panels[worker], 0, hidden, dU, adds)
     else:
         fill_columns(h, w.h_columns[worker])
         h_transposed = operand(h, w.h_columns[worker])
@@ -140,7 +137,7 @@ def _backward_block(worker, w, h, b2, tied, targets, scale, dU, dh, add):
         width = panel(flat.dtype.type(0))
         for j in range(0, vocabulary, width):
             columns = min(width, vocabulary - j)
-            columns_times_panel(h_transposed, deep, flat[j:], padded, columns, dU[:, j:], add)
+            columns_times_panel(h_transposed, deep, flat[j:], padded, columns, dU[:, j:], adds)
     return loss
 
 
