@@ -21,27 +21,38 @@ from benchmarks.cases import CASES, Case
 _WINDOWS = 40  # different ones, read again and again
 
 
-def rnnlm_trainer(case: Case, precision: str, threads: int) -> Callable[[int], float]:
-    """The update of ``rnnlm.run``: forward, backward, clip, sgd."""
+def _rnnlm_network(case: Case, precision: str, threads: int) -> Any:
     from rnnlm import model
     from rnnlm.model import Network
-    from rnnlm.optim import Optimizer
 
     config = case.config(precision, threads)
     table = 0.1 * np.random.default_rng(0).standard_normal((case.vocabulary, case.hidden), np.float32)
-    network = Network(config, model.init(config, case.vocabulary, table))
-    optimizer = Optimizer(config.train, network.parameters)
+    return Network(config, model.init(config, case.vocabulary, table))
+
+
+def _window(case: Case, ids: Any, number: int) -> tuple[Any, Any]:
+    """Inputs and targets of window `number`, steps x batch."""
+    start = number % _WINDOWS * case.steps
+    return ids[start : start + case.steps], ids[start + 1 : start + case.steps + 1]
+
+
+def rnnlm_trainer(case: Case, precision: str, threads: int) -> Callable[[int], float]:
+    """The update of ``rnnlm.run``: forward, backward, clip, sgd."""
+    from rnnlm.optim import Optimizer
+
+    network = _rnnlm_network(case, precision, threads)
+    optimizer = Optimizer(network.config.train, network.parameters)
     ids = case.ids(_WINDOWS)
     reset = np.zeros((case.steps, case.batch), np.bool_)
     states = network.zero_state(case.batch)
 
     def update(number: int) -> float:
         nonlocal states
-        start = number % _WINDOWS * case.steps
-        network.forward(ids[start : start + case.steps], reset, states, mask=(0, number))
-        loss, gradients = network.backward(ids[start + 1 : start + case.steps + 1], case.steps)
+        x, y = _window(case, ids, number)
+        network.forward(x, reset, states, mask=(0, number))
+        loss, gradients = network.backward(y, case.steps)
         _, factor = optimizer.clip(gradients, network.workers)
-        optimizer.update(gradients, config.train.learning_rate, factor, network.workers)
+        optimizer.update(gradients, network.config.train.learning_rate, factor, network.workers)
         states = network.states_after(case.steps, states)
         return loss / (case.steps * case.batch)
 
@@ -83,8 +94,7 @@ def torch_trainer(case: Case, precision: str, threads: int, compiled: bool = Fal
 
     def update(number: int) -> float:
         nonlocal h
-        start = number % _WINDOWS * case.steps
-        x, y = ids[start : start + case.steps], ids[start + 1 : start + case.steps + 1]
+        x, y = _window(case, ids, number)
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
             logits, last = called(x, h)
@@ -100,12 +110,7 @@ def torch_trainer(case: Case, precision: str, threads: int, compiled: bool = Fal
 
 def rnnlm_evaluator(case: Case, precision: str, threads: int) -> Callable[[int], float]:
     """What ``rnnlm eval`` does with a state that is carried on: one stream, a window of a thousand tokens."""
-    from rnnlm import model
-    from rnnlm.model import Network
-
-    config = case.config(precision, threads)
-    table = 0.1 * np.random.default_rng(0).standard_normal((case.vocabulary, case.hidden), np.float32)
-    network = Network(config, model.init(config, case.vocabulary, table))
+    network = _rnnlm_network(case, precision, threads)
     ids = case.ids(_WINDOWS)[: _WINDOWS * case.steps].reshape(-1, 1)
     states = network.zero_state(1)
     window = 1024
@@ -135,8 +140,7 @@ def torch_evaluator(case: Case, precision: str, threads: int, compiled: bool = F
 
     def evaluate(number: int) -> float:
         nonlocal h
-        start = number % _WINDOWS * case.steps
-        x, y = ids[start : start + case.steps], ids[start + 1 : start + case.steps + 1]
+        x, y = _window(case, ids, number)
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
             logits, h = called(x, h)
             h = h.float()
@@ -148,13 +152,9 @@ def torch_evaluator(case: Case, precision: str, threads: int, compiled: bool = F
 
 def rnnlm_sampler(case: Case, precision: str, threads: int, streams: int) -> Callable[[int], float]:
     """What ``rnnlm sample`` does for a token, without the text."""
-    from rnnlm import model
-    from rnnlm.model import Network
     from rnnlm.stepper import Stepper
 
-    config = case.config(precision, threads)
-    table = 0.1 * np.random.default_rng(0).standard_normal((case.vocabulary, case.hidden), np.float32)
-    network = Network(config, model.init(config, case.vocabulary, table))
+    network = _rnnlm_network(case, precision, threads)
     stepper = Stepper(network, network.zero_state(streams))
     generators = [np.random.default_rng(i) for i in range(streams)]
 

@@ -6,7 +6,6 @@ D_h, in the first layer once for each different token of a window (``embedding.D
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from statistics import median
@@ -14,17 +13,17 @@ from typing import Any
 
 import numpy as np
 
-from rnnlm import memory, model, prepare
+from rnnlm import memory
 from rnnlm.config import Config
 from rnnlm.kernels.blas import gemm
 from rnnlm.kernels.team import parallel
 from rnnlm.model import Network
-from rnnlm.optim import Optimizer
 from rnnlm.prepare import Corpora
 from rnnlm.records import Bench, Layer, Progress, Work
 from rnnlm.scoring import score
-from rnnlm.text.corpus import equal_streams
+from rnnlm.text.corpus import Window
 from rnnlm.text.vocabulary import Vocabulary
+from rnnlm.trial import Trial, prepared
 
 # The size of the machine's own products: large enough that what goes on beside them is lost in it.
 _LARGE = 1024
@@ -37,35 +36,32 @@ def bench(config: Config, seconds: float = 3.0) -> Work[Bench]:
     Raises:
         InputError: as training would; ResourceError: too little memory.
     """
-    paths = yield from prepare.texts(config)
-    vocabulary = yield from prepare.build_vocabulary(config, paths.train)
-    corpora = yield from prepare.encode(config, paths, vocabulary)
-    shapes = model.shapes(config, len(vocabulary))
-    table = np.random.default_rng(0).normal(0, 0.1, shapes[model.TABLE])
-    network = Network(config, model.init(config, len(vocabulary), table))
-    memory.check(config, memory.needs(config, len(vocabulary), corpora.tokens, network.workers))
-
+    found = yield from prepared(config)
+    trial = Trial(found)
+    network, vocabulary = trial.network, found.vocabulary
     machine = yield from _machine(network, seconds)
-    training = _Training(config, network, corpora)
+    training = _Training(trial)
     began = time.perf_counter()
     yield Progress("compiling the kernels", 0, 1, "steps")
     training.update()
     first = time.perf_counter() - began
     yield Progress("compiling the kernels", 1, 1, "steps")
     speed = yield from _rate("training", training.update, seconds)
-    layers, products = training.layers(), training.products
-    evaluation = yield from _rate("evaluation", _scorer(config, network, corpora), seconds)
+    layers = training.layers()
+    network.watch(lambda clock: clock.layer)  # what follows is measured without them
+    evaluation = yield from _rate("evaluation", _scorer(network, found.corpora), seconds)
     one = yield from _rate("sampling", _sampler(network, vocabulary, 1), seconds)
     many = yield from _rate("sampling of 64", _sampler(network, vocabulary, _STREAMS), seconds)
+    precision = config.train.precision
     return Bench(
         threads=network.workers,
-        precision=config.train.precision if network.bfloat16 or config.train.precision != "bfloat16" else "float32",
+        precision="float32" if precision == "bfloat16" and not network.bfloat16 else precision,
         machine_gflops=machine,
         vocabulary=len(vocabulary),
-        parameters=sum(math.prod(shape) for shape in shapes.values()),
+        parameters=found.needs.parameters,
         first_update_seconds=first,
         training_tokens_per_second=speed,
-        training_gflops=speed * products / 1e9,
+        training_gflops=training.gflops,
         evaluation_tokens_per_second=evaluation,
         sampling_tokens_per_second=one,
         sampling_64_tokens_per_second=many,
@@ -112,11 +108,11 @@ class _Clock:
     """A layer with a watch: what its functions take, by name."""
 
     def __init__(self, layer: Any) -> None:
-        self._layer = layer
+        self.layer = layer
         self.seconds: dict[str, float] = {}
 
     def __getattr__(self, name: str) -> Any:
-        function = getattr(self._layer, name)
+        function = getattr(self.layer, name)
 
         def timed(*arguments: Any) -> Any:
             began = time.perf_counter()
@@ -128,71 +124,57 @@ class _Clock:
 
 
 class _Training:
-    """Updates on the configuration's own training text, with a watch on every layer."""
+    """A trial with a watch on every layer; the first update, which compiles, is not counted."""
 
-    def __init__(self, config: Config, network: Network, corpora: Corpora) -> None:
-        self.config, self.network = config, network
-        self.optimizer = Optimizer(config.train, network.parameters)
-        self.streams = equal_streams(corpora.train, config.train.batch, config.train.state)
-        self.steps = min(config.train.stride, self.streams.length)
-        self.windows = max(1, self.streams.length // self.steps)
-        self.states = network.zero_state(self.streams.batch)
-        self.cell, self.output = network.watch(_Clock)
-        self.number, self.distinct = 0, 0
-        self.seconds = self.optimizer_seconds = 0.0
+    def __init__(self, trial: Trial) -> None:
+        self.trial = trial
+        self.cell, self.output = trial.network.watch(_Clock)
+        self.number = 0
+        self.seconds = self.optimizer_seconds = self.cell_products = self.output_products = 0.0
 
     def update(self) -> int:
-        network = self.network
+        """One update; returns its new tokens."""
         began = time.perf_counter()
-        start = self.number % self.windows * self.steps
-        window = self.streams.window(start, start + self.steps)
-        loss_steps = 1 if self.config.train.loss == "last" else len(window.targets)
-        network.forward(window.inputs, window.reset, self.states, mask=(0, self.number))
-        _, gradients = network.backward(window.targets, loss_steps)
+        window = self.trial.window(self.number)
+        gradients = self.trial.backward(self.number, window)
         clipping = time.perf_counter()
-        _, factor = self.optimizer.clip(gradients, network.workers)
-        self.optimizer.update(gradients, 1e-6, factor, network.workers)
-        self.states = network.states_after(len(window.inputs), self.states)
+        self.trial.step(gradients)
         ended = time.perf_counter()
-        if self.number == 0:  # compiling, not training
+        if self.number == 0:
             self.cell.seconds.clear()
             self.output.seconds.clear()
         else:
             self.seconds += ended - began
             self.optimizer_seconds += ended - clipping
+            self._count_products(window)
         self.number += 1
-        self.distinct += np.unique(window.inputs).size
-        return int(window.inputs.size)
+        return min(self.trial.settings.stride, len(window.targets)) * self.trial.streams.batch
+
+    def _count_products(self, window: Window) -> None:
+        network = self.trial.network
+        settings, d, h = network.config.model, network.d, network.config.model.hidden
+        inputs = np.unique(window.inputs).size if settings.dropout == 0 else window.inputs.size
+        self.cell_products += 6.0 * ((2 * settings.layers - 1) * h * h * window.inputs.size + d * h * inputs)
+        losses = self.trial.loss_steps(window) * self.trial.streams.batch
+        self.output_products += 6.0 * h * network.vocabulary_size * losses
 
     @property
-    def products(self) -> float:
-        """Operations a token in products that must be done."""
-        return self._output_products() + self._cell_products()
-
-    def _output_products(self) -> float:
-        steps = 1 if self.config.train.loss == "last" else self.steps
-        return 6.0 * self.config.model.hidden * self.network.vocabulary_size * steps / self.steps
-
-    def _cell_products(self) -> float:
-        settings, d, h = self.config.model, self.config.embedding.size, self.config.model.hidden
-        distinct = self.distinct / (self.number * self.steps * self.streams.batch) if settings.dropout == 0 else 1.0
-        return 6.0 * (settings.layers * h * h + (settings.layers - 1) * h * h + d * h * distinct)
+    def gflops(self) -> float:
+        return (self.cell_products + self.output_products) / self.seconds / 1e9
 
     def layers(self) -> list[Layer]:
         """What each part takes of an update."""
-        updates = self.number - 1
-        tokens = updates * self.steps * self.streams.batch
         cell, output = (sum(clock.seconds.values()) for clock in (self.cell, self.output))
         rest = self.seconds - cell - output - self.optimizer_seconds
         return [
-            Layer("recurrent layers", cell / self.seconds, self._cell_products() * tokens / cell / 1e9),
-            Layer("output layer", output / self.seconds, self._output_products() * tokens / output / 1e9),
+            Layer("recurrent layers", cell / self.seconds, self.cell_products / cell / 1e9),
+            Layer("output layer", output / self.seconds, self.output_products / output / 1e9),
             Layer("clipping and update", self.optimizer_seconds / self.seconds, None),
             Layer("embedding, dropout, windows", rest / self.seconds, None),
         ]
 
 
-def _scorer(config: Config, network: Network, corpora: Corpora) -> Callable[[], int]:
+def _scorer(network: Network, corpora: Corpora) -> Callable[[], int]:
     """Scores the validation text (the training text where there is none), a window a call."""
     corpus = corpora.valid or corpora.train
     parts: Iterator[Any] = iter(())
@@ -201,7 +183,7 @@ def _scorer(config: Config, network: Network, corpora: Corpora) -> Callable[[], 
         nonlocal parts
         part = next(parts, None)
         if part is None:
-            parts = score(network, corpus, config.train.state)
+            parts = score(network, corpus, network.config.train.state)
             part = next(parts)
         return len(part.log_probability)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from small import settings, write_texts
 
-from rnnlm import api, checkpoint, memory, plan
+from rnnlm import api, checkpoint, memory, plan, trial
 from rnnlm.config import Config
 from rnnlm.errors import ResourceError, TextError
 from rnnlm.records import Start
@@ -67,7 +67,7 @@ def test_too_large_for_this_machine_is_said_before_anything_is_made(
     def never(*arguments: object) -> None:
         raise AssertionError("the network was made")
 
-    monkeypatch.setattr(plan, "Network", never)
+    monkeypatch.setattr(trial, "Network", never)
     monkeypatch.setattr(memory, "available_memory", lambda: 5_000)
     with pytest.raises(ResourceError, match="training needs about .* MB of memory, 0.0 MB are free"):
         drain(plan.plan(config))
