@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,7 @@ class Case:
     hidden: int
     batch: int
     steps: int
+    text: str | None = None  # read its words instead of drawing ids
 
     def config(self, precision: str = "float32", threads: int = 2) -> Config:
         """SGD with clipping, the state carried over windows."""
@@ -42,10 +45,15 @@ class Case:
         )
 
     def ids(self, windows: int) -> NDArray[np.int32]:
-        """(windows * steps + 1) x batch ids with the frequencies of a natural text: Zipf's law."""
+        """(windows * steps + 1) x batch ids as frequent as in a natural text: those of `text`, or by Zipf's law."""
+        shape = (windows * self.steps + 1, self.batch)
+        if self.text is not None:
+            words = Path(self.text).read_text(encoding="utf-8").replace("\n", " <eos> ").split()
+            numbers = {word: i for i, (word, _) in enumerate(Counter(words).most_common())}
+            read = np.array([numbers[word] for word in words], np.int32)
+            return np.ascontiguousarray(np.resize(read, shape[::-1]).T)
         generator = np.random.default_rng(1)
         weights = 1 / np.arange(1, self.vocabulary + 1)
-        shape = (windows * self.steps + 1, self.batch)
         found = generator.choice(self.vocabulary, shape, p=weights / weights.sum())
         return np.asarray(found, np.int32)
 

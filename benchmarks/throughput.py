@@ -3,6 +3,7 @@
     python -m benchmarks.throughput                     # training, all cases, float32 and bfloat16
     python -m benchmarks.throughput C D --rounds 5 --programs rnnlm:float32 torch:float32 compiled:float32
     python -m benchmarks.throughput A C --task evaluate # or sample1, sample64
+    python -m benchmarks.throughput C --task evaluate --text corpora/ptb/ptb.test.txt
 
 Each program lives in a process of its own and waits while the other one runs, so that both see the same machine; the
 figures are medians over the rounds, and the ratio is that of the medians.
@@ -65,9 +66,10 @@ class Program:
         return max(answer["peak_bytes"] for answer in self.answers)
 
 
-def start(program: str, case: str, precision: str, threads: int, task: str) -> Program:
+def start(program: str, case: str, precision: str, threads: int, task: str, text: str | None = None) -> Program:
     """Start a worker; it is ready once its kernels are compiled."""
     command = [sys.executable, "-m", "benchmarks.worker", program, case, precision, str(threads), task]
+    command += [] if text is None else [text]
     if program == "rnnlm":  # once before, so that compiling is not in the peak of memory
         subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -77,10 +79,16 @@ def start(program: str, case: str, precision: str, threads: int, task: str) -> P
 
 
 def side_by_side(
-    case: str, programs: list[tuple[str, str]], rounds: int, seconds: float, threads: int, task: str
+    case: str,
+    programs: list[tuple[str, str]],
+    rounds: int,
+    seconds: float,
+    threads: int,
+    task: str,
+    text: str | None = None,
 ) -> list[Program]:
     """Run the programs in turn, `rounds` times `seconds` each."""
-    started = [start(program, case, precision, threads, task) for program, precision in programs]
+    started = [start(program, case, precision, threads, task, text) for program, precision in programs]
     for _ in range(rounds):
         for program in started:
             program.run(seconds)
@@ -96,6 +104,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--task", default="train", choices=["train", "evaluate", "sample1", "sample64"])
+    parser.add_argument("--text", metavar="FILE", help="read its words instead of drawing ids by Zipf's law")
     parser.add_argument("--programs", nargs="+", metavar="PROGRAM:PRECISION")
     arguments = parser.parse_args()
     both = ["rnnlm:float32", "torch:float32"]
@@ -105,7 +114,9 @@ def main() -> None:
     programs = [(name, precision) for name, _, precision in (item.partition(":") for item in chosen)]
     for name in arguments.cases:
         case = CASES[name]
-        found = side_by_side(name, programs, arguments.rounds, arguments.seconds, arguments.threads, arguments.task)
+        found = side_by_side(
+            name, programs, arguments.rounds, arguments.seconds, arguments.threads, arguments.task, arguments.text
+        )
         print(f"{name}: {case.what}, {case.batch} x {case.steps}, {arguments.task}")
         for program in found:
             low, high = program.spread

@@ -1,12 +1,13 @@
 """One program on one case in a process of its own: trains (or evaluates, or samples) when told to, and says how fast.
 
-    python -m benchmarks.worker rnnlm C float32 2 train
+    python -m benchmarks.worker rnnlm C float32 2 train [TEXT]
 
 Reads a number of seconds a line; answers with a JSON object a line.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import resource
 import sys
@@ -26,7 +27,8 @@ def _rnnlm_network(case: Case, precision: str, threads: int) -> Any:
     from rnnlm.model import Network
 
     config = case.config(precision, threads)
-    table = 0.1 * np.random.default_rng(0).standard_normal((case.vocabulary, case.hidden), np.float32)
+    table = np.random.default_rng(0).standard_normal((case.vocabulary, case.hidden), np.float32)
+    table *= np.float32(0.1)
     return Network(config, model.init(config, case.vocabulary, table))
 
 
@@ -111,7 +113,7 @@ def torch_trainer(case: Case, precision: str, threads: int, compiled: bool = Fal
 def rnnlm_evaluator(case: Case, precision: str, threads: int) -> Callable[[int], float]:
     """What ``rnnlm eval`` does with a state that is carried on: one stream, a window of a thousand tokens."""
     network = _rnnlm_network(case, precision, threads)
-    ids = case.ids(_WINDOWS)[: _WINDOWS * case.steps].reshape(-1, 1)
+    ids = case.ids(_WINDOWS).T.reshape(-1, 1)
     states = network.zero_state(1)
     window = 1024
     windows = (len(ids) - 1) // window
@@ -201,7 +203,7 @@ MAKERS: dict[tuple[str, str], Callable[[Case, str, int], Callable[[int], float]]
 
 def main() -> None:
     program, name, precision, threads, task = sys.argv[1:6]
-    case = CASES[name]
+    case = dataclasses.replace(CASES[name], text=sys.argv[6] if len(sys.argv) > 6 else None)
     step = MAKERS[program, task](case, precision, int(threads))
     tokens = getattr(step, "tokens", case.steps * case.batch)
     number = 0

@@ -48,7 +48,7 @@ def init(config: Config, vocabulary: int, table: np.ndarray) -> dict[str, np.nda
     """Parameters to start from, of ``train.precision``; `table` (|V| x d) is what ``rnnlm.vectors`` made."""
     model = config.model
     dtype = np.dtype(config.train.dtype)
-    # A copy, always: the parameters are changed in place. One after the other, since each is made in float64.
+    # A copy, always: the parameters are changed in place.
     result = {TABLE: np.array(table, dtype, order="C")}
     for layer in range(model.layers):
         generator = np.random.default_rng([config.train.seed, 1, layer])
@@ -56,8 +56,8 @@ def init(config: Config, vocabulary: int, table: np.ndarray) -> dict[str, np.nda
         for name, value in CELLS[model.cell].init(d, model.hidden, model.activation, generator).items():
             result[f"cell.{layer}.{name}"] = np.array(value, dtype, order="C")
     generator = np.random.default_rng([config.train.seed, 2])
-    for name, value in OUTPUTS[model.output].init(model.hidden, vocabulary, model.tie, generator).items():
-        result[f"output.{name}"] = np.array(value, dtype, order="C")
+    for name, value in OUTPUTS[model.output].init(model.hidden, vocabulary, model.tie, dtype, generator).items():
+        result[f"output.{name}"] = value
     return result
 
 

@@ -9,6 +9,9 @@ from rnnlm import embedding
 from rnnlm.buffers import Buffers
 from rnnlm.model import B2, TABLE, Network, U
 
+# Of so small a vocabulary every token's projection is computed once, before the first step.
+_FEW_TOKENS = 1024
+
 
 class Stepper:
     """B streams that go on from the states that `network` has left them in.
@@ -27,25 +30,33 @@ class Stepper:
         self._layers = [
             network.cell.ready(own, buffers.part(f"cell.{layer}")) for layer, own in enumerate(network.layers)
         ]
-        self._table, self._b2 = parameters[TABLE], parameters[B2]
+        self._b2 = parameters[B2]
         self._packed_U = network.output.ready(parameters[TABLE if tied else U], tied, buffers.part("output"))
         self._states = [state.copy() for state in states]
         self._spare = [np.empty_like(state) for state in states]
-        batch = states[0].shape[0]
-        self._e = np.empty((batch, network.d), network.dtype)
+        batch, table = states[0].shape[0], parameters[TABLE]
+        self._projected = np.empty_like(states[0])
         self._z = np.empty((batch, network.vocabulary_size), network.dtype)
+        # What is looked up by token: e, or what the first layer makes of it.
+        self._looked_up, self._e = table, np.empty((batch, network.d), network.dtype)
+        self._ahead = network.vocabulary_size <= _FEW_TOKENS
+        if self._ahead:
+            self._looked_up = np.empty((network.vocabulary_size, self._projected.shape[1]), network.dtype)
+            self._cell.project(self._layers[0], table, self._looked_up, self._workers)
 
     def step(self, tokens: NDArray[np.int32], reset: NDArray[np.bool_] | None = None) -> None:
         """Every stream reads a token; where `reset` is set, its state is 0 before that."""
-        embedding.gather(self._table, tokens, self._e)
-        e = self._e
+        embedding.gather(self._looked_up, tokens, self._projected if self._ahead else self._e)
+        below = self._e
         for layer, packed in enumerate(self._layers):
             h, new = self._states[layer], self._spare[layer]
             if reset is not None:
                 h[reset] = 0
-            self._cell.step(packed, self._activation, e, h, new, self._workers)
+            if layer > 0 or not self._ahead:
+                self._cell.project(packed, below, self._projected, self._workers)
+            self._cell.step(packed, self._activation, self._projected, h, new, self._workers)
             self._states[layer], self._spare[layer] = new, h
-            e = new
+            below = new
 
     def logits(self) -> NDArray[np.floating]:
         """z2 of each stream's next token, B x |V|; lives until the next call."""

@@ -260,20 +260,22 @@ def _project_back(
 
 
 def ready(parameters, buffers: Buffers):
-    """What `step` reads, from weights that do not change any more."""
+    """What `project` and `step` read, from weights that do not change any more."""
     d, hidden = parameters["I"].shape
     packed_I, packed_H = buffers.panels("packed_I", d, hidden), buffers.panels("packed_H", hidden, hidden)
     _pack_all(parameters["I"], parameters["H"], packed_I, packed_H)
-    return packed_I, packed_H, parameters["b1"]
+    return packed_I, parameters["b1"], packed_H
 
 
-def step(packed, activation, e, h, new, workers):
-    """One step of every stream: new = f(h H + e I + b1).
+def project(packed, e, projected, workers):
+    """What a step gets from below: projected = e I + b1, n x D_h, for the n rows of e."""
+    packed_I, b1, _ = packed
+    _project_rows(workers if e.size * b1.size > _ALONE else 1, packed_I, b1, e, projected)
 
-    Args:
-        packed: from `ready`; e: B x d; h and new: B x D_h, not the same array.
-    """
-    _step(workers if h.size * h.shape[1] > _ALONE else 1, *packed, ACTIVATIONS[activation], e, h, new)
+
+def step(packed, activation, projected, h, new, workers):
+    """One step of every stream: new = f(h H + projected), all B x D_h; h and new not the same array."""
+    _step(workers if h.size * h.shape[1] > _ALONE else 1, packed[2], ACTIVATIONS[activation], projected, h, new)
 
 
 @jit
@@ -283,12 +285,20 @@ def _pack_all(I, H, packed_I, packed_H):
 
 
 @parallel
-def _step(worker, workers, packed_I, packed_H, b1, activation, e, h, new):
+def _project_rows(worker, workers, packed_I, b1, e, projected):
     """Each worker has its own columns."""
     start, stop = share(worker, workers, b1.size, 2 * LANES)
+    for i in range(e.shape[0]):
+        copy(b1[start:stop], projected[i, start:stop])
+    multiply_rows(e, e.shape[1], packed_I, start, stop, projected, True)
+
+
+@parallel
+def _step(worker, workers, packed_H, activation, projected, h, new):
+    """Each worker has its own columns."""
+    start, stop = share(worker, workers, h.shape[1], 2 * LANES)
     for b in range(h.shape[0]):
-        copy(b1[start:stop], new[b, start:stop])
-    multiply_rows(e, e.shape[1], packed_I, start, stop, new, True)
+        copy(projected[b, start:stop], new[b, start:stop])
     multiply_rows(h, h.shape[1], packed_H, start, stop, new, True)
     for b in range(h.shape[0]):
         _activate(new[b, start:stop], activation)

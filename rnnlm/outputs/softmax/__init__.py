@@ -38,12 +38,17 @@ def shapes(hidden: int, vocabulary: int, tied: bool) -> dict[str, tuple[int, ...
     return {"b2": (vocabulary,)} if tied else {"U": (hidden, vocabulary), "b2": (vocabulary,)}
 
 
-def init(hidden: int, vocabulary: int, tied: bool, generator: np.random.Generator) -> dict[str, np.ndarray]:
+def init(
+    hidden: int, vocabulary: int, tied: bool, dtype: np.dtype, generator: np.random.Generator
+) -> dict[str, np.ndarray]:
     """U uniform in +-1/sqrt(D_h), b2 = 0."""
-    if tied:
-        return {"b2": np.zeros(vocabulary)}
-    bound = 1 / np.sqrt(hidden)
-    return {"U": generator.uniform(-bound, bound, (hidden, vocabulary)), "b2": np.zeros(vocabulary)}
+    result = {"b2": np.zeros(vocabulary, dtype)}
+    if not tied:
+        bound = 1 / np.sqrt(hidden)
+        result["U"] = np.empty((hidden, vocabulary), dtype)
+        for row in result["U"]:  # no second U, in float64, beside it
+            row[:] = generator.uniform(-bound, bound, vocabulary)
+    return result
 
 
 def forward(h, U, b2, tied, targets, buffers: Buffers, workers, details=False):
