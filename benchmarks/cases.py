@@ -14,7 +14,8 @@ from rnnlm.config import Config
 
 @dataclass(frozen=True)
 class Case:
-    """One layer of `hidden` tanh units with embeddings of the same size, |V| words, `batch` streams, windows of
+    """One layer of `hidden` units (of an Elman network: tanh) with embeddings of the same size, |V| words, `batch`
+    streams, windows of
     `steps`."""
 
     name: str
@@ -23,6 +24,7 @@ class Case:
     hidden: int
     batch: int
     steps: int
+    cell: str = "elman"
     text: str | None = None  # read its words instead of drawing ids
 
     def config(self, precision: str = "float32", threads: int = 2) -> Config:
@@ -31,7 +33,8 @@ class Case:
             {
                 "data": {"train": "none"},
                 "embedding": {"size": self.hidden},
-                "model": {"activation": "tanh", "hidden": self.hidden},
+                "model": {"cell": self.cell, "hidden": self.hidden}
+                | ({"activation": "tanh"} if self.cell == "elman" else {}),
                 "train": {
                     "bptt": self.steps,
                     "batch": self.batch,
@@ -61,10 +64,10 @@ class Case:
     def products(self) -> float:
         """Floating-point operations a token in the matrix products that must be done: forward, and twice that
         backward, for the output layer and the recurrence; a distinct token's projection is counted once a window."""
-        h, v = self.hidden, self.vocabulary
+        h, v, blocks = self.hidden, self.vocabulary, {"elman": 1, "gru": 3, "lstm": 4}[self.cell]
         distinct = np.mean([np.unique(block).size for block in self._windows()])
-        projection = 3 * 2 * h * h * distinct / (self.steps * self.batch)
-        return float(3 * 2 * h * v + 3 * 2 * h * h + projection)
+        projection = 3 * 2 * h * blocks * h * distinct / (self.steps * self.batch)
+        return float(3 * 2 * h * v + 3 * 2 * h * blocks * h + projection)
 
     def _windows(self) -> list[NDArray[np.int32]]:
         ids = self.ids(4)
@@ -79,5 +82,11 @@ CASES = {
         Case("C", "words, V 10,000, tanh 200", 10_000, 200, 20, 35),
         Case("D", "words, V 10,000, tanh 650", 10_000, 650, 20, 35),
         Case("E", "words, V 33,000, tanh 400", 33_000, 400, 32, 35),
+        Case("L650", "words, V 10,000, LSTM 650", 10_000, 650, 20, 35, "lstm"),
+        Case("G650", "words, V 10,000, GRU 650", 10_000, 650, 20, 35, "gru"),
+        Case("L256", "characters, LSTM 256", 65, 256, 32, 50, "lstm"),
+        Case("G256", "characters, GRU 256", 65, 256, 32, 50, "gru"),
+        Case("L512", "characters, LSTM 512", 65, 512, 64, 50, "lstm"),
+        Case("G512", "characters, GRU 512", 65, 512, 64, 50, "gru"),
     )
 }

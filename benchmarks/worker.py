@@ -72,7 +72,8 @@ def _torch_network(case: Case, threads: int) -> Any:
         def __init__(self) -> None:
             super().__init__()
             self.table = nn.Embedding(case.vocabulary, case.hidden)
-            self.cell = nn.RNN(case.hidden, case.hidden)
+            module = {"elman": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}[case.cell]
+            self.cell = module(case.hidden, case.hidden)
             self.output = nn.Linear(case.hidden, case.vocabulary)
             nn.init.normal_(self.table.weight, 0, 0.1)
 
@@ -81,6 +82,18 @@ def _torch_network(case: Case, threads: int) -> Any:
             return self.output(y), h
 
     return Net()
+
+
+def _torch_start(case: Case, streams: int) -> Any:
+    import torch
+
+    h = torch.zeros(1, streams, case.hidden)
+    return (h, h.clone()) if case.cell == "lstm" else h
+
+
+def _carried(state: Any) -> Any:
+    """The state for the next window: float32, and no gradient goes back through it."""
+    return tuple(_carried(part) for part in state) if isinstance(state, tuple) else state.detach().float()
 
 
 def torch_trainer(case: Case, precision: str, threads: int, compiled: bool = False) -> Callable[[int], float]:
@@ -92,7 +105,7 @@ def torch_trainer(case: Case, precision: str, threads: int, compiled: bool = Fal
     called = torch.compile(net) if compiled else net
     optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
     ids = torch.from_numpy(case.ids(_WINDOWS).astype(np.int64))
-    h = torch.zeros(1, case.batch, case.hidden)
+    h = _torch_start(case, case.batch)
 
     def update(number: int) -> float:
         nonlocal h
@@ -104,7 +117,7 @@ def torch_trainer(case: Case, precision: str, threads: int, compiled: bool = Fal
         (loss / case.batch).backward()
         nn.utils.clip_grad_norm_(net.parameters(), 5.0)
         optimizer.step()
-        h = last.detach().float()
+        h = _carried(last)
         return loss.item() / (case.steps * case.batch)
 
     return update
@@ -138,14 +151,14 @@ def torch_evaluator(case: Case, precision: str, threads: int, compiled: bool = F
     net = _torch_network(case, threads)
     called = torch.compile(net) if compiled else net
     ids = torch.from_numpy(case.ids(_WINDOWS).astype(np.int64))
-    h = torch.zeros(1, case.batch, case.hidden)
+    h = _torch_start(case, case.batch)
 
     def evaluate(number: int) -> float:
         nonlocal h
         x, y = _window(case, ids, number)
         with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
             logits, h = called(x, h)
-            h = h.float()
+            h = _carried(h)
             return float(nn.functional.cross_entropy(logits.reshape(-1, case.vocabulary), y.reshape(-1)))
 
     evaluate.tokens = case.steps * case.batch  # type: ignore[attr-defined]
@@ -170,11 +183,11 @@ def rnnlm_sampler(case: Case, precision: str, threads: int, streams: int) -> Cal
 
 
 def torch_sampler(case: Case, precision: str, threads: int, streams: int) -> Callable[[int], float]:
-    """The usual loop: one step of nn.RNN, softmax, multinomial."""
+    """The usual loop: one step of the module, softmax, multinomial."""
     import torch
 
     net = _torch_network(case, threads)
-    h, x = torch.zeros(1, streams, case.hidden), torch.zeros(1, streams, dtype=torch.int64)
+    h, x = _torch_start(case, streams), torch.zeros(1, streams, dtype=torch.int64)
 
     def sample(number: int) -> float:
         nonlocal h, x

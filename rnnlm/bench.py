@@ -152,9 +152,11 @@ class _Training:
 
     def _count_products(self, window: Window) -> None:
         network = self.trial.network
-        settings, d, h = network.config.model, network.d, network.config.model.hidden
-        inputs = np.unique(window.inputs).size if settings.dropout == 0 else window.inputs.size
-        self.cell_products += 6.0 * ((2 * settings.layers - 1) * h * h * window.inputs.size + d * h * inputs)
+        inputs = np.unique(window.inputs).size if network.config.model.dropout == 0 else window.inputs.size
+        for layer, own in enumerate(network.layers):
+            read = inputs if layer == 0 else window.inputs.size
+            self.cell_products += 6.0 * (own["H"].size * window.inputs.size + own["I"].size * read)
+        h = network.config.model.sizes[-1]
         losses = self.trial.loss_steps(window) * self.trial.streams.batch
         self.output_products += 6.0 * h * network.vocabulary_size * losses
 

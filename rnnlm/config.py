@@ -101,17 +101,46 @@ class Embedding(Section):
 class Model(Section):
     """The network."""
 
-    cell: Literal["elman"] = Field("elman", description="the recurrent layer")
+    cell: Literal["elman", "gru", "lstm"] = Field("elman", description="the recurrent layer")
     activation: Literal["sigmoid", "tanh", "relu"] = Field(
-        "sigmoid", description="f in h(t) = f(h(t-1) H + e(t) I + b1)"
+        "sigmoid", description="elman: f in h(t) = f(h(t-1) H + e(t) I + b1)"
     )
-    hidden: Positive = Field(200, description="D_h, units a layer")
-    layers: Annotated[int, Field(ge=1, le=16)] = Field(1, description="recurrent layers")
+    peepholes: bool = Field(False, description="lstm: the gates see c too")
+    coupled: bool = Field(False, description="lstm: the input gate is 1 - the forget gate")
+    forget_bias: float = Field(1.0, description="lstm: what the forget gates' biases start as")
+    hidden: Positive | Annotated[list[Positive], Field(min_length=1, max_length=16)] = Field(
+        200, description="D_h, units a layer; a list: of each layer, the first one reads the embedding"
+    )
+    layers: Annotated[int, Field(ge=1, le=16)] = Field(
+        1, description="recurrent layers; where hidden is a list its length counts"
+    )
     dropout: Probability = Field(0.0, description="share of numbers dropped before, between and after the layers")
     tie: bool = Field(
         False, description="true: U is the transposed embedding table (needs embedding.size = model.hidden)"
     )
     output: Literal["softmax"] = Field("softmax", description="the output layer")
+
+    @model_validator(mode="after")
+    def options_fit(self) -> Self:
+        if isinstance(self.hidden, list) and self.layers not in (1, len(self.hidden)):
+            raise ValueError(f"hidden lists {len(self.hidden)} layers; found layers: {self.layers}")
+        for key, cell in (
+            ("activation", "elman"),
+            ("peepholes", "lstm"),
+            ("coupled", "lstm"),
+            ("forget_bias", "lstm"),
+        ):
+            value = getattr(self, key)
+            if self.cell != cell and value != type(self).model_fields[key].default:
+                raise ValueError(
+                    f"{key} goes with cell: {cell}; found {key}: {str(value).lower()}, cell: {self.cell}"
+                )
+        return self
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """D_h of each layer."""
+        return tuple(self.hidden) if isinstance(self.hidden, list) else (self.hidden,) * self.layers
 
 
 class Train(Section):
@@ -202,10 +231,9 @@ class Config(Section):
 
     @model_validator(mode="after")
     def tied_sizes_fit(self) -> Self:
-        if self.model.tie and self.embedding.size != self.model.hidden:
-            raise ValueError(
-                f"model.tie needs embedding.size = model.hidden; found {self.embedding.size} and {self.model.hidden}"
-            )
+        if self.model.tie and self.embedding.size != self.model.sizes[-1]:
+            found = f"{self.embedding.size} and {self.model.sizes[-1]}"
+            raise ValueError(f"model.tie needs embedding.size = model.hidden; found {found}")
         if self.model.tie and not self.embedding.trainable:
             raise ValueError("model.tie needs embedding.trainable: true")
         return self

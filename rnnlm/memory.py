@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnnlm import model
+from rnnlm.cells import CELLS
 from rnnlm.config import Config
 from rnnlm.errors import ResourceError
 from rnnlm.optim import MOMENTS
@@ -36,12 +37,16 @@ def needs(config: Config, vocabulary: int, tokens: int, threads: int) -> Needs:
     dense = weights - (0 if config.model.tie else table)
     output = table if config.model.tie else counts[model.U] * itemsize
     rows = config.train.bptt * config.train.batch
-    layer = rows * (7 * config.model.hidden + 2 * config.embedding.size) * itemsize
+    cell = CELLS[config.model.cell]
+    layers = sum(
+        rows * (3 * cell.state_size(hidden) + 4 * counts[f"cell.{layer}.b1"] + 2 * config.embedding.size) * itemsize
+        for layer, hidden in enumerate(config.model.sizes)
+    )
     moments = len(MOMENTS[config.train.optimizer]) * weights
     training = (
         weights + dense + moments
         + softmax.held_bytes(rows, vocabulary, output, itemsize, threads)
-        + config.model.layers * layer
+        + layers
     )  # fmt: skip
     # The model, the state, and one of them being written beside its place.
     disk = 2 * (weights + moments) + weights + tokens * (2 if vocabulary < 2**16 else 4)

@@ -31,15 +31,20 @@ _Watched = TypeVar("_Watched")
 TABLE, U, B2 = "embedding.table", "output.U", "output.b2"
 
 
+def _sizes(config: Config) -> list[tuple[int, int]]:
+    """What each recurrent layer reads and what it gives: d, D_h."""
+    sizes = config.model.sizes
+    return list(zip((config.embedding.size, *sizes[:-1]), sizes, strict=True))
+
+
 def shapes(config: Config, vocabulary: int) -> dict[str, tuple[int, ...]]:
     """The shape of every parameter, by name, in the order of the layers."""
     model = config.model
     result: dict[str, tuple[int, ...]] = {TABLE: (vocabulary, config.embedding.size)}
-    for layer in range(model.layers):
-        d = config.embedding.size if layer == 0 else model.hidden
-        for name, shape in CELLS[model.cell].shapes(d, model.hidden).items():
+    for layer, (d, hidden) in enumerate(_sizes(config)):
+        for name, shape in CELLS[model.cell].shapes(d, hidden, model).items():
             result[f"cell.{layer}.{name}"] = shape
-    for name, shape in OUTPUTS[model.output].shapes(model.hidden, vocabulary, model.tie).items():
+    for name, shape in OUTPUTS[model.output].shapes(model.sizes[-1], vocabulary, model.tie).items():
         result[f"output.{name}"] = shape
     return result
 
@@ -50,13 +55,12 @@ def init(config: Config, vocabulary: int, table: np.ndarray) -> dict[str, np.nda
     dtype = np.dtype(config.train.dtype)
     # A copy, always: the parameters are changed in place.
     result = {TABLE: np.array(table, dtype, order="C")}
-    for layer in range(model.layers):
+    for layer, (d, hidden) in enumerate(_sizes(config)):
         generator = np.random.default_rng([config.train.seed, 1, layer])
-        d = config.embedding.size if layer == 0 else model.hidden
-        for name, value in CELLS[model.cell].init(d, model.hidden, model.activation, generator).items():
+        for name, value in CELLS[model.cell].init(d, hidden, model, generator).items():
             result[f"cell.{layer}.{name}"] = np.array(value, dtype, order="C")
     generator = np.random.default_rng([config.train.seed, 2])
-    for name, value in OUTPUTS[model.output].init(model.hidden, vocabulary, model.tie, dtype, generator).items():
+    for name, value in OUTPUTS[model.output].init(model.sizes[-1], vocabulary, model.tie, dtype, generator).items():
         result[f"output.{name}"] = value
     return result
 
@@ -67,8 +71,7 @@ class _LayerTrace:
 
     e: np.ndarray
     index: np.ndarray
-    h: np.ndarray
-    previous: np.ndarray
+    cell: Any  # the cell's own Trace
 
 
 class Network:
@@ -97,7 +100,7 @@ class Network:
         self._gradients: dict[str, np.ndarray] = {}
         self.layers = [
             {name.split(".")[2]: value for name, value in parameters.items() if name.startswith(f"cell.{layer}.")}
-            for layer in range(config.model.layers)
+            for layer in range(len(config.model.sizes))
         ]
 
     def watch(self, wrap: Callable[[Any], _Watched]) -> tuple[_Watched, _Watched]:
@@ -106,8 +109,9 @@ class Network:
         return cell, output
 
     def zero_state(self, batch: int) -> list[np.ndarray]:
-        """h(0) = 0 of every layer: D_h numbers a stream, B x D_h."""
-        return [np.zeros((batch, self.config.model.hidden), self.dtype) for _ in self.layers]
+        """The states that a text begins with, 0, one B x (the cell's state_size) a layer; of an LSTM h and c."""
+        sizes = (self.cell.state_size(hidden) for hidden in self.config.model.sizes)
+        return [np.zeros((batch, size), self.dtype) for size in sizes]
 
     def forward(
         self, inputs: np.ndarray, reset: np.ndarray, states: list[np.ndarray], mask: tuple[int, int] | None = None
@@ -115,7 +119,8 @@ class Network:
         """The last layer's h (T x B x D_h), which lives until the next call.
 
         Args:
-            inputs: T x B int32 token ids; reset: T x B bool; states: h before the window, one B x D_h a layer.
+            inputs: T x B int32 token ids; reset: T x B bool.
+            states: those before the window, one a layer, as `zero_state` makes them.
             mask: (seed, step) of a training step, from which the dropout masks are computed; None: no dropout and no
                 rounding to bfloat16 (scoring, sampling).
         """
@@ -138,12 +143,11 @@ class Network:
         self._trace: list[_LayerTrace] = []
         for layer, parameters in enumerate(self.layers):
             buffers = self._in_use.part(f"cell.{layer}")
-            activation = self.config.model.activation
-            h, previous = self.cell.forward(
-                parameters, activation, e, index, reset, states[layer], buffers, self.workers
+            trace = self.cell.forward(
+                parameters, self.config.model, e, index, reset, states[layer], buffers, self.workers
             )
-            self._trace.append(_LayerTrace(e, index, h, previous))
-            up = h
+            self._trace.append(_LayerTrace(e, index, trace))
+            up = h = trace.h
             if self._mask is not None:
                 up = buffers.take("dropped", h.shape)
                 up[:] = h
@@ -154,16 +158,16 @@ class Network:
         return up
 
     def states_after(self, steps: int, states: list[np.ndarray]) -> list[np.ndarray]:
-        """h of every layer after the first `steps` steps of the window that `forward` saw; `states` are those before
-        it."""
+        """The state of every layer after the first `steps` steps of the window that `forward` saw; `states` are those
+        before it."""
         if steps == 0:
             return states
-        return [trace.h[steps - 1].copy() for trace in self._trace]
+        return [self.cell.state_after(trace.cell, steps - 1) for trace in self._trace]
 
     def hidden(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """h(t) and the h(t-1) that step t used (0 after a reset), of every layer and step of the window that
         `forward` saw: two T x B x D_h a layer, which live until the next call."""
-        return [(trace.h, trace.previous) for trace in self._trace]
+        return [(trace.cell.h, trace.cell.previous) for trace in self._trace]
 
     def masks(self, steps: int, batch: int, mask: tuple[int, int]) -> list[np.ndarray] | None:
         """What `forward` with this `mask` multiplies by, T x B x d for e(t) and T x B x D_h for each layer's h(t) on
@@ -173,7 +177,7 @@ class Network:
             return None
         found = []
         for place in range(len(self.layers) + 1):
-            size = self.d if place == 0 else self.config.model.hidden
+            size = self.d if place == 0 else self.config.model.sizes[place - 1]
             ones = np.ones((steps, batch, size), self.dtype)
             dropout.apply(self.workers, ones, dropout.key(*mask, place), p)
             found.append(ones)
@@ -230,11 +234,11 @@ class Network:
                 dropout.apply(self.workers, dh, self._dropout_key(layer + 1), self.config.model.dropout)
             own = {name: gradients.dense[f"cell.{layer}.{name}"] for name in self.layers[layer]}
             de, self.d_state = self.cell.backward(
-                self.layers[layer], own, self.config.model.activation, trace.e, trace.index, self._reset,
-                trace.h, trace.previous, dh, self._in_use.part(f"cell.{layer}"), self.workers,
+                self.layers[layer], own, self.config.model, trace.e, trace.index, self._reset,
+                trace.cell, dh, self._in_use.part(f"cell.{layer}"), self.workers,
             )  # fmt: skip
             if layer > 0:
-                dh = de.reshape(steps, batch, hidden)
+                dh = de.reshape(steps, batch, de.shape[1])
         if self.config.embedding.trainable:
             self._embedding_back(de, gradients)
         return loss, gradients

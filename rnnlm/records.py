@@ -347,7 +347,7 @@ class Ledger:
     kept: tuple[Kept, ...]
     advice: int
     bptt: int
-    hidden: int
+    hidden: int | list[int]
     precision: str
     seconds: float
 

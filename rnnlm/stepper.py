@@ -19,48 +19,49 @@ class Stepper:
     The weights are packed once, here: they must not change while it is used.
 
     Args:
-        states: h of every layer, one B x D_h a layer; not changed.
+        states: of every layer, as ``Network.states_after`` gives them; not changed.
     """
 
     def __init__(self, network: Network, states: list[NDArray[np.floating]]) -> None:
         parameters, tied = network.parameters, network.config.model.tie
-        self._activation = network.config.model.activation
         self._cell, self._output, self._workers = network.cell, network.output, network.workers
         buffers = Buffers(network.dtype)
         self._layers = [
-            network.cell.ready(own, buffers.part(f"cell.{layer}")) for layer, own in enumerate(network.layers)
+            network.cell.ready(own, network.config.model, buffers.part(f"cell.{layer}"))
+            for layer, own in enumerate(network.layers)
         ]
         self._b2 = parameters[B2]
         self._packed_U = network.output.ready(parameters[TABLE if tied else U], tied, buffers.part("output"))
         self._states = [state.copy() for state in states]
         self._spare = [np.empty_like(state) for state in states]
+        self._h = np.ascontiguousarray(states[-1][:, : network.config.model.sizes[-1]])
         batch, table = states[0].shape[0], parameters[TABLE]
-        self._projected = np.empty_like(states[0])
+        self._projected = [np.empty((batch, own["I"].shape[1]), network.dtype) for own in network.layers]
         self._z = np.empty((batch, network.vocabulary_size), network.dtype)
         # What is looked up by token: e, or what the first layer makes of it.
         self._looked_up, self._e = table, np.empty((batch, network.d), network.dtype)
         self._ahead = network.vocabulary_size <= _FEW_TOKENS
         if self._ahead:
-            self._looked_up = np.empty((network.vocabulary_size, self._projected.shape[1]), network.dtype)
+            self._looked_up = np.empty((network.vocabulary_size, self._projected[0].shape[1]), network.dtype)
             self._cell.project(self._layers[0], table, self._looked_up, self._workers)
 
     def step(self, tokens: NDArray[np.int32], reset: NDArray[np.bool_] | None = None) -> None:
         """Every stream reads a token; where `reset` is set, its state is 0 before that."""
-        embedding.gather(self._looked_up, tokens, self._projected if self._ahead else self._e)
+        embedding.gather(self._looked_up, tokens, self._projected[0] if self._ahead else self._e)
         below = self._e
         for layer, packed in enumerate(self._layers):
-            h, new = self._states[layer], self._spare[layer]
+            state, new, projected = self._states[layer], self._spare[layer], self._projected[layer]
             if reset is not None:
-                h[reset] = 0
+                state[reset] = 0
             if layer > 0 or not self._ahead:
-                self._cell.project(packed, below, self._projected, self._workers)
-            self._cell.step(packed, self._activation, self._projected, h, new, self._workers)
-            self._states[layer], self._spare[layer] = new, h
-            below = new
+                self._cell.project(packed, below, projected, self._workers)
+            below = self._cell.step(packed, projected, state, new, self._workers)
+            self._states[layer], self._spare[layer] = new, state
+        self._h = below
 
     def logits(self) -> NDArray[np.floating]:
         """z2 of each stream's next token, B x |V|; lives until the next call."""
-        self._output.step(self._packed_U, self._b2, self._states[-1], self._z, self._workers)
+        self._output.step(self._packed_U, self._b2, self._h, self._z, self._workers)
         return self._z
 
     def log_probability(self) -> NDArray[np.float64]:

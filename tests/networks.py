@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import oracle
 
-from rnnlm import model
+from rnnlm import model as networks
 from rnnlm.config import Config
 from rnnlm.model import Network
 
@@ -21,13 +21,21 @@ def config(
     dropout: float = 0.0,
     precision: str = "float64",
     threads: int = 2,
+    model: dict[str, Any] | None = None,
     **train: Any,
 ) -> Config:
     return Config.model_validate(
         {
             "data": {"train": "text"},
             "embedding": {"size": hidden if tie else d},
-            "model": {"activation": activation, "hidden": hidden, "layers": layers, "tie": tie, "dropout": dropout},
+            "model": {
+                "activation": activation if (model or {}).get("cell", "elman") == "elman" else "sigmoid",
+                "hidden": hidden,
+                "layers": layers,
+                "tie": tie,
+                "dropout": dropout,
+                **(model or {}),
+            },
             "train": {"precision": precision, "threads": threads, **train},
         }
     )
@@ -38,7 +46,7 @@ def network(settings: Config, vocabulary: int, seed: int = 0, deviation: float =
     generator = np.random.default_rng(seed)
     parameters = {
         name: (generator.normal(0, deviation, shape)).astype(settings.train.dtype)
-        for name, shape in model.shapes(settings, vocabulary).items()
+        for name, shape in networks.shapes(settings, vocabulary).items()
     }
     return Network(settings, parameters)
 
@@ -61,9 +69,10 @@ class Case:
         self.inputs = generator.integers(0, vocabulary, shape).astype(np.int32)
         self.targets = generator.integers(0, vocabulary, shape).astype(np.int32)
         self.reset = generator.random(shape) < 0.2 if resets else np.zeros(shape, np.bool_)
-        hidden = settings.model.hidden
         dtype = settings.train.dtype
-        self.states = [generator.normal(0, 0.5, (batch, hidden)).astype(dtype) for _ in range(settings.model.layers)]
+        self.states = [
+            generator.normal(0, 0.5, state.shape).astype(dtype) for state in self.network.zero_state(batch)
+        ]
         self.batch, self.steps, self.vocabulary = batch, steps, vocabulary
 
     def distance_from_kinks(self) -> float:

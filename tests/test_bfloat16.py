@@ -27,7 +27,11 @@ def pair(**settings: object) -> tuple[Case, Case]:
 
 
 @needs_bfloat16
-@pytest.mark.parametrize("settings", [{}, {"layers": 2}, {"tie": True}, {"dropout": 0.3}], ids=str)
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"layers": 2}, {"tie": True}, {"dropout": 0.3}, {"model": {"cell": "gru"}}, {"model": {"cell": "lstm"}}],
+    ids=str,
+)
 def test_gradients_are_those_of_float32_within_the_rounding(settings: dict[str, object]) -> None:
     rough, exact = pair(**settings)
     assert rough.loss(9, mask=(1, 2)) == pytest.approx(exact.loss(9, mask=(1, 2)), rel=1e-4)

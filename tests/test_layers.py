@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "kernels": set(),
     "text": BASE | {"kernels"},
     "vectors": BASE | {"kernels", "text"},
-    "cells": {"kernels", "buffers"},
+    "cells": {"kernels", "buffers", "config"},
     "outputs": {"kernels", "buffers"},
     "embedding": {"kernels"},
     "dropout": {"kernels"},

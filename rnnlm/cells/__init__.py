@@ -1,8 +1,9 @@
 """The recurrent layers, by the name that ``model.cell`` gives them. The first of the two places to extend rnnlm.
 
-Each file has the same functions in the same order: shapes, init, forward, backward.
+Each file has the same functions in the same order: shapes, state_size, init, forward, state_after, backward, and for
+sampling ready, project, step. ``recurrence`` has what they share.
 """
 
-from rnnlm.cells import elman
+from rnnlm.cells import elman, gru, lstm
 
-CELLS = {"elman": elman}
+CELLS = {"elman": elman, "gru": gru, "lstm": lstm}

@@ -61,13 +61,16 @@ class Subject:
 
     def plain_loss(self, changed: dict[str, NDArray[np.complex128]] | None = None) -> complex:
         """J by the plain equations, some parameters changed."""
-        activation = self.network.config.model.activation
         masks = self.network.masks(self.window.steps, self.window.batch, self.mask) if self.mask else None
-        return complex(plain.loss(self.network.parameters | (changed or {}), self.window, activation, masks))
+        return complex(
+            plain.loss(self.network.parameters | (changed or {}), self.window, self.network.config.model, masks)
+        )
 
     def kinks(self) -> list[NDArray[np.bool_]]:
         """Which units of relu are on in the window that was last run."""
-        return [h > 0 for h, _ in self.network.hidden()] if self.network.config.model.activation == "relu" else []
+        settings = self.network.config.model
+        relu = settings.cell == "elman" and settings.activation == "relu"
+        return [h > 0 for h, _ in self.network.hidden()] if relu else []
 
     def _forward(self) -> None:
         w = self.window

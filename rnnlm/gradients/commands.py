@@ -86,6 +86,7 @@ def gradients(
     """
     with TemporaryDirectory(prefix="rnnlm-") as folder:
         found = yield from source.from_model(path, text, Path(folder), precision)
+        _only_elman("gradients", found)
         network = found.network
         steps = steps or network.config.train.bptt
         losses = losses or _loss_steps(network.config, steps)
@@ -101,6 +102,7 @@ def derive_model(path: str | Path, text: Path | None, at: int | None, edge: int)
     target; None: the second token of the second line."""
     with TemporaryDirectory(prefix="rnnlm-") as folder:
         found = yield from source.from_model(path, text, Path(folder), "float64")
+        _only_elman("derive", found)
         streams = line_streams(found.text, 1, found.network.config.train.state)
         if at is None:
             ends = np.flatnonzero(found.text.stored[:1000] == found.text.vocabulary.line_end)
@@ -139,6 +141,14 @@ def _source(path: str, overrides: Sequence[str], text: Path | None, folder: Path
     if overrides:
         raise InputError(f"--set goes with a CONFIG; {path} is a trained model, whose configuration is fixed")
     return (yield from source.from_model(path, text, folder, "float64"))
+
+
+def _only_elman(command: str, found: Source) -> None:
+    cell = found.network.config.model.cell
+    if cell != "elman":
+        raise InputError(
+            f"{command}: takes the Elman network apart; this model's cell is {cell} (gradcheck takes any)"
+        )
 
 
 def _loss_steps(config: Config, steps: int) -> int:

@@ -48,7 +48,7 @@ class _Step:
         self.network = network
         self.window = window
         self.activation = network.config.model.activation
-        self.layers = network.config.model.layers
+        self.layers = len(network.layers)
         self.x, self.target = int(window.inputs[0, 0]), int(window.targets[0, 0])
         parameters = network.parameters
         self.tied = U not in parameters

@@ -125,9 +125,7 @@ def advice(kept: tuple[Kept, ...]) -> int:
 
 def _check_memory(network: Network, window: Window) -> None:
     model = network.config.model
-    need = (
-        8 * window.loss_steps * window.steps * (model.hidden * model.layers + 6) + 8 * window.steps * model.hidden**2
-    )
+    need = 8 * window.loss_steps * window.steps * (sum(model.sizes) + 6) + 8 * window.steps * max(model.sizes) ** 2
     available = memory.available_memory()
     if available is not None and need > available:
         raise ResourceError(

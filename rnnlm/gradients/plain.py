@@ -12,30 +12,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlm.gradients import equations
+from rnnlm.config import Model
+from rnnlm.gradients import equations, plain_cells
 from rnnlm.gradients.window import Window
 from rnnlm.model import B2, TABLE, U
 
 Parameters = dict[str, NDArray[Any]]
 
 
-def loss(parameters: Parameters, window: Window, activation: str, masks: list[NDArray[np.float64]] | None) -> Any:
+def loss(parameters: Parameters, window: Window, settings: Model, masks: list[NDArray[np.float64]] | None) -> Any:
     """J in nats: the sum of J(t) over the last ``window.loss_steps`` steps, averaged over the streams.
 
     Args:
         parameters: by name; float64 or complex128.
+        settings: the section `model`.
         masks: what multiplies e(t) (T x B x d) and then each layer's h(t) on its way up (T x B x D_h): dropout.
     """
     up = parameters[TABLE][window.inputs]
     if masks is not None:
         up = up * masks[0]
-    for layer, h0 in enumerate(window.states):
-        I, H, b1 = (parameters[f"cell.{layer}.{name}"] for name in ("I", "H", "b1"))
-        h = np.zeros((*window.inputs.shape, h0.shape[1]), np.result_type(up, I, H, b1))
+    step = plain_cells.STEPS[settings.cell]
+    for layer, (state, hidden) in enumerate(zip(window.states, settings.sizes, strict=True)):
+        prefix = f"cell.{layer}."
+        p = {name.removeprefix(prefix): value for name, value in parameters.items() if name.startswith(prefix)}
+        h = np.zeros((*window.inputs.shape, hidden), np.result_type(up, *p.values()))
         for t in range(len(up)):
-            before = h0 if t == 0 else h[t - 1]
-            before = np.where(window.reset[t][:, None], 0, before)
-            h[t] = equations.f(equations.z1(before, up[t], I, H, b1), activation)
+            state = step(p, np.where(window.reset[t][:, None], 0, state), up[t], settings)
+            h[t] = state[:, :hidden]
         up = h if masks is None else h * masks[layer + 1]
     first = len(up) - window.loss_steps
     weights = parameters[U] if U in parameters else parameters[TABLE].T

@@ -1,0 +1,51 @@
+"""One step of each recurrent layer by its equations alone, in plain NumPy: no kernel, no block, no thread.
+
+    step(p, before, e, settings) -> the state after the step, B x S; its first D_h numbers are h(t)
+
+p: the layer's parameters by name; before: the state that the step sees, B x S; e: B x d; settings: the section
+`model`. Complex numbers pass through, so that a complex step can differentiate. The equations and where they are
+from stand at the top of each file of ``cells``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlm.config import Model
+from rnnlm.gradients import equations
+
+Array = NDArray[Any]
+Layer = dict[str, NDArray[Any]]
+
+
+def elman(p: Layer, before: Array, e: Array, settings: Model) -> Array:
+    return equations.f(equations.z1(before, e, p["I"], p["H"], p["b1"]), settings.activation)
+
+
+def gru(p: Layer, before: Array, e: Array, settings: Model) -> Array:
+    r_in, u_in, n_in = np.split(e @ p["I"] + p["b1"], 3, axis=1)
+    r_state, u_state, m = np.split(before @ p["H"], 3, axis=1)
+    r, u = _sigmoid(r_in + r_state), _sigmoid(u_in + u_state)
+    n = np.tanh(n_in + r * (m + p["bh"]))
+    return (1 - u) * n + u * before
+
+
+def lstm(p: Layer, before: Array, e: Array, settings: Model) -> Array:
+    h, c = np.split(before, 2, axis=1)
+    z = e @ p["I"] + h @ p["H"] + p["b1"]
+    z_i, z_f, z_g, z_o = np.split(np.pad(z, ((0, 0), (z.shape[1] // 3 if settings.coupled else 0, 0))), 4, axis=1)
+    P_i, P_f, P_o = (0, *p["P"]) if settings.coupled and settings.peepholes else p.get("P", (0, 0, 0))
+    f = _sigmoid(z_f + c * P_f)
+    i = 1 - f if settings.coupled else _sigmoid(z_i + c * P_i)
+    c = f * c + i * np.tanh(z_g)
+    return np.concatenate([_sigmoid(z_o + c * P_o) * np.tanh(c), c], axis=1)
+
+
+def _sigmoid(z: Array) -> Array:
+    return equations.f(z, "sigmoid")
+
+
+STEPS = {"elman": elman, "gru": gru, "lstm": lstm}

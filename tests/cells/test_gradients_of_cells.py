@@ -1,0 +1,97 @@
+"""Every cell with every option: its gradients are the derivatives of its loss, and its equations PyTorch's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from every_cell import every_cell
+from networks import Case, config
+
+from rnnlm.gradients import check
+from rnnlm.gradients.window import Window
+from rnnlm.records import GradientCheck
+
+
+def checked(case: Case, loss_steps: int) -> GradientCheck:
+    work = check.check(case.network, Window(case.inputs, case.targets, case.reset, case.states, loss_steps, 0))
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            found: GradientCheck = end.value
+            return found
+
+
+@every_cell
+@pytest.mark.parametrize(("layers", "tie", "dropout", "loss_steps"), [(1, False, 0.0, 7), (3, True, 0.3, 4)])
+def test_gradients(model: dict[str, Any], layers: int, tie: bool, dropout: float, loss_steps: int) -> None:
+    found = checked(Case(config(layers=layers, tie=tie, dropout=dropout, model=model)), loss_steps)
+    assert found.passed, found.verdict
+    assert found.frozen == ()
+    for one in found.parameters:
+        assert one.relative < 1e-7, one.name
+        assert one.complex_step < 1e-13, one.name
+
+
+@every_cell
+def test_layers_of_different_sizes(model: dict[str, Any]) -> None:
+    case = Case(config(model=model | {"hidden": [7, 4, 5]}))
+    assert [value.shape[0] for name, value in case.network.parameters.items() if name.endswith(".H")] == [7, 4, 5]
+    assert checked(case, 5).passed
+
+
+@pytest.mark.parametrize(
+    ("model", "module"),
+    [
+        ({"activation": "tanh"}, "RNN"),
+        ({"activation": "relu"}, "RNN"),
+        ({"cell": "gru"}, "GRU"),
+        ({"cell": "lstm"}, "LSTM"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize(("precision", "close"), [("float64", 1e-12), ("float32", 1e-5)])
+def test_pytorch_agrees(model: dict[str, Any], module: str, layers: int, precision: str, close: float) -> None:
+    """States, losses and every gradient, from the same weights on the same window."""
+    torch = pytest.importorskip("torch")
+    case = Case(config(d=6, hidden=8, layers=layers, precision=precision, model=model), 50, steps=9, resets=False)
+    parameters, dtype = case.network.parameters, getattr(torch, precision)
+    options = {"nonlinearity": model["activation"]} if module == "RNN" else {}
+    embedding, output = torch.nn.Embedding(50, 6, dtype=dtype), torch.nn.Linear(8, 50, dtype=dtype)
+    rnn = getattr(torch.nn, module)(6, 8, layers, dtype=dtype, **options)
+    pairs = {"embedding.table": embedding.weight, "output.U": output.weight, "output.b2": output.bias}
+    for layer in range(layers):
+        pairs[f"cell.{layer}.I"] = getattr(rnn, f"weight_ih_l{layer}")
+        pairs[f"cell.{layer}.H"] = getattr(rnn, f"weight_hh_l{layer}")
+        pairs[f"cell.{layer}.b1"] = getattr(rnn, f"bias_ih_l{layer}")
+    turned = [name for name in pairs if name.endswith((".I", ".H", ".U"))]
+    with torch.no_grad():
+        for name, tensor in pairs.items():
+            tensor.copy_(torch.from_numpy(parameters[name].T if name in turned else parameters[name]))
+        for layer in range(layers):
+            bias = getattr(rnn, f"bias_hh_l{layer}")
+            bias.zero_()
+            if module == "GRU":
+                bias[16:] = torch.from_numpy(parameters[f"cell.{layer}.bh"])
+    states = torch.from_numpy(np.stack(case.states))
+    start = (states[..., :8].contiguous(), states[..., 8:].contiguous()) if module == "LSTM" else states
+
+    h, _ = rnn(embedding(torch.from_numpy(case.inputs).long()), start)
+    logits = output(h)
+    loss = torch.nn.functional.cross_entropy(
+        logits.reshape(-1, 50), torch.from_numpy(case.targets).long().reshape(-1), reduction="sum"
+    )
+    (loss / case.batch).backward()
+
+    assert case.loss(9) == pytest.approx(loss.item() / case.batch, rel=close)
+    np.testing.assert_allclose(case.network.hidden()[-1][0], h.detach().numpy(), rtol=0, atol=close)
+    for name, found in case.gradients(9).items():
+        if name.endswith(".bh"):
+            wanted = getattr(rnn, f"bias_hh_l{name.split('.')[1]}").grad.numpy()[16:]
+        else:
+            wanted = pairs[name].grad.numpy()
+        wanted = wanted.T if name in turned else wanted
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=close * max(1, np.abs(wanted).max()), err_msg=name)
