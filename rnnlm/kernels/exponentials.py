@@ -15,10 +15,11 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.micro import address, lanes_of
+from rnnlm.kernels.moves import interleaved, store
 
 _INT = ir.IntType(64)
 
@@ -63,52 +64,110 @@ def _exp(builder: Any, vector: Any, x: Any) -> Any:
     return builder.fmul(p, power)
 
 
+class _Rows:
+    """Writes the instructions for one row after the other."""
+
+    def __init__(self, context: Any, builder: Any, zero: Any, operands: Any) -> None:
+        """`operands`: the integers that `_exp_rows` takes."""
+        self.builder, self.lanes = builder, lanes_of(zero)
+        real = context.get_value_type(zero)
+        self.vector = ir.VectorType(real, self.lanes)
+        self.size = 4 if isinstance(real, ir.FloatType) else 8
+        self.panel, bias, self.shift, self.sums, self.tops = (
+            builder.inttoptr(value, real.as_pointer()) for value in operands
+        )
+        self.biases = [self._load(bias, _INT(self.lanes * v)) for v in range(2)]
+
+    def emit(self, r: Any) -> list[Any]:
+        """Row r; returns its two vectors of e."""
+        builder, lanes, undefined = self.builder, self.lanes, ir.Constant(self.vector, ir.Undefined)
+        number = builder.load(builder.gep(self.shift, [r]))
+        number = builder.insert_element(undefined, number, ir.IntType(32)(0))
+        spread = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
+        number = builder.shuffle_vector(number, undefined, spread)
+        lane = builder.mul(r, _INT(lanes))
+        top, total = self._load(self.tops, lane), self._load(self.sums, lane)
+        found = []
+        for v in range(2):
+            place = builder.add(builder.mul(r, _INT(2 * lanes)), _INT(lanes * v))
+            z = builder.fadd(self._load(self.panel, place), self.biases[v])
+            top = builder.select(builder.fcmp_ordered(">", z, top), z, top)
+            e = _exp(builder, self.vector, builder.fsub(z, number))
+            self._store(e, self.panel, place)
+            total = builder.fadd(total, e)
+            found.append(e)
+        self._store(top, self.tops, lane)
+        self._store(total, self.sums, lane)
+        return found
+
+    def _load(self, base: Any, offset: Any) -> Any:
+        place = self.builder.gep(base, [offset])
+        value = self.builder.load(self.builder.bitcast(place, self.vector.as_pointer()))
+        value.align = self.size
+        return value
+
+    def _store(self, value: Any, base: Any, offset: Any) -> None:
+        place = self.builder.gep(base, [offset])
+        self.builder.store(value, self.builder.bitcast(place, self.vector.as_pointer())).align = self.size
+
+
 @intrinsic
 def _exp_rows(typingctx: Any, zero: Any, panel: Any, rows: Any, bias: Any, shift: Any, sums: Any, tops: Any) -> Any:
     signature = types.void(zero, *([types.intp] * 6))
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        real, lanes = context.get_value_type(zero), lanes_of(zero)
-        vector = ir.VectorType(real, lanes)
-        size = 4 if isinstance(real, ir.FloatType) else 8
-        panel_, bias_, shift_, sums_, tops_ = (builder.inttoptr(args[i], real.as_pointer()) for i in (1, 3, 4, 5, 6))
-        spread = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
-
-        def load(base: Any, offset: Any) -> Any:
-            value = builder.load(builder.bitcast(builder.gep(base, [offset]), vector.as_pointer()))
-            value.align = size
-            return value
-
-        def store(value: Any, base: Any, offset: Any) -> None:
-            builder.store(value, builder.bitcast(builder.gep(base, [offset]), vector.as_pointer())).align = size
-
-        biases = [load(bias_, _INT(lanes * v)) for v in range(2)]
+        lines = _Rows(context, builder, zero, [args[i] for i in (1, 3, 4, 5, 6)])
         with cgutils.for_range(builder, args[2], intp=_INT) as loop:
-            r = loop.index
-            number = builder.load(builder.gep(shift_, [r]))
-            number = builder.insert_element(ir.Constant(vector, ir.Undefined), number, ir.IntType(32)(0))
-            number = builder.shuffle_vector(number, ir.Constant(vector, ir.Undefined), spread)
-            lane = builder.mul(r, _INT(lanes))
-            top, total = load(tops_, lane), load(sums_, lane)
-            for v in range(2):
-                place = builder.add(builder.mul(r, _INT(2 * lanes)), _INT(lanes * v))
-                z = builder.fadd(load(panel_, place), biases[v])
-                top = builder.select(builder.fcmp_ordered(">", z, top), z, top)
-                e = _exp(builder, vector, builder.fsub(z, number))
-                store(e, panel_, place)
-                total = builder.fadd(total, e)
-            store(top, tops_, lane)
-            store(total, sums_, lane)
+            lines.emit(loop.index)
         return context.get_dummy_value()
 
     return signature, codegen
 
 
-@jit
-def exp_rows(z, rows, bias, shift, sums, tops):
-    """One panel (rows x NR), in place. All flat: bias has NR numbers, shift one a row, sums and tops a vector a
-    row."""
-    _exp_rows(z.dtype.type(0), address(z), rows, address(bias), address(shift), address(sums), address(tops))
+@intrinsic
+def _exp_rows_to_pairs(
+    typingctx: Any, panel: Any, rows: Any, bias: Any, shift: Any, sums: Any, tops: Any, pairs: Any
+) -> Any:
+    signature = types.void(*([types.intp] * 7))
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        lines = _Rows(context, builder, types.float32, [args[i] for i in (0, 2, 3, 4, 5)])
+        pairs = builder.inttoptr(args[6], ir.IntType(32).as_pointer())
+
+        def round_two(r: Any, upper: list[Any], lower: list[Any]) -> None:
+            for v in range(2):
+                place = builder.add(builder.mul(r, _INT(16)), _INT(16 * v))
+                store(builder, interleaved(builder, upper[v], lower[v]), builder.gep(pairs, [place]))
+
+        with cgutils.for_range(builder, builder.lshr(args[1], _INT(1)), intp=_INT) as loop:
+            r = builder.shl(loop.index, _INT(1))
+            next_r = builder.add(r, _INT(1))
+            round_two(r, lines.emit(r), lines.emit(next_r))
+        with builder.if_then(builder.trunc(args[1], ir.IntType(1))):
+            r = builder.sub(args[1], _INT(1))
+            round_two(r, lines.emit(r), [ir.Constant(lines.vector, [0.0] * 16)] * 2)
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+def exp_rows(z, rows, bias, shift, sums, tops, packed):
+    """One panel (rows x NR), in place. All flat: bias has NR numbers, shift one a row, sums and tops a vector a row.
+    Where `packed` holds pairs of bfloat16, e is also written there, as packed B (``kernels.packing``)."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(exp_rows)
+def _exp_rows_impl(z, rows, bias, shift, sums, tops, packed):
+    def plain(z, rows, bias, shift, sums, tops, packed):
+        _exp_rows(z.dtype.type(0), address(z), rows, address(bias), address(shift), address(sums), address(tops))
+
+    def pairs(z, rows, bias, shift, sums, tops, packed):
+        _exp_rows_to_pairs(
+            address(z), rows, address(bias), address(shift), address(sums), address(tops), address(packed)
+        )
+
+    return pairs if packed.dtype == types.uint32 else plain
 
 
 @jit

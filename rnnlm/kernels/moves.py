@@ -24,11 +24,11 @@ def _load(builder: Any, vector: Any, place: Any) -> Any:
     return value
 
 
-def _store(builder: Any, value: Any, place: Any) -> None:
+def store(builder: Any, value: Any, place: Any) -> None:
     builder.store(value, builder.bitcast(place, value.type.as_pointer())).align = 4
 
 
-def _rounded(builder: Any, low: Any, high: Any) -> Any:
+def rounded(builder: Any, low: Any, high: Any) -> Any:
     """Two vectors of 16 float32 as one of 32 bfloat16, low's first; to the nearest, ties to even, a NaN stays one."""
     pairs = ir.VectorType(BFLOAT, 32)
     kind = ir.FunctionType(pairs, [low.type, low.type])
@@ -36,21 +36,26 @@ def _rounded(builder: Any, low: Any, high: Any) -> Any:
     return builder.call(function, [high, low])
 
 
+def interleaved(builder: Any, low: Any, high: Any) -> Any:
+    """Two vectors of 16 float32 as 16 pairs of bfloat16, one above the other."""
+    halves = ir.VectorType(ir.IntType(16), 32)
+    both = builder.bitcast(rounded(builder, low, high), halves)
+    order = ir.Constant(ir.VectorType(_INT32, 32), [i // 2 + i % 2 * 16 for i in range(32)])
+    return builder.shuffle_vector(both, ir.Constant(halves, ir.Undefined), order)
+
+
 @intrinsic
 def interleaved_pairs(typingctx: Any, low: Any, high: Any, count: Any, target: Any) -> Any:
     """`count` (a multiple of 16) numbers of one row and of the next, as pairs of one above the other."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        floats, halves = ir.VectorType(ir.FloatType(), 16), ir.VectorType(ir.IntType(16), 32)
+        floats = ir.VectorType(ir.FloatType(), 16)
         low, high = (builder.inttoptr(value, ir.FloatType().as_pointer()) for value in args[:2])
         target = builder.inttoptr(args[3], _INT32.as_pointer())
-        order = ir.Constant(ir.VectorType(_INT32, 32), [i // 2 + i % 2 * 16 for i in range(32)])
         with cgutils.for_range(builder, builder.lshr(args[2], _INT(4)), intp=_INT) as loop:
             place = builder.shl(loop.index, _INT(4))
             first, second = (_load(builder, floats, builder.gep(row, [place])) for row in (low, high))
-            both = builder.bitcast(_rounded(builder, first, second), halves)
-            both = builder.shuffle_vector(both, ir.Constant(halves, ir.Undefined), order)
-            _store(builder, both, builder.gep(target, [place]))
+            store(builder, interleaved(builder, first, second), builder.gep(target, [place]))
         return context.get_dummy_value()
 
     return types.void(types.intp, types.intp, types.intp, types.intp), codegen
@@ -79,7 +84,7 @@ def transpose(
             place = builder.gep(source, [offset])
             value = _load(builder, reals, place)
             if pairs:
-                value = _rounded(builder, value, _load(builder, reals, builder.gep(place, [_INT(lanes)])))
+                value = rounded(builder, value, _load(builder, reals, builder.gep(place, [_INT(lanes)])))
                 value = builder.bitcast(value, vector)
             rows.append(builder.select(there, value, ir.Constant(vector, [0] * lanes)))
         # Interleaving the first half of the rows with the second, again and again, is a transposition.

@@ -25,7 +25,6 @@ from rnnlm.kernels.product import multiply_columns
 from rnnlm.kernels.shares import share
 from rnnlm.kernels.team import parallel
 from rnnlm.outputs.softmax.panels import (
-    by_columns,
     by_rows,
     packed_number,
     panel_logits,
@@ -246,8 +245,9 @@ def _group_of_rows(worker, w, h, vocabulary, targets, training, group, end, low,
         logits = _own(w.e, w.z[worker], at, (high - low) * width)
         panel_logits(h_operand, deep, packed, logits)
         exp_rows(
-            logits, high - low, w.bias[column:], w.shift[low:], lane_sums[low * lanes :], lane_tops[low * lanes :]
-        )
+            logits, high - low, w.bias[column:], w.shift[low:], lane_sums[low * lanes :], lane_tops[low * lanes :],
+            w.e[at:],
+        )  # fmt: skip
         for r in range(low, high):
             place = targets[r] - column
             if 0 <= place < columns:
@@ -256,7 +256,6 @@ def _group_of_rows(worker, w, h, vocabulary, targets, training, group, end, low,
                     w.own_u[r, k] = packed_number(packed, k, wide, place)
         if training:
             by_rows(logits, high - low, e_rows[(p - group) * row_size :])
-            by_columns(logits, high - low, w.e[at:])
     if training:
         count, add = end - group, group > share(worker, w.sums.shape[0], w.bias.size // width, 1)[0]
         step = _step(w.e, size, row_size)

@@ -13,7 +13,7 @@ from numba.extending import overload
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.lanes import LANES32, LANES64
 from rnnlm.kernels.micro import blocks_times_panel, panel, rows_times_panel
-from rnnlm.kernels.packing import depth, fill_columns, fill_rows, padded, pair, unpaired
+from rnnlm.kernels.packing import depth, fill_rows, padded, pair, unpaired
 
 
 def panel_width(dtype: np.dtype) -> int:
@@ -49,11 +49,6 @@ def by_rows(z, rows, e):
     raise NotImplementedError("for kernels only")
 
 
-def by_columns(z, rows, e):
-    """A panel as packed B: into `e` as pairs of rows, where it has pairs."""
-    raise NotImplementedError("for kernels only")
-
-
 @overload(by_rows)
 def _by_rows(z, rows, e):
     def nothing(z, rows, e):
@@ -63,19 +58,6 @@ def _by_rows(z, rows, e):
         width = panel(z.dtype.type(0))
         size = rows * width
         fill_rows(z[:size].reshape((rows, width)), 0, width, e[: size // 2].reshape((rows, width // 2)))
-
-    return pairs if e.dtype == types.uint32 else nothing
-
-
-@overload(by_columns)
-def _by_columns(z, rows, e):
-    def nothing(z, rows, e):
-        pass
-
-    def pairs(z, rows, e):
-        width = panel(z.dtype.type(0))
-        deep = depth(e, rows)
-        fill_columns(z[: rows * width].reshape((rows, width)), e[: deep * width].reshape((deep, width)))
 
     return pairs if e.dtype == types.uint32 else nothing
 
