@@ -96,14 +96,22 @@ def picture(curves: dict[str, tuple[str, str, list[int], dict[str, list[float]]]
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
-    figure, axes = pyplot.subplots(1, len(curves), figsize=(4 * len(curves), 3.4), layout="constrained")
-    for axis, (label, unit, values, own) in zip(axes, curves.values(), strict=True):
+    figure, axes = pyplot.subplots(2, 3, figsize=(11, 6.6), layout="constrained")
+    for axis in axes.flat[len(curves) :]:
+        axis.remove()
+    for axis, (label, unit, values, own) in zip(axes.flat, curves.values(), strict=False):
         for name, found in own.items():
             axis.plot(values, found, marker="o", markersize=4, label=name)
         axis.set(xscale="log", yscale="log", xlabel=label, ylabel=unit)
-        axis.grid(alpha=0.3, which="both")
+        # Round numbers and what was measured, not powers of ten.
+        axis.set_xticks(values, [f"{value:,}" for value in values], fontsize=8)
+        axis.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        axis.yaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
+        for part in (axis.xaxis, axis.yaxis):
+            part.set_minor_locator(ticker.NullLocator())
+        axis.grid(alpha=0.3)
         if len(own) > 1:
             axis.legend(frameon=False)
     figure.savefig(target)

@@ -152,10 +152,11 @@ class _Training:
 
     def _count_products(self, window: Window) -> None:
         network = self.trial.network
-        inputs = np.unique(window.inputs).size if network.config.model.dropout == 0 else window.inputs.size
+        inputs = np.unique(window.inputs).size if network.config.model.dropout_rates[0] == 0 else window.inputs.size
         for layer, own in enumerate(network.layers):
             read = inputs if layer == 0 else window.inputs.size
-            self.cell_products += 6.0 * (own["H"].size * window.inputs.size + own["I"].size * read)
+            self.cell_products += 6.0 * own["I"].size * read
+            self.cell_products += 6.0 * own["H"].size * window.inputs.size if "H" in own else 0.0
         h = network.config.model.sizes[-1]
         losses = self.trial.loss_steps(window) * self.trial.streams.batch
         self.output_products += 6.0 * h * network.vocabulary_size * losses

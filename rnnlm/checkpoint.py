@@ -69,7 +69,7 @@ def save_model(
     path: Path, config: Config, vocabulary: Vocabulary, parameters: dict[str, np.ndarray], training: dict[str, Any]
 ) -> None:
     """Write ``model.safetensors``. `training` goes into the header: step, epoch, best validation perplexity ..."""
-    storage.write_tensors(path, parameters, _metadata(config, vocabulary, training))
+    storage.write_tensors(path, parameters, header(config, vocabulary, training))
 
 
 def save_state(
@@ -85,7 +85,7 @@ def save_state(
     tensors = dict(optimizer.parameters)
     tensors |= {f"optimizer.{name}": value for name, value in optimizer.moments.items()}
     tensors |= {f"carry.{layer}": value for layer, value in enumerate(states)}
-    storage.write_tensors(path, tensors, _metadata(config, vocabulary, training) | {"position": asdict(position)})
+    storage.write_tensors(path, tensors, header(config, vocabulary, training) | {"position": asdict(position)})
 
 
 def load(path: str | Path) -> Trained:
@@ -132,7 +132,7 @@ def restore(trained: Trained, optimizer: Optimizer) -> tuple[list[np.ndarray], P
     try:
         for name in optimizer.moments:
             optimizer.moments[name] = trained.extra[f"optimizer.{name}"]
-        states = [trained.extra[f"carry.{layer}"] for layer in range(trained.config.model.layers)]
+        states = [trained.extra[f"carry.{layer}"] for layer in range(len(trained.config.model.sizes))]
         position = Position(**trained.training["position"])
     except (KeyError, TypeError) as error:
         raise ModelError(f"{trained.path}: not a state to go on from: {error} is missing") from None
@@ -161,7 +161,8 @@ def check_same(config: Config, trained: Trained) -> None:
                 )
 
 
-def _metadata(config: Config, vocabulary: Vocabulary, training: dict[str, Any]) -> dict[str, Any]:
+def header(config: Config, vocabulary: Vocabulary, training: dict[str, Any]) -> dict[str, Any]:
+    """What stands in a file's header."""
     # Where the folder of the run lies is no part of the model: its bytes must not depend on it.
     values = config.model_dump()
     del values["run"]

@@ -101,13 +101,14 @@ class Embedding(Section):
 class Model(Section):
     """The network."""
 
-    cell: Literal["elman", "gru", "lstm"] = Field("elman", description="the recurrent layer")
+    cell: Literal["elman", "gru", "gru_before", "lstm", "mingru"] = Field(
+        "elman",
+        description="the recurrent layer; gru_before: with the reset gate before the product (gru: after it, as in "
+        "PyTorch)",
+    )
     activation: Literal["sigmoid", "tanh", "relu"] = Field(
         "sigmoid", description="elman: f in h(t) = f(h(t-1) H + e(t) I + b1)"
     )
-    peepholes: bool = Field(False, description="lstm: the gates see c too")
-    coupled: bool = Field(False, description="lstm: the input gate is 1 - the forget gate")
-    forget_bias: float = Field(1.0, description="lstm: what the forget gates' biases start as")
     hidden: Positive | Annotated[list[Positive], Field(min_length=1, max_length=16)] = Field(
         200, description="D_h, units a layer; a list: of each layer, the first one reads the embedding"
     )
@@ -115,15 +116,28 @@ class Model(Section):
         1, description="recurrent layers; where hidden is a list its length counts"
     )
     dropout: Probability = Field(0.0, description="share of numbers dropped before, between and after the layers")
+    dropout_input: Probability | None = Field(None, description="before the first layer; null: dropout")
+    dropout_between: Probability | None = Field(None, description="between layers; null: dropout")
+    dropout_output: Probability | None = Field(None, description="after the last layer; null: dropout")
+    variational: bool = Field(False, description="true: dropout has one mask for all steps of a window")
+    dropout_words: Probability = Field(0.0, description="share of words left out of a whole window")
+    dropout_weights: Probability = Field(0.0, description="share of H's numbers left out of a whole window")
     tie: bool = Field(
         False, description="true: U is the transposed embedding table (needs embedding.size = model.hidden)"
     )
     output: Literal["softmax"] = Field("softmax", description="the output layer")
+    peepholes: bool = Field(False, description="lstm: the gates see c too")
+    coupled: bool = Field(False, description="lstm: the input gate is 1 - the forget gate")
+    forget_bias: Annotated[float, Field(ge=-100, le=100)] = Field(
+        1.0, description="lstm: what the forget gates' biases start as"
+    )
 
     @model_validator(mode="after")
     def options_fit(self) -> Self:
         if isinstance(self.hidden, list) and self.layers not in (1, len(self.hidden)):
             raise ValueError(f"hidden lists {len(self.hidden)} layers; found layers: {self.layers}")
+        if self.cell == "mingru" and self.dropout_weights > 0:
+            raise ValueError("dropout_weights drops numbers of H, which a mingru has not")
         for key, cell in (
             ("activation", "elman"),
             ("peepholes", "lstm"),
@@ -136,6 +150,20 @@ class Model(Section):
                     f"{key} goes with cell: {cell}; found {key}: {str(value).lower()}, cell: {self.cell}"
                 )
         return self
+
+    @property
+    def dropout_rates(self) -> tuple[float, ...]:
+        """What is dropped of e(t), and of each layer's h(t) on its way up."""
+        first, middle, last = (
+            self.dropout if rate is None else rate
+            for rate in (self.dropout_input, self.dropout_between, self.dropout_output)
+        )
+        return (first, *[middle] * (len(self.sizes) - 1), last)
+
+    @property
+    def drops(self) -> bool:
+        """Whether there is any dropout at all."""
+        return any(self.dropout_rates) or self.dropout_words > 0 or self.dropout_weights > 0
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -153,15 +181,23 @@ class Train(Section):
     state: Literal["carry", "reset"] = Field("carry", description="the hidden state over line ends")
     epochs: Positive = Field(15, description="passes over the training text")
     max_steps: Positive | None = Field(None, description="stop after this many updates; null: by epochs alone")
-    optimizer: Literal["sgd", "momentum", "adagrad", "adam", "adamw"] = Field("sgd", description="the update rule")
+    optimizer: Literal["sgd", "momentum", "adagrad", "adam", "adamw", "rmsprop", "nadam", "lion"] = Field(
+        "sgd", description="the update rule"
+    )
     learning_rate: Annotated[float, Field(gt=0)] = Field(1.0, description="at its highest")
     momentum: Probability = Field(0.9, description="momentum: share of the last step that is kept")
-    beta1: Probability = Field(0.9, description="adam, adamw: decay of the gradient's mean")
-    beta2: Probability = Field(0.999, description="adam, adamw: decay of the gradient's mean square")
-    epsilon: Annotated[float, Field(gt=0)] = Field(1e-8, description="adagrad, adam, adamw: added to the root")
-    schedule: Literal["constant", "halve", "cosine", "linear"] = Field(
+    beta1: Probability = Field(0.9, description="adam, adamw, nadam, lion: decay of the gradient's mean")
+    beta2: Probability = Field(
+        0.999,
+        description="adam, adamw, nadam, rmsprop: decay of the gradient's mean square; lion: of its mean",
+    )
+    epsilon: Annotated[float, Field(gt=0)] = Field(
+        1e-8, description="adagrad, adam, adamw, nadam, rmsprop: added to the root"
+    )
+    schedule: Literal["constant", "halve", "cosine", "linear", "one_cycle"] = Field(
         "constant", description="the learning rate over time; halve: by `decay` whenever validation stops improving"
     )
+    cycles: Positive = Field(1, description="cosine: how often the learning rate falls, each time from its highest")
     warmup: Annotated[int, Field(ge=0)] = Field(0, description="steps over which the learning rate rises from 0")
     decay: Annotated[float, Field(gt=0, lt=1)] = Field(
         0.5, description="halve: what the learning rate is multiplied by"
@@ -170,7 +206,7 @@ class Train(Section):
         0.003, description="halve: the relative fall in validation perplexity that counts as improving"
     )
     final_rate: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.0, description="cosine, linear: the share of learning_rate that is left at the end"
+        0.0, description="cosine, linear, one_cycle: the share of learning_rate that is left at the end"
     )
     clip: Annotated[float, Field(gt=0)] | None = Field(
         5.0, description="largest norm of the whole gradient; null: none"
@@ -180,7 +216,16 @@ class Train(Section):
     )
     weight_decay: Annotated[float, Field(ge=0)] = Field(
         0.0,
-        description="share of each weight added to its gradient (adamw: taken off the weight itself); not of biases",
+        description="share of each weight added to its gradient (adamw, lion: taken off the weight); not of biases",
+    )
+    label_smoothing: Probability = Field(
+        0.0, description="share of each target spread evenly over the vocabulary, in the gradient"
+    )
+    activation_penalty: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="times the mean square of the last layer's h, added to each step's loss in the gradient"
+    )
+    temporal_penalty: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="times the mean square of the change of the last layer's h from step to step, likewise"
     )
     patience: Positive | None = Field(
         3, description="stop after this many validations without a new best; null: never"
@@ -207,6 +252,11 @@ class Train(Section):
         if self.bptt_every is not None and self.bptt_every > self.bptt:
             raise ValueError(f"bptt_every must be at most bptt ({self.bptt}); found {self.bptt_every}")
         return self
+
+    @property
+    def penalises(self) -> bool:
+        """Whether the gradient is of more than the loss."""
+        return self.label_smoothing > 0 or self.activation_penalty > 0 or self.temporal_penalty > 0
 
     @property
     def dtype(self) -> Literal["float32", "float64"]:

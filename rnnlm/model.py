@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from rnnlm import dropout, embedding
+from rnnlm import dropout, embedding, penalties
 from rnnlm.buffers import Buffers
 from rnnlm.cells import CELLS
 from rnnlm.config import Config
@@ -25,6 +25,7 @@ from rnnlm.kernels.lanes import HAS_BFLOAT16
 from rnnlm.kernels.team import threads_to_use
 from rnnlm.optim import Gradients
 from rnnlm.outputs import OUTPUTS
+from rnnlm.outputs.softmax import smoothing
 
 _Watched = TypeVar("_Watched")
 
@@ -69,9 +70,17 @@ def init(config: Config, vocabulary: int, table: np.ndarray) -> dict[str, np.nda
 class _LayerTrace:
     """What one recurrent layer's forward leaves for its backward."""
 
+    parameters: dict[str, np.ndarray]  # as they were used: some weights may be dropped
     e: np.ndarray
     index: np.ndarray
     cell: Any  # the cell's own Trace
+
+
+class Applied(NamedTuple):
+    """Masks of a training step, already scaled: 0 where something is dropped."""
+
+    up: list[np.ndarray]  # of e(t), T x B x d, and of each layer's h(t) on its way up, T x B x D_h
+    weights: list[np.ndarray]  # of each layer's H
 
 
 class Network:
@@ -126,35 +135,35 @@ class Network:
         """
         self._in_use = self._buffers if mask is None else self._training_buffers
         steps, batch = inputs.shape
-        p = self.config.model.dropout
-        self._mask = mask if p > 0 else None
+        masks = self._masks = dropout.masks(self.config.model, mask, self.workers)
         self._tokens, self._index = self._distinct(inputs)
-        table = self.parameters[TABLE]
-        index = self._index
-        if self._mask is None:
-            e = self._in_use.take("e", (self._tokens.size, self.d))
-            embedding.gather(table, self._tokens, e)
-        else:
-            # Each place has its own mask, so each place is an input of its own.
-            e = self._in_use.take("e", (steps * batch, self.d))
-            embedding.gather(table, inputs.reshape(-1), e)
-            dropout.apply(self.workers, e, self._dropout_key(0), p)
-            index = _every_place(steps, batch)
+        # Where each place has its own mask, each place is an input of its own.
+        self._by_place = masks is not None and self.config.model.dropout_rates[0] > 0
+        self._read, index = self._tokens, self._index
+        if self._by_place:
+            self._read, index = inputs.reshape(-1), _every_place(steps, batch)
+        e = self._in_use.take("e", (self._read.size, self.d))
+        embedding.gather(self.parameters[TABLE], self._read, e)
+        if masks is not None:
+            masks.words(e, self._read)
+            if self._by_place:
+                masks.numbers(e, 0, batch)
         self._trace: list[_LayerTrace] = []
-        for layer, parameters in enumerate(self.layers):
+        for layer in range(len(self.layers)):
+            parameters = self._dropped(layer)
             buffers = self._in_use.part(f"cell.{layer}")
             trace = self.cell.forward(
                 parameters, self.config.model, e, index, reset, states[layer], buffers, self.workers
             )
-            self._trace.append(_LayerTrace(e, index, trace))
+            self._trace.append(_LayerTrace(parameters, e, index, trace))
             up = h = trace.h
-            if self._mask is not None:
+            if masks is not None and self.config.model.dropout_rates[layer + 1] > 0:
                 up = buffers.take("dropped", h.shape)
                 up[:] = h
-                dropout.apply(self.workers, up, self._dropout_key(layer + 1), p)
+                masks.numbers(up, layer + 1, batch)
             e, index = up.reshape(steps * batch, -1), _every_place(steps, batch)
         self._reset = reset
-        self._top = up
+        self._top, self._training = up, mask is not None
         return up
 
     def states_after(self, steps: int, states: list[np.ndarray]) -> list[np.ndarray]:
@@ -169,23 +178,37 @@ class Network:
         `forward` saw: two T x B x D_h a layer, which live until the next call."""
         return [(trace.cell.h, trace.cell.previous) for trace in self._trace]
 
-    def masks(self, steps: int, batch: int, mask: tuple[int, int]) -> list[np.ndarray] | None:
-        """What `forward` with this `mask` multiplies by, T x B x d for e(t) and T x B x D_h for each layer's h(t) on
-        its way up; None without dropout."""
-        p = self.config.model.dropout
-        if p == 0:
+    def masks(self, inputs: np.ndarray, mask: tuple[int, int]) -> Applied | None:
+        """What `forward` with this `mask` multiplies by; None without dropout."""
+        masks = dropout.masks(self.config.model, mask, self.workers)
+        if masks is None:
             return None
-        found = []
-        for place in range(len(self.layers) + 1):
-            size = self.d if place == 0 else self.config.model.sizes[place - 1]
-            ones = np.ones((steps, batch, size), self.dtype)
-            dropout.apply(self.workers, ones, dropout.key(*mask, place), p)
-            found.append(ones)
-        return found
+        up, weights = [], []
+        for place, size in enumerate((self.d, *self.config.model.sizes)):
+            ones = np.ones((*inputs.shape, size), self.dtype)
+            masks.numbers(ones, place, inputs.shape[1])
+            up.append(ones)
+        masks.words(up[0].reshape(-1, self.d), inputs.reshape(-1))
+        for layer, own in enumerate(self.layers):
+            ones = np.ones_like(own.get("H", np.empty(0)))
+            masks.weights(ones, layer)
+            weights.append(ones)
+        return Applied(up, weights)
+
+    def _dropped(self, layer: int) -> dict[str, np.ndarray]:
+        """A layer's parameters, of H the numbers that this step keeps."""
+        own = self.layers[layer]
+        if self._masks is None or self.config.model.dropout_weights == 0:
+            return own
+        H = self._in_use.part(f"cell.{layer}").take("dropped_H", own["H"].shape)
+        H[:] = own["H"]
+        self._masks.weights(H, layer)
+        return own | {"H": H}
 
     def loss(self, targets: np.ndarray, loss_steps: int) -> float:
-        """The sum of J(t) over the last `loss_steps` steps and all streams of the window that `forward` saw, in nats:
-        what `backward` returns, without the gradients."""
+        """What `backward` gives the gradient of, times the number of streams: the sum of J(t) over the last
+        `loss_steps` steps and all streams of the window that `forward` saw, in nats, and in training what is added to
+        it (label smoothing, penalties)."""
         steps, batch, hidden = self._top.shape
         first, rows = steps - loss_steps, loss_steps * batch
         tied = self.config.model.tie
@@ -198,15 +221,26 @@ class Network:
             self._in_use.part("output"),
             self.workers,
         )
-        return -float(log_probability.sum())
+        if not (self._training and self.config.train.penalises):
+            return -float(log_probability.sum())
+        value = smoothing.value(
+            *self._output_operands(first),
+            targets[first:].reshape(rows),
+            log_probability,
+            self.config.train.label_smoothing,
+        )
+        return value + penalties.value(self.config.train, self._trace[-1].cell.h, self._top, self._reset)
 
     def backward(self, targets: np.ndarray, loss_steps: int) -> tuple[float, Gradients]:
         """The loss of the window that `forward` saw, and the gradient of every trainable parameter.
 
         The gradient is that of J = sum over the last `loss_steps` steps of J(t), averaged over the B streams.
 
+        In training, with label smoothing or penalties (section `train`), it is that of J with these; see `loss`.
+
         Returns:
-            The sum of J(t) over these steps and all streams, in nats; the gradients, which live until the next call.
+            The sum of J(t), without these, over these steps and all streams, in nats; the gradients, which live until
+            the next call.
         """
         steps, batch, hidden = self._top.shape
         first = steps - loss_steps
@@ -228,15 +262,27 @@ class Network:
             self._in_use.part("output"),
             self.workers,
         )
+        if self._training and self.config.train.penalises:
+            if self.config.train.label_smoothing > 0:
+                smoothing.backward(
+                    *self._output_operands(first), targets[first:].reshape(rows), 1 / batch,
+                    self.config.train.label_smoothing, gradients.dense[TABLE if tied else U], gradients.dense[B2],
+                    dh[first:].reshape(rows, hidden),
+                )  # fmt: skip
+            penalties.add_to_dropped(self.config.train, self._top, dh)
         for layer in range(len(self.layers) - 1, -1, -1):
             trace = self._trace[layer]
-            if self._mask is not None:
-                dropout.apply(self.workers, dh, self._dropout_key(layer + 1), self.config.model.dropout)
+            if self._masks is not None:
+                self._masks.numbers(dh, layer + 1, batch)
+            if self._training and layer == len(self.layers) - 1:
+                penalties.add_to_hidden(self.config.train, trace.cell.h, self._reset, dh)
             own = {name: gradients.dense[f"cell.{layer}.{name}"] for name in self.layers[layer]}
             de, self.d_state = self.cell.backward(
-                self.layers[layer], own, self.config.model, trace.e, trace.index, self._reset,
+                trace.parameters, own, self.config.model, trace.e, trace.index, self._reset,
                 trace.cell, dh, self._in_use.part(f"cell.{layer}"), self.workers,
             )  # fmt: skip
+            if self._masks is not None and "H" in own:
+                self._masks.weights(own["H"], layer)
             if layer > 0:
                 dh = de.reshape(steps, batch, de.shape[1])
         if self.config.embedding.trainable:
@@ -244,8 +290,11 @@ class Network:
         return loss, gradients
 
     def _embedding_back(self, de: np.ndarray, gradients: Gradients) -> None:
-        if self._mask is not None:
-            dropout.apply(self.workers, de, self._dropout_key(0), self.config.model.dropout)
+        if self._masks is not None:
+            self._masks.words(de, self._read)
+        if self._by_place:
+            assert self._masks is not None
+            self._masks.numbers(de, 0, self._index.shape[1])
             by_token = self._in_use.take("de_by_token", (self._tokens.size, self.d))
             by_token[:] = 0
             embedding.scatter_add(by_token, self._index.reshape(-1), de)
@@ -287,6 +336,12 @@ class Network:
             self.workers,
         )
 
+    def _output_operands(self, first: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
+        """h from step `first` on (N x D_h), U, b2, and whether U is tied."""
+        tied = self.config.model.tie
+        h = self._top[first:].reshape(-1, self._top.shape[2])
+        return h, self.parameters[TABLE if tied else U], self.parameters[B2], tied
+
     def _dense_gradients(self) -> dict[str, np.ndarray]:
         """One array for each parameter but an untied embedding table, whose gradient comes as rows."""
         if not self._gradients:
@@ -296,10 +351,6 @@ class Network:
                 if name != TABLE or self.config.model.tie
             }
         return dict(self._gradients)
-
-    def _dropout_key(self, place: int) -> np.uint64:
-        assert self._mask is not None
-        return dropout.key(*self._mask, place)
 
 
 def _every_place(steps: int, batch: int) -> np.ndarray:

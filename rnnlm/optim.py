@@ -7,11 +7,14 @@ With g the gradient after clipping, w the weight, a the learning rate, l the wei
     adagrad    v += g o g;             w -= a g / (sqrt(v) + eps)                         (Duchi et al. 2011)
     adam       m = b1 m + (1 - b1) g;  v = b2 v + (1 - b2) g o g                          (Kingma & Ba 2015, alg. 1)
                w -= a (m / (1 - b1^k)) / (sqrt(v / (1 - b2^k)) + eps)       k: the update's number, from 1
+    rmsprop    v = b2 v + (1 - b2) g o g; w -= a g / (sqrt(v) + eps)               (Tieleman & Hinton 2012)
+    nadam      adam with b1 m / (1 - b1^(k+1)) + (1 - b1) g / (1 - b1^k) for m / (1 - b1^k)      (Dozat 2016)
+    lion       w -= a (sign(b1 m + (1 - b1) g) + l w);   m = b2 m + (1 - b2) g       (Chen et al. 2023)
     adamw      adam without l in g;    w -= a l w beside it                               (Loshchilov & Hutter 2019)
 
-(adagrad and adam add l w to g first.) The embedding's gradient comes as the rows that the window used; only these
-rows, their moments included, are touched: for momentum and adam a row that is not used stands still instead of
-coasting on.
+(adagrad, rmsprop, adam and nadam add l w to g first.) The embedding's gradient comes as the rows that the window
+used; only these rows, their moments included, are touched: for momentum and adam a row that is not used stands still
+instead of coasting on.
 
 Clipping, in this order: every number to +-clip_value, then the whole gradient, all parameters together, to the norm
 `clip` (Pascanu et al. 2013, algorithm 1).
@@ -30,9 +33,18 @@ from rnnlm.kernels.jit import jit
 from rnnlm.kernels.shares import share
 from rnnlm.kernels.team import parallel
 
-RULES = {"sgd": 0, "momentum": 1, "adagrad": 2, "adam": 3, "adamw": 4}
+RULES = {"sgd": 0, "momentum": 1, "adagrad": 2, "adam": 3, "adamw": 4, "rmsprop": 5, "nadam": 6, "lion": 7}
 # Which moments a rule keeps: m, a running mean of the gradient; v, a sum or mean of its squares.
-MOMENTS = {"sgd": (), "momentum": ("m",), "adagrad": ("v",), "adam": ("m", "v"), "adamw": ("m", "v")}
+MOMENTS = {
+    "sgd": (),
+    "momentum": ("m",),
+    "adagrad": ("v",),
+    "adam": ("m", "v"),
+    "adamw": ("m", "v"),
+    "rmsprop": ("v",),
+    "nadam": ("m", "v"),
+    "lion": ("m",),
+}
 
 # Numbers that one worker is done with in some 10 microseconds, what it takes to call another.
 _ALONE = 1 << 16
@@ -111,6 +123,7 @@ class Optimizer:
                 s.epsilon,
                 1 / (1 - s.beta1**self.updates),
                 1 / (1 - s.beta2**self.updates),
+                1 / (1 - s.beta1 ** (self.updates + 1)),
             ],
             w.dtype,
         )
@@ -176,6 +189,24 @@ def _apply(rule, w, g, m, v, numbers):
             own = factor * g[j] + decay * w[j]
             v[j] += own * own
             w[j] -= rate * own / (np.sqrt(v[j]) + epsilon)
+    elif rule == 5:
+        for j in range(w.size):
+            own = factor * g[j] + decay * w[j]
+            v[j] = b2 * v[j] + one_b2 * own * own
+            w[j] -= rate * own / (np.sqrt(v[j]) + epsilon)
+    elif rule == 6:
+        unbias_next = numbers[10]
+        for j in range(w.size):
+            own = factor * g[j] + decay * w[j]
+            m[j] = b1 * m[j] + one_b1 * own
+            v[j] = b2 * v[j] + one_b2 * own * own
+            ahead = b1 * unbias_next * m[j] + one_b1 * unbias_m * own
+            w[j] -= rate * ahead / (np.sqrt(v[j] * unbias_v) + epsilon)
+    elif rule == 7:
+        for j in range(w.size):
+            own = factor * g[j]
+            w[j] -= rate * (np.sign(b1 * m[j] + one_b1 * own) + decay * w[j])
+            m[j] = b2 * m[j] + one_b2 * own
     else:
         l2 = decay if rule == 3 else decay * w.dtype.type(0)
         beside = decay - l2

@@ -269,7 +269,7 @@ class GradientCheck:
     steps: int
     loss_steps: int
     batch: int
-    dropout: float
+    dropping: bool
     through: int
     untruncated: tuple[ParameterCheck, ...]
     bias: tuple[TruncationBias, ...]

@@ -9,10 +9,12 @@ import pytest
 CELLS: dict[str, dict[str, Any]] = {
     "elman": {"cell": "elman", "activation": "tanh"},
     "gru": {"cell": "gru"},
+    "gru_before": {"cell": "gru_before"},
     "lstm": {"cell": "lstm"},
     "lstm, peepholes": {"cell": "lstm", "peepholes": True},
     "lstm, coupled": {"cell": "lstm", "coupled": True},
     "lstm, coupled, peepholes": {"cell": "lstm", "coupled": True, "peepholes": True},
+    "mingru": {"cell": "mingru"},
 }
 
 every_cell = pytest.mark.parametrize("model", CELLS.values(), ids=CELLS.keys())

@@ -12,7 +12,7 @@ import pytest
 import typer.main
 
 from rnnlm import config_file
-from rnnlm.cells import elman
+from rnnlm.cells import elman, recurrence
 from rnnlm.cli import app
 from rnnlm.gradients import equations
 from rnnlm.outputs import softmax
@@ -75,7 +75,7 @@ def test_every_number_of_the_derivation_is_computed() -> None:
 
 def test_the_functions_that_the_derivation_names_are_there() -> None:
     text = DERIVATION.read_text(encoding="utf-8")
-    for module in (equations, elman, softmax):
+    for module in (equations, elman, recurrence, softmax):
         names = re.findall(rf"`{module.__name__.rsplit('.', 1)[1]}\.(\w+)", text)
         assert names, module
         for name in names:

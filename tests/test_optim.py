@@ -10,7 +10,7 @@ import pytest
 from rnnlm.config import Train
 from rnnlm.optim import Gradients, Optimizer
 
-RULES = ("sgd", "momentum", "adagrad", "adam", "adamw")
+RULES = ("sgd", "momentum", "adagrad", "adam", "adamw", "rmsprop", "nadam", "lion")
 
 
 def settings(**values: Any) -> Train:
@@ -20,7 +20,7 @@ def settings(**values: Any) -> Train:
 def slow_update(s: Train, w: np.ndarray, g: np.ndarray, m: np.ndarray, v: np.ndarray, k: int, rate: float) -> None:
     """One update of one parameter, straight from the formulas; changes w, m and v."""
     decay = s.weight_decay if w.ndim > 1 else 0.0
-    if s.optimizer == "adamw":
+    if s.optimizer in ("adamw", "lion"):
         w -= rate * decay * w
     else:
         g = g + decay * w
@@ -32,6 +32,17 @@ def slow_update(s: Train, w: np.ndarray, g: np.ndarray, m: np.ndarray, v: np.nda
     elif s.optimizer == "adagrad":
         v += g * g
         w -= rate * g / (np.sqrt(v) + s.epsilon)
+    elif s.optimizer == "rmsprop":
+        v[:] = s.beta2 * v + (1 - s.beta2) * g * g
+        w -= rate * g / (np.sqrt(v) + s.epsilon)
+    elif s.optimizer == "nadam":
+        m[:] = s.beta1 * m + (1 - s.beta1) * g
+        v[:] = s.beta2 * v + (1 - s.beta2) * g * g
+        ahead = s.beta1 * m / (1 - s.beta1 ** (k + 1)) + (1 - s.beta1) * g / (1 - s.beta1**k)
+        w -= rate * ahead / (np.sqrt(v / (1 - s.beta2**k)) + s.epsilon)
+    elif s.optimizer == "lion":
+        w -= rate * np.sign(s.beta1 * m + (1 - s.beta1) * g)
+        m[:] = s.beta2 * m + (1 - s.beta2) * g
     else:
         m[:] = s.beta1 * m + (1 - s.beta1) * g
         v[:] = s.beta2 * v + (1 - s.beta2) * g * g

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 from rnnlm.config import Train
@@ -34,6 +35,22 @@ def test_cosine_is_half_way_at_half_time() -> None:
     assert found[50] == pytest.approx(1.0)
     assert found[75] == pytest.approx(2 * (1 - 0.5**0.5) / 2)
     assert all(a >= b for a, b in pairwise(found))
+
+
+def test_cosine_in_cycles_begins_again_at_the_top() -> None:
+    found = rates(schedule="cosine", cycles=4, final_rate=0.1)
+    assert found[0] == found[25] == found[50] == found[75] == 2.0
+    assert found[12] == pytest.approx(2 * (0.1 + 0.9 * (1 + np.cos(np.pi * 0.48)) / 2))
+    assert max(found[24], found[99]) < 0.21
+
+
+def test_one_cycle_rises_then_falls() -> None:
+    found = rates(schedule="one_cycle", final_rate=0.01)
+    assert found[0] == pytest.approx(2 / 25)
+    assert found[15] == pytest.approx(1.0)
+    assert found[30] == pytest.approx(2.0)
+    assert found[65] == pytest.approx(2 * (0.01 + 0.99 / 2))
+    assert found[99] < 0.03
 
 
 @pytest.mark.parametrize("schedule", ["constant", "halve", "linear", "cosine"])

@@ -137,7 +137,7 @@ def _recur(
         fill_rows(before, start, stop, rows)
         if by_columns:
             meet(meetings, worker, workers)
-        add_state(before, rows, start, stop, packed_H, z)  # z1(t) = h(t-1) H + ...
+        add_state(before, rows, start, stop, packed_H, 0, 1, z)  # z1(t) = h(t-1) H + ...
         for b in range(last - first):
             _activate(z[b, start:stop], activation)  # h(t) = f(z1(t))
 
@@ -159,7 +159,8 @@ def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh,
         workers, recurrence.by_columns(H, batch, workers), trace.h, reset, H, ACTIVATIONS[settings.activation],
         buffers.panels("packed_H", hidden, hidden), buffers.rows("delta_rows", steps, batch, hidden), dh, dh0,
     )  # fmt: skip
-    d_projected = recurrence.weights_back(dh, index, trace.previous, len(e), gradients, buffers, workers)
+    d_projected = buffers.take("d_projected", (len(e), len(gradients["b1"])))
+    recurrence.weights_back(dh, index, trace.previous, gradients, d_projected, 0, buffers, workers)
     return recurrence.project_back(parameters, e, d_projected, gradients, buffers, workers), dh0
 
 

@@ -123,7 +123,7 @@ def _recur(
         fill_rows(before, start, stop, rows)
         if by_columns:
             meet(meetings, worker, workers)
-        add_state(before, rows, start, stop, packed_H, gates[t, first:last])
+        add_state(before, rows, start, stop, packed_H, 0, 3, gates[t, first:last])
         for b in range(first, last):
             _cell(gates[t, b], hidden, start, previous[t, b, start:stop], n[t, b, start:stop], h[t, b, start:stop])
 
@@ -159,7 +159,8 @@ def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh,
         buffers.panels("packed_back", 3 * hidden, hidden), buffers.rows("delta_rows", steps, batch, 3 * hidden),
         trace.gates, trace.n, dh, dh0,
     )  # fmt: skip
-    d_projected = recurrence.weights_back(trace.gates, index, trace.previous, len(e), gradients, buffers, workers)
+    d_projected = buffers.take("d_projected", (len(e), len(gradients["b1"])))
+    recurrence.weights_back(trace.gates, index, trace.previous, gradients, d_projected, 0, buffers, workers)
     _inputs_back(workers, trace.n, index, d_projected, gradients["b1"], gradients["bh"])
     return recurrence.project_back(parameters, e, d_projected, gradients, buffers, workers), dh0
 

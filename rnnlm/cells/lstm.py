@@ -139,7 +139,7 @@ def _recur(
         fill_rows(before, start, stop, rows)
         if by_columns:
             meet(meetings, worker, workers)
-        add_state(before, rows, start, stop, packed_H, gates[t, first:last])
+        add_state(before, rows, start, stop, packed_H, 0, blocks, gates[t, first:last])
         for b in range(first, last):
             _cell(
                 gates[t, b],
@@ -215,7 +215,8 @@ def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh,
     )  # fmt: skip
     if P.size:
         _peepholes_back(workers, trace.gates, trace.before, trace.c, gradients["P"])
-    d_projected = recurrence.weights_back(trace.gates, index, trace.previous, len(e), gradients, buffers, workers)
+    d_projected = buffers.take("d_projected", (len(e), len(gradients["b1"])))
+    recurrence.weights_back(trace.gates, index, trace.previous, gradients, d_projected, 0, buffers, workers)
     de = recurrence.project_back(parameters, e, d_projected, gradients, buffers, workers)
     return de, np.concatenate([dh0, dc], axis=1)
 

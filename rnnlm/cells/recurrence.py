@@ -64,16 +64,15 @@ def project(parameters, e, buffers: Buffers, workers):
     return projected
 
 
-def weights_back(delta, index, previous, n, gradients, buffers: Buffers, workers):
-    """dJ/dH and dJ/db1 from delta (T x B x G D_h) and h(t-1) (T x B x D_h), and delta summed by input, n x G D_h."""
+def weights_back(delta, index, previous, gradients, d_projected, offset, buffers: Buffers, workers):
+    """From delta (T x B x some blocks) and what H multiplied (T x B x D_h): these blocks of dJ/dH, of dJ/db1 and of
+    d_projected (delta summed by input), columns from `offset` on."""
     steps, batch, width = delta.shape
     rows, hidden = steps * batch, previous.shape[2]
-    d_projected = buffers.take("d_projected", (n, width))
     _weights_back(
         workers, delta, index, previous, buffers.columns("previous_columns", rows, hidden),
-        buffers.panels("packed_delta", rows, width), d_projected, gradients["H"], gradients["b1"],
+        buffers.panels("packed_delta", rows, width), d_projected, gradients["H"], gradients["b1"], offset,
     )  # fmt: skip
-    return d_projected
 
 
 def project_back(parameters, e, d_projected, gradients, buffers: Buffers, workers):
@@ -118,7 +117,7 @@ def _project(worker, workers, meetings, e, I, b1, e_rows, packed_I, projected):
 
 @parallel
 def _weights_back(
-    worker, workers, meetings, delta, index, previous, previous_columns, packed_delta, d_projected, dH, db1
+    worker, workers, meetings, delta, index, previous, previous_columns, packed_delta, d_projected, dH, db1, offset
 ):
     """Columns of delta are shared out."""
     steps, batch, width = delta.shape
@@ -130,8 +129,8 @@ def _weights_back(
     pack_panels(flat, False, start, stop, rows, packed_delta)
     meet(meetings, worker, workers)
     before = operand(flat_previous, previous_columns)
-    multiply_columns(before, depth(packed_delta, rows), packed_delta, start, stop, dH, False)
-    sum_by_input(flat, index.reshape(rows), d_projected, db1, start, stop, 0)
+    multiply_columns(before, depth(packed_delta, rows), packed_delta, start, stop, dH[:, offset:], False)
+    sum_by_input(flat, index.reshape(rows), d_projected, db1, start, stop, offset)
 
 
 @jit
@@ -228,11 +227,11 @@ def read_inputs(projected, index, first, last, start, stop, hidden, blocks, z):
 
 
 @jit
-def add_state(before, before_rows, start, stop, packed_H, z):
-    """z(t) += h(t-1) H for every block, columns start ... stop of it."""
+def add_state(before, before_rows, start, stop, packed_H, begin, end, z):
+    """z(t) += h(t-1) H, columns start ... stop of the blocks from `begin` to before `end`."""
     hidden = before.shape[1]
     own, deep = operand(before, before_rows), depth(packed_H, hidden)
-    for block in range(packed_H.shape[0]):
+    for block in range(begin, end):
         left = block * hidden
         multiply_rows(own, deep, packed_H[block], start, stop, z[:, left : left + hidden], True)
 

@@ -17,8 +17,10 @@ from rnnlm.cli import (
     derive,
     embed,
     eval,
+    export,
     gradcheck,
     gradients,
+    import_,
     inspect,
     sample,
     train,
@@ -46,6 +48,8 @@ app.command("gradcheck")(gradcheck.command)
 app.command("gradients")(gradients.command)
 app.command("derive")(derive.command)
 app.command("inspect")(inspect.command)
+app.command("export")(export.command)
+app.command("import")(import_.command)
 app.command("bench")(bench.command)
 app.command("warmup")(warmup.command)
 app.add_typer(corpus.app, name="corpus")

@@ -31,7 +31,7 @@ def _prose(text: str, width: int, style: str = "", indent: str = "") -> Iterator
 
 def gradient_check(found: GradientCheck, width: int) -> Iterator[RenderableType]:
     """What ``rnnlm gradcheck`` found, for a screen of `width` columns."""
-    dropout = f", dropout {found.dropout:g} with fixed masks" if found.dropout else ""
+    dropout = ", dropout with fixed masks" if found.dropping else ""
     yield from _prose(
         f"a window of {counted(found.steps, 'step')}, {found.loss_steps} with a loss, of "
         f"{counted(found.batch, 'stream')}, after {counted(found.start, 'token')}; float64{dropout}",

@@ -61,10 +61,9 @@ class Subject:
 
     def plain_loss(self, changed: dict[str, NDArray[np.complex128]] | None = None) -> complex:
         """J by the plain equations, some parameters changed."""
-        masks = self.network.masks(self.window.steps, self.window.batch, self.mask) if self.mask else None
-        return complex(
-            plain.loss(self.network.parameters | (changed or {}), self.window, self.network.config.model, masks)
-        )
+        masks = self.network.masks(self.window.inputs, self.mask) if self.mask else None
+        parameters = self.network.parameters | (changed or {})
+        return complex(plain.loss(parameters, self.window, self.network.config, masks, self.mask is not None))
 
     def kinks(self) -> list[NDArray[np.bool_]]:
         """Which units of relu are on in the window that was last run."""
@@ -89,8 +88,9 @@ def check(
             these, and what the shorter window's gradient lacks is the truncation bias.
     """
     began = time.perf_counter()
-    dropping = network.config.model.dropout > 0 and longer is None  # masks are tied to places in a window
-    subject = Subject(network, window, (network.config.train.seed, 1) if dropping else None)
+    # As in training: with dropout, whose masks are tied to places in a window, and penalties.
+    training = (network.config.model.drops or network.config.train.penalises) and longer is None
+    subject = Subject(network, window, (network.config.train.seed, 1) if training else None)
     loss, plain_loss = subject.loss(), subject.plain_loss().real
     forward_passed = abs(loss - plain_loss) <= FORWARD * max(1.0, abs(plain_loss))
     task = "checking gradients"
@@ -117,7 +117,7 @@ def check(
         steps=window.steps,
         loss_steps=window.loss_steps,
         batch=window.batch,
-        dropout=network.config.model.dropout if dropping else 0.0,
+        dropping=training and network.config.model.drops,
         through=longer.steps - window.steps if longer is not None else 0,
         untruncated=tuple(untruncated),
         bias=tuple(bias),

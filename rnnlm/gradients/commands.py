@@ -60,7 +60,7 @@ def gradcheck(
             if more == 0:
                 raise InputError("--through: no step stands before the window; give --at a number above 0")
             longer = window.read(found.network, streams, at - more, steps + more, loss_steps)
-            if found.network.config.model.dropout > 0:
+            if found.network.config.model.drops:
                 yield Note("dropout is off: its masks would differ between the truncated and the untruncated window")
         return (yield from check.check(found.network, short, numbers, seed, longer))
 

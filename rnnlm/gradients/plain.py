@@ -12,36 +12,48 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlm.config import Model
+from rnnlm.config import Config
 from rnnlm.gradients import equations, plain_cells
 from rnnlm.gradients.window import Window
-from rnnlm.model import B2, TABLE, U
+from rnnlm.model import B2, TABLE, Applied, U
 
 Parameters = dict[str, NDArray[Any]]
 
 
-def loss(parameters: Parameters, window: Window, settings: Model, masks: list[NDArray[np.float64]] | None) -> Any:
+def loss(
+    parameters: Parameters, window: Window, config: Config, masks: Applied | None, penalise: bool = False
+) -> Any:
     """J in nats: the sum of J(t) over the last ``window.loss_steps`` steps, averaged over the streams.
 
     Args:
         parameters: by name; float64 or complex128.
-        settings: the section `model`.
-        masks: what multiplies e(t) (T x B x d) and then each layer's h(t) on its way up (T x B x D_h): dropout.
+        config: sections model and train.
+        penalise: with label smoothing and the penalties, as in training.
+        masks: of dropout, from ``Network.masks``.
     """
     up = parameters[TABLE][window.inputs]
     if masks is not None:
-        up = up * masks[0]
+        up = up * masks.up[0]
+    settings, train = config.model, config.train
     step = plain_cells.STEPS[settings.cell]
     for layer, (state, hidden) in enumerate(zip(window.states, settings.sizes, strict=True)):
         prefix = f"cell.{layer}."
         p = {name.removeprefix(prefix): value for name, value in parameters.items() if name.startswith(prefix)}
+        if masks is not None and "H" in p:
+            p["H"] = p["H"] * masks.weights[layer]
         h = np.zeros((*window.inputs.shape, hidden), np.result_type(up, *p.values()))
         for t in range(len(up)):
             state = step(p, np.where(window.reset[t][:, None], 0, state), up[t], settings)
             h[t] = state[:, :hidden]
-        up = h if masks is None else h * masks[layer + 1]
+        up = h if masks is None else h * masks.up[layer + 1]
     first = len(up) - window.loss_steps
     weights = parameters[U] if U in parameters else parameters[TABLE].T
     log_y_hat = equations.log_softmax(equations.z2(up[first:], weights, parameters[B2]))
     own = np.take_along_axis(log_y_hat, window.targets[first:, :, None], axis=2)
-    return -own.sum() / window.inputs.shape[1]
+    if not penalise:
+        return -own.sum() / window.inputs.shape[1]
+    share = train.label_smoothing
+    smooth = -(1 - share) * own.sum() - share * log_y_hat.mean(axis=2).sum()
+    change = np.where(window.reset[1:, :, None], 0, h[1:] - h[:-1])
+    penalty = train.activation_penalty * (up**2).sum() + train.temporal_penalty * (change**2).sum()
+    return (smooth + penalty / h.shape[2]) / window.inputs.shape[1]

@@ -33,6 +33,13 @@ def gru(p: Layer, before: Array, e: Array, settings: Model) -> Array:
     return (1 - u) * n + u * before
 
 
+def gru_before(p: Layer, before: Array, e: Array, settings: Model) -> Array:
+    r_in, u_in, n_in = np.split(e @ p["I"] + p["b1"], 3, axis=1)
+    H_r, H_u, H_n = np.split(p["H"], 3, axis=1)
+    r, u = _sigmoid(r_in + before @ H_r), _sigmoid(u_in + before @ H_u)
+    return (1 - u) * np.tanh(n_in + (r * before) @ H_n) + u * before
+
+
 def lstm(p: Layer, before: Array, e: Array, settings: Model) -> Array:
     h, c = np.split(before, 2, axis=1)
     z = e @ p["I"] + h @ p["H"] + p["b1"]
@@ -44,8 +51,14 @@ def lstm(p: Layer, before: Array, e: Array, settings: Model) -> Array:
     return np.concatenate([_sigmoid(z_o + c * P_o) * np.tanh(c), c], axis=1)
 
 
+def mingru(p: Layer, before: Array, e: Array, settings: Model) -> Array:
+    z_u, n = np.split(e @ p["I"] + p["b1"], 2, axis=1)
+    u = _sigmoid(z_u)
+    return (1 - u) * before + u * n
+
+
 def _sigmoid(z: Array) -> Array:
     return equations.f(z, "sigmoid")
 
 
-STEPS = {"elman": elman, "gru": gru, "lstm": lstm}
+STEPS = {"elman": elman, "gru": gru, "gru_before": gru_before, "lstm": lstm, "mingru": mingru}

@@ -38,7 +38,8 @@ def test_gradients(model: dict[str, Any], layers: int, tie: bool, dropout: float
 @every_cell
 def test_layers_of_different_sizes(model: dict[str, Any]) -> None:
     case = Case(config(model=model | {"hidden": [7, 4, 5]}))
-    assert [value.shape[0] for name, value in case.network.parameters.items() if name.endswith(".H")] == [7, 4, 5]
+    sizes = [14, 8, 10] if model["cell"] == "lstm" else [7, 4, 5]
+    assert [state.shape[1] for state in case.network.zero_state(1)] == sizes
     assert checked(case, 5).passed
 
 
@@ -95,3 +96,38 @@ def test_pytorch_agrees(model: dict[str, Any], module: str, layers: int, precisi
             wanted = pairs[name].grad.numpy()
         wanted = wanted.T if name in turned else wanted
         np.testing.assert_allclose(found, wanted, rtol=0, atol=close * max(1, np.abs(wanted).max()), err_msg=name)
+
+
+@every_cell
+@pytest.mark.parametrize(
+    "dropout",
+    [
+        {"dropout_words": 0.3},
+        {"dropout_input": 0.3, "dropout_between": 0.2, "dropout_output": 0.4},
+        {"dropout": 0.3, "variational": True, "dropout_words": 0.2},
+        {"dropout_output": 0.3, "dropout_weights": 0.4},
+    ],
+    ids=lambda dropout: ", ".join(dropout),
+)
+@pytest.mark.parametrize("layers", [1, 3])
+def test_gradients_with_every_dropout(model: dict[str, Any], dropout: dict[str, Any], layers: int) -> None:
+    if model["cell"] == "mingru" and "dropout_weights" in dropout:
+        pytest.skip("it has no H")
+    found = checked(Case(config(layers=layers, tie=layers == 3, model=model | dropout)), 5)
+    assert found.passed, found.verdict
+    assert found.dropping
+    assert all(one.relative < 1e-7 for one in found.parameters)
+
+
+@pytest.mark.parametrize("train", [{"label_smoothing": 0.1}, {"activation_penalty": 2.0}, {"temporal_penalty": 1.0}])
+@pytest.mark.parametrize("tie", [False, True])
+@pytest.mark.parametrize("vocabulary", [11, 600])
+def test_gradients_with_every_penalty(train: dict[str, float], tie: bool, vocabulary: int) -> None:
+    settings = config(layers=2, tie=tie, model={"cell": "lstm", "dropout_output": 0.3}, **train)
+    case = Case(settings, vocabulary)
+    found = checked(case, 5)
+    assert found.passed, found.verdict
+    assert all(one.relative < 1e-7 for one in found.parameters)
+    case.network.forward(case.inputs, case.reset, case.states, (1, 1))
+    plain_loss = case.network.backward(case.targets, 5)[0]
+    assert case.network.loss(case.targets, 5) != pytest.approx(plain_loss, rel=1e-4), "J has the penalty in it"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from networks import Case, config, smooth_case
 
-from rnnlm.cells import elman
+from rnnlm.cells import elman, recurrence
 from rnnlm.gradients import check
 from rnnlm.gradients.check import Subject
 from rnnlm.gradients.window import Window
@@ -138,17 +138,17 @@ BREAKS: dict[str, tuple[Any, str, Callable[[Break], Break], str]] = {
         "all of cell.0 (cell.0.I, cell.0.H, cell.0.b1), in a window of one step too: look at delta1",
     ),
     "the sign of dH": (
-        elman, "_weights_back", _afterwards("dH", _multiply(-1)),
+        recurrence, "_weights_back", _afterwards("dH", _multiply(-1)),
         "cell.0.H: look at dJ/dH = h(t-1)' delta1(t) (the opposite",
     ),
     "dH one lag off": (
-        elman, "_weights_back", _before("previous", _late), "cell.0.H: look at dJ/dH = h(t-1)' delta1(t) (cosine"
+        recurrence, "_weights_back", _before("previous", _late), "cell.0.H: look at dJ/dH = h(t-1)' delta1(t) (cosine"
     ),
     "half of db1": (
-        elman, "_weights_back", _afterwards("db1", _multiply(0.5)),
+        recurrence, "_weights_back", _afterwards("db1", _multiply(0.5)),
         "cell.0.b1: look at dJ/db1 = delta1(t) (the right direction",
     ),
-    "one number of dI": (elman, "_project_back", _afterwards("dI", _one_number), "cell.0.I: look at"),
+    "one number of dI": (recurrence, "_project_back", _afterwards("dI", _one_number), "cell.0.I: look at"),
     "the sign of dU": (
         rows, "_backward", _afterwards("dU", _multiply(-1)), "output.U: look at dJ/dU = h(t)' delta2(t) (the opp"
     ),
@@ -181,7 +181,7 @@ def test_a_broken_kernel_is_found_by_name(
 def test_what_is_broken_in_an_upper_layer_is_found_there(monkeypatch: pytest.MonkeyPatch) -> None:
     case = Case(config("tanh", layers=2), resets=False)
     calls = [0]
-    real = elman._weights_back
+    real = recurrence._weights_back
 
     def broken(*arguments: Any) -> None:
         real(*arguments)
@@ -189,7 +189,7 @@ def test_what_is_broken_in_an_upper_layer_is_found_there(monkeypatch: pytest.Mon
         if calls[0] % 2:  # the upper layer comes first on the way back
             arguments[7][...] *= 1.01  # dH
 
-    monkeypatch.setattr(elman, "_weights_back", broken)
+    monkeypatch.setattr(recurrence, "_weights_back", broken)
     found = run(case)
     assert [one.name for one in found.parameters if not one.passed] == ["cell.1.H"]
     assert "cell.1.H: look at" in found.verdict
@@ -197,13 +197,13 @@ def test_what_is_broken_in_an_upper_layer_is_found_there(monkeypatch: pytest.Mon
 
 
 def test_a_gradient_that_is_not_a_number_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = elman._weights_back
+    real = recurrence._weights_back
 
     def broken(*arguments: Any) -> None:
         real(*arguments)
         arguments[8][0] = np.nan
 
-    monkeypatch.setattr(elman, "_weights_back", broken)
+    monkeypatch.setattr(recurrence, "_weights_back", broken)
     found = run(Case(config("tanh")))
     assert [one.name for one in found.parameters if not one.passed] == ["cell.0.b1"]
 

@@ -56,12 +56,12 @@ def test_the_plain_loss_is_the_oracles_and_the_kernels(
 ) -> None:
     case = Case(config(activation, layers=layers, tie=tie, dropout=dropout))
     mask = (3, 4) if dropout else None
-    masks = case.network.masks(7, 3, mask) if mask else None
+    masks = case.network.masks(case.inputs, mask) if mask else None
     named = None
     if masks:
-        named = {"embedding": masks[0], **{f"hidden.{l}": mask for l, mask in enumerate(masks[1:])}}
+        named = {"embedding": masks.up[0], **{f"hidden.{l}": mask for l, mask in enumerate(masks.up[1:])}}
     window = Window(case.inputs, case.targets, case.reset, case.states, 4, 0)
-    found = plain.loss(case.network.parameters, window, activation, masks)
+    found = plain.loss(case.network.parameters, window, case.network.config, masks)
     wanted = oracle.loss(
         case.network.parameters, case.inputs, case.targets, case.states, activation, 4, case.reset, named
     )

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rnnlm import api, checkpoint, config_file, model
-from rnnlm.cells import elman
+from rnnlm.cells import recurrence
 from rnnlm.gradients import ledger_files
 from rnnlm.text.vocabulary import Vocabulary
 
@@ -72,13 +72,13 @@ def test_gradcheck_through_all_reports_the_bias(runs: dict[str, Path], call: Cal
 def test_gradcheck_fails_with_status_1_and_names_the_parameter(
     runs: dict[str, Path], call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = elman._weights_back
+    real = recurrence._weights_back
 
     def broken(*arguments: Any) -> None:
         real(*arguments)
         arguments[7][...] *= -1
 
-    monkeypatch.setattr(elman, "_weights_back", broken)
+    monkeypatch.setattr(recurrence, "_weights_back", broken)
     status, out, _ = call("gradcheck", runs["word"])
     assert status == 1
     assert "FAILED: first wrong on the way back: cell.0.H: look at dJ/dH = h(t-1)' delta1(t)" in " ".join(out.split())
@@ -151,7 +151,7 @@ def test_the_parts_of_a_trained_model_add_up(precision: str, runs: dict[str, Pat
 def test_the_ledger_says_when_the_kernels_disagree(
     runs: dict[str, Path], text: Path, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = elman._weights_back
+    real = recurrence._weights_back
 
     def broken(*arguments: Any) -> None:
         real(*arguments)
@@ -159,7 +159,7 @@ def test_the_ledger_says_when_the_kernels_disagree(
 
     _, out, _ = call("gradients", runs["word"], text)
     assert "more than rounding explains" not in out
-    monkeypatch.setattr(elman, "_weights_back", broken)
+    monkeypatch.setattr(recurrence, "_weights_back", broken)
     _, out, _ = call("gradients", runs["word"], text)
     assert "more than rounding explains" in out
 

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from rnnlm.cli.arguments import QuietOption
+
+
+class Unit(StrEnum):
+    word = "word"
+    char = "char"
+    byte = "byte"
+
+
+class Activation(StrEnum):
+    tanh = "tanh"
+    relu = "relu"
+
+
+class State(StrEnum):
+    carry = "carry"
+    reset = "reset"
+
+
+def command(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="PyTorch's state dict in a safetensors file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to: a model file.")],
+    vocab: Annotated[
+        Optional[Path],
+        typer.Option(
+            "--vocab",
+            metavar="FILE",
+            help="A token and its count a line, in the order of the embedding's rows; left out: what rnnlm export "
+            "wrote.",
+        ),
+    ] = None,
+    unit: Annotated[Unit, typer.Option(help="What a token is (with --vocab).")] = Unit.word,
+    lowercase: Annotated[bool, typer.Option(help="Lower-case every text (with --vocab).")] = False,
+    activation: Annotated[Activation, typer.Option(help="Of an nn.RNN (with --vocab).")] = Activation.tanh,
+    state: Annotated[State, typer.Option(help="Over line ends (with --vocab).")] = State.carry,
+    quiet: QuietOption = False,
+) -> None:
+    """Make a model of PyTorch's weights: an nn.Embedding, an nn.RNN, nn.GRU or nn.LSTM, and an nn.Linear."""
+    from rnnlm import interchange
+    from rnnlm.console import Console
+
+    if vocab is None:
+        made = interchange.import_own(file)
+    else:
+        words = interchange.read_vocabulary(vocab, str(unit), lowercase)
+        made = interchange.import_(file, words, str(unit), str(activation), str(state))
+    interchange.save(made, output)
+    cell, sizes = made.config.model.cell, made.config.model.sizes
+    Console(quiet).line(f"{output}: {cell}, {len(sizes)} x {sizes[0]} units, {len(made.vocabulary):,} tokens")

@@ -1,0 +1,44 @@
+"""Label smoothing (Szegedy et al. 2016): a share s of the target is spread evenly over the vocabulary.
+
+    J_s(t) = - (1 - s) log y^_x - s / |V| sum_j log y^_j
+    dJ_s/dz2(t) = y^ - (1 - s) y - s / |V|
+
+which is the plain loss's gradient and, beside it, s y - s / |V|: one column of U for each row and the same for all
+columns. So what ``outputs.softmax.backward`` has left is added to here, and no probability is computed again:
+sum_j log y^_j = h sum_j U_j + sum_j b2_j - |V| log Z, with log Z = z2_x - log y^_x.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnnlm.kernels.jit import jit
+
+
+def value(h, U, b2, tied, targets, log_probability, share) -> float:
+    """The sum of J_s(t) over rows, from the log y^_x of the plain loss."""
+    own = (U if tied else U.T)[targets]
+    z = np.einsum("rk,rk->r", h, own, dtype=np.float64) + b2[targets]
+    all_z = h @ U.sum(axis=0 if tied else 1) + b2.sum()
+    sum_log = all_z - b2.size * (z - log_probability)
+    return float(-(1 - share) * log_probability.sum() - share / b2.size * sum_log.sum())
+
+
+def backward(h, U, b2, tied, targets, scale, share, dU, db2, dh) -> None:
+    """Adds to the gradients of the plain loss; `scale` as there."""
+    spread = share * scale / b2.size
+    dh -= U.sum(axis=0 if tied else 1) * U.dtype.type(spread)
+    dU -= (h.sum(axis=0) * U.dtype.type(spread))[None, :] if tied else (h.sum(axis=0) * U.dtype.type(spread))[:, None]
+    db2 -= spread * len(targets)
+    columns, d_columns = (U, dU) if tied else (U.T, dU.T)
+    _add_targets(h, columns, targets, U.dtype.type(share * scale), d_columns, db2, dh)
+
+
+@jit
+def _add_targets(h, columns, targets, factor, d_columns, db2, dh):
+    for r in range(targets.size):
+        x = targets[r]
+        db2[x] += factor
+        for k in range(h.shape[1]):
+            dh[r, k] += factor * columns[x, k]
+            d_columns[x, k] += factor * h[r, k]
