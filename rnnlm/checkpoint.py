@@ -2,9 +2,10 @@
 needs to go on.
 
 Both hold the weights and, in the header, the configuration and the vocabulary, so either one is a whole model: the
-first is the best by validation, the second the last. The state adds the optimizer's moments, the hidden state and the
-place in the corpus, and is written whole or not at all, so a killed run goes on from one consistent instant. Random
-numbers need no place in it: all of them are computed from the seed and the step.
+first is the best by validation, the second the last. The state adds the optimizer's moments, the average of the
+weights where there is one (then the model holds that), the hidden state and the place in the corpus, and is written
+whole or not at all, so a killed run goes on from one consistent instant. Random numbers need no place in it: all of
+them are computed from the seed and the step.
 
 Nothing in ``model.safetensors`` depends on the clock or on where the run's folder lies: the same training gives the
 same bytes. When it was trained stands in ``log.jsonl``.
@@ -20,6 +21,7 @@ import numpy as np
 
 import rnnlm
 from rnnlm import config_file, model, storage
+from rnnlm.averaging import Average
 from rnnlm.config import Config
 from rnnlm.errors import ConfigError, ModelError
 from rnnlm.optim import Optimizer
@@ -49,6 +51,8 @@ class Position:
     epoch_tokens: int = 0
     since_loss: float = 0.0  # since the last progress record
     since_tokens: int = 0
+    losses: list[float] = field(default_factory=list)  # of the validations, nats a token
+    averaged: int = 0  # updates in the average of the weights
     finished: str = ""  # why training has ended
     corpus: str = ""  # key of the training corpus
 
@@ -77,6 +81,7 @@ def save_state(
     config: Config,
     vocabulary: Vocabulary,
     optimizer: Optimizer,
+    average: Average,
     states: list[np.ndarray],
     position: Position,
     training: dict[str, Any],
@@ -84,6 +89,7 @@ def save_state(
     """Write ``state.safetensors``."""
     tensors = dict(optimizer.parameters)
     tensors |= {f"optimizer.{name}": value for name, value in optimizer.moments.items()}
+    tensors |= {f"average.{name}": value for name, value in average.values.items()}
     tensors |= {f"carry.{layer}": value for layer, value in enumerate(states)}
     storage.write_tensors(path, tensors, header(config, vocabulary, training) | {"position": asdict(position)})
 
@@ -123,8 +129,9 @@ def load(path: str | Path) -> Trained:
     return Trained(config, vocabulary, parameters, training, path, tensors)
 
 
-def restore(trained: Trained, optimizer: Optimizer) -> tuple[list[np.ndarray], Position]:
-    """The hidden states and the position of a ``state.safetensors``; puts the moments into `optimizer`.
+def restore(trained: Trained, optimizer: Optimizer, average: Average) -> tuple[list[np.ndarray], Position]:
+    """The hidden states and the position of a ``state.safetensors``; puts the moments into `optimizer` and the
+    average of the weights into `average`.
 
     Raises:
         ModelError: the file has no such state.
@@ -132,11 +139,13 @@ def restore(trained: Trained, optimizer: Optimizer) -> tuple[list[np.ndarray], P
     try:
         for name in optimizer.moments:
             optimizer.moments[name] = trained.extra[f"optimizer.{name}"]
+        if any(name.startswith("average.") for name in trained.extra):
+            average.values = {name: trained.extra[f"average.{name}"] for name in trained.parameters}
         states = [trained.extra[f"carry.{layer}"] for layer in range(len(trained.config.model.sizes))]
         position = Position(**trained.training["position"])
     except (KeyError, TypeError) as error:
         raise ModelError(f"{trained.path}: not a state to go on from: {error} is missing") from None
-    optimizer.updates = position.step
+    optimizer.updates, average.count = position.step, position.averaged
     return states, position
 
 

@@ -176,7 +176,11 @@ class Train(Section):
 
     bptt: Positive = Field(35, description="steps that a gradient goes back")
     bptt_every: Positive | None = Field(None, description="steps between updates, at most bptt; null: bptt")
+    bptt_deviation: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="steps by which windows' lengths differ at random (standard deviation); 0: all have bptt"
+    )
     batch: Positive = Field(20, description="parallel streams")
+    accumulate: Positive = Field(1, description="windows whose mean gradient makes one update")
     loss: Literal["every", "last"] = Field("every", description="which steps of a window have a loss")
     state: Literal["carry", "reset"] = Field("carry", description="the hidden state over line ends")
     epochs: Positive = Field(15, description="passes over the training text")
@@ -218,6 +222,16 @@ class Train(Section):
         0.0,
         description="share of each weight added to its gradient (adamw, lion: taken off the weight); not of biases",
     )
+    gradient_noise: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="eta: the gradient gets noise of variance eta / (1 + updates)^0.55"
+    )
+    average: Literal["none", "ema", "asgd"] = Field(
+        "none",
+        description="mean of the weights, which is validated and saved; ema: with forgetting; asgd: from when "
+        "validation stops improving on",
+    )
+    average_decay: Probability = Field(0.999, description="ema: share of the average that an update keeps")
+    average_after: Positive = Field(5, description="asgd: the last validations, which need not be the best")
     label_smoothing: Probability = Field(
         0.0, description="share of each target spread evenly over the vocabulary, in the gradient"
     )
@@ -251,6 +265,8 @@ class Train(Section):
     def stride_fits(self) -> Self:
         if self.bptt_every is not None and self.bptt_every > self.bptt:
             raise ValueError(f"bptt_every must be at most bptt ({self.bptt}); found {self.bptt_every}")
+        if self.bptt_deviation > 0 and self.stride != self.bptt:
+            raise ValueError(f"bptt_deviation goes with windows that do not overlap; found bptt_every: {self.stride}")
         return self
 
     @property

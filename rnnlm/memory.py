@@ -43,13 +43,16 @@ def needs(config: Config, vocabulary: int, tokens: int, threads: int) -> Needs:
         for layer, hidden in enumerate(config.model.sizes)
     )
     moments = len(MOMENTS[config.train.optimizer]) * weights
+    average = weights if config.train.average != "none" else 0
+    # Accumulated gradients are added up beside the window's own.
+    gradients = dense * (2 if config.train.accumulate > 1 else 1)
     training = (
-        weights + dense + moments
+        weights + gradients + moments + average
         + softmax.held_bytes(rows, vocabulary, output, itemsize, threads)
         + layers
     )  # fmt: skip
     # The model, the state, and one of them being written beside its place.
-    disk = 2 * (weights + moments) + weights + tokens * (2 if vocabulary < 2**16 else 4)
+    disk = 2 * (weights + moments + average) + weights + tokens * (2 if vocabulary < 2**16 else 4)
     return Needs(parameters, weights, training, disk)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 
-from rnnlm import memory, model
+from rnnlm import cuts, memory, model
 from rnnlm.config import Config
 from rnnlm.records import Plan, Progress, Work
 from rnnlm.trial import Trial, prepared
@@ -36,10 +36,10 @@ def plan(config: Config) -> Work[Plan]:
         update(number)
         yield Progress("measuring", min(elapsed, _SECONDS), _SECONDS, "seconds")
     seconds_per_update = elapsed / number
-    steps_per_epoch = math.ceil(trial.streams.length / config.train.stride)
-    total = config.train.epochs * steps_per_epoch
-    if config.train.max_steps is not None:
-        total = min(total, config.train.max_steps)
+    # The trial's updates have one window each.
+    seconds_per_update *= config.train.accumulate
+    steps_per_epoch = cuts.updates(config.train, trial.streams.length, 0)
+    total = cuts.all_updates(config.train, trial.streams.length)
     return Plan(
         tensors=tuple((name, shape, math.prod(shape)) for name, shape in shapes.items()),
         parameters=need.parameters,
@@ -50,7 +50,7 @@ def plan(config: Config) -> Work[Plan]:
         available_bytes=memory.available_memory(),
         disk_bytes=need.disk_bytes,
         threads=trial.network.workers,
-        tokens_per_second=config.train.stride * trial.streams.batch / seconds_per_update,
+        tokens_per_second=config.train.stride * trial.streams.batch * config.train.accumulate / seconds_per_update,
         epochs=config.train.epochs,
         total_steps=total,
         seconds_per_epoch=steps_per_epoch * seconds_per_update,

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rnnlm import checkpoint
+from rnnlm import checkpoint, cuts, noise
+from rnnlm.accumulation import Accumulated
+from rnnlm.averaging import Average
 from rnnlm.checkpoint import MODEL, STATE, Position
 from rnnlm.config import Config
 from rnnlm.errors import NotFiniteError
@@ -41,10 +44,9 @@ class Run:
         self.streams: Streams = equal_streams(corpora.train, self.settings.batch, self.settings.state)
         self.states = network.zero_state(self.streams.batch)
         self.at = Position(corpus=corpora.train.key)
-        self.steps_per_epoch = math.ceil(self.streams.length / self.settings.stride)
-        self.total_steps = self.settings.epochs * self.steps_per_epoch
-        if self.settings.max_steps is not None:
-            self.total_steps = min(self.total_steps, self.settings.max_steps)
+        self.average = Average(self.settings, network.parameters)
+        self.total_steps = cuts.all_updates(self.settings, self.streams.length)
+        self._ends, self._ends_of = cuts.ends(self.settings, self.streams.length, 0), 0
         self._last_seconds = 0.0
 
     def start(self) -> Start:
@@ -52,36 +54,60 @@ class Run:
         parameters = sum(parameter.size for parameter in self.network.parameters.values())
         tokens = self.streams.length * self.streams.batch
         return Start(
-            self.at.step, self.at.epoch, self.settings.epochs, self.steps_per_epoch, self.total_steps, tokens,
+            self.at.step, self.at.epoch, self.settings.epochs,
+            cuts.updates(self.settings, self.streams.length, self.at.epoch), self.total_steps, tokens,
             parameters, self.network.workers,
         )  # fmt: skip
 
     def update(self) -> tuple[float, float]:
-        """One window: forward, backward, one step of the optimizer. Returns the gradient's norm and the learning
-        rate."""
-        at, settings = self.at, self.settings
-        stop = min(at.offset + settings.stride, self.streams.length)
-        loss_steps = 1 if settings.loss == "last" else stop - at.offset
-        window = self.streams.window(at.window, stop)
-        self.network.forward(window.inputs, window.reset, self.states, mask=(settings.seed, at.step))
-        loss, gradients = self.network.backward(window.targets, loss_steps)
-        norm, factor = self.optimizer.clip(gradients, self.network.workers)
+        """One step of the optimizer, with the gradient of the next window (``train.accumulate``: windows). Returns
+        the gradient's norm and the learning rate."""
+        at, settings, workers = self.at, self.settings, self.network.workers
+        stops = self._next_stops()
+        if settings.accumulate == 1:
+            loss, gradients = self._window(int(stops[0]), at.step)
+        else:
+            accumulated, loss = Accumulated(len(stops)), 0.0
+            for number, stop in enumerate(stops):
+                own, found = self._window(int(stop), at.step * settings.accumulate + number)
+                accumulated.add(found)
+                loss += own
+            gradients = accumulated.mean()
+        norm, factor = self.optimizer.clip(gradients, workers)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise NotFiniteError(self._explain_not_finite(loss, gradients))
+        noise.add(settings, gradients, at.step, factor)
         rate = learning_rate(settings, at.step, self.total_steps, at.halvings)
-        self.optimizer.update(gradients, rate, factor, self.network.workers)
+        self.optimizer.update(gradients, rate, factor, workers)
+        self.average.update(workers)
+        at.step += 1
+        return norm, rate
 
+    def _next_stops(self) -> NDArray[np.int64]:
+        """Where the windows of the next update end."""
+        if self._ends_of != self.at.epoch:
+            self._ends, self._ends_of = cuts.ends(self.settings, self.streams.length, self.at.epoch), self.at.epoch
+        first = int(np.searchsorted(self._ends, self.at.offset, side="right"))
+        return self._ends[first : first + self.settings.accumulate]
+
+    def _window(self, stop: int, mask: int) -> tuple[float, Gradients]:
+        """Forward and backward of the window whose losses end before step `stop`, and past it. Returns its loss and
+        gradient. mask: number of its dropout masks."""
+        at, settings = self.at, self.settings
+        loss_steps = 1 if settings.loss == "last" else stop - at.offset
+        window = self.streams.window(at.window, stop)
+        self.network.forward(window.inputs, window.reset, self.states, mask=(settings.seed, mask))
+        loss, gradients = self.network.backward(window.targets, loss_steps)
         next_window = max(at.window, stop - (settings.bptt - settings.stride))
         self.states = self.network.states_after(next_window - at.window, self.states)
+        counted = loss_steps * self.streams.batch
         at.tokens += (stop - at.offset) * self.streams.batch
         at.window, at.offset = next_window, stop
-        at.step += 1
-        counted = loss_steps * self.streams.batch
         at.epoch_loss += loss
         at.epoch_tokens += counted
         at.since_loss += loss
         at.since_tokens += counted
-        return norm, rate
+        return loss, gradients
 
     def progress(self, norm: float, rate: float) -> Step:
         """The record of the steps since the last one."""
@@ -103,7 +129,8 @@ class Run:
         if self.corpora.valid is None:
             return None
         began = time.monotonic()
-        loss = mean_loss(self.network, self.corpora.valid, settings.state)
+        with self.average.in_place():
+            loss = mean_loss(self.network, self.corpora.valid, settings.state)
         seconds = time.monotonic() - began
         perplexity = _exp(loss)
         best = at.best is None or perplexity < at.best
@@ -114,6 +141,8 @@ class Run:
             self._save_model()
         else:
             at.stale += 1
+        self.average.begin_if_due(at.losses, loss)
+        at.losses.append(loss)
         tokens = len(self.corpora.valid)
         self._last_seconds += seconds  # the speed is that of training
         return Valid(
@@ -152,15 +181,17 @@ class Run:
         if self.at.best is None:
             self._save_model()
         path = self.folder / STATE
+        self.at.averaged = self.average.count
         checkpoint.save_state(
-            path, self.config, self.vocabulary, self.optimizer, self.states, self.at, self._training()
+            path, self.config, self.vocabulary, self.optimizer, self.average, self.states, self.at, self._training()
         )
         return Checkpoint(self.at.step, self.at.epoch, self.at.tokens, self.at.seconds, str(path))
 
     def _save_model(self) -> None:
-        checkpoint.save_model(
-            self.folder / MODEL, self.config, self.vocabulary, self.network.parameters, self._training()
-        )
+        with self.average.in_place():
+            checkpoint.save_model(
+                self.folder / MODEL, self.config, self.vocabulary, self.network.parameters, self._training()
+            )
 
     def _training(self) -> dict[str, Any]:
         at = self.at

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from rnnlm import checkpoint, config_file, memory, model, prepare, run_folder, storage
 from rnnlm.config import Config
-from rnnlm.errors import ModelError
+from rnnlm.errors import ConfigError, ModelError
 from rnnlm.kernels.team import threads_to_use
 from rnnlm.model import Network
 from rnnlm.optim import Optimizer
@@ -83,6 +83,8 @@ def start(config: Config, resume: bool, restart: bool) -> Work[tuple[Run, Log]]:
     paths = yield from prepare.texts(config)
     vocabulary = old.vocabulary if old else (yield from prepare.build_vocabulary(config, paths.train))
     corpora = yield from prepare.encode(config, paths, vocabulary)
+    if config.train.average == "asgd" and corpora.valid is None:
+        raise ConfigError("train.average: asgd begins when validation stops improving; give a validation text")
     need = memory.needs(config, len(vocabulary), corpora.tokens, threads_to_use(config.train.threads))
     memory.check(config, need)
     if restart:
@@ -97,7 +99,7 @@ def start(config: Config, resume: bool, restart: bool) -> Work[tuple[Run, Log]]:
         yield Note("this processor has no products of bfloat16 (AVX512-BF16): training in float32", warning=True)
     run = Run(config, corpora, vocabulary, paths.lowest, network, Optimizer(config.train, parameters))
     if old is not None:
-        run.states, run.at = checkpoint.restore(old, run.optimizer)
+        run.states, run.at = checkpoint.restore(old, run.optimizer, run.average)
         if run.at.corpus != corpora.train.key:
             raise ModelError(
                 f"{paths.train}: not the text that {folder} was trained on; take another folder with --run"

@@ -26,6 +26,8 @@ LAYERS = BASE | {
     "schedule",
 }
 TRAINED = LAYERS | {"model", "stepper", "checkpoint", "scoring", "prepare", "memory"}
+# What an update is made of, beside the network.
+UPDATE = {"cuts", "accumulation", "noise", "averaging"}
 
 # What each part may import of rnnlm beside itself. `cells`, `outputs`: no layer knows another.
 MAY_IMPORT = {
@@ -41,19 +43,23 @@ MAY_IMPORT = {
     "optim": {"kernels", "config"},
     "schedule": {"config"},
     "model": LAYERS,
-    "checkpoint": LAYERS | {"model"},
+    "cuts": {"config"},
+    "accumulation": {"optim"},
+    "noise": {"config", "optim"},
+    "averaging": {"kernels", "config"},
+    "checkpoint": LAYERS | {"model", "averaging"},
     "stepper": LAYERS | {"model"},
     "scoring": LAYERS | {"model"},
     "memory": LAYERS | {"model"},
     "prepare": LAYERS,
-    "run": TRAINED,
+    "run": TRAINED | UPDATE,
     "run_folder": TRAINED,
     "training": TRAINED | {"run", "run_folder"},
     "evaluate": TRAINED,
     "gradients": TRAINED,
     "sample": TRAINED,
     "trial": TRAINED,
-    "plan": TRAINED | {"trial"},
+    "plan": TRAINED | {"trial", "cuts"},
     "bench": TRAINED | {"trial", "sample"},
     "warmup": TRAINED | {"training"},
     "inspection": {"checkpoint"},

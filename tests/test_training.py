@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -17,10 +18,12 @@ from typing import Any
 import numpy as np
 import oracle
 import pytest
+from every_cell import every_cell
 
 from rnnlm import checkpoint, config_file
 from rnnlm.config import Config
 from rnnlm.errors import ConfigError, ModelError, NotFiniteError, TextError
+from rnnlm.optim import RULES
 from rnnlm.records import Checkpoint, End, Note, Start, Step, Valid
 from rnnlm.training import train
 
@@ -47,7 +50,11 @@ def make(tmp_path: Path) -> Any:
             {
                 "data": {"train": str(tmp_path / "train.txt"), "valid": str(tmp_path / "valid.txt")},
                 "embedding": {"size": 6},
-                "model": {"activation": "tanh", "hidden": 8, **(model or {})},
+                "model": {
+                    "hidden": 8,
+                    **({} if model and "cell" in model else {"activation": "tanh"}),
+                    **(model or {}),
+                },
                 "train": {"bptt": 5, "batch": 4, "epochs": 2, "log_every": 3, "threads": 2, **train_keys},
                 "run": str(tmp_path / f"run{next(count)}"),
             }
@@ -141,18 +148,11 @@ def test_training_learns(make: Any) -> None:
     assert records(config, End)[0].best_perplexity < 2
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adagrad", "adam", "adamw"])
-@pytest.mark.parametrize("state", ["carry", "reset"])
-def test_a_stopped_run_goes_on_to_the_same_bytes(make: Any, optimizer: str, state: str) -> None:
-    """Stopped after 5 updates, in the middle of a pass, and again 9 later, in the next one."""
-    keys = dict(
-        optimizer=optimizer, state=state, bptt=6, bptt_every=4, learning_rate=0.05, schedule="cosine", warmup=3,
-        weight_decay=1e-3,
-    )  # fmt: skip
-    model = {"layers": 2, "dropout": 0.2}
+def check_resume(make: Any, model: dict[str, Any], keys: dict[str, Any], stops: tuple[int, ...]) -> Config:
+    """A run that is stopped after so many updates each time ends with the bytes of one that is not."""
     whole, parts = make(model, **keys), make(model, **keys)
     list(train(whole))
-    for updates in (5, 9):
+    for updates in stops:
         remaining = iter(range(updates))
         found = list(train(parts, resume=True, stop=lambda r=remaining, n=updates - 1: next(r, None) == n))
         assert found[-1].reason == "interrupted"
@@ -161,8 +161,51 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(make: Any, optimizer: str, stat
     for name in ("model.safetensors", "vocab.txt"):
         assert sha256(whole, name) == sha256(parts, name)
     first, second = (checkpoint.load(Path(config.run) / "state.safetensors") for config in (whole, parts))
+    assert set(first.extra) == set(second.extra)
     for name, value in (first.parameters | first.extra).items():
         assert value.tobytes() == (second.parameters | second.extra)[name].tobytes(), name
+    return whole
+
+
+@pytest.mark.parametrize("optimizer", RULES)
+@pytest.mark.parametrize("state", ["carry", "reset"])
+def test_a_stopped_run_goes_on_to_the_same_bytes(make: Any, optimizer: str, state: str) -> None:
+    """Stopped after 5 updates, in the middle of a pass, and again 9 later, in the next one."""
+    keys = dict(
+        optimizer=optimizer, state=state, bptt=6, bptt_every=4, learning_rate=0.05, schedule="cosine", warmup=3,
+        weight_decay=1e-3,
+    )  # fmt: skip
+    check_resume(make, {"layers": 2, "dropout": 0.2}, keys, (5, 9))
+
+
+# Everything that an update can have beside the optimizer.
+ALL_OPTIONS = dict(
+    optimizer="adamw", learning_rate=0.01, weight_decay=0.01, schedule="cosine", cycles=2, warmup=2, bptt=6,
+    bptt_deviation=2, accumulate=2, gradient_noise=0.01, label_smoothing=0.1, activation_penalty=0.1,
+    temporal_penalty=0.1, clip_value=0.5, epochs=4, patience=None,
+)  # fmt: skip
+
+
+@every_cell
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_resume_with_every_option_on(make: Any, model: dict[str, Any], precision: str) -> None:
+    dropped = {
+        "hidden": [8, 6], "tie": True, "dropout_input": 0.1, "dropout_between": 0.2, "dropout_output": 0.3,
+        "variational": True, "dropout_words": 0.1, "dropout_weights": 0.2 if model["cell"] != "mingru" else 0,
+    }  # fmt: skip
+    check_resume(make, dropped | model, {**ALL_OPTIONS, "precision": precision, "average": "ema"}, (3, 6))
+
+
+def test_resume_of_an_average_that_has_begun(make: Any) -> None:
+    """A learning rate so high that validation is soon worse: stopped before and after the trigger."""
+    keys = dict(
+        optimizer="sgd", learning_rate=5.0, clip=None, average="asgd", average_after=1, epochs=6, patience=None
+    )
+    config = check_resume(make, {}, keys, (20, 40))
+    state = checkpoint.load(Path(config.run) / "state.safetensors")
+    averaged = state.training["position"]["averaged"]
+    assert 0 < averaged < state.training["step"] - 20
+    assert (state.extra["average.cell.0.H"] != state.parameters["cell.0.H"]).any()
 
 
 def test_a_run_that_goes_on_has_one_log(make: Any) -> None:
@@ -335,3 +378,52 @@ def test_kill_9_at_ten_random_moments(make: Any, tmp_path: Path) -> None:
             shutil.rmtree(killed.run)
     subprocess.run([*command, f"{killed.run}.yaml"], check=True, env=environment, capture_output=True)
     assert sha256(whole) == sha256(killed)
+
+
+def test_asgd_needs_a_validation_text(make: Any) -> None:
+    config = make(average="asgd")
+    config = config.model_copy(update={"data": config.data.model_copy(update={"valid": None})})
+    with pytest.raises(ConfigError, match=r"train\.average: asgd .* give a validation text"):
+        list(train(config))
+
+
+@pytest.mark.parametrize("average", ["ema", "asgd"])
+def test_the_model_is_the_average(make: Any, average: str) -> None:
+    """The weights after every update, averaged by hand, are those of the model; training goes on from its own."""
+    keys = dict(optimizer="sgd", learning_rate=5.0, clip=None, average_after=1, average_decay=0.9, patience=None)
+    keys |= dict(epochs=5, checkpoint_every=1, precision="float64")
+    config, plain = make(average=average, **keys), make(**keys)
+    weights = []
+    for record in train(plain):
+        if isinstance(record, Checkpoint):
+            weights.append(checkpoint.load(record.path).parameters)
+    list(train(config))
+    state = checkpoint.load(Path(config.run) / "state.safetensors")
+    assert all((state.parameters[name] == value).all() for name, value in weights[-1].items())
+    count = state.training["position"]["averaged"]
+    if average == "asgd":
+        assert 0 < count < len(weights)
+        wanted = {name: np.mean([own[name] for own in weights[-count:]], axis=0) for name in weights[0]}
+    else:
+        assert count == len(weights)
+        wanted = {name: value.copy() for name, value in start_weights(config).items()}
+        for k, own in enumerate(weights, 1):
+            d = min(0.9, (1 + k) / (10 + k))
+            wanted = {name: d * wanted[name] + (1 - d) * own[name] for name in wanted}
+    for name, value in wanted.items():
+        np.testing.assert_allclose(state.extra[f"average.{name}"], value, rtol=0, atol=1e-12)
+    best = checkpoint.load(config.run)
+    if best.training["epoch"] == 5:
+        for name, value in wanted.items():
+            np.testing.assert_allclose(best.parameters[name], value, rtol=0, atol=1e-12)
+
+
+def test_windows_of_random_lengths(make: Any) -> None:
+    """Every token has its loss once; the number of updates is the one that was announced."""
+    config = make(bptt_deviation=2, epochs=3, log_every=1, patience=None)
+    found = list(train(config))
+    start = next(record for record in found if isinstance(record, Start))
+    steps = [record for record in found if isinstance(record, Step)]
+    assert len(steps) == start.total_steps
+    assert steps[-1].tokens == 3 * start.tokens_per_epoch
+    assert len({b.tokens - a.tokens for a, b in itertools.pairwise(steps)}) > 3
