@@ -64,6 +64,7 @@ MAY_IMPORT = {
     "warmup": TRAINED | {"training"},
     "inspection": {"checkpoint"},
     "interchange": TRAINED,
+    "onnx_file": TRAINED,
     "plot": {"storage"},
     "console": {"errors", "records", "plot"},
     "interrupt": set(),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -8,14 +9,37 @@ import typer
 from rnnlm.cli.arguments import ModelArgument, QuietOption
 
 
+class Target(StrEnum):
+    pytorch = "pytorch"
+    onnx = "onnx"
+
+
 def command(
     model: ModelArgument,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to: a safetensors file.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Where to: a safetensors file (pytorch) or an ONNX file (onnx)."
+        ),
+    ],
+    to: Annotated[
+        Target,
+        typer.Option(
+            help="As what: pytorch, weights as its nn.Embedding, nn.RNN, nn.GRU or nn.LSTM, and nn.Linear have them; "
+            "onnx, a graph that other programs run (needs the package onnx)."
+        ),
+    ] = Target.pytorch,
     quiet: QuietOption = False,
 ) -> None:
-    """Write a model's weights as PyTorch's nn.Embedding, nn.RNN, nn.GRU or nn.LSTM, and nn.Linear have them."""
-    from rnnlm import checkpoint, interchange
+    """Write a model for PyTorch or as an ONNX file."""
+    from rnnlm import checkpoint, interchange, onnx_file
     from rnnlm.console import Console
 
-    tensors = interchange.export(checkpoint.load(model), output)
-    Console(quiet).line(f"{output}: {', '.join(tensors)}")
+    trained = checkpoint.load(model)
+    if to == Target.onnx:
+        graph = onnx_file.export(trained, output).graph
+        given, answered = (", ".join(value.name for value in values) for values in (graph.input, graph.output))
+        says = f"{given} -> {answered}"
+    else:
+        says = ", ".join(interchange.export(trained, output))
+    Console(quiet).line(f"{output}: {says}")
