@@ -115,6 +115,13 @@ class Model(Section):
     layers: Annotated[int, Field(ge=1, le=16)] = Field(
         1, description="recurrent layers; where hidden is a list its length counts"
     )
+    layer_norm: bool = Field(
+        False, description="true: what goes up from a layer is normalised over its units; the recurrence is not"
+    )
+    init: Literal["uniform", "xavier", "orthogonal", "identity"] | None = Field(
+        None, description="how I and H start: uniform in +-init_scale, ...; null: as suits the cell"
+    )
+    init_scale: Annotated[float, Field(gt=0)] = Field(0.1, description="init: uniform: the largest weight")
     dropout: Probability = Field(0.0, description="share of numbers dropped before, between and after the layers")
     dropout_input: Probability | None = Field(None, description="before the first layer; null: dropout")
     dropout_between: Probability | None = Field(None, description="between layers; null: dropout")

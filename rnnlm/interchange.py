@@ -81,6 +81,8 @@ def _check(config: Config) -> None:
         wrong = "activation: sigmoid (nn.RNN has tanh and relu)"
     elif settings.peepholes or settings.coupled:
         wrong = "peepholes" if settings.peepholes else "coupled gates"
+    elif settings.layer_norm:
+        wrong = "layer_norm"
     elif len(set(settings.sizes)) > 1:
         wrong = f"layers of different sizes ({', '.join(map(str, settings.sizes))})"
     if wrong is not None:

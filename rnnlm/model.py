@@ -5,7 +5,8 @@ should predict, `targets`, is T x B too; only the last `loss_steps` steps have a
 ``rnnlm.text.corpus``.
 
 The parameters' names are those in ``model.safetensors``: ``embedding.table`` (|V| x d), ``cell.0.I`` (d x D_h),
-``cell.0.H`` (D_h x D_h), ``cell.0.b1`` (D_h), ``cell.1.…`` with d = D_h of the layer below, ``output.U`` (D_h x |V|),
+``cell.0.H`` (D_h x D_h), ``cell.0.b1`` (D_h), ``cell.1.…`` with d = D_h of the layer below, with layer
+normalisation ``norm.0.g`` and ``norm.0.b`` (D_h), ``output.U`` (D_h x |V|),
 ``output.b2`` (|V|).
 """
 
@@ -17,9 +18,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from rnnlm import dropout, embedding, penalties
+from rnnlm import dropout, embedding, normalization, penalties
 from rnnlm.buffers import Buffers
-from rnnlm.cells import CELLS
+from rnnlm.cells import CELLS, starts
 from rnnlm.config import Config
 from rnnlm.kernels.lanes import HAS_BFLOAT16
 from rnnlm.kernels.team import threads_to_use
@@ -45,6 +46,8 @@ def shapes(config: Config, vocabulary: int) -> dict[str, tuple[int, ...]]:
     for layer, (d, hidden) in enumerate(_sizes(config)):
         for name, shape in CELLS[model.cell].shapes(d, hidden, model).items():
             result[f"cell.{layer}.{name}"] = shape
+        if model.layer_norm:
+            result |= {f"norm.{layer}.{name}": shape for name, shape in normalization.shapes(hidden).items()}
     for name, shape in OUTPUTS[model.output].shapes(model.sizes[-1], vocabulary, model.tie).items():
         result[f"output.{name}"] = shape
     return result
@@ -58,8 +61,18 @@ def init(config: Config, vocabulary: int, table: np.ndarray) -> dict[str, np.nda
     result = {TABLE: np.array(table, dtype, order="C")}
     for layer, (d, hidden) in enumerate(_sizes(config)):
         generator = np.random.default_rng([config.train.seed, 1, layer])
-        for name, value in CELLS[model.cell].init(d, hidden, model, generator).items():
+        start = CELLS[model.cell].init(d, hidden, model, generator)
+        if model.init is not None:
+            start |= {name: starts.draw(name, start[name].shape, hidden, model, generator)
+                      for name in ("I", "H") if name in start}  # fmt: skip
+            if model.cell == "elman":
+                start["b1"] = np.zeros(hidden)  # without what made up for H's mean
+        for name, value in start.items():
             result[f"cell.{layer}.{name}"] = np.array(value, dtype, order="C")
+        if model.layer_norm:
+            result |= {
+                f"norm.{layer}.{name}": value.astype(dtype) for name, value in normalization.init(hidden).items()
+            }
     generator = np.random.default_rng([config.train.seed, 2])
     for name, value in OUTPUTS[model.output].init(model.sizes[-1], vocabulary, model.tie, dtype, generator).items():
         result[f"output.{name}"] = value
@@ -74,6 +87,7 @@ class _LayerTrace:
     e: np.ndarray
     index: np.ndarray
     cell: Any  # the cell's own Trace
+    norm: normalization.Trace | None
 
 
 class Applied(NamedTuple):
@@ -107,9 +121,14 @@ class Network:
         self.bfloat16 = config.train.precision == "bfloat16" and HAS_BFLOAT16
         self._training_buffers = Buffers(self.dtype, np.uint32) if self.bfloat16 else self._buffers
         self._gradients: dict[str, np.ndarray] = {}
-        self.layers = [
-            {name.split(".")[2]: value for name, value in parameters.items() if name.startswith(f"cell.{layer}.")}
-            for layer in range(len(config.model.sizes))
+        self.layers = self._by_layer("cell", parameters)
+        self.norms = self._by_layer("norm", parameters)
+
+    def _by_layer(self, part: str, named: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
+        """What is called part.LAYER.NAME, by layer and name."""
+        return [
+            {name.split(".")[2]: value for name, value in named.items() if name.startswith(f"{part}.{layer}.")}
+            for layer in range(len(self.config.model.sizes))
         ]
 
     def watch(self, wrap: Callable[[Any], _Watched]) -> tuple[_Watched, _Watched]:
@@ -155,13 +174,20 @@ class Network:
             trace = self.cell.forward(
                 parameters, self.config.model, e, index, reset, states[layer], buffers, self.workers
             )
-            self._trace.append(_LayerTrace(parameters, e, index, trace))
             up = h = trace.h
+            norm = None
+            if self.config.model.layer_norm:
+                up = buffers.take("up", h.shape)
+                norm = normalization.forward(
+                    self.norms[layer], _flat(h), _flat(up), buffers.part("norm"), self.workers
+                )
+            self._trace.append(_LayerTrace(parameters, e, index, trace, norm))
             if masks is not None and self.config.model.dropout_rates[layer + 1] > 0:
-                up = buffers.take("dropped", h.shape)
-                up[:] = h
+                if up is h:
+                    up = buffers.take("up", h.shape)
+                    up[:] = h
                 masks.numbers(up, layer + 1, batch)
-            e, index = up.reshape(steps * batch, -1), _every_place(steps, batch)
+            e, index = _flat(up), _every_place(steps, batch)
         self._reset = reset
         self._top, self._training = up, mask is not None
         return up
@@ -274,6 +300,9 @@ class Network:
             trace = self._trace[layer]
             if self._masks is not None:
                 self._masks.numbers(dh, layer + 1, batch)
+            if trace.norm is not None:
+                dg_db = {name: gradients.dense[f"norm.{layer}.{name}"] for name in self.norms[layer]}
+                normalization.backward(self.norms[layer], dg_db, trace.norm, _flat(dh))
             if self._training and layer == len(self.layers) - 1:
                 penalties.add_to_hidden(self.config.train, trace.cell.h, self._reset, dh)
             own = {name: gradients.dense[f"cell.{layer}.{name}"] for name in self.layers[layer]}
@@ -351,6 +380,11 @@ class Network:
                 if name != TABLE or self.config.model.tie
             }
         return dict(self._gradients)
+
+
+def _flat(x: np.ndarray) -> np.ndarray:
+    """T x B x D as rows."""
+    return x.reshape(-1, x.shape[2])
 
 
 def _every_place(steps: int, batch: int) -> np.ndarray:

@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import rnnlm
-from rnnlm import checkpoint, model, storage
+from rnnlm import checkpoint, model, normalization, storage
 from rnnlm.cells import CELLS
 from rnnlm.checkpoint import Trained
 from rnnlm.config import Model
@@ -139,6 +139,9 @@ def _add_network(graph: _Graph, settings: Model, parameters: Tensors) -> None:
         own = {name.removeprefix(prefix): value for name, value in parameters.items() if name.startswith(prefix)}
         add = _add_mingru if settings.cell == "mingru" else _add_layer
         e = add(graph, settings, own, layer, hidden, e)
+        if settings.layer_norm:
+            g, b = (graph.weight(f"norm.{layer}.{name}", parameters[f"norm.{layer}.{name}"]) for name in ("g", "b"))
+            e = _add_norm(graph, layer, g, b, e)
     if settings.tie:
         graph.node("Transpose", [table], [model.U], perm=[1, 0])
     else:
@@ -214,3 +217,22 @@ def _add_mingru(graph: _Graph, settings: Model, own: Tensors, layer: int, hidden
         body=body.proto(f"{name}step"), num_scan_inputs=2,
     )  # fmt: skip
     return name + "h"
+
+
+def _add_norm(graph: _Graph, layer: int, g: str, b: str, h: str) -> str:
+    """``rnnlm.normalization`` in single operators: ONNX has one for it only from opset 17 on."""
+    names = {part: f"norm.{layer}.{part}" for part in ("m", "c", "c2", "v", "v_eps", "s", "x", "gx", "out")}
+    epsilon = graph.weight(f"norm.{layer}.eps", np.array(normalization.EPSILON))
+    for operator, inputs, output, attributes in (
+        ("ReduceMean", [h], "m", {"axes": [-1]}),
+        ("Sub", [h, names["m"]], "c", {}),
+        ("Mul", [names["c"], names["c"]], "c2", {}),
+        ("ReduceMean", [names["c2"]], "v", {"axes": [-1]}),
+        ("Add", [names["v"], epsilon], "v_eps", {}),
+        ("Sqrt", [names["v_eps"]], "s", {}),
+        ("Div", [names["c"], names["s"]], "x", {}),
+        ("Mul", [names["x"], g], "gx", {}),
+        ("Add", [names["gx"], b], "out", {}),
+    ):
+        graph.node(operator, inputs, [names[output]], **attributes)
+    return names["out"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlm import embedding
+from rnnlm import embedding, normalization
 from rnnlm.buffers import Buffers
 from rnnlm.model import B2, TABLE, Network, U
 
@@ -34,7 +34,9 @@ class Stepper:
         self._packed_U = network.output.ready(parameters[TABLE if tied else U], tied, buffers.part("output"))
         self._states = [state.copy() for state in states]
         self._spare = [np.empty_like(state) for state in states]
-        self._h = np.ascontiguousarray(states[-1][:, : network.config.model.sizes[-1]])
+        self._norms = network.norms
+        self._buffers = buffers
+        self._h = self._up(len(states) - 1, np.ascontiguousarray(states[-1][:, : network.config.model.sizes[-1]]))
         batch, table = states[0].shape[0], parameters[TABLE]
         self._projected = [np.empty((batch, own["I"].shape[1]), network.dtype) for own in network.layers]
         self._z = np.empty((batch, network.vocabulary_size), network.dtype)
@@ -55,9 +57,18 @@ class Stepper:
                 state[reset] = 0
             if layer > 0 or not self._ahead:
                 self._cell.project(packed, below, projected, self._workers)
-            below = self._cell.step(packed, projected, state, new, self._workers)
+            below = self._up(layer, self._cell.step(packed, projected, state, new, self._workers))
             self._states[layer], self._spare[layer] = new, state
         self._h = below
+
+    def _up(self, layer: int, h: NDArray[np.floating]) -> NDArray[np.floating]:
+        """What goes up from a layer's h."""
+        if not self._norms[layer]:
+            return h
+        own = self._buffers.part(f"norm.{layer}")
+        up = own.take("up", h.shape)
+        normalization.forward(self._norms[layer], h, up, own, 1)
+        return up
 
     def logits(self) -> NDArray[np.floating]:
         """z2 of each stream's next token, B x |V|; lives until the next call."""

@@ -107,6 +107,7 @@ def test_weights_of_another_program(tmp_path: Path, call: Any) -> None:
         ({"cell": "lstm", "peepholes": True}, "peepholes"),
         ({"cell": "gru_before"}, "gru_before"),
         ({"cell": "gru", "hidden": [3, 4]}, "different sizes"),
+        ({"cell": "gru", "layer_norm": True}, "layer_norm"),
     ],
 )
 def test_what_pytorch_has_no_module_for(model: dict[str, Any], says: str, tmp_path: Path) -> None:

@@ -57,8 +57,14 @@ def check(found: list[np.ndarray], wanted: list[np.ndarray]) -> None:
 
 @pytest.mark.parametrize(
     "sizes",
-    [{"hidden": 6}, {"hidden": 6, "layers": 2}, {"hidden": [4, 7, 3]}, {"hidden": [4, 5], "tie": True}],
-    ids=["one layer", "two layers", "different sizes", "tied"],
+    [
+        {"hidden": 6},
+        {"hidden": 6, "layers": 2},
+        {"hidden": [4, 7, 3]},
+        {"hidden": [4, 5], "tie": True},
+        {"hidden": [4, 5], "layer_norm": True},
+    ],
+    ids=["one layer", "two layers", "different sizes", "tied", "normalised"],
 )
 @every_network
 def test_onnxruntime_gives_the_same_probabilities(model: dict[str, Any], sizes: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ import numpy as np
 
 from rnnlm.cells import recurrence
 from rnnlm.cells.recurrence import add_state, fill_back, pack_blocks, part, read_inputs, send_back, take_over
+from rnnlm.cells.starts import orthogonal
 from rnnlm.kernels import maths
 from rnnlm.kernels.barrier import meet
 from rnnlm.kernels.jit import jit
@@ -64,8 +65,7 @@ def init(d: int, hidden: int, settings: Model, generator: np.random.Generator) -
     So H is four times and I twice as large, and b1 takes away what the mean h = 1/2 brings. Otherwise its units start
     saturated and its gradients vanish at once.
     """
-    orthogonal, upper = np.linalg.qr(generator.standard_normal((hidden, hidden)))
-    H = orthogonal * np.sign(np.diagonal(upper))
+    H = orthogonal(hidden, hidden, generator)
     bound = 1 / np.sqrt(d)
     I = generator.uniform(-bound, bound, (d, hidden))
     if settings.activation == "sigmoid":

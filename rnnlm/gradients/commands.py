@@ -144,11 +144,10 @@ def _source(path: str, overrides: Sequence[str], text: Path | None, folder: Path
 
 
 def _only_elman(command: str, found: Source) -> None:
-    cell = found.network.config.model.cell
-    if cell != "elman":
-        raise InputError(
-            f"{command}: takes the Elman network apart; this model's cell is {cell} (gradcheck takes any)"
-        )
+    settings = found.network.config.model
+    if settings.cell != "elman" or settings.layer_norm:
+        what = f"cell is {settings.cell}" if settings.cell != "elman" else "layers are normalised"
+        raise InputError(f"{command}: takes the plain Elman network apart; this model's {what} (gradcheck takes any)")
 
 
 def _loss_steps(config: Config, steps: int) -> int:

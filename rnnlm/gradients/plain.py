@@ -16,6 +16,7 @@ from rnnlm.config import Config
 from rnnlm.gradients import equations, plain_cells
 from rnnlm.gradients.window import Window
 from rnnlm.model import B2, TABLE, Applied, U
+from rnnlm.normalization import EPSILON
 
 Parameters = dict[str, NDArray[Any]]
 
@@ -45,7 +46,12 @@ def loss(
         for t in range(len(up)):
             state = step(p, np.where(window.reset[t][:, None], 0, state), up[t], settings)
             h[t] = state[:, :hidden]
-        up = h if masks is None else h * masks.up[layer + 1]
+        up = h
+        if settings.layer_norm:
+            centred = h - h.mean(axis=2, keepdims=True)
+            deviation = np.sqrt((centred**2).mean(axis=2, keepdims=True) + EPSILON)
+            up = parameters[f"norm.{layer}.g"] * centred / deviation + parameters[f"norm.{layer}.b"]
+        up = up if masks is None else up * masks.up[layer + 1]
     first = len(up) - window.loss_steps
     weights = parameters[U] if U in parameters else parameters[TABLE].T
     log_y_hat = equations.log_softmax(equations.z2(up[first:], weights, parameters[B2]))

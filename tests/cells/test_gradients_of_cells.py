@@ -131,3 +131,14 @@ def test_gradients_with_every_penalty(train: dict[str, float], tie: bool, vocabu
     case.network.forward(case.inputs, case.reset, case.states, (1, 1))
     plain_loss = case.network.backward(case.targets, 5)[0]
     assert case.network.loss(case.targets, 5) != pytest.approx(plain_loss, rel=1e-4), "J has the penalty in it"
+
+
+@every_cell
+@pytest.mark.parametrize("layers", [1, 3])
+def test_gradients_with_layer_normalisation(model: dict[str, Any], layers: int) -> None:
+    dropout = {"dropout": 0.3} if layers == 3 else {}
+    penalties = {"activation_penalty": 0.5, "temporal_penalty": 0.5} if layers == 3 else {}
+    found = checked(Case(config(layers=layers, model=model | dropout | {"layer_norm": True}, **penalties)), 5)
+    assert found.passed, found.verdict
+    assert {one.name for one in found.parameters} >= {f"norm.{layers - 1}.g", "norm.0.b"}
+    assert all(one.relative < 1e-7 and one.complex_step < 1e-12 for one in found.parameters)
