@@ -101,7 +101,7 @@ class Embedding(Section):
 class Model(Section):
     """The network."""
 
-    cell: Literal["elman", "gru", "gru_before", "lstm", "mingru"] = Field(
+    cell: Literal["elman", "gru", "gru_before", "lstm", "mingru", "scrn"] = Field(
         "elman",
         description="the recurrent layer; gru_before: with the reset gate before the product (gru: after it, as in "
         "PyTorch)",
@@ -138,6 +138,8 @@ class Model(Section):
     forget_bias: Annotated[float, Field(ge=-100, le=100)] = Field(
         1.0, description="lstm: what the forget gates' biases start as"
     )
+    context: Positive = Field(40, description="scrn: slow units, the last ones of each layer's hidden")
+    context_decay: Probability = Field(0.95, description="scrn: share of a slow unit that each step keeps")
 
     @model_validator(mode="after")
     def options_fit(self) -> Self:
@@ -150,12 +152,19 @@ class Model(Section):
             ("peepholes", "lstm"),
             ("coupled", "lstm"),
             ("forget_bias", "lstm"),
+            ("context", "scrn"),
+            ("context_decay", "scrn"),
         ):
             value = getattr(self, key)
             if self.cell != cell and value != type(self).model_fields[key].default:
                 raise ValueError(
                     f"{key} goes with cell: {cell}; found {key}: {str(value).lower()}, cell: {self.cell}"
                 )
+        if self.cell == "scrn" and self.context >= min(self.sizes):
+            raise ValueError(
+                f"context must be less than hidden of every layer; found context: {self.context}, "
+                f"hidden: {min(self.sizes)}"
+            )
         return self
 
     @property

@@ -15,6 +15,7 @@ CELLS: dict[str, dict[str, Any]] = {
     "lstm, coupled": {"cell": "lstm", "coupled": True},
     "lstm, coupled, peepholes": {"cell": "lstm", "coupled": True, "peepholes": True},
     "mingru": {"cell": "mingru"},
+    "scrn": {"cell": "scrn", "context": 3, "context_decay": 0.8},
 }
 
 every_cell = pytest.mark.parametrize("model", CELLS.values(), ids=CELLS.keys())

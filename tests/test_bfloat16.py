@@ -29,7 +29,15 @@ def pair(**settings: object) -> tuple[Case, Case]:
 @needs_bfloat16
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"layers": 2}, {"tie": True}, {"dropout": 0.3}, {"model": {"cell": "gru"}}, {"model": {"cell": "lstm"}}],
+    [
+        {},
+        {"layers": 2},
+        {"tie": True},
+        {"dropout": 0.3},
+        {"model": {"cell": "gru"}},
+        {"model": {"cell": "lstm"}},
+        {"model": {"cell": "scrn", "context": 7}},
+    ],
     ids=str,
 )
 def test_gradients_are_those_of_float32_within_the_rounding(settings: dict[str, object]) -> None:

@@ -41,6 +41,11 @@ MISTAKES = [
     ("model: {dropout: 1.0}\n", r"model.dropout: found 1.0; must be less than 1"),
     ("model: {cell: elmann}\n", r"c.yaml:2:9: model.cell: found 'elmann'; must be 'elman'"),
     ("model: {activation: no}\n", r"model.activation: found 'no'; must be 'sigmoid', 'tanh' or 'relu'"),
+    ("model: {cell: lstm, context: 9}\n", r"model: context goes with cell: scrn; found context: 9, cell: lstm"),
+    (
+        "model: {cell: scrn, hidden: [50, 40]}\n",
+        r"model: context must be less than hidden of every layer; found context: 40, hidden: 40",
+    ),
     ("train: {bptt: 5, bptt_every: 6}\n", r"c.yaml:2:1: train: bptt_every must be at most bptt \(5\); found 6"),
     ("embedding: {init: file}\n", r"c.yaml:2:1: embedding: init: file needs the key file"),
     ("embedding: {file: x}\n", r"embedding: file goes with init: file; found init: uniform"),

@@ -106,6 +106,7 @@ def test_weights_of_another_program(tmp_path: Path, call: Any) -> None:
         ({"activation": "sigmoid"}, "sigmoid"),
         ({"cell": "lstm", "peepholes": True}, "peepholes"),
         ({"cell": "gru_before"}, "gru_before"),
+        ({"cell": "scrn", "context": 2}, "scrn"),
         ({"cell": "gru", "hidden": [3, 4]}, "different sizes"),
         ({"cell": "gru", "layer_norm": True}, "layer_norm"),
     ],

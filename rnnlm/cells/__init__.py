@@ -4,6 +4,6 @@ Each file has the same functions in the same order: shapes, state_size, init, fo
 sampling ready, project, step. ``recurrence`` has what they share.
 """
 
-from rnnlm.cells import elman, gru, gru_before, lstm, mingru
+from rnnlm.cells import elman, gru, gru_before, lstm, mingru, scrn
 
-CELLS = {"elman": elman, "gru": gru, "gru_before": gru_before, "lstm": lstm, "mingru": mingru}
+CELLS = {"elman": elman, "gru": gru, "gru_before": gru_before, "lstm": lstm, "mingru": mingru, "scrn": scrn}

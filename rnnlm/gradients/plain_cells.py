@@ -57,8 +57,16 @@ def mingru(p: Layer, before: Array, e: Array, settings: Model) -> Array:
     return (1 - u) * before + u * n
 
 
+def scrn(p: Layer, before: Array, e: Array, settings: Model) -> Array:
+    fast, a = p["b1"].size, settings.context_decay
+    (I_h, I_s), (H_h, H_s) = np.split(p["I"], [fast], axis=1), np.split(p["H"], [fast])
+    h, s = np.split(before, [fast], axis=1)
+    s = (1 - a) * (e @ I_s) + a * s
+    return np.concatenate([_sigmoid(h @ H_h + s @ H_s + e @ I_h + p["b1"]), s], axis=1)
+
+
 def _sigmoid(z: Array) -> Array:
     return equations.f(z, "sigmoid")
 
 
-STEPS = {"elman": elman, "gru": gru, "gru_before": gru_before, "lstm": lstm, "mingru": mingru}
+STEPS = {"elman": elman, "gru": gru, "gru_before": gru_before, "lstm": lstm, "mingru": mingru, "scrn": scrn}
