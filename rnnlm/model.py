@@ -65,8 +65,8 @@ def init(config: Config, vocabulary: int, table: np.ndarray) -> dict[str, np.nda
         if model.init is not None:
             start |= {name: starts.draw(name, start[name].shape, hidden, model, generator)
                       for name in ("I", "H") if name in start}  # fmt: skip
-            if model.cell == "elman":
-                start["b1"] = np.zeros(hidden)  # without what made up for H's mean
+            if model.cell in ("elman", "scrn"):
+                start["b1"][:] = 0  # without what made up for H's mean
         for name, value in start.items():
             result[f"cell.{layer}.{name}"] = np.array(value, dtype, order="C")
         if model.layer_norm:

@@ -20,6 +20,7 @@ candidate it needs both). What each cell becomes:
     gru_before    GRU, linear_before_reset 0    the same
     lstm          LSTM                          its gates i o f c are our i o f g; its peepholes stand as i o f
     mingru        Scan                          h(t-1) + u o (n - h(t-1)); gates and candidates before, all at once
+    scrn          Scan                          its own equations; (1 - a) stands in I
 
 A coupled input gate is 1 - sigmoid(z_f) = sigmoid(-z_f), so it gets the forget gate's weights with the other sign.
 ONNX's `input_forget` is not used: it makes the forget gate of the input gate, its matrices have four blocks all the
@@ -137,7 +138,7 @@ def _add_network(graph: _Graph, settings: Model, parameters: Tensors) -> None:
         graph.outputs.append(graph.value(f"state_after.{layer}", "B", size))
         prefix = f"cell.{layer}."
         own = {name.removeprefix(prefix): value for name, value in parameters.items() if name.startswith(prefix)}
-        add = _add_mingru if settings.cell == "mingru" else _add_layer
+        add = {"mingru": _add_mingru, "scrn": _add_scrn}.get(settings.cell, _add_layer)
         e = add(graph, settings, own, layer, hidden, e)
         if settings.layer_norm:
             g, b = (graph.weight(f"norm.{layer}.{name}", parameters[f"norm.{layer}.{name}"]) for name in ("g", "b"))
@@ -215,6 +216,45 @@ def _add_mingru(graph: _Graph, settings: Model, own: Tensors, layer: int, hidden
     graph.node(
         "Scan", [f"state.{layer}", name + "u", name + "n"], [f"state_after.{layer}", name + "h"],
         body=body.proto(f"{name}step"), num_scan_inputs=2,
+    )  # fmt: skip
+    return name + "h"
+
+
+def _add_scrn(graph: _Graph, settings: Model, own: Tensors, layer: int, hidden: int, e: str) -> str:
+    """As `_add_layer`."""
+    name, context, a = f"cell.{layer}.", settings.context, settings.context_decay
+    fast = hidden - context
+    bias = np.pad(own["b1"], (0, context))
+    # What a slow unit takes in comes with its share of it.
+    I = own["I"] * np.where(np.arange(hidden) < fast, 1, 1 - a)
+    graph.node("MatMul", [e, graph.weight(name + "I", I)], [name + "product"])
+    graph.node("Add", [name + "product", graph.weight(name + "b1", bias)], [name + "projected"])
+
+    body = _Graph()
+    at = {key: f"{name}step.{key}" for key in (
+        "before", "projected", "sizes", "h0", "s0", "for_h", "for_s", "kept", "s", "x", "product", "z1", "h", "after",
+        "up",
+    )}  # fmt: skip
+    body.inputs = [body.value(at[key], "B", hidden) for key in ("before", "projected")]
+    sizes = body.weight(at["sizes"], np.array([fast, context]), np.int64)
+    decay, H = body.weight(f"{name}step.a", np.array(a)), body.weight(f"{name}step.H", own["H"])
+    body.node("Split", [at["before"], sizes], [at["h0"], at["s0"]], axis=1)
+    body.node("Split", [at["projected"], sizes], [at["for_h"], at["for_s"]], axis=1)
+    for operator, inputs, output, attributes in (
+        ("Mul", ["s0", decay], "kept", {}),
+        ("Add", ["kept", "for_s"], "s", {}),
+        ("Concat", ["h0", "s"], "x", {"axis": 1}),
+        ("MatMul", ["x", H], "product", {}),
+        ("Add", ["product", "for_h"], "z1", {}),
+        ("Sigmoid", ["z1"], "h", {}),
+        ("Concat", ["h", "s"], "after", {"axis": 1}),
+        ("Identity", ["after"], "up", {}),
+    ):
+        body.node(operator, [at.get(key, key) for key in inputs], [at[output]], **attributes)
+    body.outputs = [body.value(at[key], "B", hidden) for key in ("after", "up")]
+    graph.node(
+        "Scan", [f"state.{layer}", name + "projected"], [f"state_after.{layer}", name + "h"],
+        body=body.proto(f"{name}step"), num_scan_inputs=1,
     )  # fmt: skip
     return name + "h"
 

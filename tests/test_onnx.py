@@ -60,7 +60,7 @@ def check(found: list[np.ndarray], wanted: list[np.ndarray]) -> None:
     [
         {"hidden": 6},
         {"hidden": 6, "layers": 2},
-        {"hidden": [4, 7, 3]},
+        {"hidden": [4, 7, 5]},
         {"hidden": [4, 5], "tie": True},
         {"hidden": [4, 5], "layer_norm": True},
     ],
