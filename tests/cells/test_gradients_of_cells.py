@@ -121,9 +121,9 @@ def test_gradients_with_every_dropout(model: dict[str, Any], dropout: dict[str, 
 
 @pytest.mark.parametrize("train", [{"label_smoothing": 0.1}, {"activation_penalty": 2.0}, {"temporal_penalty": 1.0}])
 @pytest.mark.parametrize("tie", [False, True])
-@pytest.mark.parametrize("vocabulary", [11, 600])
-def test_gradients_with_every_penalty(train: dict[str, float], tie: bool, vocabulary: int) -> None:
-    settings = config(layers=2, tie=tie, model={"cell": "lstm", "dropout_output": 0.3}, **train)
+@pytest.mark.parametrize(("vocabulary", "layers"), [(11, 1), (11, 3), (600, 2)])
+def test_gradients_with_every_penalty(train: dict[str, float], tie: bool, vocabulary: int, layers: int) -> None:
+    settings = config(layers=layers, tie=tie, model={"cell": "lstm", "dropout_output": 0.3}, **train)
     case = Case(settings, vocabulary)
     found = checked(case, 5)
     assert found.passed, found.verdict
