@@ -130,7 +130,9 @@ class Model(Section):
     dropout_words: Probability = Field(0.0, description="share of words left out of a whole window")
     dropout_weights: Probability = Field(0.0, description="share of H's numbers left out of a whole window")
     tie: bool = Field(
-        False, description="true: U is the transposed embedding table (needs embedding.size = model.hidden)"
+        False,
+        description="true: U is the transposed embedding table, behind a projection where embedding.size is not the "
+        "last layer's",
     )
     output: Literal["softmax"] = Field("softmax", description="the output layer")
     peepholes: bool = Field(False, description="lstm: the gates see c too")
@@ -312,10 +314,7 @@ class Config(Section):
     run: str = Field("runs/rnnlm", description="the run's folder")
 
     @model_validator(mode="after")
-    def tied_sizes_fit(self) -> Self:
-        if self.model.tie and self.embedding.size != self.model.sizes[-1]:
-            found = f"{self.embedding.size} and {self.model.sizes[-1]}"
-            raise ValueError(f"model.tie needs embedding.size = model.hidden; found {found}")
+    def sections_fit(self) -> Self:
         if self.model.tie and not self.embedding.trainable:
             raise ValueError("model.tie needs embedding.trainable: true")
         return self

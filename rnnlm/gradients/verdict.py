@@ -17,6 +17,7 @@ _PRODUCT = {
     "I": "dJ/dI = e(t)' delta1(t)",
     "b1": "dJ/db1 = delta1(t)",
     "table": "dJ/de(t) = delta1(t) I', added into row x(t)",
+    "output.P": "dJ/dP = h(t)' dJ/dp(t)",
 }
 
 
@@ -38,9 +39,7 @@ def verdict(checks: Sequence[ParameterCheck], untruncated: Sequence[ParameterChe
     wrong = [name for name in names if name in failed]
     one = failed[wrong[0]]
     if len(wrong) < len(names) or len(names) == 1:
-        where = "; ".join(
-            f"{name}: look at {_PRODUCT[name.rsplit('.', 1)[-1]]}{_kind(failed[name])}" for name in wrong
-        )
+        where = "; ".join(f"{name}: look at {_product(name)}{_kind(failed[name])}" for name in wrong)
     elif part == "output":
         where = f"{', '.join(wrong)}: look at delta2(t) = y^(t) - y(t){_kind(one)}"
     elif one.shortest == 1:
@@ -56,6 +55,12 @@ def verdict(checks: Sequence[ParameterCheck], untruncated: Sequence[ParameterChe
     after = [name for name in failed if name not in wrong]
     rest = f". What comes after it on the way back is wrong with it: {', '.join(after)}" if after else ""
     return f"{prefix}first wrong on the way back: {where}{rest}"
+
+
+def _product(name: str) -> str:
+    """The line that makes a parameter's gradient; the same letter may be another matrix in the output layer."""
+    last = name.rsplit(".", 1)[-1]
+    return _PRODUCT.get(name) or _PRODUCT.get(last) or f"dJ/d{last}"
 
 
 def _way_back(names: list[str]) -> list[tuple[str, list[str]]]:
