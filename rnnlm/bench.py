@@ -1,7 +1,7 @@
 """How fast this machine is, and how fast a configuration runs on it, layer by layer.
 
 GFLOP/s count the multiplications and additions of the matrix products that must be done: for a token's loss 6 D_h |V|
-in the output layer (forward, and twice that backward) and 6 D_h^2 in each recurrence; for
+in the output layer (forward, and twice that backward; K times that in a mixture) and 6 D_h^2 in each recurrence; for
 what goes into a layer 6 d D_h, in the first layer once for each different token of a window
 (``embedding.Distinct``)."""
 

@@ -85,6 +85,8 @@ def _check(config: Config) -> None:
         wrong = "layer_norm"
     elif len(set(settings.sizes)) > 1:
         wrong = f"layers of different sizes ({', '.join(map(str, settings.sizes))})"
+    elif settings.output != "softmax":
+        wrong = f"output: {settings.output}"
     elif settings.tie and config.embedding.size != settings.sizes[-1]:
         wrong = f"a projection to tied weights ({settings.sizes[-1]} to {config.embedding.size})"
     if wrong is not None:

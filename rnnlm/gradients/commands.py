@@ -150,6 +150,8 @@ def _only_elman(command: str, found: Source) -> None:
         other = f"cell is {settings.cell}"
     elif settings.layer_norm:
         other = "layers are normalised"
+    elif settings.output != "softmax":
+        other = f"output layer is a {settings.output}"
     elif "output.P" in found.network.parameters:
         other = "tied output layer has a projection"
     if other is not None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm.config import Model
@@ -24,8 +25,17 @@ def softmax(p: Layer, h: Array, settings: Model) -> Array:
     return equations.log_softmax(equations.z2(h @ p["P"] if "P" in p else h, _U(p), p["b2"]))
 
 
+def mixture(p: Layer, h: Array, settings: Model) -> Array:
+    log_pi = equations.log_softmax(h @ p["W"])
+    parts = zip(np.split(p["P"], settings.mixture, axis=1), np.split(p["c"], settings.mixture), strict=True)
+    log_q = [equations.log_softmax(equations.z2(np.tanh(h @ P + c), _U(p), p["b2"])) for P, c in parts]
+    joint = np.stack([log_pi[..., k, None] + log_q[k] for k in range(settings.mixture)])
+    top = joint.real.max(axis=0)
+    return np.asarray(top + np.log(np.exp(joint - top).sum(axis=0)))
+
+
 def _U(p: Layer) -> Array:
     return p["E"].T if "E" in p else p["U"]
 
 
-LOG_Y_HAT = {"softmax": softmax}
+LOG_Y_HAT = {"softmax": softmax, "mixture": mixture}

@@ -4,6 +4,6 @@ Each has the same functions in the same order: shapes, init, forward, loss, back
 log_softmax and draw for one token at a time; multiplications and held_bytes, what it takes.
 """
 
-from rnnlm.outputs import softmax
+from rnnlm.outputs import mixture, softmax
 
-OUTPUTS = {"softmax": softmax}
+OUTPUTS = {"softmax": softmax, "mixture": mixture}

@@ -20,7 +20,8 @@ from rnnlm.errors import InputError
 from rnnlm.gradients import check, plain_outputs
 from rnnlm.gradients.window import Window
 from rnnlm.kernels.lanes import HAS_BFLOAT16
-from rnnlm.outputs import OUTPUTS
+from rnnlm.outputs import OUTPUTS, mixture
+from rnnlm.outputs.mixture import heads
 from rnnlm.records import GradientCheck, Step
 from rnnlm.stepper import Stepper
 from rnnlm.text.vocabulary import Vocabulary
@@ -29,6 +30,11 @@ from rnnlm.text.vocabulary import Vocabulary
 LAYERS: dict[str, dict[str, Any]] = {
     "softmax, tied": {"tie": True, "hidden": 5},
     "softmax, tied and projected": {"tie": True},
+    "mixture": {"output": "mixture", "mixture": 4},
+    "mixture of one": {"output": "mixture", "mixture": 1},
+    "mixture, tied": {"output": "mixture", "mixture": 4, "tie": True, "hidden": 5},
+    "mixture, tied to another size": {"output": "mixture", "mixture": 4, "tie": True},
+    "mixture of one, tied": {"output": "mixture", "mixture": 1, "tie": True},
 }
 every_layer = pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS.keys())
 NEW = [name for name in LAYERS if name != "softmax, tied"]
@@ -65,6 +71,9 @@ def test_shapes() -> None:
 
     assert of(LAYERS["softmax, tied"]) == {"output.b2": (9,)}
     assert of(LAYERS["softmax, tied and projected"]) == {"output.P": (6, 5), "output.b2": (9,)}
+    own = {"output.W": (6, 4), "output.b2": (9,)}
+    assert of(LAYERS["mixture"]) == own | {"output.P": (6, 24), "output.c": (24,), "output.U": (6, 9)}
+    assert of(LAYERS["mixture, tied to another size"]) == own | {"output.P": (6, 20), "output.c": (20,)}
 
 
 @every_layer
@@ -86,16 +95,21 @@ def test_gradients(
     assert found.frozen == ()
     assert {one.name for one in found.parameters} == set(case.network.parameters)
     for one in found.parameters:
+        if layer.get("mixture") == 1 and one.name == "output.W":  # one softmax is all there is, whatever W says
+            assert one.absolute < 1e-10
+            continue
         assert one.relative < 1e-7, one.name
         assert one.complex_step < 1e-12, one.name
 
 
 @every_new_layer
 def test_gradients_with_every_penalty(layer: dict[str, Any]) -> None:
-    penalties = {"activation_penalty": 2.0, "temporal_penalty": 1.0, "label_smoothing": 0.1}
+    """Label smoothing is refused for a mixture."""
+    smoothing = {} if "output" in layer else {"label_smoothing": 0.1}
+    penalties: dict[str, float] = {"activation_penalty": 2.0, "temporal_penalty": 1.0, **smoothing}
     found = checked(Case(config(layers=2, threads=1, model={"dropout_output": 0.3, **layer}, **penalties)), 5)
     assert found.passed, found.verdict
-    assert all(one.relative < 1e-7 for one in found.parameters)
+    assert all(one.relative < 1e-7 or one.absolute < 1e-10 for one in found.parameters)
 
 
 @every_layer
@@ -119,6 +133,9 @@ def test_bfloat16_is_float32_within_the_rounding(layer: dict[str, Any]) -> None:
     assert rough.loss(9, mask=(1, 2)) == pytest.approx(exact.loss(9, mask=(1, 2)), rel=1e-3)
     wanted = exact.gradients(9, mask=(1, 2))
     for name, found in rough.gradients(9, mask=(1, 2)).items():
+        if layer.get("mixture") == 1 and name == "output.W":
+            assert not found.any()
+            continue
         difference = np.linalg.norm(found - wanted[name])
         assert 0 < difference < 0.02 * np.linalg.norm(wanted[name]), name
     for case in cases:
@@ -160,6 +177,15 @@ def test_a_stream_is_the_same_whatever_the_number_of_streams(layer: dict[str, An
         many.step(case.inputs[t])
         one.step(case.inputs[t, :1])
         assert (many.logits()[0] == one.logits()[0]).all()
+
+
+def test_draws_have_the_probabilities() -> None:
+    case = Case(config(model=LAYERS["mixture"]), vocabulary=11, batch=1)
+    stepper = Stepper(case.network, [np.repeat(state, 20_000, axis=0) for state in case.states])
+    stepper.step(np.repeat(case.inputs[0], 20_000))
+    wanted = np.exp(stepper.log_probability()[0])
+    found = stepper.draw(1.0, -1, (np.arange(20_000) + 0.5) / 20_000)
+    np.testing.assert_allclose(np.bincount(found, minlength=11) / 20_000, wanted, rtol=0, atol=1e-4)
 
 
 @pytest.fixture(params=NEW)
@@ -212,8 +238,8 @@ def test_commands_of_a_trained_network(run: Config, tmp_path: Path, call: Any) -
         assert (status, out) == (2, "")
         assert err.count("\n") == 1
         assert f"{command[0]}: takes the plain Elman network apart; this model's " in err
-        assert "projection" in err
-    with pytest.raises(InputError, match="PyTorch has no module for this model: a projection"):
+        assert "mixture" in err or "projection" in err
+    with pytest.raises(InputError, match="PyTorch has no module for this model: (output: mixture|a projection)"):
         interchange.export(loaded.trained, tmp_path / "out.safetensors")
 
 
@@ -239,6 +265,33 @@ def test_what_it_takes(layer: dict[str, Any]) -> None:
     assert needs.parameters == sum(int(np.prod(shape)) for shape in model.shapes(settings, 3000).values())
     module, sizes = OUTPUTS[settings.model.output], (settings.model.sizes[-1], 50, 3000, settings.model)
     plain = sizes[0] if not settings.model.tie else 50
-    assert 1 <= module.multiplications(*sizes) / (plain * 3000) < 1.03
+    count = layer.get("mixture", 1)
+    assert 1 <= module.multiplications(*sizes) / (count * plain * 3000) < 1.03
     weights = 8 * needs.parameters
-    assert needs.training_bytes > 2 * weights + 700 * 3000 * 8
+    assert needs.training_bytes > 2 * weights + min(count * 700 * 3000 * 8, 96 << 20)
+
+
+def test_a_wrong_gradient_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = heads.backward
+
+    def broken(parameters: Any, gradients: Any, *rest: Any) -> None:
+        real(parameters, gradients, *rest)
+        gradients["W"] *= -1
+
+    monkeypatch.setattr(heads, "backward", broken)
+    found = checked(Case(config(model=LAYERS["mixture"])), 5)
+    assert "output.W: look at dJ/dW = h(t)' (pi(t) - r(t)) (the opposite" in found.verdict
+
+
+def test_a_wrong_share_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = mixture.shares.backward
+
+    def broken(log_pi: Any, log_q: Any, scale: float, weights: Any, d_prior: Any) -> float:
+        loss: float = real(log_pi, log_q, scale, weights, d_prior)
+        weights *= 2
+        d_prior *= 2
+        return loss
+
+    monkeypatch.setattr(mixture.shares, "backward", broken)
+    found = checked(Case(config(model=LAYERS["mixture"])), 5)
+    assert "look at dJ/dz_k(t) = r_k(t) (q_k(t) - y(t)) (the right direction, 2 times" in found.verdict

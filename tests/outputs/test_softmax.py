@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from rnnlm import buffers
 from rnnlm.buffers import Buffers
 from rnnlm.kernels.lanes import HAS_BFLOAT16
 from rnnlm.outputs import softmax
@@ -81,6 +82,16 @@ def test_gradients(dtype: type, packed: type, bound: float, tied: bool, vocabula
     for rows, hidden in ((1, 3), (37, 7), (300, 40), (391, 65)):
         for workers in (1, 2, 3):
             check(Problem.random(rows, hidden, vocabulary, dtype), tied, packed, workers, bound)
+
+
+@pytest.mark.parametrize(("dtype", "packed", "bound"), KINDS)
+@pytest.mark.parametrize("tied", [False, True])
+def test_more_workers_than_panels(
+    dtype: type, packed: type, bound: float, tied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a machine of many cores; a worker that has nothing to do adds nothing."""
+    monkeypatch.setattr(buffers, "aligned", lambda size, dtype: np.full(size * 8, 255, np.uint8).view(dtype)[:size])
+    check(Problem.random(37, 7, 527, dtype), tied, packed, 40, bound)
 
 
 @pytest.mark.parametrize(("dtype", "packed", "bound"), KINDS[:2])
