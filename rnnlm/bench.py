@@ -1,8 +1,9 @@
 """How fast this machine is, and how fast a configuration runs on it, layer by layer.
 
 GFLOP/s count the multiplications and additions of the matrix products that must be done: for a token's loss 6 D_h |V|
-in the output layer (forward, and twice that backward) and 6 D_h^2 in each recurrence; for what goes into a layer 6 d
-D_h, in the first layer once for each different token of a window (``embedding.Distinct``)."""
+in the output layer (forward, and twice that backward; K times that in a mixture) and 6 D_h^2 in each recurrence; for
+what goes into a layer 6 d D_h, in the first layer once for each different token of a window
+(``embedding.Distinct``)."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ from rnnlm.config import Config
 from rnnlm.kernels.blas import gemm
 from rnnlm.kernels.team import parallel
 from rnnlm.model import Network
+from rnnlm.outputs import OUTPUTS
 from rnnlm.prepare import Corpora
 from rnnlm.records import Bench, Layer, Progress, Work
 from rnnlm.scoring import score
@@ -157,9 +159,9 @@ class _Training:
             read = inputs if layer == 0 else window.inputs.size
             self.cell_products += 6.0 * own["I"].size * read
             self.cell_products += 6.0 * own["H"].size * window.inputs.size if "H" in own else 0.0
-        h = network.config.model.sizes[-1]
-        losses = self.trial.loss_steps(window) * self.trial.streams.batch
-        self.output_products += 6.0 * h * network.vocabulary_size * losses
+        model = network.config.model
+        once = OUTPUTS[model.output].multiplications(model.sizes[-1], network.d, network.vocabulary_size, model)
+        self.output_products += 6.0 * once * self.trial.loss_steps(window) * self.trial.streams.batch
 
     @property
     def gflops(self) -> float:

@@ -130,9 +130,14 @@ class Model(Section):
     dropout_words: Probability = Field(0.0, description="share of words left out of a whole window")
     dropout_weights: Probability = Field(0.0, description="share of H's numbers left out of a whole window")
     tie: bool = Field(
-        False, description="true: U is the transposed embedding table (needs embedding.size = model.hidden)"
+        False,
+        description="true: U is the transposed embedding table, behind a projection where embedding.size is not the "
+        "last layer's",
     )
-    output: Literal["softmax"] = Field("softmax", description="the output layer")
+    output: Literal["softmax", "mixture"] = Field(
+        "softmax", description="the output layer; mixture: of several softmaxes (Yang et al. 2018)"
+    )
+    mixture: Positive = Field(5, description="mixture: how many softmaxes")
     peepholes: bool = Field(False, description="lstm: the gates see c too")
     coupled: bool = Field(False, description="lstm: the input gate is 1 - the forget gate")
     forget_bias: Annotated[float, Field(ge=-100, le=100)] = Field(
@@ -147,18 +152,19 @@ class Model(Section):
             raise ValueError(f"hidden lists {len(self.hidden)} layers; found layers: {self.layers}")
         if self.cell == "mingru" and self.dropout_weights > 0:
             raise ValueError("dropout_weights drops numbers of H, which a mingru has not")
-        for key, cell in (
-            ("activation", "elman"),
-            ("peepholes", "lstm"),
-            ("coupled", "lstm"),
-            ("forget_bias", "lstm"),
-            ("context", "scrn"),
-            ("context_decay", "scrn"),
+        for key, part, wanted in (
+            ("activation", "cell", "elman"),
+            ("peepholes", "cell", "lstm"),
+            ("coupled", "cell", "lstm"),
+            ("forget_bias", "cell", "lstm"),
+            ("context", "cell", "scrn"),
+            ("context_decay", "cell", "scrn"),
+            ("mixture", "output", "mixture"),
         ):
-            value = getattr(self, key)
-            if self.cell != cell and value != type(self).model_fields[key].default:
+            value, found = getattr(self, key), getattr(self, part)
+            if found != wanted and value != type(self).model_fields[key].default:
                 raise ValueError(
-                    f"{key} goes with cell: {cell}; found {key}: {str(value).lower()}, cell: {self.cell}"
+                    f"{key} goes with {part}: {wanted}; found {key}: {str(value).lower()}, {part}: {found}"
                 )
         if self.cell == "scrn" and self.context >= min(self.sizes):
             raise ValueError(
@@ -312,10 +318,11 @@ class Config(Section):
     run: str = Field("runs/rnnlm", description="the run's folder")
 
     @model_validator(mode="after")
-    def tied_sizes_fit(self) -> Self:
-        if self.model.tie and self.embedding.size != self.model.sizes[-1]:
-            found = f"{self.embedding.size} and {self.model.sizes[-1]}"
-            raise ValueError(f"model.tie needs embedding.size = model.hidden; found {found}")
+    def sections_fit(self) -> Self:
         if self.model.tie and not self.embedding.trainable:
             raise ValueError("model.tie needs embedding.trainable: true")
+        if self.model.output != "softmax" and self.train.label_smoothing > 0:
+            raise ValueError(
+                f"train.label_smoothing goes with model.output: softmax; found model.output: {self.model.output}"
+            )
         return self

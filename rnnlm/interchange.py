@@ -85,6 +85,10 @@ def _check(config: Config) -> None:
         wrong = "layer_norm"
     elif len(set(settings.sizes)) > 1:
         wrong = f"layers of different sizes ({', '.join(map(str, settings.sizes))})"
+    elif settings.output != "softmax":
+        wrong = f"output: {settings.output}"
+    elif settings.tie and config.embedding.size != settings.sizes[-1]:
+        wrong = f"a projection to tied weights ({settings.sizes[-1]} to {config.embedding.size})"
     if wrong is not None:
         raise InputError(f"PyTorch has no module for this model: {wrong}")
 
@@ -152,6 +156,11 @@ def import_(
             f"{path}: {first} has {len(rnn['weight_ih_l0'])} rows for {hidden} units; not 1, 3 or 4 times"
         )
     table, weights, bias = _embedding_and_output(path, tensors, len(vocabulary), rnn["weight_ih_l0"].shape[1], hidden)
+    if weights is None and table.shape[1] != hidden:
+        raise InputError(
+            f"{path}: no output layer, and the embedding ({table.shape[1]} numbers a token) cannot stand for it: "
+            f"the last layer gives {hidden}"
+        )
     tied = weights is None or (weights.shape == table.shape and bool((weights == table).all()))
     config = _config(cell, hidden, layers, table.shape[1], tied, unit, vocabulary.lowercase, activation, state)
     dtype = np.dtype(config.train.dtype)

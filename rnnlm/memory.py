@@ -14,7 +14,7 @@ from rnnlm.cells import CELLS
 from rnnlm.config import Config
 from rnnlm.errors import ResourceError
 from rnnlm.optim import MOMENTS
-from rnnlm.outputs import softmax
+from rnnlm.outputs import OUTPUTS
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,8 @@ def needs(config: Config, vocabulary: int, tokens: int, threads: int) -> Needs:
     weights = parameters * itemsize
     table = counts[model.TABLE] * itemsize
     dense = weights - (0 if config.model.tie else table)
-    output = table if config.model.tie else counts[model.U] * itemsize
     rows = config.train.bptt * config.train.batch
-    cell = CELLS[config.model.cell]
+    cell, output = CELLS[config.model.cell], OUTPUTS[config.model.output]
     layers = sum(
         rows * (3 * cell.state_size(hidden) + 4 * counts[f"cell.{layer}.b1"] + 2 * config.embedding.size) * itemsize
         for layer, hidden in enumerate(config.model.sizes)
@@ -48,7 +47,9 @@ def needs(config: Config, vocabulary: int, tokens: int, threads: int) -> Needs:
     gradients = dense * (2 if config.train.accumulate > 1 else 1)
     training = (
         weights + gradients + moments + average
-        + softmax.held_bytes(rows, vocabulary, output, itemsize, threads)
+        + output.held_bytes(
+            rows, config.model.sizes[-1], config.embedding.size, vocabulary, config.model, itemsize, threads
+        )
         + layers
     )  # fmt: skip
     # The model, the state, and one of them being written beside its place.

@@ -6,8 +6,8 @@ should predict, `targets`, is T x B too; only the last `loss_steps` steps have a
 
 The parameters' names are those in ``model.safetensors``: ``embedding.table`` (|V| x d), ``cell.0.I`` (d x D_h),
 ``cell.0.H`` (D_h x D_h), ``cell.0.b1`` (D_h), ``cell.1.…`` with d = D_h of the layer below, with layer
-normalisation ``norm.0.g`` and ``norm.0.b`` (D_h), ``output.U`` (D_h x |V|),
-``output.b2`` (|V|).
+normalisation ``norm.0.g`` and ``norm.0.b`` (D_h), ``output.U`` (D_h x |V|), ``output.b2`` (|V|). The output layer
+gets its own by their last names and, where the weights are tied, the table as ``E``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from rnnlm.kernels.lanes import HAS_BFLOAT16
 from rnnlm.kernels.team import threads_to_use
 from rnnlm.optim import Gradients
 from rnnlm.outputs import OUTPUTS
-from rnnlm.outputs.softmax import smoothing
 
 _Watched = TypeVar("_Watched")
 
@@ -48,7 +47,8 @@ def shapes(config: Config, vocabulary: int) -> dict[str, tuple[int, ...]]:
             result[f"cell.{layer}.{name}"] = shape
         if model.layer_norm:
             result |= {f"norm.{layer}.{name}": shape for name, shape in normalization.shapes(hidden).items()}
-    for name, shape in OUTPUTS[model.output].shapes(model.sizes[-1], vocabulary, model.tie).items():
+    output: Any = OUTPUTS[model.output]
+    for name, shape in output.shapes(model.sizes[-1], config.embedding.size, vocabulary, model).items():
         result[f"output.{name}"] = shape
     return result
 
@@ -74,9 +74,17 @@ def init(config: Config, vocabulary: int, table: np.ndarray) -> dict[str, np.nda
                 f"norm.{layer}.{name}": value.astype(dtype) for name, value in normalization.init(hidden).items()
             }
     generator = np.random.default_rng([config.train.seed, 2])
-    for name, value in OUTPUTS[model.output].init(model.sizes[-1], vocabulary, model.tie, dtype, generator).items():
+    output: Any = OUTPUTS[model.output]
+    own = output.init(model.sizes[-1], config.embedding.size, vocabulary, model, dtype, generator)
+    for name, value in own.items():
         result[f"output.{name}"] = value
     return result
+
+
+def of_output(config: Config, arrays: dict[str, Any]) -> dict[str, Any]:
+    """What of the parameters (or of other arrays by their names) belongs to the output layer, as it calls them."""
+    own = {name.removeprefix("output."): value for name, value in arrays.items() if name.startswith("output.")}
+    return own | ({"E": arrays[TABLE]} if config.model.tie else {})
 
 
 @dataclass
@@ -123,6 +131,7 @@ class Network:
         self._gradients: dict[str, np.ndarray] = {}
         self.layers = self._by_layer("cell", parameters)
         self.norms = self._by_layer("norm", parameters)
+        self.output_parameters = of_output(config, parameters)
 
     def _by_layer(self, part: str, named: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
         """What is called part.LAYER.NAME, by layer and name."""
@@ -235,27 +244,13 @@ class Network:
         """What `backward` gives the gradient of, times the number of streams: the sum of J(t) over the last
         `loss_steps` steps and all streams of the window that `forward` saw, in nats, and in training what is added to
         it (label smoothing, penalties)."""
-        steps, batch, hidden = self._top.shape
-        first, rows = steps - loss_steps, loss_steps * batch
-        tied = self.config.model.tie
-        log_probability, _, _ = self.output.forward(
-            self._top[first:].reshape(rows, hidden),
-            self.parameters[TABLE if tied else U],
-            self.parameters[B2],
-            tied,
-            targets[first:].reshape(rows),
-            self._in_use.part("output"),
-            self.workers,
+        h, own_targets = self._with_loss(targets, loss_steps)
+        value: float = self.output.loss(
+            self.output_parameters, h, own_targets, self._label_smoothing, self._in_use.part("output"), self.workers
         )
-        if not (self._training and self.config.train.penalises):
-            return -float(log_probability.sum())
-        value = smoothing.value(
-            *self._output_operands(first),
-            targets[first:].reshape(rows),
-            log_probability,
-            self.config.train.label_smoothing,
-        )
-        return value + penalties.value(self.config.train, self._trace[-1].cell.h, self._top, self._reset)
+        if self._training and self.config.train.penalises:
+            value += penalties.value(self.config.train, self._trace[-1].cell.h, self._top, self._reset)
+        return value
 
     def backward(self, targets: np.ndarray, loss_steps: int) -> tuple[float, Gradients]:
         """The loss of the window that `forward` saw, and the gradient of every trainable parameter.
@@ -268,33 +263,24 @@ class Network:
             The sum of J(t), without these, over these steps and all streams, in nats; the gradients, which live until
             the next call.
         """
-        steps, batch, hidden = self._top.shape
+        steps, batch, _ = self._top.shape
         first = steps - loss_steps
         gradients = Gradients(dense=self._dense_gradients())
-        tied = self.config.model.tie
         dh = self._in_use.take("dh", self._top.shape)
         dh[:first] = 0
-        rows = loss_steps * batch
-        loss = self.output.backward(
-            self._top[first:].reshape(rows, hidden),
-            self.parameters[TABLE if tied else U],
-            self.parameters[B2],
-            tied,
-            targets[first:].reshape(rows),
+        h, own_targets = self._with_loss(targets, loss_steps)
+        loss: float = self.output.backward(
+            self.output_parameters,
+            of_output(self.config, gradients.dense),
+            h,
+            own_targets,
             1 / batch,
-            gradients.dense[TABLE if tied else U],
-            gradients.dense[B2],
-            dh[first:].reshape(rows, hidden),
+            self._label_smoothing,
+            dh[first:].reshape(h.shape),
             self._in_use.part("output"),
             self.workers,
         )
         if self._training and self.config.train.penalises:
-            if self.config.train.label_smoothing > 0:
-                smoothing.backward(
-                    *self._output_operands(first), targets[first:].reshape(rows), 1 / batch,
-                    self.config.train.label_smoothing, gradients.dense[TABLE if tied else U], gradients.dense[B2],
-                    dh[first:].reshape(rows, hidden),
-                )  # fmt: skip
             penalties.add_to_dropped(self.config.train, self._top, dh)
         for layer in range(len(self.layers) - 1, -1, -1):
             trace = self._trace[layer]
@@ -339,12 +325,9 @@ class Network:
         """log y^ of each target of the window that `forward` saw, its rank and the prediction's entropy (see
         ``outputs.softmax.forward``), each T x B."""
         steps, batch, hidden = self._top.shape
-        tied = self.config.model.tie
         found = self.output.forward(
+            self.output_parameters,
             self._top.reshape(steps * batch, hidden),
-            self.parameters[TABLE if tied else U],
-            self.parameters[B2],
-            tied,
             targets.reshape(-1),
             self._in_use.part("output"),
             self.workers,
@@ -355,21 +338,19 @@ class Network:
 
     def distribution(self) -> np.ndarray:
         """log y^(t) after the last step of the window that `forward` saw: B x |V|, float64."""
-        tied = self.config.model.tie
-        return self.output.distribution(
-            self._top[-1],
-            self.parameters[TABLE if tied else U],
-            self.parameters[B2],
-            tied,
-            self._in_use.part("distribution"),
-            self.workers,
+        found: np.ndarray = self.output.distribution(
+            self.output_parameters, self._top[-1], self._in_use.part("distribution"), self.workers
         )
+        return found
 
-    def _output_operands(self, first: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, bool]:
-        """h from step `first` on (N x D_h), U, b2, and whether U is tied."""
-        tied = self.config.model.tie
-        h = self._top[first:].reshape(-1, self._top.shape[2])
-        return h, self.parameters[TABLE if tied else U], self.parameters[B2], tied
+    @property
+    def _label_smoothing(self) -> float:
+        return self.config.train.label_smoothing if self._training else 0.0
+
+    def _with_loss(self, targets: np.ndarray, loss_steps: int) -> tuple[np.ndarray, np.ndarray]:
+        """h of the last `loss_steps` steps, N x D_h, and their targets, N."""
+        first = len(self._top) - loss_steps
+        return self._top[first:].reshape(-1, self._top.shape[2]), targets[first:].reshape(-1)
 
     def _dense_gradients(self) -> dict[str, np.ndarray]:
         """One array for each parameter but an untied embedding table, whose gradient comes as rows."""

@@ -22,6 +22,9 @@ candidate it needs both). What each cell becomes:
     mingru        Scan                          h(t-1) + u o (n - h(t-1)); gates and candidates before, all at once
     scrn          Scan                          its own equations; (1 - a) stands in I
 
+The output layer is MatMul, Add and LogSoftmax, behind another MatMul where tied weights are projected; a mixture of
+softmaxes does this for all of them at once and ends in ReduceLogSumExp.
+
 A coupled input gate is 1 - sigmoid(z_f) = sigmoid(-z_f), so it gets the forget gate's weights with the other sign.
 ONNX's `input_forget` is not used: it makes the forget gate of the input gate, its matrices have four blocks all the
 same, and not every runtime heeds it.
@@ -147,9 +150,8 @@ def _add_network(graph: _Graph, settings: Model, parameters: Tensors) -> None:
         graph.node("Transpose", [table], [model.U], perm=[1, 0])
     else:
         graph.weight(model.U, parameters[model.U])
-    graph.node("MatMul", [e, model.U], ["product"])
-    graph.node("Add", ["product", graph.weight(model.B2, parameters[model.B2])], ["z2"])
-    graph.node("LogSoftmax", ["z2"], ["log_probability"], axis=-1)
+    own = {name.removeprefix("output."): value for name, value in parameters.items() if name.startswith("output.")}
+    (_add_mixture if settings.output == "mixture" else _add_softmax)(graph, settings, own, e)
 
 
 def _add_layer(graph: _Graph, settings: Model, own: Tensors, layer: int, hidden: int, e: str) -> str:
@@ -257,6 +259,39 @@ def _add_scrn(graph: _Graph, settings: Model, own: Tensors, layer: int, hidden: 
         body=body.proto(f"{name}step"), num_scan_inputs=1,
     )  # fmt: skip
     return name + "h"
+
+
+def _add_softmax(graph: _Graph, settings: Model, own: Tensors, h: str) -> None:
+    """The output layer, from h~ (T x B x D_h)."""
+    if "P" in own:
+        graph.node("MatMul", [h, graph.weight("output.P", own["P"])], ["p"])
+        h = "p"
+    graph.node("MatMul", [h, model.U], ["product"])
+    graph.node("Add", ["product", graph.weight(model.B2, own["b2"])], ["z2"])
+    graph.node("LogSoftmax", ["z2"], ["log_probability"], axis=-1)
+
+
+def _add_mixture(graph: _Graph, settings: Model, own: Tensors, h: str) -> None:
+    """As `_add_softmax`; the K softmaxes are an axis before the last one: log sum_k exp(log pi_k + log q_k)."""
+    W, P, c, b2 = (graph.weight(f"output.{name}", own[name]) for name in ("W", "P", "c", "b2"))
+    count = settings.mixture
+    last = graph.weight("axis.last", np.array([-1]), np.int64)
+    heads = graph.weight("output.heads", np.array([0, 0, count, own["c"].size // count]), np.int64)
+    for operator, inputs, output, attributes in (
+        ("MatMul", [h, W], "prior", {}),
+        ("LogSoftmax", ["prior"], "log_pi", {"axis": -1}),
+        ("Unsqueeze", ["log_pi", last], "log_pi_column", {}),
+        ("MatMul", [h, P], "hP", {}),
+        ("Add", ["hP", c], "u", {}),
+        ("Tanh", ["u"], "g", {}),
+        ("Reshape", ["g", heads], "g_k", {}),
+        ("MatMul", ["g_k", model.U], "product", {}),
+        ("Add", ["product", b2], "z_k", {}),
+        ("LogSoftmax", ["z_k"], "log_q", {"axis": -1}),
+        ("Add", ["log_q", "log_pi_column"], "joint", {}),
+        ("ReduceLogSumExp", ["joint"], "log_probability", {"axes": [2], "keepdims": 0}),
+    ):
+        graph.node(operator, inputs, [output], **attributes)
 
 
 def _add_norm(graph: _Graph, layer: int, g: str, b: str, h: str) -> str:

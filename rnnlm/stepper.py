@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from rnnlm import embedding, normalization
 from rnnlm.buffers import Buffers
-from rnnlm.model import B2, TABLE, Network, U
+from rnnlm.model import TABLE, Network
 
 # Of so small a vocabulary every token's projection is computed once, before the first step.
 _FEW_TOKENS = 1024
@@ -23,21 +23,19 @@ class Stepper:
     """
 
     def __init__(self, network: Network, states: list[NDArray[np.floating]]) -> None:
-        parameters, tied = network.parameters, network.config.model.tie
         self._cell, self._output, self._workers = network.cell, network.output, network.workers
         buffers = Buffers(network.dtype)
         self._layers = [
             network.cell.ready(own, network.config.model, buffers.part(f"cell.{layer}"))
             for layer, own in enumerate(network.layers)
         ]
-        self._b2 = parameters[B2]
-        self._packed_U = network.output.ready(parameters[TABLE if tied else U], tied, buffers.part("output"))
+        self._output_packed = network.output.ready(network.output_parameters, buffers.part("output"))
         self._states = [state.copy() for state in states]
         self._spare = [np.empty_like(state) for state in states]
         self._norms = network.norms
         self._buffers = buffers
         self._h = self._up(len(states) - 1, np.ascontiguousarray(states[-1][:, : network.config.model.sizes[-1]]))
-        batch, table = states[0].shape[0], parameters[TABLE]
+        batch, table = states[0].shape[0], network.parameters[TABLE]
         self._projected = [np.empty((batch, own["I"].shape[1]), network.dtype) for own in network.layers]
         self._z = np.empty((batch, network.vocabulary_size), network.dtype)
         # What is looked up by token: e, or what the first layer makes of it.
@@ -71,8 +69,8 @@ class Stepper:
         return up
 
     def logits(self) -> NDArray[np.floating]:
-        """z2 of each stream's next token, B x |V|; lives until the next call."""
-        self._output.step(self._packed_U, self._b2, self._h, self._z, self._workers)
+        """z2 of each stream's next token, or other logits of the same y^, B x |V|; lives until the next call."""
+        self._output.step(self._output_packed, self._h, self._z, self._workers)
         return self._z
 
     def log_probability(self) -> NDArray[np.float64]:

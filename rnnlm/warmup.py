@@ -140,7 +140,18 @@ def _large(precision: str) -> None:
     _score(network, details=False)
 
 
-PARTS: dict[str, Callable[[str], None]] = {"small": _small, "large": _large}
+def _mixture(precision: str) -> None:
+    """The mixture of softmaxes, tied and not."""
+    for tie in (False, True):
+        network = _network(precision, 20, output="mixture", mixture=2, tie=tie)
+        _train(network)
+        for details in (False, True):
+            _score(network, details)
+        network.distribution()
+        _sample(network)
+
+
+PARTS: dict[str, Callable[[str], None]] = {"small": _small, "large": _large, "mixture": _mixture}
 
 if __name__ == "__main__":
     compile_part(*sys.argv[1:3])

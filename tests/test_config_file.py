@@ -49,8 +49,11 @@ MISTAKES = [
     ("train: {bptt: 5, bptt_every: 6}\n", r"c.yaml:2:1: train: bptt_every must be at most bptt \(5\); found 6"),
     ("embedding: {init: file}\n", r"c.yaml:2:1: embedding: init: file needs the key file"),
     ("embedding: {file: x}\n", r"embedding: file goes with init: file; found init: uniform"),
-    ("model: {tie: true, hidden: 5}\n", r"model.tie needs embedding.size = model.hidden; found 200 and 5"),
     ("model: {tie: true}\nembedding: {trainable: false}\n", r"model.tie needs embedding.trainable: true"),
+    ("model: {mixture: 3}\n", r"model: mixture goes with output: mixture; found mixture: 3, output: softmax"),
+    ("model: {output: mixture, mixture: 0}\n", r"model.mixture: found 0; must be greater than or equal to 1"),
+    ("model: {output: mixture}\ntrain: {label_smoothing: 0.1}\n",
+     r"train.label_smoothing goes with model.output: softmax; found model.output: mixture"),
     ("train:\n  epochs: 1\n  epochs: 2\n", r"c.yaml:4:3: train.epochs: the key stands here twice; keep one"),
     ("train: 5\n", r"c.yaml:2:1: train: found 5; must be a section of key: value lines"),
     ("train: [1, 2]\n", r"train: found the list \[1, 2\]; must be a section"),
@@ -112,6 +115,10 @@ def test_numbers_and_words_are_what_they_look_like(write) -> None:
     assert found.train.clip is None
     assert found.data.train == "no"
     assert found.run == "1990-01-01"
+
+
+def test_tied_weights_of_another_size_are_projected(write) -> None:
+    assert write(SMALL + "model: {tie: true, hidden: 5}\n").model.tie
 
 
 def test_overrides(write) -> None:

@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "text": BASE | {"kernels"},
     "vectors": BASE | {"kernels", "text"},
     "cells": {"kernels", "buffers", "config"},
-    "outputs": {"kernels", "buffers"},
+    "outputs": {"kernels", "buffers", "config"},
     "embedding": {"kernels"},
     "penalties": {"config"},
     "normalization": {"kernels", "buffers"},

@@ -63,8 +63,11 @@ def check(found: list[np.ndarray], wanted: list[np.ndarray]) -> None:
         {"hidden": [4, 7, 5]},
         {"hidden": [4, 5], "tie": True},
         {"hidden": [4, 5], "layer_norm": True},
+        {"hidden": [4, 6], "tie": True},
+        {"hidden": [4, 6], "output": "mixture", "mixture": 3},
+        {"hidden": [4, 6], "output": "mixture", "mixture": 3, "tie": True},
     ],
-    ids=["one layer", "two layers", "different sizes", "tied", "normalised"],
+    ids=["one layer", "two layers", "different sizes", "tied", "normalised", "projected", "mixture", "tied mixture"],
 )
 @every_network
 def test_onnxruntime_gives_the_same_probabilities(model: dict[str, Any], sizes: dict[str, Any]) -> None:

@@ -20,10 +20,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rnnlm.kernels import linear
 from rnnlm.kernels.barrier import meet
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.lanes import LANES32 as LANES
-from rnnlm.kernels.lanes import ROWS
+from rnnlm.kernels.linear import pack
 from rnnlm.kernels.packing import clear_row, depth, fill_columns, fill_rows, operand, pack_panels
 from rnnlm.kernels.product import multiply_columns, multiply_rows
 from rnnlm.kernels.rows import add, clear, copy
@@ -57,7 +58,7 @@ def project(parameters, e, buffers: Buffers, workers):
     """projected = e I + b1, n x G D_h."""
     I = parameters["I"]
     projected = buffers.take("projected", (len(e), I.shape[1]))
-    _project(
+    linear.forward(
         workers, e, I, parameters["b1"], buffers.rows("e_rows", *e.shape), buffers.panels("packed_I", *I.shape),
         projected,
     )  # fmt: skip
@@ -79,7 +80,7 @@ def project_back(parameters, e, d_projected, gradients, buffers: Buffers, worker
     """Undoes `project`: dJ/dI, and dJ/de (n x d) for each different input."""
     (n, d), width = e.shape, d_projected.shape[1]
     de = buffers.take("de", e.shape)
-    _project_back(
+    linear.backward(
         workers, e, parameters["I"], d_projected, buffers.columns("e_columns", n, d),
         buffers.panels("packed_projected", n, width), buffers.rows("projected_rows", n, width),
         buffers.panels("packed_I", width, d), gradients["I"], de,
@@ -98,21 +99,7 @@ def ready_projection(parameters, buffers: Buffers):
 def project_ready(packed, e, projected, workers):
     """projected = e I + b1, n x G D_h; `packed` from `ready_projection`."""
     packed_I, b1 = packed
-    _project_rows(workers_for(e.size * b1.size, workers), packed_I, b1, e, projected)
-
-
-@parallel
-def _project(worker, workers, meetings, e, I, b1, e_rows, packed_I, projected):
-    """Each worker has its own columns."""
-    (n, d), width = e.shape, I.shape[1]
-    first, last = share(worker, workers, n, ROWS)  # whole tiles
-    fill_rows(e[first:last], 0, d, e_rows[first:last])
-    start, stop = share(worker, workers, width, 2 * LANES)
-    pack_panels(I, False, start, stop, d, packed_I)
-    for i in range(n):
-        copy(b1[start:stop], projected[i, start:stop])
-    meet(meetings, worker, workers)
-    multiply_rows(operand(e, e_rows), depth(packed_I, d), packed_I, start, stop, projected, True)
+    linear.forward_packed(workers_for(e.size * b1.size, workers), packed_I, b1, e, projected)
 
 
 @parallel
@@ -145,39 +132,6 @@ def sum_by_input(delta, index, d_projected, db1, start, stop, offset):
     clear(db1[to:end])
     for i in range(d_projected.shape[0]):
         add(d_projected[i, to:end], db1[to:end])
-
-
-@parallel
-def _project_back(
-    worker, workers, meetings, e, I, d_projected, e_columns, packed_projected, projected_rows, packed_I, dI, de
-):
-    """dI = e' d_projected, de = d_projected I'. Columns are shared out."""
-    (n, d), width = e.shape, I.shape[1]
-    first, last = share(worker, workers, n, 2)
-    fill_columns(e[first:last], e_columns[first // 2 : (last + 1) // 2])
-    start, stop = share(worker, workers, width, 2 * LANES)
-    fill_rows(d_projected, start, stop, projected_rows)
-    pack_panels(d_projected, False, start, stop, n, packed_projected)
-    meet(meetings, worker, workers)
-    multiply_columns(operand(e, e_columns), depth(packed_projected, n), packed_projected, start, stop, dI, False)
-    start, stop = share(worker, workers, d, 2 * LANES)
-    pack_panels(I, True, start, stop, width, packed_I)
-    multiply_rows(operand(d_projected, projected_rows), depth(packed_I, width), packed_I, start, stop, de, False)
-
-
-@jit
-def pack(w, packed):
-    """All of w as panels."""
-    pack_panels(w, False, 0, w.shape[1], w.shape[0], packed)
-
-
-@parallel
-def _project_rows(worker, workers, packed_I, b1, e, projected):
-    """Each worker has its own columns."""
-    start, stop = share(worker, workers, b1.size, 2 * LANES)
-    for i in range(e.shape[0]):
-        copy(b1[start:stop], projected[i, start:stop])
-    multiply_rows(e, e.shape[1], packed_I, start, stop, projected, True)
 
 
 @jit

@@ -145,9 +145,19 @@ def _source(path: str, overrides: Sequence[str], text: Path | None, folder: Path
 
 def _only_elman(command: str, found: Source) -> None:
     settings = found.network.config.model
-    if settings.cell != "elman" or settings.layer_norm:
-        what = f"cell is {settings.cell}" if settings.cell != "elman" else "layers are normalised"
-        raise InputError(f"{command}: takes the plain Elman network apart; this model's {what} (gradcheck takes any)")
+    other = None
+    if settings.cell != "elman":
+        other = f"cell is {settings.cell}"
+    elif settings.layer_norm:
+        other = "layers are normalised"
+    elif settings.output != "softmax":
+        other = f"output layer is a {settings.output}"
+    elif "output.P" in found.network.parameters:
+        other = "tied output layer has a projection"
+    if other is not None:
+        raise InputError(
+            f"{command}: takes the plain Elman network apart; this model's {other} (gradcheck takes any)"
+        )
 
 
 def _loss_steps(config: Config, steps: int) -> int:

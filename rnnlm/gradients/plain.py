@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm.config import Config
-from rnnlm.gradients import equations, plain_cells
+from rnnlm.gradients import plain_cells, plain_outputs
 from rnnlm.gradients.window import Window
-from rnnlm.model import B2, TABLE, Applied, U
+from rnnlm.model import TABLE, Applied, of_output
 from rnnlm.normalization import EPSILON
 
 Parameters = dict[str, NDArray[Any]]
@@ -53,8 +53,7 @@ def loss(
             up = parameters[f"norm.{layer}.g"] * centred / deviation + parameters[f"norm.{layer}.b"]
         up = up if masks is None else up * masks.up[layer + 1]
     first = len(up) - window.loss_steps
-    weights = parameters[U] if U in parameters else parameters[TABLE].T
-    log_y_hat = equations.log_softmax(equations.z2(up[first:], weights, parameters[B2]))
+    log_y_hat = plain_outputs.LOG_Y_HAT[settings.output](of_output(config, parameters), up[first:], settings)
     own = np.take_along_axis(log_y_hat, window.targets[first:, :, None], axis=2)
     if not penalise:
         return -own.sum() / window.inputs.shape[1]

@@ -17,6 +17,15 @@ _PRODUCT = {
     "I": "dJ/dI = e(t)' delta1(t)",
     "b1": "dJ/db1 = delta1(t)",
     "table": "dJ/de(t) = delta1(t) I', added into row x(t)",
+    "output.P": "dJ/dP = h(t)' dJ/dp(t)",
+}
+# Of a mixture of softmaxes.
+_MIXTURE_PRODUCT = {
+    "output.U": "dJ/dU = sum_k g_k(t)' dJ/dz_k(t)",
+    "output.b2": "dJ/db2 = sum_k dJ/dz_k(t)",
+    "output.W": "dJ/dW = h(t)' (pi(t) - r(t))",
+    "output.P": "dJ/dP_k = h(t)' dJ/du_k(t)",
+    "output.c": "dJ/dc_k = dJ/du_k(t)",
 }
 
 
@@ -34,15 +43,16 @@ def verdict(checks: Sequence[ParameterCheck], untruncated: Sequence[ParameterChe
         return "every gradient is the derivative of the loss"
     prefix = "" if forward_passed else "the kernels' loss is not that of the equations: look at the forward pass. "
     groups = _way_back(list(found.name for found in checks))
+    mixture = any(found.name == "output.W" for found in checks)
     part, names = next((part, names) for part, names in groups if any(name in failed for name in names))
     wrong = [name for name in names if name in failed]
     one = failed[wrong[0]]
     if len(wrong) < len(names) or len(names) == 1:
-        where = "; ".join(
-            f"{name}: look at {_PRODUCT[name.rsplit('.', 1)[-1]]}{_kind(failed[name])}" for name in wrong
-        )
+        products = _PRODUCT | (_MIXTURE_PRODUCT if mixture else {})
+        where = "; ".join(f"{name}: look at {_product(name, products)}{_kind(failed[name])}" for name in wrong)
     elif part == "output":
-        where = f"{', '.join(wrong)}: look at delta2(t) = y^(t) - y(t){_kind(one)}"
+        delta2 = "dJ/dz_k(t) = r_k(t) (q_k(t) - y(t))" if mixture else "delta2(t) = y^(t) - y(t)"
+        where = f"{', '.join(wrong)}: look at {delta2}{_kind(one)}"
     elif one.shortest == 1:
         where = (
             f"all of {part} ({', '.join(wrong)}), in a window of one step too: look at delta1(t) = dJ/dh(t) o "
@@ -56,6 +66,12 @@ def verdict(checks: Sequence[ParameterCheck], untruncated: Sequence[ParameterChe
     after = [name for name in failed if name not in wrong]
     rest = f". What comes after it on the way back is wrong with it: {', '.join(after)}" if after else ""
     return f"{prefix}first wrong on the way back: {where}{rest}"
+
+
+def _product(name: str, products: dict[str, str]) -> str:
+    """The line that makes a parameter's gradient; the same letter may be another matrix in the output layer."""
+    last = name.rsplit(".", 1)[-1]
+    return products.get(name) or products.get(last) or f"dJ/d{last}"
 
 
 def _way_back(names: list[str]) -> list[tuple[str, list[str]]]:

@@ -14,6 +14,7 @@ from rnnlm.cells import elman, recurrence
 from rnnlm.gradients import check
 from rnnlm.gradients.check import Subject
 from rnnlm.gradients.window import Window
+from rnnlm.kernels import linear
 from rnnlm.outputs.softmax import rows
 from rnnlm.records import GradientCheck
 
@@ -117,9 +118,9 @@ def _multiply(factor: float) -> Callable[[Any], None]:
     return spoil
 
 
-def _one_number(dI: Any) -> None:
+def _one_number(dW: Any) -> None:
     """A single number of a large matrix."""
-    dI[3, 4] += 0.1 * np.abs(dI).max()
+    dW[3, 4] += 0.1 * np.abs(dW).max()
 
 
 def _late(previous: Any) -> Any:
@@ -148,7 +149,7 @@ BREAKS: dict[str, tuple[Any, str, Callable[[Break], Break], str]] = {
         recurrence, "_weights_back", _afterwards("db1", _multiply(0.5)),
         "cell.0.b1: look at dJ/db1 = delta1(t) (the right direction",
     ),
-    "one number of dI": (recurrence, "_project_back", _afterwards("dI", _one_number), "cell.0.I: look at"),
+    "one number of dI": (linear, "backward", _afterwards("dW", _one_number), "cell.0.I: look at"),
     "the sign of dU": (
         rows, "_backward", _afterwards("dU", _multiply(-1)), "output.U: look at dJ/dU = h(t)' delta2(t) (the opp"
     ),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+from rnnlm import buffers
 from rnnlm.buffers import Buffers
 from rnnlm.kernels.lanes import HAS_BFLOAT16
 from rnnlm.outputs import softmax
@@ -51,16 +52,18 @@ class Problem:
         delta2 = SCALE * y
         return loss, h.T @ delta2, delta2.sum(axis=0), delta2 @ U.T
 
+    def parameters(self, tied: bool) -> dict[str, np.ndarray]:
+        return {"E": np.ascontiguousarray(self.U.T), "b2": self.b2} if tied else {"U": self.U, "b2": self.b2}
+
     def backward(self, tied: bool, packed: type, workers: int) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
-        U = np.ascontiguousarray(self.U.T) if tied else self.U
-        dU, db2, dh = (np.full_like(array, np.nan) for array in (U, self.b2, self.h))
-        buffers = Buffers(self.h.dtype, packed)
-        loss = softmax.backward(self.h, U, self.b2, tied, self.targets, SCALE, dU, db2, dh, buffers, workers)
-        return loss, dU.T if tied else dU, db2, dh
+        parameters, dh = self.parameters(tied), np.full_like(self.h, np.nan)
+        found = {name: np.full_like(value, np.nan) for name, value in parameters.items()}
+        room = Buffers(self.h.dtype, packed)
+        loss = softmax.backward(parameters, found, self.h, self.targets, SCALE, 0.0, dh, room, workers)
+        return loss, found["E"].T if tied else found["U"], found["b2"], dh
 
     def log_probability(self, tied: bool, workers: int) -> np.ndarray:
-        U = np.ascontiguousarray(self.U.T) if tied else self.U
-        return softmax.forward(self.h, U, self.b2, tied, self.targets, Buffers(self.h.dtype), workers)[0]
+        return softmax.forward(self.parameters(tied), self.h, self.targets, Buffers(self.h.dtype), workers)[0]
 
 
 def check(problem: Problem, tied: bool, packed: type, workers: int, bound: float) -> None:
@@ -79,6 +82,16 @@ def test_gradients(dtype: type, packed: type, bound: float, tied: bool, vocabula
     for rows, hidden in ((1, 3), (37, 7), (300, 40), (391, 65)):
         for workers in (1, 2, 3):
             check(Problem.random(rows, hidden, vocabulary, dtype), tied, packed, workers, bound)
+
+
+@pytest.mark.parametrize(("dtype", "packed", "bound"), KINDS)
+@pytest.mark.parametrize("tied", [False, True])
+def test_more_workers_than_panels(
+    dtype: type, packed: type, bound: float, tied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a machine of many cores; a worker that has nothing to do adds nothing."""
+    monkeypatch.setattr(buffers, "aligned", lambda size, dtype: np.full(size * 8, 255, np.uint8).view(dtype)[:size])
+    check(Problem.random(37, 7, 527, dtype), tied, packed, 40, bound)
 
 
 @pytest.mark.parametrize(("dtype", "packed", "bound"), KINDS[:2])

@@ -14,48 +14,58 @@ most, and never as one pass over memory for each line above:
     rows      small ones (characters): each worker has its own rows; the workers' dUs are added in their order
     logits    whole rows of logits, for sampling and for ranks and entropies
 
-Tied weights (Press & Wolf 2017; Inan et al. 2017): U is the transposed embedding table, given as |V| x D_h with
-``tied``.
+Tied weights (Press & Wolf 2017; Inan et al. 2017): U is the transposed embedding table E, |V| x d. Where d is not
+D_h, a projection stands before it (Press & Wolf 2017):
+
+    p(t) = h(t) P                         1 x d        P: D_h x d          z2(t) = p(t) E' + b2
+    dJ/dP = sum_t h(t)' dJ/dp(t)          dJ/dh(t) = dJ/dp(t) P'           dJ/dp(t) = delta2(t) E
+
+`parameters` are the layer's own by name, with the table as ``E`` where the weights are tied; `gradients` likewise.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from rnnlm.outputs.softmax import columns, logits, rows
+from rnnlm.outputs import projection
+from rnnlm.outputs.softmax import columns, logits, rows, smoothing
 
 if TYPE_CHECKING:
     from rnnlm.buffers import Buffers
+    from rnnlm.config import Model
 
 # Vocabularies from here on are shared out by columns.
 _COLUMNS_FROM = 512
 
 
-def shapes(hidden: int, vocabulary: int, tied: bool) -> dict[str, tuple[int, ...]]:
-    """Parameters by name; a tied U belongs to the embedding."""
-    return {"b2": (vocabulary,)} if tied else {"U": (hidden, vocabulary), "b2": (vocabulary,)}
+def shapes(hidden: int, d: int, vocabulary: int, settings: Model) -> dict[str, tuple[int, ...]]:
+    """Parameters by name; a tied U belongs to the embedding (|V| x d)."""
+    if not settings.tie:
+        return {"U": (hidden, vocabulary), "b2": (vocabulary,)}
+    return ({} if d == hidden else {"P": (hidden, d)}) | {"b2": (vocabulary,)}
 
 
 def init(
-    hidden: int, vocabulary: int, tied: bool, dtype: np.dtype, generator: np.random.Generator
+    hidden: int, d: int, vocabulary: int, settings: Model, dtype: np.dtype, generator: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """U uniform in +-1/sqrt(D_h), b2 = 0."""
+    """U or P uniform in +-1/sqrt(D_h), b2 = 0."""
     result = {"b2": np.zeros(vocabulary, dtype)}
-    if not tied:
-        bound = 1 / np.sqrt(hidden)
-        result["U"] = np.empty((hidden, vocabulary), dtype)
-        for row in result["U"]:  # no second U, in float64, beside it
-            row[:] = generator.uniform(-bound, bound, vocabulary)
+    bound = 1 / np.sqrt(hidden)
+    for name, shape in shapes(hidden, d, vocabulary, settings).items():
+        if name != "b2":
+            result[name] = np.empty(shape, dtype)
+            for row in result[name]:  # no second U, in float64, beside it
+                row[:] = generator.uniform(-bound, bound, row.size)
     return result
 
 
-def forward(h, U, b2, tied, targets, buffers: Buffers, workers, details=False):
+def forward(parameters, h, targets, buffers: Buffers, workers, details=False):
     """log y^_x(t) of each row's target, in nats.
 
     Args:
-        h: N x D_h; U: D_h x |V| (tied: |V| x D_h); b2: |V|; targets: N int32.
+        h: N x D_h; targets: N int32.
         details: also each prediction's rank of the target and entropy.
 
     Returns:
@@ -63,6 +73,7 @@ def forward(h, U, b2, tied, targets, buffers: Buffers, workers, details=False):
         the last two are zeros without `details`.
     """
     count = h.shape[0]
+    h, (U, b2, tied) = _projected(parameters, h, buffers, workers), _operands(parameters)
     log_probability, rank, entropy = np.zeros(count), np.zeros(count, np.int64), np.zeros(count)
     if details or b2.size < _COLUMNS_FROM:
         logits.forward(h, U, b2, tied, targets, log_probability, rank, entropy, details, buffers, workers)
@@ -71,33 +82,65 @@ def forward(h, U, b2, tied, targets, buffers: Buffers, workers, details=False):
     return log_probability, rank, entropy
 
 
-def backward(h, U, b2, tied, targets, scale, dU, db2, dh, buffers: Buffers, workers):
+def loss(parameters, h, targets, label_smoothing, buffers: Buffers, workers) -> float:
+    """What `backward` gives the gradient of, without `scale`: the sum of J over the rows, with label smoothing."""
+    log_probability, _, _ = forward(parameters, h, targets, buffers, workers)
+    if label_smoothing == 0:
+        return -float(log_probability.sum())
+    h, (U, b2, tied) = _projected(parameters, h, buffers, workers), _operands(parameters)
+    return smoothing.value(h, U, b2, tied, targets, log_probability, label_smoothing)
+
+
+def backward(parameters, gradients, h, targets, scale, label_smoothing, dh, buffers: Buffers, workers):
     """Loss and gradients of ``scale * sum of J`` over the rows, in one pass.
 
     Args:
+        gradients: of the parameters, by name; these and dh are written, not added to.
         scale: what each row's loss counts for (1 / B: J summed over time, averaged over the streams).
-        dU, db2, dh: written, not added to.
+        label_smoothing: the share of the target that is spread evenly (``smoothing``), in the gradients only.
 
     Returns:
         The sum of J over the rows in nats, not scaled, summed in float64.
     """
+    p = _projected(parameters, h, buffers, workers)
+    dp = dh if p is h else buffers.take("dp", p.shape)
+    U, b2, tied = _operands(parameters)
+    dU, db2, _ = _operands(gradients)
     way = rows if b2.size < _COLUMNS_FROM else columns
-    return way.backward(h, U, b2, tied, targets, h.dtype.type(scale), dU, db2, dh, buffers, workers)
+    loss = way.backward(p, U, b2, tied, targets, h.dtype.type(scale), dU, db2, dp, buffers, workers)
+    if label_smoothing > 0:
+        smoothing.backward(p, U, b2, tied, targets, scale, label_smoothing, dU, db2, dp)
+    if p is not h:
+        projection.backward(h, parameters["P"], dp, gradients["P"], dh, buffers.part("P"), workers)
+    return loss
 
 
-def distribution(h, U, b2, tied, buffers: Buffers, workers):
+def distribution(parameters, h, buffers: Buffers, workers):
     """log y^(t), N x |V|, for sampling: a fresh array in float64."""
-    return logits.distribution(h, U, b2, tied, buffers)
+    U, b2, tied = _operands(parameters)
+    return logits.distribution(_projected(parameters, h, buffers, workers), U, b2, tied, buffers)
 
 
-def ready(U, tied, buffers: Buffers):
-    """What `step` reads, from weights that do not change any more."""
-    return logits.ready(U, tied, buffers)
+class Ready(NamedTuple):
+    """Weights that do not change any more, packed."""
+
+    packed_U: np.ndarray
+    b2: np.ndarray
+    P: projection.Ready | None
 
 
-def step(packed, b2, h, z, workers):
+def ready(parameters, buffers: Buffers) -> Ready:
+    """What `step` reads."""
+    U, b2, tied = _operands(parameters)
+    packed_P = projection.ready(parameters["P"], None, buffers.part("P")) if "P" in parameters else None
+    return Ready(logits.ready(U, tied, buffers), b2, packed_P)
+
+
+def step(packed: Ready, h, z, workers):
     """z2 of the next token, B x |V|, written to z."""
-    logits.step(packed, b2, h, z, workers)
+    if packed.P is not None:
+        h = projection.step(packed.P, h, workers)
+    logits.step(packed.packed_U, packed.b2, h, z, workers)
 
 
 def log_softmax(z):
@@ -110,9 +153,29 @@ def draw(z, temperature, without, uniforms, workers):
     return logits.draw(z, temperature, without, uniforms, workers)
 
 
-def held_bytes(rows: int, vocabulary: int, weights: int, itemsize: int, workers: int) -> int:
-    """About what training holds of logits and of the workers' own dUs, for `rows` rows a window and U of `weights`
-    bytes."""
+def multiplications(hidden: int, d: int, vocabulary: int, settings: Model) -> int:
+    """Of a token's forward pass."""
+    if not settings.tie or d == hidden:
+        return hidden * vocabulary
+    return hidden * d + d * vocabulary
+
+
+def held_bytes(rows: int, hidden: int, d: int, vocabulary: int, settings: Model, itemsize: int, workers: int) -> int:
+    """About what training holds of p, of logits and of the workers' own dUs, for `rows` rows a window."""
+    projected = 2 * rows * d * itemsize if settings.tie and d != hidden else 0
     if vocabulary < _COLUMNS_FROM:
-        return max(1, workers - 1) * weights
-    return min(rows * vocabulary * itemsize, columns.HELD)
+        return projected + max(1, workers - 1) * vocabulary * (d if settings.tie else hidden) * itemsize
+    return projected + min(rows * vocabulary * itemsize, columns.HELD)
+
+
+def _projected(parameters, h, buffers: Buffers, workers):
+    """What U multiplies: h, or p where there is a P."""
+    if "P" not in parameters:
+        return h
+    return projection.forward(h, parameters["P"], None, buffers.part("P"), workers)
+
+
+def _operands(parameters):
+    """U, b2 and whether U is tied, and so given as its transpose."""
+    tied = "E" in parameters
+    return parameters["E" if tied else "U"], parameters["b2"], tied

@@ -4,12 +4,16 @@ e(t) = exp(z2(t) - s(t)) and S(t) = sum_j e_j(t),
     y^ = e / S      dJ/dh = (e U') / S - U_x'      dJ/dU = sum_t (h / S)' (e - S y)
 
 so the matrix e is all that there is of z2, y^ and delta2: each panel of columns goes from h U to e and on to e U'
-while it lies in the processor's cache (`_exponentials`), and, when S is known, to dU (`_weights`). s is the largest
-logit of the row's first panel; in the rare case that a row has one far above it, all is done again with that."""
+while it lies in the processor's cache (`_exponentials`), and, when S is known, to dU (`_weights_back`). s is the
+largest logit of the row's first panel; in the rare case that a row has one far above it, all is done again with that.
+
+When S is known, and with it y^_x, each row can still be given a weight of its own: that is all that a mixture of such
+softmaxes needs (``outputs.mixture``)."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -22,6 +26,7 @@ from rnnlm.kernels.lanes import ROWS
 from rnnlm.kernels.micro import columns_times_panel, panel, rows_times_panel
 from rnnlm.kernels.packing import depth, fill_columns, fill_rows, operand, pack_panels, padded
 from rnnlm.kernels.product import multiply_columns
+from rnnlm.kernels.rows import clear
 from rnnlm.kernels.shares import share
 from rnnlm.kernels.team import parallel
 from rnnlm.outputs.softmax.panels import (
@@ -35,6 +40,9 @@ from rnnlm.outputs.softmax.panels import (
 
 if TYPE_CHECKING:
     from rnnlm.buffers import Buffers
+
+# (rows of a block, log y^_x of each, weights to write) -> None
+Weigh = Callable[[slice, np.ndarray, np.ndarray], None]
 
 # Panels and rows that go through h U, e and e U' together: few enough to stay in a core's second cache.
 _GROUP, _ROWS = 8, 192
@@ -67,6 +75,8 @@ class _Work(NamedTuple):
     own_e: np.ndarray  # R: e_x
     own_u: np.ndarray  # R x D_h: column x of U
     dh: np.ndarray  # own: R x D_h; sum_j e_j U_j'
+    scales: np.ndarray  # R: what each row's loss counts for
+    log_y: np.ndarray  # R: log y^_x, where that depends on it
     factors: np.ndarray  # R: scale / S
     factor_rows: np.ndarray
     whole: np.ndarray  # R: S
@@ -97,6 +107,8 @@ def _work(h, vocabulary, tied, block, training, buffers: Buffers, workers) -> _W
         own_e=take("own_e", (block,)),
         own_u=take("own_u", (block, hidden)),
         dh=take("dh", (workers, kept, hidden)),
+        scales=take("scales", (block,)),
+        log_y=take("log_y", (block,), np.float64),
         factors=take("factors", (1, block)),
         factor_rows=buffers.rows("factor_rows", 1, block),
         whole=take("whole", (block,)),
@@ -116,17 +128,31 @@ def forward(h, U, b2, tied, targets, log_probability, buffers: Buffers, workers)
         _score(workers, w, h[rows], b2, targets[rows], log_probability[rows])
 
 
-def backward(h, U, b2, tied, targets, scale, dU, db2, dh, buffers: Buffers, workers):
-    """See ``outputs.softmax.backward``."""
-    count = h.shape[0]
+def backward(
+    h, U, b2, tied, targets, scale, dU, db2, dh, buffers: Buffers, workers, weigh: Weigh | None = None, together=1
+):
+    """See ``outputs.softmax.backward``.
+
+    Args:
+        weigh: None, or what gives each row a weight in place of `scale`: called block after block with the block's
+            rows (a slice), log y^_x of each of them, and the array to write the weights to. The loss that is
+            returned is without them.
+        together: rows that must be in one block, so that they can be weighed together; their number divides N.
+    """
+    groups = h.shape[0] // together
     most = max(64, min(HELD // (b2.size * h.itemsize), _H_HELD // (h.shape[1] * h.itemsize)))
-    block = -(-count // -(-count // most))
+    block = -(-groups // -(-groups // max(1, most // together))) * together
     w = _work(h, b2.size, tied, block, True, buffers, workers)
     losses = np.zeros(workers)
-    for start in range(0, count, block):
-        rows = slice(start, start + block)
+    w.scales[:] = scale
+    for start in range(0, h.shape[0], block):
+        rows = slice(start, min(start + block, h.shape[0]))
         _all_exponentials(w, h[rows], U, b2, tied, targets[rows], True, workers)
-        _hidden_back(workers, w, h[rows], b2, tied, targets[rows], scale, dh[rows], losses)
+        if weigh is not None:
+            log_y = w.log_y[: rows.stop - start]
+            _score(workers, w, h[rows], b2, targets[rows], log_y)
+            weigh(rows, log_y, w.scales)
+        _hidden_back(workers, w, h[rows], b2, tied, targets[rows], dh[rows], losses)
         _weights_back(workers, w, tied, targets[rows], dU, db2, start > 0)
     return float(losses.sum())
 
@@ -157,12 +183,13 @@ def _begin(worker, workers, w, h, U, b2, tied, training):
     fill_rows(h[low:high], 0, hidden, w.h_rows[low:high])
     place = low if training else worker * rows  # in e, which is free
     logits = _own(w.e, w.z[worker], place * width, (high - low) * width)
-    packed_u = w.packed_u[worker, : depth(w.packed_u, hidden) * width]
-    pack_panels(_columns_of(U, tied, 0, width), tied, 0, width, hidden, packed_u)
-    panel_logits(operand(h, w.h_rows)[low:high], depth(packed_u, hidden), packed_u, logits)
+    columns, deep = min(width, b2.size), depth(w.packed_u, hidden)
+    packed_u = w.packed_u[worker, : deep * padded(w.packed_u[worker], columns)]
+    pack_panels(_columns_of(U, tied, 0, columns), tied, 0, columns, hidden, packed_u)
+    panel_logits(operand(h, w.h_rows)[low:high], deep, packed_u, logits)
     for r in range(low, high):
         top = logits[(r - low) * width] + b2[0]
-        for j in range(1, width):
+        for j in range(1, columns):
             top = max(top, logits[(r - low) * width + j] + b2[j])
         w.shift[r] = top
 
@@ -210,6 +237,9 @@ def _exponentials(worker, workers, w, h, U, vocabulary, tied, targets, training)
     packed_u, packed_back = w.packed_u[worker], w.packed_back[worker]
     w.lane_sums[worker, :] = 0
     w.lane_tops[worker, :] = -np.inf
+    if training and first == stop:  # more workers than panels
+        for r in range(rows):
+            clear(w.dh[worker, r])
     for group in range(first, stop, _GROUP):
         end = min(group + _GROUP, stop)
         columns = _columns_of(U, tied, group * width, min(vocabulary, end * width))
@@ -291,13 +321,13 @@ def _score(worker, workers, w, h, b2, targets, log_probability):
 
 
 @parallel
-def _hidden_back(worker, workers, w, h, b2, tied, targets, scale, dh, losses):
+def _hidden_back(worker, workers, w, h, b2, tied, targets, dh, losses):
     """dJ/dh = (e U') / S - U_x', the loss, and g h with g = scale / S for dJ/dU: as it is, or where products read
     pairs, as pairs."""
     rows, hidden = h.shape
     low, high = share(worker, workers, rows, 2)
     for r in range(low, high):
-        whole = _over_workers(w.sums, r)
+        scale, whole = w.scales[r], _over_workers(w.sums, r)
         factor = h.dtype.type(scale / whole)
         w.whole[r], w.factors[0, r] = whole, factor
         for k in range(hidden):

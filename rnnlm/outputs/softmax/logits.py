@@ -140,7 +140,7 @@ def _forward(
         multiply_rows(h[first:last], hidden, packed, 0, vocabulary, z, True)  # z2 = h U + b2
         for i in range(last - first):
             if details:
-                rank[first + i], entropy[first + i] = _rank_and_entropy(z[i], targets[first + i])
+                rank[first + i], entropy[first + i] = rank_and_entropy(z[i], targets[first + i])
             log_probability[first + i] = _log_probability(z[i], targets[first + i])
 
 
@@ -153,7 +153,7 @@ def _log_probability(z, target):
 
 
 @jit
-def _rank_and_entropy(z, target):
+def rank_and_entropy(z, target):
     """1 + how many logits are above the target's; -sum y^ log y^ = log Z - sum (z - m) e^(z - m) / Z."""
     shift = np.float64(largest(z))
     above, total, weighted = 0, 0.0, 0.0
