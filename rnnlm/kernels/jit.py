@@ -83,8 +83,16 @@ def cache_folder() -> str:
 
 
 def jit(function: Callable[..., Any]) -> Any:
-    """Compile, without Python's lock while it runs; ``kernels.team`` runs such functions on several threads."""
-    compiled: Any = numba.njit(cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")(function)
+    """Compile, without Python's lock while it runs; ``kernels.team`` runs such functions on several threads.
+
+    A kernel takes in every such function that it calls (`forceinline`). Otherwise LLVM would take in some and call
+    the others by a name that stands in the kernel's code and also, in the process that compiled it, alone. The two
+    are optimised differently and round their sums differently, so a process that compiles would end with other bytes
+    than one that reads the cache.
+    """
+    compiled: Any = numba.njit(cache=True, nogil=True, forceinline=True, fastmath=FASTMATH, error_model="numpy")(
+        function
+    )
     by_type = compiled.get_call_template
 
     def without_literals(args: Any, kws: Any) -> Any:
