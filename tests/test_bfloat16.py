@@ -51,6 +51,16 @@ def test_gradients_are_those_of_float32_within_the_rounding(settings: dict[str, 
 
 
 @needs_bfloat16
+@pytest.mark.parametrize("vocabulary", [11, 600])
+@pytest.mark.parametrize("model", [{}, {"tie": True}, {"output": "mixture", "mixture": 2}], ids=str)
+def test_the_loss_alone_is_the_one_that_is_differentiated(vocabulary: int, model: dict[str, object]) -> None:
+    case = Case(config("tanh", hidden=24, d=24, precision="bfloat16", model=model), vocabulary, steps=9)
+    case.network.forward(case.inputs, case.reset, case.states, (1, 2))
+    alone = case.network.loss(case.targets, 9)
+    assert alone == pytest.approx(case.network.backward(case.targets, 9)[0], rel=3e-3)
+
+
+@needs_bfloat16
 def test_scores_are_not_rounded() -> None:
     rough, exact = pair()
     for case in (rough, exact):

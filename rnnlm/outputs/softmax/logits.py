@@ -32,7 +32,7 @@ def forward(h, U, b2, tied, targets, log_probability, rank, entropy, details, bu
     """Writes log_probability, and with `details` rank and entropy; see ``outputs.softmax.forward``."""
     block = max(1, min(-(-h.shape[0] // workers), _HELD // b2.size))
     z = buffers.take("logits", (workers, block, b2.size))
-    packed = buffers.panels("packed_U", *_shape(U, tied))
+    packed = _whole(buffers, *_shape(U, tied))
     _forward(workers, h, U, packed, b2, tied, targets, z, log_probability, rank, entropy, details)
 
 
@@ -55,10 +55,15 @@ def _shape(U, tied) -> tuple[int, int]:
     return U.shape[::-1] if tied else U.shape
 
 
+def _whole(buffers: Buffers, hidden: int, vocabulary: int) -> np.ndarray:
+    """Room for U packed as panels of its own numbers: whole rows are not rounded, in training either."""
+    return buffers.take("whole_U", (hidden * (-(-vocabulary // LANES) * LANES),))
+
+
 def ready(U, tied, buffers: Buffers):
     """What `step` and `draw` read, from weights that do not change any more."""
     hidden, vocabulary = _shape(U, tied)
-    packed = buffers.panels("packed_U", hidden, vocabulary)
+    packed = _whole(buffers, hidden, vocabulary)
     _pack(U, tied, hidden, vocabulary, packed)
     return packed
 
