@@ -65,8 +65,6 @@ def init(config: Config, vocabulary: int, table: np.ndarray) -> dict[str, np.nda
         if model.init is not None:
             start |= {name: starts.draw(name, start[name].shape, hidden, model, generator)
                       for name in ("I", "H") if name in start}  # fmt: skip
-            if model.cell in ("elman", "scrn"):
-                start["b1"][:] = 0  # without what made up for H's mean
         for name, value in start.items():
             result[f"cell.{layer}.{name}"] = np.array(value, dtype, order="C")
         if model.layer_norm:
@@ -81,10 +79,14 @@ def init(config: Config, vocabulary: int, table: np.ndarray) -> dict[str, np.nda
     return result
 
 
+def of(arrays: dict[str, Any], part: str) -> dict[str, Any]:
+    """What is called ``part.NAME``, by NAME; part: ``cell.0``, ``norm.0``, ``output``."""
+    return {name.removeprefix(f"{part}."): value for name, value in arrays.items() if name.startswith(f"{part}.")}
+
+
 def of_output(config: Config, arrays: dict[str, Any]) -> dict[str, Any]:
     """What of the parameters (or of other arrays by their names) belongs to the output layer, as it calls them."""
-    own = {name.removeprefix("output."): value for name, value in arrays.items() if name.startswith("output.")}
-    return own | ({"E": arrays[TABLE]} if config.model.tie else {})
+    return of(arrays, "output") | ({"E": arrays[TABLE]} if config.model.tie else {})
 
 
 @dataclass
@@ -129,16 +131,10 @@ class Network:
         self.bfloat16 = config.train.precision == "bfloat16" and HAS_BFLOAT16
         self._training_buffers = Buffers(self.dtype, np.uint32) if self.bfloat16 else self._buffers
         self._gradients: dict[str, np.ndarray] = {}
-        self.layers = self._by_layer("cell", parameters)
-        self.norms = self._by_layer("norm", parameters)
+        layers = range(len(config.model.sizes))
+        self.layers = [of(parameters, f"cell.{layer}") for layer in layers]
+        self.norms = [of(parameters, f"norm.{layer}") for layer in layers]
         self.output_parameters = of_output(config, parameters)
-
-    def _by_layer(self, part: str, named: dict[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
-        """What is called part.LAYER.NAME, by layer and name."""
-        return [
-            {name.split(".")[2]: value for name, value in named.items() if name.startswith(f"{part}.{layer}.")}
-            for layer in range(len(self.config.model.sizes))
-        ]
 
     def watch(self, wrap: Callable[[Any], _Watched]) -> tuple[_Watched, _Watched]:
         """Put what `wrap` makes of the recurrent layers' module and of the output layer's in their place."""
@@ -209,8 +205,8 @@ class Network:
         return [self.cell.state_after(trace.cell, steps - 1) for trace in self._trace]
 
     def hidden(self) -> list[tuple[np.ndarray, np.ndarray]]:
-        """h(t) and the h(t-1) that step t used (0 after a reset), of every layer and step of the window that
-        `forward` saw: two T x B x D_h a layer, which live until the next call."""
+        """h(t) and the h(t-1) that step t used (0 after a reset; of an SCRN's slow units s(t)), of every layer and
+        step of the window that `forward` saw: two T x B x D_h a layer, which live until the next call."""
         return [(trace.cell.h, trace.cell.previous) for trace in self._trace]
 
     def masks(self, inputs: np.ndarray, mask: tuple[int, int]) -> Applied | None:

@@ -139,8 +139,7 @@ def _add_network(graph: _Graph, settings: Model, parameters: Tensors) -> None:
         size = CELLS[settings.cell].state_size(hidden)
         graph.inputs.append(graph.value(f"state.{layer}", "B", size))
         graph.outputs.append(graph.value(f"state_after.{layer}", "B", size))
-        prefix = f"cell.{layer}."
-        own = {name.removeprefix(prefix): value for name, value in parameters.items() if name.startswith(prefix)}
+        own = model.of(parameters, f"cell.{layer}")
         add = {"mingru": _add_mingru, "scrn": _add_scrn}.get(settings.cell, _add_layer)
         e = add(graph, settings, own, layer, hidden, e)
         if settings.layer_norm:
@@ -150,7 +149,7 @@ def _add_network(graph: _Graph, settings: Model, parameters: Tensors) -> None:
         graph.node("Transpose", [table], [model.U], perm=[1, 0])
     else:
         graph.weight(model.U, parameters[model.U])
-    own = {name.removeprefix("output."): value for name, value in parameters.items() if name.startswith("output.")}
+    own = model.of(parameters, "output")
     (_add_mixture if settings.output == "mixture" else _add_softmax)(graph, settings, own, e)
 
 

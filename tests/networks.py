@@ -9,7 +9,10 @@ import oracle
 
 from rnnlm import model as networks
 from rnnlm.config import Config
+from rnnlm.gradients import check
+from rnnlm.gradients.window import Window
 from rnnlm.model import Network
+from rnnlm.records import GradientCheck
 
 
 def config(
@@ -107,3 +110,14 @@ def smooth_case(settings: Config, **arguments: Any) -> Case:
         if settings.model.activation != "relu" or case.distance_from_kinks() > 0.01:
             return case
     raise AssertionError("no seed keeps all units away from the kink")
+
+
+def checked(case: Case, loss_steps: int) -> GradientCheck:
+    """What ``rnnlm gradcheck`` finds on the case's window."""
+    work = check.check(case.network, Window(case.inputs, case.targets, case.reset, case.states, loss_steps, 0))
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            found: GradientCheck = end.value
+            return found

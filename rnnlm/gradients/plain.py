@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rnnlm.config import Config
 from rnnlm.gradients import plain_cells, plain_outputs
 from rnnlm.gradients.window import Window
-from rnnlm.model import TABLE, Applied, of_output
+from rnnlm.model import TABLE, Applied, of, of_output
 from rnnlm.normalization import EPSILON
 
 Parameters = dict[str, NDArray[Any]]
@@ -38,8 +38,7 @@ def loss(
     settings, train = config.model, config.train
     step = plain_cells.STEPS[settings.cell]
     for layer, (state, hidden) in enumerate(zip(window.states, settings.sizes, strict=True)):
-        prefix = f"cell.{layer}."
-        p = {name.removeprefix(prefix): value for name, value in parameters.items() if name.startswith(prefix)}
+        p = of(parameters, f"cell.{layer}")
         if masks is not None and "H" in p:
             p["H"] = p["H"] * masks.weights[layer]
         h = np.zeros((*window.inputs.shape, hidden), np.result_type(up, *p.values()))
@@ -50,7 +49,8 @@ def loss(
         if settings.layer_norm:
             centred = h - h.mean(axis=2, keepdims=True)
             deviation = np.sqrt((centred**2).mean(axis=2, keepdims=True) + EPSILON)
-            up = parameters[f"norm.{layer}.g"] * centred / deviation + parameters[f"norm.{layer}.b"]
+            norm = of(parameters, f"norm.{layer}")
+            up = norm["g"] * centred / deviation + norm["b"]
         up = up if masks is None else up * masks.up[layer + 1]
     first = len(up) - window.loss_steps
     log_y_hat = plain_outputs.LOG_Y_HAT[settings.output](of_output(config, parameters), up[first:], settings)

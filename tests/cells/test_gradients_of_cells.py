@@ -7,21 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from every_cell import every_cell
-from networks import Case, config
-
-from rnnlm.gradients import check
-from rnnlm.gradients.window import Window
-from rnnlm.records import GradientCheck
-
-
-def checked(case: Case, loss_steps: int) -> GradientCheck:
-    work = check.check(case.network, Window(case.inputs, case.targets, case.reset, case.states, loss_steps, 0))
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            found: GradientCheck = end.value
-            return found
+from networks import Case, checked, config
 
 
 @every_cell

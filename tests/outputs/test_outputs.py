@@ -10,19 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from networks import Case, config
+from networks import Case, checked, config
 from small import settings as small_settings
 from small import write_texts
 
 from rnnlm import api, checkpoint, interchange, memory, model, storage, training
 from rnnlm.config import Config
 from rnnlm.errors import InputError
-from rnnlm.gradients import check, plain_outputs
-from rnnlm.gradients.window import Window
+from rnnlm.gradients import plain_outputs
 from rnnlm.kernels.lanes import HAS_BFLOAT16
 from rnnlm.outputs import OUTPUTS, mixture
 from rnnlm.outputs.mixture import heads
-from rnnlm.records import GradientCheck, Step
+from rnnlm.records import Step
 from rnnlm.stepper import Stepper
 from rnnlm.text.vocabulary import Vocabulary
 
@@ -39,16 +38,6 @@ LAYERS: dict[str, dict[str, Any]] = {
 every_layer = pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS.keys())
 NEW = [name for name in LAYERS if name != "softmax, tied"]
 every_new_layer = pytest.mark.parametrize("layer", [LAYERS[name] for name in NEW], ids=NEW)
-
-
-def checked(case: Case, loss_steps: int) -> GradientCheck:
-    work = check.check(case.network, Window(case.inputs, case.targets, case.reset, case.states, loss_steps, 0))
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            found: GradientCheck = end.value
-            return found
 
 
 def test_there_are_equations_for_every_layer() -> None:
