@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlm.config import Config
+from rnnlm.config.schema import Config
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from rnnlm import api, config_file
+from rnnlm import api
+from rnnlm.config import file as config_file
 from rnnlm.console import Console
 
 _RECIPE = (

@@ -45,8 +45,8 @@ def microseconds_a_token(case: Case, precision: str, seconds: float) -> float:
 
 def seconds_to_read(tokens: int) -> float:
     """Counting the vocabulary and encoding a text of so many words."""
-    from rnnlm import prepare
-    from rnnlm.config import Config
+    from rnnlm.config.schema import Config
+    from rnnlm.corpora import prepare
 
     def result(work: object) -> object:
         while True:

@@ -29,10 +29,10 @@ class Rnnlm:
     """The updates of ``rnnlm.run``."""
 
     def __init__(self, texts: Texts, precision: str) -> None:
-        from rnnlm import model
-        from rnnlm.config import Config
-        from rnnlm.model import Network
-        from rnnlm.optim import Optimizer
+        from rnnlm.config.schema import Config
+        from rnnlm.network import network as model
+        from rnnlm.network.network import Network
+        from rnnlm.training.optimizers.rules import Optimizer
 
         self.texts = texts
         self.config = Config.model_validate(
@@ -63,7 +63,7 @@ class Rnnlm:
         self.states = network.states_after(len(x), self.states)
 
     def perplexity(self) -> float:
-        from rnnlm.scoring import mean_loss
+        from rnnlm.network.scoring import mean_loss
 
         return math.exp(mean_loss(self.network, self.texts.valid, "carry"))
 
@@ -139,8 +139,8 @@ class Texts:
     """The Penn Treebank as rnnlm reads it, and the same ids for PyTorch."""
 
     def __init__(self, folder: Path, cache: Path) -> None:
-        from rnnlm import prepare
-        from rnnlm.config import Config
+        from rnnlm.config.schema import Config
+        from rnnlm.corpora import prepare
         from rnnlm.text.corpus import equal_streams
 
         names = {name: str(folder / f"ptb.{name}.txt") for name in ("train", "valid", "test")}

@@ -23,8 +23,8 @@ _WINDOWS = 40  # different ones, read again and again
 
 
 def _rnnlm_network(case: Case, precision: str, threads: int) -> Any:
-    from rnnlm import model
-    from rnnlm.model import Network
+    from rnnlm.network import network as model
+    from rnnlm.network.network import Network
 
     config = case.config(precision, threads)
     table = np.random.default_rng(0).standard_normal((case.vocabulary, case.hidden), np.float32)
@@ -40,7 +40,7 @@ def _window(case: Case, ids: Any, number: int) -> tuple[Any, Any]:
 
 def rnnlm_trainer(case: Case, precision: str, threads: int) -> Callable[[int], float]:
     """The update of ``rnnlm.run``: forward, backward, clip, sgd."""
-    from rnnlm.optim import Optimizer
+    from rnnlm.training.optimizers.rules import Optimizer
 
     network = _rnnlm_network(case, precision, threads)
     optimizer = Optimizer(network.config.train, network.parameters)
@@ -167,7 +167,7 @@ def torch_evaluator(case: Case, precision: str, threads: int, compiled: bool = F
 
 def rnnlm_sampler(case: Case, precision: str, threads: int, streams: int) -> Callable[[int], float]:
     """What ``rnnlm sample`` does for a token, without the text."""
-    from rnnlm.stepper import Stepper
+    from rnnlm.network.decoder import Stepper
 
     network = _rnnlm_network(case, precision, threads)
     stepper = Stepper(network, network.zero_state(streams))

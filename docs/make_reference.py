@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin
 import typer.main
 
 from rnnlm.cli import app
-from rnnlm.config import Config, Section
+from rnnlm.config.schema import Config, Section
 
 TARGET = Path(__file__).with_name("reference.md")
 

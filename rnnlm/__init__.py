@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 # cores. This must stand before the first import of NumPy.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-__version__ = "0.1.0"
+from rnnlm.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from rnnlm.api import LanguageModel as LanguageModel

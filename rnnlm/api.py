@@ -16,17 +16,22 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rnnlm import checkpoint, config_file, evaluate, plot, prepare, training
-from rnnlm import sample as sampling
-from rnnlm.checkpoint import Trained
-from rnnlm.config import Config
+from rnnlm.config import file as config_file
+from rnnlm.config.schema import Config
+from rnnlm.console import curve as plot
+from rnnlm.corpora import prepare
 from rnnlm.errors import InputError
-from rnnlm.evaluate import TokenScore
+from rnnlm.evaluation import perplexity as evaluate
+from rnnlm.evaluation.perplexity import TokenScore
+from rnnlm.files import checkpoint
+from rnnlm.files.checkpoint import Trained
 from rnnlm.gradients import commands as gradient_commands
-from rnnlm.model import Network
+from rnnlm.network.network import Network
 from rnnlm.records import End, Evaluation, GradientCheck, Ledger, Note, Sampled, Samples, Start, Work
+from rnnlm.sampling import sample as sampling
 from rnnlm.text import corpus, tokenizer
 from rnnlm.text.corpus import Corpus
+from rnnlm.training import loop as training
 
 _T = TypeVar("_T")
 

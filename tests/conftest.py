@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-REAL_CORPORA = Path(__file__).resolve().parents[2] / "shared" / "corpora"
+from real_corpora import REAL_CORPORA
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

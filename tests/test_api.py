@@ -34,7 +34,7 @@ def test_the_lines_of_the_module(tmp_path: Path) -> None:
 
 
 def test_a_yaml_file_with_overrides(tmp_path: Path) -> None:
-    from rnnlm import config_file
+    from rnnlm.config import file as config_file
 
     write_texts(tmp_path)
     path = tmp_path / "config.yaml"

@@ -42,8 +42,8 @@ def test_the_trainer_of_rnnlm_learns() -> None:
 def test_losses_are_pytorchs(monkeypatch: pytest.MonkeyPatch) -> None:
     """200 updates from the same weights on the same ids."""
     torch: Any = pytest.importorskip("torch")
-    from rnnlm import model
-    from rnnlm.model import Network
+    from rnnlm.network import network as model
+    from rnnlm.network.network import Network
 
     made: dict[str, np.ndarray] = {}
     real = Network.__init__

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from rnnlm import config_file
-from rnnlm.cells import elman, recurrence
 from rnnlm.cli import app
-from rnnlm.gradients import equations
-from rnnlm.outputs import softmax
+from rnnlm.config import file as config_file
+from rnnlm.network.cells import elman, recurrence
+from rnnlm.network.outputs import softmax
+from rnnlm.network.reference import equations
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 if TYPE_CHECKING:
-    from rnnlm.config import Config
+    from rnnlm.config.schema import Config
 
 ConfigArgument = Annotated[
     str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of one of our recipes.")
@@ -26,7 +26,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 
 def load_config(path: str, overrides: list[str] | None, run: Path | None = None) -> Config:
     """The configuration with its overrides; `run` is a shorter way to say ``--set run=DIR``."""
-    from rnnlm import config_file
+    from rnnlm.config import file as config_file
 
     config = config_file.load(path, overrides or ())
     return config if run is None else config.model_copy(update={"run": str(run)})

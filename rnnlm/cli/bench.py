@@ -19,8 +19,8 @@ def command(
     json: JsonOption = False,
 ) -> None:
     """Measure this machine, and a configuration's speed on it, layer by layer."""
-    from rnnlm.bench import bench
     from rnnlm.console import Console
+    from rnnlm.measure.bench import bench
 
     console = Console(quiet)
     found = console.watch(bench(load_config(config, overrides), seconds))

@@ -14,7 +14,7 @@ app = typer.Typer(no_args_is_help=True, help="The built-in grammar's text, and p
 def list_command(json: JsonOption = False) -> None:
     """The grammars and corpora that rnnlm knows."""
     from rnnlm.console import Console
-    from rnnlm.text import catalogue, listing
+    from rnnlm.corpora import catalogue, listing
 
     console = Console()
     if json:
@@ -45,7 +45,7 @@ def make_command(
 ) -> None:
     """Write a grammar's text, and say its exact entropy and the lowest perplexity that any model can reach on it."""
     from rnnlm.console import Console
-    from rnnlm.text import listing
+    from rnnlm.corpora import listing
 
     console = Console(quiet)
     made = console.watch(listing.make(name, output, sentences, seed))
@@ -66,7 +66,7 @@ def get_command(
 ) -> None:
     """Download a public corpus, check its size and hash, unpack it."""
     from rnnlm.console import Console
-    from rnnlm.text import catalogue
+    from rnnlm.corpora import catalogue
 
     console = Console(quiet)
     for path in console.watch(catalogue.get(name, output)):

@@ -18,8 +18,8 @@ def command(
     quiet: QuietOption = False,
 ) -> None:
     """Make the table that the embedding layer starts from, in word2vec's text format."""
-    from rnnlm import prepare
     from rnnlm.console import Console
+    from rnnlm.corpora import prepare
 
     console = Console(quiet)
     settings = load_config(config, overrides)

@@ -32,8 +32,10 @@ def command(
     quiet: QuietOption = False,
 ) -> None:
     """Write a model for PyTorch or as an ONNX file."""
-    from rnnlm import checkpoint, interchange, onnx_file
     from rnnlm.console import Console
+    from rnnlm.files import checkpoint
+    from rnnlm.interchange import pytorch as interchange
+    from rnnlm.interchange.onnx import export as onnx_file
 
     trained = checkpoint.load(model)
     if to == Target.onnx:

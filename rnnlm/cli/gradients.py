@@ -38,7 +38,8 @@ def command(
     """The ledger: from which loss, and from how many steps back, each part of the gradient came."""
     from rnnlm.console import Console
     from rnnlm.errors import InputError
-    from rnnlm.gradients import commands, ledger_files
+    from rnnlm.gradients import commands
+    from rnnlm.gradients.ledger import files as ledger_files
 
     if precision not in (None, "float32", "float64"):
         raise InputError(f"--precision: found {precision}; must be float32 or float64")

@@ -44,8 +44,8 @@ def command(
     quiet: QuietOption = False,
 ) -> None:
     """Make a model of PyTorch's weights: an nn.Embedding, an nn.RNN, nn.GRU or nn.LSTM, and an nn.Linear."""
-    from rnnlm import interchange
     from rnnlm.console import Console
+    from rnnlm.interchange import pytorch as interchange
 
     if vocab is None:
         made = interchange.import_own(file)

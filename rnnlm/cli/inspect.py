@@ -5,8 +5,8 @@ from rnnlm.cli.arguments import JsonOption, ModelArgument
 
 def command(model: ModelArgument, json: JsonOption = False) -> None:
     """What is in a model file."""
-    from rnnlm import inspection
     from rnnlm.console import Console
+    from rnnlm.files import inspection
 
     console = Console()
     found = inspection.inspect(model)

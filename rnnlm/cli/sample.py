@@ -38,7 +38,7 @@ def command(
     """Write text with a trained network."""
     from rnnlm import api
     from rnnlm.console import Console
-    from rnnlm.sample import Settings
+    from rnnlm.sampling.sample import Settings
     from rnnlm.text.tokenizer import Joiner
 
     settings = Settings(

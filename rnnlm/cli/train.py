@@ -29,7 +29,7 @@ def command(
     console = Console(quiet)
     settings = load_config(config, overrides, run)
     if plan:
-        from rnnlm.plan import plan as make_plan
+        from rnnlm.measure.plan import plan as make_plan
 
         found = console.watch(make_plan(settings))
         if json:
@@ -39,8 +39,8 @@ def command(
         return
 
     from rnnlm import api
+    from rnnlm.cli.interrupt import interrupts
     from rnnlm.errors import InputError
-    from rnnlm.interrupt import interrupts
 
     if restart and resume:
         raise InputError("--resume goes on with a run, --restart throws it away; give one of them")

@@ -18,8 +18,8 @@ def command(
     quiet: QuietOption = False,
 ) -> None:
     """Count the training text and write the vocabulary (a token and its count a line)."""
-    from rnnlm import prepare
     from rnnlm.console import Console
+    from rnnlm.corpora import prepare
 
     console = Console(quiet)
     settings = load_config(config, overrides)

@@ -22,7 +22,7 @@ def command(
 ) -> None:
     """Compile all kernels ahead, so that no later command waits for it."""
     from rnnlm.console import Console
-    from rnnlm.warmup import PRECISIONS, warm_up
+    from rnnlm.measure.warmup import PRECISIONS, warm_up
 
     for name in precision or ():
         if name not in PRECISIONS:

@@ -20,9 +20,9 @@ from rich.text import Text
 
 from rnnlm.console import gradients
 from rnnlm.console.bars import Bars, Detail, Left
+from rnnlm.console.curve import curve_lines
 from rnnlm.console.formats import amount, counted, duration, figure, finite, new_table, value_text
 from rnnlm.errors import RnnlmError
-from rnnlm.plot import curve_lines
 from rnnlm.records import (
     Bench,
     Checkpoint,
@@ -42,7 +42,7 @@ from rnnlm.records import (
     Valid,
     Warmed,
     Work,
-)  # fmt: skip
+)
 from rnnlm.records import Progress as ProgressRecord
 
 _T = TypeVar("_T")

@@ -9,12 +9,17 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from rnnlm import config_file, model
-from rnnlm.config import Config
+from rnnlm.config import file as config_file
+from rnnlm.config.schema import Config
 from rnnlm.errors import InputError
-from rnnlm.gradients import check, derive, ledger, scalar, source, window
+from rnnlm.gradients import source, window
+from rnnlm.gradients.check import check
+from rnnlm.gradients.derivation import scalar
+from rnnlm.gradients.derivation import vector as derive
+from rnnlm.gradients.ledger import ledger
 from rnnlm.gradients.source import Source
-from rnnlm.model import Network
+from rnnlm.network import network as model
+from rnnlm.network.network import Network
 from rnnlm.records import GradientCheck, Heading, Ledger, Note, Quantity, Remark, Work
 from rnnlm.text import tokenizer
 from rnnlm.text.corpus import equal_streams, line_streams

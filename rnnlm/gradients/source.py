@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnlm import checkpoint, model, prepare, vectors
-from rnnlm.config import Config
+from rnnlm import vectors
+from rnnlm.config.schema import Config
+from rnnlm.corpora import prepare
 from rnnlm.errors import InputError
-from rnnlm.kernels.team import threads_to_use
-from rnnlm.model import Network
+from rnnlm.files import checkpoint
+from rnnlm.kernels.parallel.thread_pool import threads_to_use
+from rnnlm.network import network as model
+from rnnlm.network.network import Network
 from rnnlm.records import Note, Work
 from rnnlm.text import corpus
 from rnnlm.text.corpus import Corpus

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm.errors import TextError
-from rnnlm.model import Network
+from rnnlm.network.network import Network
 from rnnlm.text.corpus import Streams
 
 

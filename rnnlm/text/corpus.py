@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlm import storage
 from rnnlm.errors import TextError
+from rnnlm.files import atomic as storage
 from rnnlm.kernels.jit import jit
 from rnnlm.records import Progress, Work
 from rnnlm.text import files, tokenizer

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlm import storage
 from rnnlm.errors import TextError
+from rnnlm.files import atomic as storage
 from rnnlm.records import Progress, Work
 from rnnlm.text import files, tokenizer
 from rnnlm.text.tokenizer import UNKNOWN

@@ -16,7 +16,7 @@ from importlib import import_module
 
 import numpy as np
 
-from rnnlm.config import Embedding
+from rnnlm.config.schema import Embedding
 from rnnlm.records import Work
 from rnnlm.vectors.protocols import Corpus, Vocabulary
 
@@ -26,7 +26,7 @@ INITS = {
     "normal": "rnnlm.vectors.random",
     "svd": "rnnlm.vectors.svd",
     "skipgram": "rnnlm.vectors.skipgram",
-    "file": "rnnlm.vectors.file",
+    "file": "rnnlm.vectors.pretrained",
 }
 
 # These draw with the wanted standard deviation; the others are brought to it when they are done.

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from rnnlm.config import Embedding
+from rnnlm.config.schema import Embedding
 from rnnlm.records import Work
 from rnnlm.vectors.protocols import Corpus, Vocabulary
 

@@ -32,10 +32,10 @@ import math
 
 import numpy as np
 
-from rnnlm.config import Embedding
-from rnnlm.kernels.barrier import meet
+from rnnlm.config.schema import Embedding
 from rnnlm.kernels.jit import jit
-from rnnlm.kernels.team import parallel, threads_to_use
+from rnnlm.kernels.parallel.barrier import meet
+from rnnlm.kernels.parallel.thread_pool import parallel, threads_to_use
 from rnnlm.records import Progress, Work
 from rnnlm.vectors.counting import blocks, line_numbers, token_counts
 from rnnlm.vectors.protocols import Corpus, Vocabulary

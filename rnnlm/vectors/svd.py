@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnlm.config import Embedding
+from rnnlm.config.schema import Embedding
 from rnnlm.records import Note, Progress, Work
 from rnnlm.vectors.counting import BLOCK, blocks, line_numbers
 from rnnlm.vectors.protocols import Corpus, Vocabulary

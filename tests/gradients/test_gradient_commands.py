@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rnnlm import api, checkpoint, config_file, model
-from rnnlm.cells import recurrence
-from rnnlm.gradients import ledger_files
+from rnnlm import api
+from rnnlm.config import file as config_file
+from rnnlm.files import checkpoint
+from rnnlm.gradients.ledger import files as ledger_files
+from rnnlm.network import network as model
+from rnnlm.network.cells import recurrence
 from rnnlm.text.vocabulary import Vocabulary
 
 Call = Any

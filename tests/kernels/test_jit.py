@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rnnlm.kernels.shares import share
+from rnnlm.kernels.parallel.partition import share
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 7])

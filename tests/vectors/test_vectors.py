@@ -13,7 +13,7 @@ import pytest
 from fake_text import run, settings, words_of
 
 from rnnlm import vectors
-from rnnlm.config import Embedding
+from rnnlm.config.schema import Embedding
 
 TEXT = "the cat sat\na dog ran\nthe dog sat on a mat\n" * 20
 

@@ -1,0 +1,64 @@
+"""What ``rnnlm corpus list`` and ``corpus make`` answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rnnlm.corpora import catalogue, grammar
+from rnnlm.corpora.grammar import Description, Written
+from rnnlm.errors import InputError
+from rnnlm.records import Work
+
+SPLITS = ("train", "valid", "test")
+SENTENCES = (20000, 1000, 1000)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A grammar and the texts that were written from it."""
+
+    grammar: Description
+    texts: tuple[Written, ...]
+
+    def json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def grammars() -> dict[str, Description]:
+    """The built-in grammars by name."""
+    return {name: grammar.load(name).describe() for name in grammar.built_in()}
+
+
+def as_json() -> dict[str, Any]:
+    """Everything of ``rnnlm corpus list``."""
+    return {
+        "grammars": {name: asdict(found) for name, found in grammars().items()},
+        "corpora": [
+            {
+                **asdict(entry),
+                "folder": str(entry.folder),
+                "splits": {name: split.model_dump(exclude_none=True) for name, split in entry.splits.items()},
+            }
+            for entry in catalogue.describe()
+        ],
+    }
+
+
+def make(name: str, folder: Path | None, sentences: Sequence[int] | None, seed: int) -> Work[Made]:
+    """Write train, valid and test. Yields Progress, returns a Made.
+
+    Raises:
+        InputError: not three counts; TextError: not a grammar.
+    """
+    counts = tuple(sentences or SENTENCES)
+    if len(counts) != len(SPLITS):
+        raise InputError(f"--sentences: found {len(counts)} numbers; give three, for train, valid and test")
+    language = grammar.load(name)
+    folder = folder or Path("corpora") / Path(name).stem
+    texts = []
+    for number, (split, count) in enumerate(zip(SPLITS, counts, strict=True)):
+        texts.append((yield from grammar.write(language, count, (seed, number), folder / f"{split}.txt")))
+    return Made(language.describe(), tuple(texts))

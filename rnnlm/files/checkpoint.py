@@ -1,0 +1,186 @@
+"""The files of a run: ``model.safetensors``, what scoring and sampling need, and ``state.safetensors``, what training
+needs to go on.
+
+Both hold the weights and, in the header, the configuration and the vocabulary, so either one is a whole model: the
+first is the best by validation, the second the last. The state adds the optimizer's moments, the average of the
+weights where there is one (then the model holds that), the hidden state and the place in the corpus, and is written
+whole or not at all, so a killed run goes on from one consistent instant. Random numbers need no place in it: all of
+them are computed from the seed and the step.
+
+Nothing in ``model.safetensors`` depends on the clock or on where the run's folder lies: the same training gives the
+same bytes. When it was trained stands in ``log.jsonl``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnlm.config import file as config_file
+from rnnlm.config.schema import Config
+from rnnlm.errors import ConfigError, ModelError
+from rnnlm.files import atomic as storage
+from rnnlm.network import network as model
+from rnnlm.text.vocabulary import Vocabulary
+from rnnlm.training.averaging import Average
+from rnnlm.training.optimizers.rules import Optimizer
+from rnnlm.version import __version__
+
+MODEL, STATE = "model.safetensors", "state.safetensors"
+
+# What may differ when a run goes on: how long and how watched, not what is trained.
+MAY_CHANGE = ("epochs", "max_steps", "patience", "threads", "checkpoint_every", "checkpoint_minutes", "log_every")
+
+
+@dataclass
+class Position:
+    """Where training is. All that a run decides from is here or in the tensors."""
+
+    step: int = 0  # updates made
+    epoch: int = 0  # passes completed
+    offset: int = 0  # tokens of each stream that have had their loss in this pass
+    window: int = 0  # where in the stream the next window begins; before `offset` when bptt_every < bptt
+    tokens: int = 0  # tokens trained on
+    seconds: float = 0.0
+    halvings: int = 0
+    best: float | None = None  # the lowest validation perplexity
+    best_epoch: int = 0
+    stale: int = 0  # validations since the best one
+    epoch_loss: float = 0.0  # of this pass so far, nats
+    epoch_tokens: int = 0
+    since_loss: float = 0.0  # since the last progress record
+    since_tokens: int = 0
+    losses: list[float] = field(default_factory=list)  # of the validations, nats a token
+    averaged: int = 0  # updates in the average of the weights
+    finished: str = ""  # why training has ended
+    corpus: str = ""  # key of the training corpus
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network as a file holds it."""
+
+    config: Config
+    vocabulary: Vocabulary
+    parameters: dict[str, np.ndarray]
+    training: dict[str, Any]
+    path: Path
+    extra: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def save_model(
+    path: Path, config: Config, vocabulary: Vocabulary, parameters: dict[str, np.ndarray], training: dict[str, Any]
+) -> None:
+    """Write ``model.safetensors``. `training` goes into the header: step, epoch, best validation perplexity ..."""
+    storage.write_tensors(path, parameters, header(config, vocabulary, training))
+
+
+def save_state(
+    path: Path,
+    config: Config,
+    vocabulary: Vocabulary,
+    optimizer: Optimizer,
+    average: Average,
+    states: list[np.ndarray],
+    position: Position,
+    training: dict[str, Any],
+) -> None:
+    """Write ``state.safetensors``."""
+    tensors = dict(optimizer.parameters)
+    tensors |= {f"optimizer.{name}": value for name, value in optimizer.moments.items()}
+    tensors |= {f"average.{name}": value for name, value in average.values.items()}
+    tensors |= {f"carry.{layer}": value for layer, value in enumerate(states)}
+    storage.write_tensors(path, tensors, header(config, vocabulary, training) | {"position": asdict(position)})
+
+
+def load(path: str | Path) -> Trained:
+    """Read a run's folder, its ``model.safetensors`` or its ``state.safetensors``.
+
+    Raises:
+        ModelError: not there, damaged, or not what its own header says.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / MODEL if (path / MODEL).exists() or not (path / STATE).exists() else path / STATE
+        if not path.exists():
+            raise ModelError(f"{path.parent}: no {MODEL} in this folder; has it been trained yet?")
+    tensors, metadata = storage.read_tensors(path)
+    try:
+        values = metadata["config"]
+        config = config_file.validate(values)
+        vocabulary = Vocabulary(metadata["vocabulary"], metadata["counts"], config.data.unit, config.vocab.lowercase)
+        training = dict(metadata["training"])
+        expected = model.shapes(config, len(vocabulary))
+    except (KeyError, TypeError, ValueError, ConfigError) as error:
+        raise ModelError(f"{path}: damaged: the header does not hold a model ({error})") from None
+    dtype = np.dtype(config.train.dtype)
+    for name, shape in expected.items():
+        found = tensors.get(name)
+        if found is None:
+            raise ModelError(f"{path}: damaged: the tensor {name} is missing")
+        if found.shape != shape or found.dtype != dtype:
+            raise ModelError(
+                f"{path}: damaged: {name} is {found.dtype} {found.shape}; its configuration asks for {dtype} {shape}"
+            )
+    parameters = {name: tensors.pop(name) for name in expected}
+    if "position" in metadata:
+        training["position"] = metadata["position"]
+    return Trained(config, vocabulary, parameters, training, path, tensors)
+
+
+def restore(trained: Trained, optimizer: Optimizer, average: Average) -> tuple[list[np.ndarray], Position]:
+    """The hidden states and the position of a ``state.safetensors``; puts the moments into `optimizer` and the
+    average of the weights into `average`.
+
+    Raises:
+        ModelError: the file has no such state.
+    """
+    try:
+        for name in optimizer.moments:
+            optimizer.moments[name] = trained.extra[f"optimizer.{name}"]
+        if any(name.startswith("average.") for name in trained.extra):
+            average.values = {name: trained.extra[f"average.{name}"] for name in trained.parameters}
+        states = [trained.extra[f"carry.{layer}"] for layer in range(len(trained.config.model.sizes))]
+        position = Position(**trained.training["position"])
+    except (KeyError, TypeError) as error:
+        raise ModelError(f"{trained.path}: not a state to go on from: {error} is missing") from None
+    optimizer.updates, average.count = position.step, position.averaged
+    return states, position
+
+
+def check_same(config: Config, trained: Trained) -> None:
+    """A run goes on only with the configuration that it began with, but for MAY_CHANGE.
+
+    Raises:
+        ConfigError: names the first key that differs, with both values.
+    """
+    asked, had = config.model_dump(), trained.config.model_dump()
+    for section, values in asked.items():
+        if section == "run":
+            continue
+        for key, value in values.items():
+            if section == "train" and key in MAY_CHANGE:
+                continue
+            if had[section][key] != value:
+                raise ConfigError(
+                    f"{trained.path.parent}: this run has {section}.{key}: {had[section][key]}, "
+                    f"the configuration {value}; "
+                    "take the run's own config.yaml, or another folder with --run"
+                )
+
+
+def header(config: Config, vocabulary: Vocabulary, training: dict[str, Any]) -> dict[str, Any]:
+    """What stands in a file's header."""
+    # Where the folder of the run lies is no part of the model: its bytes must not depend on it.
+    values = config.model_dump()
+    del values["run"]
+    return {
+        "format": 1,
+        "config": values,
+        "vocabulary": list(vocabulary.tokens),
+        "counts": vocabulary.counts.tolist(),
+        "training": {**training, "version": __version__},
+    }

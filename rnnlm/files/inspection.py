@@ -1,0 +1,41 @@
+"""What is in a model file, as plain data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnnlm.files import checkpoint
+
+
+def inspect(path: str | Path) -> dict[str, Any]:
+    """The file's configuration, training, vocabulary size and tensors with their shape, type, norm and largest
+    number.
+
+    Raises:
+        ModelError: not there or damaged.
+    """
+    trained = checkpoint.load(path)
+    tensors = {
+        name: {
+            "shape": list(value.shape),
+            "type": str(value.dtype),
+            "norm": float(np.linalg.norm(value.astype(np.float64))),
+            "largest": float(np.abs(value).max()) if value.size else 0.0,
+        }
+        for name, value in (trained.parameters | trained.extra).items()
+    }
+    config = trained.config.model_dump()
+    del config["run"]
+    words = trained.vocabulary
+    return {
+        "path": str(trained.path),
+        "parameters": sum(value.size for value in trained.parameters.values()),
+        "vocabulary": len(words),
+        "most_frequent": [words.spell(i) for i in range(min(12, len(words)))],
+        "training": trained.training,
+        "config": config,
+        "tensors": tensors,
+    }

@@ -1,0 +1,1 @@
+"""Analytic gradients against derivatives that need no derivation."""

@@ -1,0 +1,305 @@
+"""Analytic gradients of the compiled kernels against derivatives that need no derivation.
+
+Two judges, both in float64:
+
+- fourth-order central differences of the kernels' own loss: is the backward pass the derivative of the forward pass?
+- complex steps through the plain equations (``gradients.plain``): is it the derivative of the equations on paper?
+
+A small parameter is compared number by number. Of a large one some numbers are, half of them where the gradient is
+largest and half anywhere, and random directions v say something of all the others: <dJ/dW, v> = d J(W + s v) / ds.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlm.gradients.check import differences
+from rnnlm.gradients.check.verdict import verdict
+from rnnlm.gradients.window import Window
+from rnnlm.network.network import TABLE, Network
+from rnnlm.network.reference import loss as plain
+from rnnlm.records import GradientCheck, ParameterCheck, Progress, TruncationBias, Work
+
+Array = NDArray[np.float64]
+
+# The largest error that passes, relative to the largest number of the gradient.
+CENTRAL, COMPLEX, FORWARD = 1e-7, 1e-9, 1e-11
+_DIRECTIONS = 2
+# relu has no derivative at 0: where a step would cross a kink, smaller ones are tried.
+_STEPS = (differences.STEP, 1e-5, 1e-6)
+
+
+@dataclass
+class Subject:
+    """A network in float64 with a window; `mask`: (seed, step) of the dropout masks, held fixed."""
+
+    network: Network
+    window: Window
+    mask: tuple[int, int] | None = None
+
+    def loss(self) -> float:
+        """J by the kernels."""
+        self._forward()
+        return self.network.loss(self.window.targets, self.window.loss_steps) / self.window.batch
+
+    def gradient(self) -> dict[str, Array]:
+        """dJ/d(parameter) by the kernels, whole arrays."""
+        self._forward()
+        _, found = self.network.backward(self.window.targets, self.window.loss_steps)
+        result = {name: value.copy() for name, value in found.dense.items()}
+        for name, (tokens, rows) in found.rows.items():
+            result[name] = np.zeros_like(self.network.parameters[name])
+            result[name][tokens] = rows
+        return result
+
+    def plain_loss(self, changed: dict[str, NDArray[np.complex128]] | None = None) -> complex:
+        """J by the plain equations, some parameters changed."""
+        masks = self.network.masks(self.window.inputs, self.mask) if self.mask else None
+        parameters = self.network.parameters | (changed or {})
+        return complex(plain.loss(parameters, self.window, self.network.config, masks, self.mask is not None))
+
+    def kinks(self) -> list[NDArray[np.bool_]]:
+        """Which units of relu are on in the window that was last run."""
+        settings = self.network.config.model
+        relu = settings.cell == "elman" and settings.activation == "relu"
+        return [h > 0 for h, _ in self.network.hidden()] if relu else []
+
+    def _forward(self) -> None:
+        w = self.window
+        self.network.forward(w.inputs, w.reset, w.states, self.mask)
+
+
+def check(
+    network: Network, window: Window, numbers: int = 40, seed: int = 1, longer: Window | None = None
+) -> Work[GradientCheck]:
+    """Check every parameter. Yields Progress, returns a GradientCheck.
+
+    Args:
+        network: in float64; its parameters are changed in place and put back.
+        numbers: how many numbers of each parameter are compared one by one; all of them where there are no more.
+        longer: the same losses with more steps before them. The derivative is then also taken, and checked, through
+            these, and what the shorter window's gradient lacks is the truncation bias.
+    """
+    began = time.perf_counter()
+    # As in training: with dropout, whose masks are tied to places in a window, and penalties.
+    training = (network.config.model.drops or network.config.train.penalises) and longer is None
+    subject = Subject(network, window, (network.config.train.seed, 1) if training else None)
+    loss, plain_loss = subject.loss(), subject.plain_loss().real
+    forward_passed = abs(loss - plain_loss) <= FORWARD * max(1.0, abs(plain_loss))
+    task = "checking gradients"
+    checks = yield from _compare_all(subject, numbers, seed, task)
+    failed = [found for found in checks if not found.passed]
+    if failed:
+        checks = [found if found.passed else _shorten(subject, found, numbers, seed) for found in checks]
+    untruncated: list[ParameterCheck] = []
+    bias: list[TruncationBias] = []
+    if longer is not None:
+        whole = Subject(network, longer)
+        untruncated = yield from _compare_all(whole, numbers, seed, f"{task} through {longer.steps} steps")
+        short, long = subject.gradient(), whole.gradient()
+        bias = [_bias(name, short[name], long[name]) for name in long]
+    tokens = window.loss_steps
+    return GradientCheck(
+        parameters=tuple(checks),
+        frozen=tuple(name for name in network.parameters if name not in {found.name for found in checks}),
+        loss=loss / tokens,
+        plain_loss=plain_loss / tokens,
+        forward_passed=forward_passed,
+        tolerance=CENTRAL,
+        start=window.start,
+        steps=window.steps,
+        loss_steps=window.loss_steps,
+        batch=window.batch,
+        dropping=training and network.config.model.drops,
+        through=longer.steps - window.steps if longer is not None else 0,
+        untruncated=tuple(untruncated),
+        bias=tuple(bias),
+        verdict=verdict(checks, untruncated, forward_passed),
+        passed=forward_passed and all(found.passed for found in [*checks, *untruncated]),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _compare_all(subject: Subject, numbers: int, seed: int, task: str) -> Work[list[ParameterCheck]]:
+    gradient = subject.gradient()
+    found = []
+    for done, name in enumerate(gradient):
+        yield Progress(task, done, len(gradient), "parameters")
+        found.append(_compare(subject, name, gradient[name], numbers, seed))
+    yield Progress(task, len(gradient), len(gradient), "parameters")
+    return found
+
+
+def _compare(subject: Subject, name: str, gradient: Array, numbers: int, seed: int) -> ParameterCheck:
+    x = subject.network.parameters[name]
+    generator = np.random.default_rng([seed, len(name), x.size])
+    places = _places(subject, name, gradient, numbers, generator)
+    loss = subject.loss()
+
+    values, slack = [], []
+    for place in places:
+        value, step = _smooth(subject, _along_one(subject, x, place))
+        values.append(value)
+        slack.append(differences.rounding(loss, step))
+    analytic, numeric = np.array([gradient[place] for place in places]), np.array(values)
+    known = np.isfinite(numeric)  # where a kink is too near for any step the complex step judges alone
+    analytic, numeric, allowed = analytic[known], numeric[known], np.array(slack)[known]
+    error = np.abs(analytic - numeric)
+    scale = max(_largest(gradient), _largest(numeric))
+    worst = int(error.argmax()) if error.size else 0
+
+    some = places if len(places) == x.size else places[:: max(1, len(places) // max(1, numbers // 8))]
+    exact = np.array([_complex_step(subject, name, _one(x, place)) for place in some])
+    exact_scale = max(_largest(gradient), _largest(exact))
+    complex_error = _largest(np.array([gradient[place] for place in some]) - exact)
+
+    direction_error, direction_passed = 0.0, True
+    for _ in range(_DIRECTIONS):
+        v = generator.choice((-1.0, 1.0), x.shape) / math.sqrt(x.shape[-1] if name == TABLE else x.shape[0])
+        own = float((gradient * v).sum())
+        size = max(float(np.linalg.norm(gradient)) * float(np.abs(v).max()), 1e-300)
+        value, step = _smooth(subject, _along(subject, x, v))
+        if math.isfinite(value):
+            direction_error = max(direction_error, abs(own - value) / size)
+            direction_passed &= abs(own - value) <= CENTRAL * size + differences.rounding(loss, step)
+        exact_value = _complex_step(subject, name, v)
+        direction_error = max(direction_error, abs(own - exact_value) / size)
+        direction_passed &= abs(own - exact_value) <= COMPLEX * size
+    return ParameterCheck(
+        name=name,
+        shape=x.shape,
+        size=x.size,
+        checked=len(places),
+        absolute=_largest(error),
+        relative=_largest(error) / scale if scale > 0 else 0.0,
+        place=tuple(int(i) for i in np.array(places)[known][worst]) if error.size else (),
+        analytic=float(analytic[worst]) if error.size else math.nan,
+        numeric=float(numeric[worst]) if error.size else math.nan,
+        complex_step=complex_error / exact_scale if exact_scale > 0 else 0.0,
+        direction=direction_error,
+        cosine=_cosine(analytic, numeric),
+        ratio=_ratio(analytic, numeric),
+        passed=bool((error <= CENTRAL * scale + allowed).all())
+        and complex_error <= COMPLEX * exact_scale
+        and direction_passed
+        and bool(np.isfinite(gradient).all()),
+    )
+
+
+def _places(
+    subject: Subject, name: str, gradient: Array, numbers: int, generator: np.random.Generator
+) -> list[tuple[int, ...]]:
+    """Where to compare number by number: half where the gradient is largest, half anywhere (in the embedding:
+    anywhere in the rows of the window's tokens, the others being zero)."""
+    if gradient.size <= numbers:
+        return list(np.ndindex(*gradient.shape))
+    half = numbers // 2
+    flat = np.abs(np.nan_to_num(gradient, nan=np.inf)).ravel()
+    largest = np.argpartition(flat, -half)[-half:] if half else np.empty(0, np.int64)
+    if name == TABLE:
+        tokens = np.unique(subject.window.inputs)
+        anywhere = generator.choice(tokens, numbers - half) * gradient.shape[1]
+        anywhere += generator.integers(0, gradient.shape[1], numbers - half)
+    else:
+        anywhere = generator.integers(0, gradient.size, numbers - half)
+    chosen = np.unique(np.concatenate([largest, anywhere]))
+    return [tuple(int(i) for i in np.unravel_index(place, gradient.shape)) for place in chosen]
+
+
+def _smooth(subject: Subject, function: Callable[[float], float]) -> tuple[float, float]:
+    """The central difference with the largest step that crosses no kink, and the step; NaN where all cross one."""
+    subject.loss()
+    before = subject.kinks()
+    for step in _STEPS:
+        crossed = False
+
+        def watched(by: float) -> float:
+            nonlocal crossed
+            value = function(by)
+            crossed |= any((a != b).any() for a, b in zip(before, subject.kinks(), strict=True))
+            return value
+
+        value = differences.central(watched, step)
+        if not crossed:
+            return value, step
+    return math.nan, _STEPS[-1]
+
+
+def _along_one(subject: Subject, x: Array, place: tuple[int, ...]) -> Callable[[float], float]:
+    def function(by: float) -> float:
+        with _kept(x, place):
+            x[place] += by
+            return subject.loss()
+
+    return function
+
+
+def _along(subject: Subject, x: Array, v: Array) -> Callable[[float], float]:
+    def function(by: float) -> float:
+        with _kept(x, ...):
+            x[...] += by * v
+            return subject.loss()
+
+    return function
+
+
+@contextmanager
+def _kept(x: Array, place: Any) -> Iterator[None]:
+    """Puts x[place] back at the end, to the last bit."""
+    old = np.array(x[place])
+    try:
+        yield
+    finally:
+        x[place] = old
+
+
+def _complex_step(subject: Subject, name: str, v: Array) -> float:
+    s = differences.COMPLEX_STEP
+    return subject.plain_loss({name: subject.network.parameters[name] + 1j * s * v}).imag / s
+
+
+def _one(x: Array, place: tuple[int, ...]) -> Array:
+    v = np.zeros_like(x)
+    v[place] = 1
+    return v
+
+
+def _shorten(subject: Subject, found: ParameterCheck, numbers: int, seed: int) -> ParameterCheck:
+    """The same with the least number of steps for which the gradient is wrong: 1, 2, or all of them."""
+    for steps in (1, 2):
+        if steps < subject.window.steps:
+            short = Subject(subject.network, subject.window.last(subject.network, steps), subject.mask)
+            again = _compare(short, found.name, short.gradient()[found.name], numbers, seed)
+            if not again.passed:
+                return replace(found, shortest=steps)
+    return replace(found, shortest=subject.window.steps)
+
+
+def _bias(name: str, truncated: Array, whole: Array) -> TruncationBias:
+    norm = float(np.linalg.norm(whole))
+    difference = float(np.linalg.norm(truncated - whole))
+    return TruncationBias(
+        name, _cosine(truncated, whole), _ratio(truncated, whole), difference / norm if norm > 0 else 0.0
+    )
+
+
+def _largest(x: Array) -> float:
+    return float(np.abs(x).max()) if x.size else 0.0
+
+
+def _cosine(a: Array, b: Array) -> float:
+    size = float(np.linalg.norm(a)) * float(np.linalg.norm(b))
+    return float((a * b).sum()) / size if size > 0 else math.nan
+
+
+def _ratio(a: Array, b: Array) -> float:
+    size = float(np.linalg.norm(b))
+    return float(np.linalg.norm(a)) / size if size > 0 else math.nan

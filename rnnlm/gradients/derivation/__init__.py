@@ -1,0 +1,1 @@
+"""The derivation, step by step, with real numbers."""

@@ -1,0 +1,94 @@
+"""A ledger as plain data, as a table (TSV) and as a page with pictures (HTML)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlm.files import atomic as storage
+from rnnlm.records import LayerLedger, Ledger
+
+PARAMETERS = ("H", "I", "b1", "e")
+COLUMNS = (
+    "position", "target", "surprisal_nats", "layer", "lag", "input",
+    *(f"{figure}_{name}" for name in PARAMETERS for figure in ("norm", "share", "cosine")), "jacobian_norm",
+)  # fmt: skip
+_PAGE = Path(__file__).with_name("page.html")
+
+
+def as_json(found: Ledger) -> dict[str, Any]:
+    """Everything as plain data; arrays are lists of rows with null where the window had not begun."""
+    return {
+        "source": found.source,
+        "activation": found.activation,
+        "hidden": found.hidden,
+        "bptt": found.bptt,
+        "precision": found.precision,
+        "start": found.start,
+        "steps": found.steps,
+        "losses": len(found.surprisal),
+        "inputs": list(found.inputs),
+        "targets": list(found.targets),
+        "surprisal_nats": list(found.surprisal),
+        "advice": found.advice,
+        "kept": [{"bptt": k.lags, "ratio": k.ratio, "cosine": k.cosine, "lost": k.lost} for k in found.kept],
+        "reach": _rows(found.reach),
+        "layers": [_layer(layer) for layer in found.layers],
+        "seconds": found.seconds,
+    }
+
+
+def write_tsv(found: Ledger, path: Path) -> None:
+    """One line for each loss, layer and lag; `position` is the target's place in the text, from 1."""
+    with storage.atomic_write(path) as file:
+        file.write(("\t".join(COLUMNS) + "\n").encode())
+        for layer in found.layers:
+            for i, surprisal in enumerate(found.surprisal):
+                t = found.first_loss + i
+                for lag in range(t + 1):
+                    figures = [
+                        f"{array[name][i, lag]:.6g}"
+                        for name in PARAMETERS
+                        for array in (layer.norm, layer.share, layer.cosine)
+                    ]
+                    cells = [
+                        str(found.start + t + 1), found.targets[t], f"{surprisal:.6f}", layer.name, str(lag),
+                        found.inputs[t - lag], *figures, f"{layer.jacobian[i, lag]:.6g}",
+                    ]  # fmt: skip
+                    file.write(("\t".join(cells) + "\n").encode())
+
+
+def write_html(found: Ledger, path: Path) -> None:
+    """A page that needs nothing but itself: style, script and data are inside, and it may load nothing."""
+    data = json.dumps(as_json(found), ensure_ascii=False).replace("<", "\\u003c")
+    page = _PAGE.read_text(encoding="utf-8").replace("{{DATA}}", data)
+    storage.write_text(path, page)
+
+
+def _layer(layer: LayerLedger) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "norm": {name: _rows(value) for name, value in layer.norm.items()},
+        "share": {name: _rows(value) for name, value in layer.share.items()},
+        "cosine": {name: _rows(value) for name, value in layer.cosine.items()},
+        "jacobian": _rows(layer.jacobian),
+        "whole": layer.whole,
+        "agreement": layer.agreement,
+        "lags": [
+            {
+                "lag": one.lag, "norm": one.norm, "share": one.share, "cosine": one.cosine,
+                "jacobian": one.jacobian, "largest_jacobian": one.largest_jacobian,
+            }
+            for one in layer.lags
+        ],
+        "rate": layer.rate,
+    }  # fmt: skip
+
+
+def _rows(array: NDArray[np.float64]) -> list[list[float | None]]:
+    """Rounded to six digits, which is more than any picture shows."""
+    return [[float(f"{x:.6g}") if np.isfinite(x) else None for x in row] for row in array.tolist()]

@@ -1,0 +1,250 @@
+"""Weights from and for PyTorch: the state dict of
+
+    embedding = nn.Embedding(|V|, d)
+    rnn = nn.RNN(d, D_h, layers), nn.GRU or nn.LSTM
+    output = nn.Linear(D_h, |V|)
+
+as a safetensors file. PyTorch has column vectors, so its matrices are ours transposed, and two biases where we have
+their sum (of a GRU's candidate it needs both: ``bh`` is inside the reset gate). Names:
+
+    embedding.weight (|V| x d)          embedding.table
+    rnn.weight_ih_l0 (G D_h x d)        cell.0.I'            rnn.bias_ih_l0    cell.0.b1
+    rnn.weight_hh_l0 (G D_h x D_h)      cell.0.H'            rnn.bias_hh_l0    0; for a GRU's n: cell.0.bh
+    output.weight (|V| x D_h)           output.U'            output.bias       output.b2
+
+`import_` takes any names before ``weight_ih_l0`` and any for the embedding and the output layer.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnnlm.config import file as config_file
+from rnnlm.config.schema import Config
+from rnnlm.errors import ConfigError, InputError
+from rnnlm.files import atomic as storage
+from rnnlm.files import checkpoint
+from rnnlm.files.checkpoint import Trained
+from rnnlm.network import network as model
+from rnnlm.text import vocabulary as vocabulary_file
+from rnnlm.text.vocabulary import Vocabulary
+
+Tensors = dict[str, np.ndarray]
+
+# Which module of torch.nn has the cell's equations; blocks of D_h columns.
+_BLOCKS = {1: "elman", 3: "gru", 4: "lstm"}
+
+
+def export(trained: Trained, path: str | Path) -> Tensors:
+    """Write a model's weights as PyTorch's; returns them. The file's metadata has the configuration and the
+    vocabulary.
+
+    Raises:
+        InputError: torch.nn has no such network; ResourceError: the file cannot be written.
+    """
+    tensors = to_pytorch(trained.config, trained.parameters)
+    storage.write_tensors(path, tensors, checkpoint.header(trained.config, trained.vocabulary, trained.training))
+    return tensors
+
+
+def to_pytorch(config: Config, parameters: Tensors) -> Tensors:
+    """The state dict, by PyTorch's names.
+
+    Raises:
+        InputError: torch.nn has no such network.
+    """
+    _check(config)
+    result = {"embedding.weight": parameters[model.TABLE]}
+    for layer, hidden in enumerate(config.model.sizes):
+        own = {name: parameters[f"cell.{layer}.{name}"] for name in ("I", "H", "b1")}
+        state_bias = np.zeros_like(own["b1"])
+        if config.model.cell == "gru":
+            state_bias[2 * hidden :] = parameters[f"cell.{layer}.bh"]
+        result |= {
+            f"rnn.weight_ih_l{layer}": own["I"].T,
+            f"rnn.weight_hh_l{layer}": own["H"].T,
+            f"rnn.bias_ih_l{layer}": own["b1"],
+            f"rnn.bias_hh_l{layer}": state_bias,
+        }
+    tied = config.model.tie
+    result["output.weight"] = parameters[model.TABLE].copy() if tied else parameters[model.U].T
+    result["output.bias"] = parameters[model.B2]
+    return result
+
+
+def _check(config: Config) -> None:
+    settings = config.model
+    wrong = None
+    if settings.cell not in _BLOCKS.values():
+        wrong = f"cell: {settings.cell}"
+    elif settings.cell == "elman" and settings.activation == "sigmoid":
+        wrong = "activation: sigmoid (nn.RNN has tanh and relu)"
+    elif settings.peepholes or settings.coupled:
+        wrong = "peepholes" if settings.peepholes else "coupled gates"
+    elif settings.layer_norm:
+        wrong = "layer_norm"
+    elif len(set(settings.sizes)) > 1:
+        wrong = f"layers of different sizes ({', '.join(map(str, settings.sizes))})"
+    elif settings.output != "softmax":
+        wrong = f"output: {settings.output}"
+    elif settings.tie and config.embedding.size != settings.sizes[-1]:
+        wrong = f"a projection to tied weights ({settings.sizes[-1]} to {config.embedding.size})"
+    if wrong is not None:
+        raise InputError(f"PyTorch has no module for this model: {wrong}")
+
+
+class Imported(NamedTuple):
+    """A network as it was read."""
+
+    config: Config
+    vocabulary: Vocabulary
+    parameters: Tensors
+
+
+def save(made: Imported, path: str | Path) -> None:
+    """Write it as a model file, for ``eval``, ``sample`` and the others."""
+    checkpoint.save_model(Path(path), made.config, made.vocabulary, made.parameters, {"step": 0, "epoch": 0})
+
+
+def read_vocabulary(path: str | Path, unit: str, lowercase: bool) -> Vocabulary:
+    """A vocabulary file, in its own order."""
+    return vocabulary_file.load(path, unit, lowercase)
+
+
+def import_own(path: str | Path) -> Imported:
+    """What `export` wrote, vocabulary and all.
+
+    Raises:
+        InputError: see `import_`; ModelError: the file is damaged, or not from `export`.
+    """
+    values = storage.read_metadata(path)
+    try:
+        config = config_file.validate(values["config"])
+        words = Vocabulary(values["vocabulary"], values["counts"], config.data.unit, config.vocab.lowercase)
+    except (KeyError, TypeError, ValueError, ConfigError) as error:
+        raise InputError(f"{path}: its header holds no vocabulary ({error}); give --vocab FILE") from None
+    return import_(path, words, config.data.unit, config.model.activation, config.train.state)
+
+
+def import_(
+    path: str | Path, vocabulary: Vocabulary, unit: str, activation: str = "tanh", state: str = "carry"
+) -> Imported:
+    """A network from PyTorch's state dict in a safetensors file.
+
+    Args:
+        vocabulary: row i of the embedding is token i.
+        unit: of the tokens: word, char, byte; activation: of an nn.RNN; state: carry or reset at line ends.
+
+    Raises:
+        InputError: no such file, or not these modules' weights, or they do not fit the vocabulary.
+    """
+    tensors = _read(path)
+    first = next((name for name in tensors if name.endswith("weight_ih_l0")), None)
+    if first is None:
+        raise InputError(f"{path}: no tensor ...weight_ih_l0; give the state dict of nn.RNN, nn.GRU or nn.LSTM")
+    prefix = first.removesuffix("weight_ih_l0")
+    layers = 0
+    while f"{prefix}weight_ih_l{layers}" in tensors:
+        layers += 1
+    rnn = {name.removeprefix(prefix): tensors.pop(name) for name in list(tensors) if name.startswith(prefix)}
+    if any("reverse" in name or "weight_hr" in name for name in rnn):
+        raise InputError(f"{path}: a bidirectional or projected network is no language model of ours")
+    hidden = rnn["weight_hh_l0"].shape[1]
+    cell = _BLOCKS.get(len(rnn["weight_ih_l0"]) // hidden)
+    if cell is None:
+        raise InputError(
+            f"{path}: {first} has {len(rnn['weight_ih_l0'])} rows for {hidden} units; not 1, 3 or 4 times"
+        )
+    table, weights, bias = _embedding_and_output(path, tensors, len(vocabulary), rnn["weight_ih_l0"].shape[1], hidden)
+    if weights is None and table.shape[1] != hidden:
+        raise InputError(
+            f"{path}: no output layer, and the embedding ({table.shape[1]} numbers a token) cannot stand for it: "
+            f"the last layer gives {hidden}"
+        )
+    tied = weights is None or (weights.shape == table.shape and bool((weights == table).all()))
+    config = _config(cell, hidden, layers, table.shape[1], tied, unit, vocabulary.lowercase, activation, state)
+    dtype = np.dtype(config.train.dtype)
+    found: Tensors = {model.TABLE: table, model.B2: bias}
+    if not tied:
+        assert weights is not None
+        found[model.U] = weights.T
+    for layer in range(layers):
+        found |= {f"cell.{layer}.{name}": value for name, value in _layer(rnn, layer, cell, hidden).items()}
+    parameters = {}
+    for name, shape in model.shapes(config, len(vocabulary)).items():
+        if found[name].shape != shape:
+            raise InputError(f"{path}: {name} would be {found[name].shape}; {shape} is needed")
+        parameters[name] = np.array(found[name], dtype, order="C")
+    return Imported(config, vocabulary, parameters)
+
+
+def _layer(rnn: Tensors, layer: int, cell: str, hidden: int) -> Tensors:
+    I, H = rnn[f"weight_ih_l{layer}"].T, rnn[f"weight_hh_l{layer}"].T
+    nothing = np.zeros(I.shape[1], I.dtype)
+    b1, state_bias = (rnn.get(f"bias_{part}_l{layer}", nothing).copy() for part in ("ih", "hh"))
+    result = {"I": I, "H": H}
+    if cell == "gru":
+        result["bh"] = state_bias[2 * hidden :].copy()
+        state_bias[2 * hidden :] = 0
+    result["b1"] = b1 + state_bias
+    return result
+
+
+def _embedding_and_output(
+    path: str | Path, tensors: Tensors, vocabulary: int, d: int, hidden: int
+) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+    """The two matrices with a row a token, told apart by their sizes or else by their names, and the bias."""
+    matrices = {name: value for name, value in tensors.items() if value.ndim == 2}
+    biases = [value for value in tensors.values() if value.ndim == 1]
+    for name, value in matrices.items():
+        if len(value) != vocabulary:
+            raise InputError(f"{path}: {name} has {len(value):,} rows, the vocabulary {vocabulary:,} tokens")
+    embeddings = [name for name, value in matrices.items() if value.shape[1] == d]
+    named = [
+        name for name in embeddings if "emb" in name.lower() or "encoder" in name.lower() or "wte" in name.lower()
+    ]
+    if not embeddings or len(matrices) > 2 or len(biases) > 1:
+        raise InputError(f"{path}: found {', '.join(tensors) or 'nothing'} beside the layers; an embedding and an "
+                         "output layer are needed")  # fmt: skip
+    own = (named or embeddings)[0]
+    table = matrices.pop(own)
+    weights = next(iter(matrices.values()), None)
+    if weights is not None and weights.shape[1] != hidden:
+        raise InputError(f"{path}: the output layer reads {weights.shape[1]} numbers, the last layer gives {hidden}")
+    bias = biases[0] if biases else np.zeros(vocabulary, table.dtype)
+    return table, weights, bias
+
+
+def _config(
+    cell: str, hidden: int, layers: int, d: int, tied: bool, unit: str, lowercase: bool, activation: str, state: str
+) -> Config:
+    network: dict[str, Any] = {"cell": cell, "hidden": hidden, "layers": layers, "tie": tied}
+    if cell == "elman":
+        network["activation"] = activation
+    try:
+        return config_file.validate(
+            {
+                "data": {"train": "imported", "unit": unit},
+                "vocab": {"lowercase": lowercase},
+                "embedding": {"size": d},
+                "model": network,
+                "train": {"state": state},
+            }
+        )
+    except ConfigError as error:
+        raise InputError(str(error)) from None
+
+
+def _read(path: str | Path) -> Tensors:
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        return dict(load_file(path))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; give a safetensors file") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"{path}: not a whole safetensors file: {error}") from None

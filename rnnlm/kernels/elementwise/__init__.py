@@ -1,0 +1,1 @@
+"""Functions of single numbers, and rows of them."""

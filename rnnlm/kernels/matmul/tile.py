@@ -1,0 +1,333 @@
+"""The innermost loops of a matrix product: one tile of C, held in registers while it is summed up.
+
+    C[r, j] (+)= sum_k A[r, k] B[k, j]        r < rows <= ROWS,  j < width <= NR = 2 vectors
+
+B is packed: for each k its 2 vectors (one, for a narrow panel) lie behind one another. A's numbers are read one by
+one and spread over a vector; A[r, k] lies at
+
+    a + p a_step + k a_row + r    "by columns": the rows' numbers of one k side by side (A is a', or packed)
+    a + p a_step + r a_row + k    "by rows": row by row
+                                  k < inner, then the next of `outer` blocks p
+
+The type of A's and B's numbers is told by `kind`, a number of that type:
+
+    float32, float64              C has the same type
+    uint32                        two bfloat16, neighbours in k, the even one in the lower half; C is float32
+
+The instructions are written as LLVM's, vector by vector, since no compiler makes them of a loop; what this gives
+beside OpenBLAS stands in benchmarks/README.md. The idea is that of Goto & van de Geijn 2008, "Anatomy of
+high-performance matrix multiplication". bfloat16 needs a processor with AVX512-BF16 (``lanes.HASBFLOAT16``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload, register_jitable
+
+from rnnlm.kernels.cpu import LANES32, LANES64, ROWS
+from rnnlm.kernels.jit import jit
+from rnnlm.kernels.symbols import by_name
+
+_INT, _INT32 = ir.IntType(64), ir.IntType(32)
+
+
+class _BFloat(ir.Type):
+    """LLVM's bfloat, which llvmlite has no name for."""
+
+    def _to_string(self) -> str:
+        return "bfloat"
+
+
+BFLOAT = _BFloat()
+
+
+def lanes_of(kind: Any) -> int:
+    """Numbers of this Numba type in a vector."""
+    return LANES64 if kind == types.float64 else LANES32
+
+
+def panel(kind):
+    """NR: columns of a panel, two vectors."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(panel, inline="always")
+def _panel(kind):
+    width = 2 * lanes_of(kind)
+    return lambda kind: width
+
+
+@intrinsic
+def address(typingctx: Any, array: Any) -> Any:
+    """Where an array's first number lies (or what a pointer points at), as an integer."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        if isinstance(array, types.CPointer):
+            return builder.ptrtoint(args[0], _INT)
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.ptrtoint(data, _INT)
+
+    return types.intp(array), codegen
+
+
+class _Tile:
+    """Writes the instructions of one size of tile."""
+
+    def __init__(self, context: Any, builder: Any, kind: Any, rows: int, vectors: int, by_rows: bool) -> None:
+        self.builder, self.rows, self.vectors, self.by_rows = builder, rows, vectors, by_rows
+        self.pairs = kind == types.uint32
+        self.lanes = lanes_of(kind)
+        self.number = context.get_value_type(kind)  # of A and B
+        self.real = ir.FloatType() if self.pairs else self.number  # of C
+        self.size = 8 if kind == types.float64 else 4
+        self.vector = ir.VectorType(self.real, self.lanes)
+
+    def emit(self, operands: Any, tail: Any, add: Any) -> None:
+        """`operands`: the integers that the dispatching intrinsics take."""
+        builder = self.builder
+        a, a_step, a_row, b, b_step, c, c_row, outer, inner = operands
+        a, b = (builder.inttoptr(value, self.number.as_pointer()) for value in (a, b))
+        c = builder.inttoptr(c, self.real.as_pointer())
+        self.a_rows = [builder.mul(a_row, _INT(r)) if self.by_rows else _INT(r) for r in range(self.rows)]
+        c_rows = [builder.gep(c, [builder.mul(c_row, _INT(r))]) for r in range(self.rows)]
+        places = [builder.gep(row, [_INT(self.lanes * v)]) for row in c_rows for v in range(self.vectors)]
+        # The last vector of a row may have fewer numbers than lanes: the others belong to the next row, or to nobody.
+        last = [place % self.vectors == self.vectors - 1 for place in range(len(places))]
+        self._make_mask(tail)
+
+        entry, function = builder.block, builder.function
+        add_block, begin, outer_block, inner_block, next_block, end = (
+            function.append_basic_block(name) for name in ("add", "begin", "outer", "inner", "next", "end")
+        )
+        builder.cbranch(builder.icmp_unsigned("!=", add, add.type(0)), add_block, begin)
+        builder.position_at_end(add_block)
+        before = [self._load_c(place, at_end) for place, at_end in zip(places, last, strict=True)]
+        builder.branch(begin)
+
+        builder.position_at_end(begin)
+        sums = []
+        for value in before:
+            phi = builder.phi(self.vector)
+            phi.add_incoming(ir.Constant(self.vector, [0.0] * self.lanes), entry)
+            phi.add_incoming(value, add_block)
+            sums.append(phi)
+        builder.branch(outer_block)
+
+        outer_phis = self._loop(outer_block, begin, a, b, sums)
+        builder.branch(inner_block)
+        inner_phis = self._loop(inner_block, outer_block, outer_phis[1], outer_phis[2], outer_phis[3:])
+        k, now_a, now_b, *accumulators = inner_phis
+        fused = self._step(now_a, now_b, accumulators)
+        k_next = builder.add(k, _INT(1))
+        a_next = builder.gep(now_a, [_INT(1) if self.by_rows else a_row])
+        b_next = builder.gep(now_b, [b_step])
+        builder.cbranch(builder.icmp_signed("<", k_next, inner), inner_block, next_block)
+        for phi, value in zip(inner_phis, (k_next, a_next, b_next, *fused), strict=True):
+            phi.add_incoming(value, inner_block)
+
+        builder.position_at_end(next_block)
+        outer_next = builder.add(outer_phis[0], _INT(1))
+        outer_a = builder.gep(outer_phis[1], [a_step])
+        builder.cbranch(builder.icmp_signed("<", outer_next, outer), outer_block, end)
+        for phi, value in zip(outer_phis, (outer_next, outer_a, b_next, *fused), strict=True):
+            phi.add_incoming(value, next_block)
+
+        builder.position_at_end(end)
+        for value, place, at_end in zip(fused, places, last, strict=True):
+            self._store_c(value, place, at_end)
+
+    def _step(self, a: Any, b: Any, accumulators: list[Any]) -> list[Any]:
+        """One k: every row's number of A times B's vectors, added to the accumulators."""
+        builder = self.builder
+        numbers = ir.VectorType(self.number, self.lanes)
+        spread = ir.Constant(ir.VectorType(_INT32, self.lanes), [0] * self.lanes)
+        of_b = []
+        for v in range(self.vectors):
+            value = builder.load(builder.bitcast(builder.gep(b, [_INT(self.lanes * v)]), numbers.as_pointer()))
+            value.align = self.size
+            of_b.append(value)
+        result = []
+        for r in range(self.rows):
+            number = builder.load(builder.gep(a, [self.a_rows[r]]))
+            number = builder.insert_element(ir.Constant(numbers, ir.Undefined), number, _INT32(0))
+            number = builder.shuffle_vector(number, ir.Constant(numbers, ir.Undefined), spread)
+            for v in range(self.vectors):
+                result.append(self._multiply_add(accumulators[r * self.vectors + v], number, of_b[v]))
+        return result
+
+    def _multiply_add(self, sum_: Any, a: Any, b: Any) -> Any:
+        builder = self.builder
+        if not self.pairs:
+            return builder.fadd(sum_, builder.fmul(a, b, flags=["contract"]), flags=["contract"])
+        pairs = ir.VectorType(BFLOAT, 2 * self.lanes)
+        kind = ir.FunctionType(self.vector, [self.vector, pairs, pairs])
+        name = "llvm.x86.avx512bf16.dpbf16ps.512"
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        return builder.call(function, [sum_, builder.bitcast(a, pairs), builder.bitcast(b, pairs)])
+
+    def _loop(self, block: Any, came_from: Any, a: Any, b: Any, values: list[Any]) -> list[Any]:
+        """The variables of a loop: its counter, both pointers and the sums."""
+        self.builder.position_at_end(block)
+        phis = []
+        for value in (_INT(0), a, b, *values):
+            phi = self.builder.phi(value.type)
+            phi.add_incoming(value, came_from)
+            phis.append(phi)
+        return phis
+
+    def _make_mask(self, tail: Any) -> None:
+        """Lanes below `tail`."""
+        builder, indices = self.builder, ir.VectorType(_INT32, self.lanes)
+        undefined = ir.Constant(indices, ir.Undefined)
+        count = builder.insert_element(undefined, builder.trunc(tail, _INT32), _INT32(0))
+        counts = builder.shuffle_vector(count, undefined, ir.Constant(indices, [0] * self.lanes))
+        self.mask = builder.icmp_signed("<", ir.Constant(indices, list(range(self.lanes))), counts)
+        self.suffix = f"v{self.lanes}{'f64' if self.size == 8 else 'f32'}.p0"
+
+    def _load_c(self, place: Any, masked: bool) -> Any:
+        builder, vector = self.builder, self.vector
+        place = builder.bitcast(place, vector.as_pointer())
+        if not masked:
+            value = builder.load(place)
+            value.align = self.size
+            return value
+        kind = ir.FunctionType(vector, [vector.as_pointer(), _INT32, self.mask.type, vector])
+        function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.load.{self.suffix}")
+        return builder.call(function, [place, _INT32(self.size), self.mask, ir.Constant(vector, [0.0] * self.lanes)])
+
+    def _store_c(self, value: Any, place: Any, masked: bool) -> None:
+        builder, vector = self.builder, self.vector
+        place = builder.bitcast(place, vector.as_pointer())
+        if not masked:
+            builder.store(value, place).align = self.size
+            return
+        kind = ir.FunctionType(ir.VoidType(), [vector, vector.as_pointer(), _INT32, self.mask.type])
+        function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.masked.store.{self.suffix}")
+        builder.call(function, [value, place, _INT32(self.size), self.mask])
+
+
+def _dispatch(by_rows: bool) -> Any:
+    """All sizes of tile behind one intrinsic: a switch over the number of rows, one or two vectors."""
+
+    @intrinsic
+    def tiles(typingctx: Any, kind: Any, rows: Any, width: Any, a: Any, a_step: Any, a_row: Any, b: Any, b_step: Any,
+              c: Any, c_row: Any, outer: Any, inner: Any, add: Any) -> Any:  # fmt: skip
+        signature = types.void(kind, *([types.intp] * 11), types.boolean)
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            rows, width, *operands, add = args[1:]
+            lanes = lanes_of(kind)
+            done = builder.function.append_basic_block("tile.done")
+            narrow = builder.icmp_signed("<=", width, _INT(lanes))
+            single, double = (builder.function.append_basic_block(name) for name in ("single", "double"))
+            builder.cbranch(narrow, single, double)
+            for block, vectors in ((single, 1), (double, 2)):
+                builder.position_at_end(block)
+                tail = builder.sub(width, _INT(lanes * (vectors - 1)))
+                switch = builder.switch(rows, done)
+                for size in SIZES:
+                    case = builder.function.append_basic_block(f"tile.{size}x{vectors}")
+                    switch.add_case(_INT(size), case)
+                    builder.position_at_end(case)
+                    _Tile(context, builder, kind, size, vectors, by_rows).emit(operands, tail, add)
+                    builder.branch(done)
+            builder.position_at_end(done)
+            return context.get_dummy_value()
+
+        return signature, codegen
+
+    return tiles
+
+
+# Rows of the tiles that there are.
+SIZES = tuple(size for size in (1, 2, 4, 6, 8, 10, 12) if size <= ROWS)
+_tile_of_columns, _tile_of_rows = _dispatch(False), _dispatch(True)
+
+
+@register_jitable
+def tile_rows(left):
+    """Rows of the next tile when `left` rows are left: what there is a tile for."""
+    if left >= ROWS:
+        return ROWS
+    return left if left % 2 == 0 or left == 1 else left - 1
+
+
+def _rows_times_panel(kind, size, m, columns, a, a_row, a_step, outer, inner, b, wide, c, c_row, add):
+    i = 0
+    while i < m:
+        rows = tile_rows(m - i)
+        c_i = c + i * c_row * size
+        _tile_of_an_operand(kind, rows, columns, a, i, a_step, a_row, size, b, wide, c_i, c_row, outer, inner, add)
+        i += rows
+
+
+def _tile_of_an_operand(kind, rows, columns, a, i, a_step, a_row, size, b, wide, c, c_row, outer, inner, add):
+    """Rows i, i + 1 ... of an operand by rows."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(_tile_of_an_operand, inline="always")
+def _tile_of_an_operand_impl(kind, rows, columns, a, i, a_step, a_row, size, b, wide, c, c_row, outer, inner, add):
+    def plain(kind, rows, columns, a, i, a_step, a_row, size, b, wide, c, c_row, outer, inner, add):
+        a_i = a + i * a_row * size
+        _tile_of_rows(kind, rows, columns, a_i, a_step, a_row, b, wide, c, c_row, outer, inner, add)
+
+    def pairs(kind, rows, columns, a, i, a_step, a_row, size, b, wide, c, c_row, outer, inner, add):
+        a_i = a + i * inner * size  # packed a tile's rows after the other (``packing.fill_rows``)
+        _tile_of_columns(kind, rows, columns, a_i, a_step, rows, b, wide, c, c_row, outer, inner, add)
+
+    return pairs if kind == types.uint32 else plain
+
+
+def _columns_times_panel(kind, size, m, columns, a, a_row, inner, b, wide, c, c_row, add):
+    i = 0
+    while i < m:
+        rows = tile_rows(m - i)
+        _tile_of_columns(
+            kind, rows, columns, a + i * size, 0, a_row, b, wide, c + i * c_row * size, c_row, 1, inner, add
+        )
+        i += rows
+
+
+ROWS_TIMES_PANEL = by_name("rows", lambda kind: [kind, *[types.intp] * 12, types.boolean], _rows_times_panel)
+COLUMNS_TIMES_PANEL = by_name("columns", lambda kind: [kind, *[types.intp] * 10, types.boolean], _columns_times_panel)
+
+
+@jit
+def rows_times_panel(a, deep, panel_, wide, columns, c, add):
+    """The first `columns` columns of c (+)= A B for one panel of B.
+
+    Args:
+        a: an operand by rows, m x deep numbers or more; panel_: flat, `wide` numbers for each of the `deep` k.
+        c: m rows, contiguous each.
+    """
+    row_a, row_c = a.strides[0] // a.itemsize, c.strides[0] // c.itemsize
+    ROWS_TIMES_PANEL(
+        panel_.dtype.type(0), a.itemsize, a.shape[0], columns, address(a), row_a, 0, 1, deep, address(panel_), wide,
+        address(c), row_c, add,
+    )  # fmt: skip
+
+
+@jit
+def blocks_times_panel(a, step, m, outer, inner, panel_, wide, columns, c, add):
+    """The same where A is flat and lies in `outer` blocks of m rows of `inner` numbers, k running through a row of
+    each block in turn."""
+    row_c = c.strides[0] // c.itemsize
+    ROWS_TIMES_PANEL(
+        panel_.dtype.type(0), a.itemsize, m, columns, address(a), inner, step, outer, inner, address(panel_),
+        wide, address(c), row_c, add,
+    )  # fmt: skip
+
+
+@jit
+def columns_times_panel(a, deep, panel_, wide, columns, c, add):
+    """The same for A by columns, deep x m numbers."""
+    step_a, row_c = a.strides[0] // a.itemsize, c.strides[0] // c.itemsize
+    COLUMNS_TIMES_PANEL(
+        panel_.dtype.type(0), a.itemsize, a.shape[1], columns, address(a), step_a, deep, address(panel_), wide,
+        address(c), row_c, add,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Threads: the pool, the barrier, the partition of work."""

@@ -1,0 +1,60 @@
+"""What a training run would take, measured on this machine; trains nothing."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from rnnlm.config.schema import Config
+from rnnlm.measure.trial import Trial, prepared
+from rnnlm.network import network as model
+from rnnlm.records import Plan, Progress, Work
+from rnnlm.training import memory
+from rnnlm.training import windows as cuts
+
+_SECONDS = 3.0  # of measuring
+
+
+def plan(config: Config) -> Work[Plan]:
+    """Count the vocabulary, encode the texts, time some updates of a network that is thrown away. Returns a Plan.
+
+    Raises:
+        InputError: as training would; ResourceError: too little memory or disk, so there is nothing to measure.
+    """
+    found = yield from prepared(config)
+    need, vocabulary, corpora = found.needs, found.vocabulary, found.corpora
+    shapes = model.shapes(config, len(vocabulary))
+    trial = Trial(found)
+
+    def update(number: int) -> None:
+        trial.step(trial.backward(number, trial.window(number)))
+
+    yield Progress("compiling the kernels", 0, 1, "steps")
+    update(0)
+    yield Progress("compiling the kernels", 1, 1, "steps")
+    began, number = time.perf_counter(), 0
+    while (elapsed := time.perf_counter() - began) < _SECONDS or number == 0:
+        number += 1
+        update(number)
+        yield Progress("measuring", min(elapsed, _SECONDS), _SECONDS, "seconds")
+    seconds_per_update = elapsed / number
+    # The trial's updates have one window each.
+    seconds_per_update *= config.train.accumulate
+    steps_per_epoch = cuts.updates(config.train, trial.streams.length, 0)
+    total = cuts.all_updates(config.train, trial.streams.length)
+    return Plan(
+        tensors=tuple((name, shape, math.prod(shape)) for name, shape in shapes.items()),
+        parameters=need.parameters,
+        vocabulary=len(vocabulary),
+        train_tokens=len(corpora.train),
+        unknown=corpora.train.counts.unknown,
+        memory_bytes=need.training_bytes,
+        available_bytes=memory.available_memory(),
+        disk_bytes=need.disk_bytes,
+        threads=trial.network.workers,
+        tokens_per_second=config.train.stride * trial.streams.batch * config.train.accumulate / seconds_per_update,
+        epochs=config.train.epochs,
+        total_steps=total,
+        seconds_per_epoch=steps_per_epoch * seconds_per_update,
+        seconds=total * seconds_per_update,
+    )

@@ -1,0 +1,1 @@
+"""The network: embedding, recurrent layers, output layer, over one window."""

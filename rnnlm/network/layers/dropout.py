@@ -1,0 +1,110 @@
+"""Dropout in all its places, by masks m with m_j = 0 with probability p, else 1 / (1 - p):
+
+    input, between, output   x~ = m o x before, between and after the layers, never in the recurrence
+                             (Srivastava et al. 2014; Zaremba et al. 2014). With `variational` a stream has one mask
+                             for all steps of a window (Gal & Ghahramani 2016).
+    words                    e~(t) = m_x e(t), one number for each word x of the vocabulary: where it is 0 the word is
+                             missing throughout the window (Gal & Ghahramani 2016)
+    weights                  H~ = m o H, once a window: DropConnect (Wan et al. 2013; Merity et al. 2018)
+
+The masks are not drawn from a stream of random numbers but computed from (seed, step, place, j) by a hash
+(splitmix64; Steele, Lea & Flood 2014). So they need no state in a checkpoint, no memory (backward computes them
+again), and do not depend on the number of threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnnlm.config.schema import Model
+from rnnlm.kernels.jit import jit
+from rnnlm.kernels.parallel.partition import share
+from rnnlm.kernels.parallel.thread_pool import parallel
+
+# Places of masks beside those of the layers, which are numbered from 0, the input.
+_WORDS, _WEIGHTS = 1000, 2000
+
+_A, _B, _C = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+
+
+@jit
+def _mix(x):
+    """splitmix64's output function."""
+    x = (x ^ (x >> np.uint64(30))) * _B
+    x = (x ^ (x >> np.uint64(27))) * _C
+    return x ^ (x >> np.uint64(31))
+
+
+def key(seed: int, step: int, place: int) -> np.uint64:
+    """What makes one layer's mask at one training step differ from all others."""
+    mask = (1 << 64) - 1
+    value = (seed * 0x9E3779B97F4A7C15 + step * 0xD1342543DE82EF95 + place * 0xA0761D6478BD642F + 1) & mask
+    return np.uint64(value)
+
+
+@dataclass(frozen=True)
+class Masks:
+    """All masks of one training step; every method multiplies in place, and does so again on the gradient."""
+
+    settings: Model
+    seed: int
+    step: int
+    workers: int
+
+    def numbers(self, x: np.ndarray, place: int, batch: int) -> None:
+        """What goes up: place 0 is e(t), place l + 1 the h(t) of layer l. x: T B x D, or T x B x D."""
+        p = self.settings.dropout_rates[place]
+        if p > 0:
+            period = batch * x.shape[-1] if self.settings.variational else x.size
+            apply(self.workers, x, key(self.seed, self.step, place), p, period)
+
+    def words(self, e: np.ndarray, tokens: np.ndarray) -> None:
+        """e: n x d, row i the embedding of tokens[i]."""
+        if self.settings.dropout_words > 0:
+            _apply_to_rows(e, tokens, key(self.seed, self.step, _WORDS), self.settings.dropout_words)
+
+    def weights(self, H: np.ndarray, layer: int) -> None:
+        """H of a layer."""
+        if self.settings.dropout_weights > 0:
+            place = key(self.seed, self.step, _WEIGHTS + layer)
+            apply(self.workers, H, place, self.settings.dropout_weights, H.size)
+
+
+def masks(settings: Model, mask: tuple[int, int] | None, workers: int) -> Masks | None:
+    """Those of the training step `mask` = (seed, step); None where nothing is dropped."""
+    return Masks(settings, *mask, workers) if mask is not None and settings.drops else None
+
+
+@parallel
+def apply(worker, workers, x, key, p, period):
+    """x := x~, in place. Backward is the same call with the same key on the gradient.
+
+    Args:
+        x: contiguous, any shape; period: after so many numbers the mask begins again.
+    """
+    flat = x.reshape(x.size)
+    keep = x.dtype.type(1.0 / (1.0 - p))
+    threshold = np.uint64(p * 18446744073709551616.0)
+    start, stop = share(worker, workers, flat.size, 16)
+    base = _mix(key)
+    while start < stop:
+        place = start % period
+        own = flat[start : min(stop, start + period - place)]
+        for j in range(own.size):
+            kept = _mix(base + np.uint64(place + j) * _A) >= threshold
+            own[j] = own[j] * keep if kept else own.dtype.type(0)
+        start += own.size
+
+
+@jit
+def _apply_to_rows(e, tokens, key, p):
+    keep = e.dtype.type(1.0 / (1.0 - p))
+    threshold = np.uint64(p * 18446744073709551616.0)
+    base = _mix(key)
+    for i in range(tokens.size):
+        row = e[i]
+        factor = keep if _mix(base + np.uint64(tokens[i]) * _A) >= threshold else e.dtype.type(0)
+        for j in range(row.size):
+            row[j] *= factor

@@ -1,0 +1,84 @@
+"""What a mixture makes of h: how much each softmax counts, pi = softmax(h W), and what it reads,
+g = tanh(h P + c)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from rnnlm.kernels.elementwise.functions import tanh
+from rnnlm.kernels.jit import jit
+from rnnlm.kernels.parallel.partition import share
+from rnnlm.kernels.parallel.thread_pool import parallel
+from rnnlm.network.layers import projection
+from rnnlm.network.outputs.mixture.responsibilities import log_sum
+
+if TYPE_CHECKING:
+    from rnnlm.kernels.workspace import Buffers
+
+# Numbers that one worker is done with before another is awake.
+_ALONE = 1 << 14
+
+
+def forward(parameters, h, buffers: Buffers, workers):
+    """log pi (N x K float64), and the g_k of each row below one another (N K x m), which live until the next call."""
+    prior = projection.forward(h, parameters["W"], None, buffers.part("W"), workers)
+    u = projection.forward(h, parameters["P"], parameters["c"], buffers.part("P"), workers)
+    return log_prior(prior), squashed(u, prior.shape[1], workers)
+
+
+def backward(parameters, gradients, h, g, dg, d_prior, dh, buffers: Buffers, workers):
+    """Undoes `forward`: writes dJ/dW, dJ/dP, dJ/dc and dJ/dh. dg (N K x m) is written over; d_prior: dJ/d(h W)."""
+    _squash_back(_useful(workers, g.size), g, dg)
+    du = dg.reshape(h.shape[0], -1)
+    gradients["c"][:] = du.sum(axis=0)
+    projection.backward(h, parameters["P"], du, gradients["P"], dh, buffers.part("P"), workers)
+    from_prior = buffers.take("from_prior", dh.shape)
+    projection.backward(h, parameters["W"], d_prior, gradients["W"], from_prior, buffers.part("W"), workers)
+    dh += from_prior
+
+
+def squashed(u, count, workers):
+    """u (N x K m) becomes g, returned as N K x m."""
+    _squash(_useful(workers, u.size), u)
+    return u.reshape(u.shape[0] * count, -1)
+
+
+def _useful(workers, size):
+    return workers if size > _ALONE else 1
+
+
+@parallel
+def _squash(worker, workers, u):
+    """Row by row, so that a row is the same to the last bit wherever it stands."""
+    start, stop = share(worker, workers, u.shape[0], 1)
+    for r in range(start, stop):
+        row = u[r]
+        for j in range(row.size):
+            row[j] = tanh(row[j])
+
+
+@parallel
+def _squash_back(worker, workers, g, dg):
+    """Undoes `_squash`: dg becomes dJ/du = dJ/dg o (1 - g o g)."""
+    start, stop = share(worker, workers, g.shape[0], 1)
+    one = g.dtype.type(1)
+    for r in range(start, stop):
+        row, d_row = g[r], dg[r]
+        for j in range(row.size):
+            d_row[j] *= one - row[j] * row[j]
+
+
+@jit
+def log_prior(z):
+    """log pi = log softmax(h W) in float64, from h W (N x K)."""
+    rows, count = z.shape
+    result = np.empty((rows, count))
+    for r in range(rows):
+        for k in range(count):
+            result[r, k] = z[r, k]
+        whole = log_sum(result[r])
+        for k in range(count):
+            result[r, k] -= whole
+    return result

@@ -1,0 +1,134 @@
+"""Whole rows of log y^ = log sum_k pi_k q_k: for sampling, and for what is said beside a probability."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from rnnlm.kernels.cpu import LANES32 as LANES
+from rnnlm.kernels.elementwise.functions import exp, largest
+from rnnlm.kernels.elementwise.rows import clear, copy
+from rnnlm.kernels.jit import jit
+from rnnlm.kernels.matmul.gemm import multiply_rows
+from rnnlm.kernels.matmul.layout import pack_panels
+from rnnlm.kernels.parallel.barrier import meet
+from rnnlm.kernels.parallel.partition import share
+from rnnlm.kernels.parallel.thread_pool import parallel
+from rnnlm.network.layers import projection
+from rnnlm.network.outputs.mixture import heads
+from rnnlm.network.outputs.softmax import logits
+from rnnlm.network.outputs.softmax.logits import rank_and_entropy
+
+if TYPE_CHECKING:
+    from rnnlm.kernels.workspace import Buffers
+
+# Logits that a worker holds at once when it scores; that all of them hold at once when tokens are drawn.
+_HELD, _DRAWN = 1 << 20, 1 << 24
+# Logits that one worker is done with before another is awake.
+_ALONE = 1 << 15
+
+
+def forward(log_pi, g, U, b2, tied, targets, log_probability, rank, entropy, buffers: Buffers, workers):
+    """Writes log_probability, rank and entropy; see ``outputs.softmax.forward``. log_pi, g: from
+    ``heads.forward``."""
+    rows, count = log_pi.shape
+    block = max(1, min(-(-rows // workers), _HELD // (count * b2.size)))
+    z = buffers.take("logits", (workers, block * count, b2.size))
+    spare = buffers.take("spare", (workers, 2, b2.size))
+    packed = buffers.panels("packed_U", g.shape[1], b2.size)
+    _forward(workers, log_pi, g, U, packed, b2, tied, targets, z, spare, log_probability, rank, entropy)
+
+
+class Ready(NamedTuple):
+    """Weights that do not change any more, packed."""
+
+    packed_U: np.ndarray
+    b2: np.ndarray
+    W: projection.Ready
+    P: projection.Ready
+    buffers: Buffers
+
+
+def step(packed: Ready, h, z, workers):
+    """log y^ of the next token, B x |V|, written to z."""
+    log_pi = heads.log_prior(projection.step(packed.W, h, workers))
+    rows, count = log_pi.shape
+    g = heads.squashed(projection.step(packed.P, h, workers), count, workers)
+    vocabulary = packed.b2.size
+    block = min(rows, max(1, _DRAWN // (count * vocabulary)))
+    own = packed.buffers.take("logits", (block * count, vocabulary))
+    spare = packed.buffers.take("spare", (workers, 2, vocabulary))
+    for first in range(0, rows, block):
+        last = min(first + block, rows)
+        part = own[: (last - first) * count]
+        logits.step(packed.packed_U, packed.b2, g[first * count : last * count], part, workers)
+        _mix(workers if part.size > _ALONE else 1, part, log_pi[first:last], spare, z[first:last])
+
+
+@parallel
+def _forward(
+    worker, workers, meetings, log_pi, g, U, packed, b2, tied, targets, z, spare, log_probability, rank, entropy
+):
+    """Each worker has its own rows. z, spare: own, the logits of a block of rows, and room for `_log_mixture`."""
+    (rows, count), m, vocabulary = log_pi.shape, g.shape[1], b2.size
+    start, stop = share(worker, workers, vocabulary, 2 * LANES)
+    pack_panels(U, tied, start, stop, m, packed)
+    meet(meetings, worker, workers)
+    start, stop = share(worker, workers, rows, 1)
+    block = z.shape[1] // count
+    for first in range(start, stop, block):
+        last = min(stop, first + block)
+        own = z[worker, : (last - first) * count]
+        for i in range(own.shape[0]):
+            copy(b2, own[i])
+        multiply_rows(g[first * count : last * count], m, packed, 0, vocabulary, own, True)  # z_k = g_k U + b2
+        for r in range(first, last):
+            at = (r - first) * count
+            log_y = own[at]
+            _log_mixture(own[at : at + count], log_pi[r], spare[worker], log_y)
+            rank[r], entropy[r] = rank_and_entropy(log_y, targets[r])
+            log_probability[r] = log_y[targets[r]]
+
+
+@parallel
+def _mix(worker, workers, z, log_pi, spare, log_y):
+    """log y^ of each row (B x |V|) from its K rows of logits."""
+    count = log_pi.shape[1]
+    start, stop = share(worker, workers, log_y.shape[0], 1)
+    for r in range(start, stop):
+        _log_mixture(z[r * count : (r + 1) * count], log_pi[r], spare[worker], log_y[r])
+
+
+@jit
+def _log_mixture(z, log_pi, spare, log_y):
+    """Writes log y^_j = log sum_k pi_k q_k,j (|V|) from one row's logits z (K x |V|, written over). The largest of
+    the K is taken out first, so no probability is too small. spare: 2 x |V|; log_y may be z[0]."""
+    top, total = spare[0], spare[1]
+    for k in range(z.shape[0]):
+        row = z[k]
+        shift = row.dtype.type(log_pi[k] - _log_sum(row))
+        for j in range(row.size):
+            row[j] += shift
+        if k == 0:
+            copy(row, top)
+        for j in range(row.size):
+            top[j] = row[j] if row[j] > top[j] else top[j]
+    clear(total)
+    for k in range(z.shape[0]):
+        row = z[k]
+        for j in range(row.size):
+            total[j] += exp(row[j] - top[j])
+    for j in range(total.size):
+        log_y[j] = top[j] + math.log(total[j])
+
+
+@jit
+def _log_sum(row):
+    """log sum_j e^z_j, in float64."""
+    top = largest(row)
+    total = row.dtype.type(0)
+    for j in range(row.size):
+        total += exp(row[j] - top)
+    return np.float64(top) + math.log(np.float64(total))

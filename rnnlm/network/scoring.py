@@ -1,0 +1,59 @@
+"""The exact probability of every token of a text: what validation, perplexity and surprisal are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlm.network.network import Network
+from rnnlm.text.corpus import Corpus, line_streams
+
+# Enough rows for a matrix product at full speed; the output layer cuts them into blocks itself.
+_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Some tokens of the text, in no particular order unless there is one stream. Natural logarithms.
+
+    `position`: of each token in the text, from 0; `rank` and `entropy` (nats) only when asked for, else zeros.
+    """
+
+    position: NDArray[np.int64]
+    log_probability: NDArray[np.float64]
+    unknown: NDArray[np.bool_]
+    rank: NDArray[np.int64]
+    entropy: NDArray[np.float64]
+
+
+def score(
+    network: Network, corpus: Corpus, state: str, batch: int = 32, window: int | None = None, details: bool = False
+) -> Iterator[Scored]:
+    """Every token of the text once, the first and the last included, whatever `batch` and `window` are.
+
+    With state "carry" the hidden state goes through the whole text, so there is one stream whatever `batch` says; the
+    output layer takes a whole window at once all the same. With "reset" lines are independent and up to `batch`
+    streams of them run in parallel.
+    """
+    streams = line_streams(corpus, batch, state)
+    window = window or max(1, _ROWS // streams.batch)
+    states = network.zero_state(streams.batch)
+    for start in range(0, streams.length, window):
+        stop = min(start + window, streams.length)
+        part = streams.window(start, stop)
+        network.forward(part.inputs, part.reset, states)
+        log_probability, rank, entropy = network.log_probabilities(part.targets, details)
+        states = network.states_after(stop - start, states)
+        position = streams.starts[None, :] + np.arange(start, stop)[:, None]
+        real = part.real
+        unknown = np.asarray(corpus.stored[position[real]] == len(corpus.vocabulary))
+        yield Scored(position[real], log_probability[real], unknown, rank[real], entropy[real])
+
+
+def mean_loss(network: Network, corpus: Corpus, state: str) -> float:
+    """Nats a token over the whole text."""
+    total = sum(float(part.log_probability.sum()) for part in score(network, corpus, state))
+    return -total / len(corpus)

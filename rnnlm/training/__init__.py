@@ -1,0 +1,1 @@
+"""Training by truncated backpropagation through time."""

@@ -1,0 +1,81 @@
+"""Averages of the weights over updates: what is validated and saved, while training goes on from the weights
+themselves.
+
+    ema    a := a + (1 - d) (w - a)      d = min(average_decay, (1 + k) / (10 + k)) at update k    (Polyak & Juditsky
+           1992 with forgetting; the rising d keeps the start, which is no good, out of it)
+    asgd   a := a + (w - a) / k          k: updates since the trigger: the plain mean, which begins when validation is
+           worse than the best of all but the last ``average_after`` ones (Merity, Keskar & Socher 2018, algorithm 1)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from rnnlm.config.schema import Train
+from rnnlm.kernels.parallel.partition import share
+from rnnlm.kernels.parallel.thread_pool import parallel
+
+
+class Average:
+    """The average of `parameters`, which are changed in place by training.
+
+    Attributes:
+        values: by name; empty until the average begins.
+        count: updates in it.
+    """
+
+    def __init__(self, settings: Train, parameters: dict[str, np.ndarray]) -> None:
+        self.settings, self.parameters = settings, parameters
+        self.values: dict[str, np.ndarray] = {}
+        self.count = 0
+        if settings.average == "ema":
+            self.begin()
+
+    def begin(self) -> None:
+        """From the next update on."""
+        self.values = {name: value.copy() for name, value in self.parameters.items()}
+        self.count = 0
+
+    def update(self, workers: int) -> None:
+        """After every update of the weights."""
+        if not self.values:
+            return
+        self.count += 1
+        if self.settings.average == "ema":
+            weight = 1 - min(self.settings.average_decay, (1 + self.count) / (10 + self.count))
+        else:
+            weight = 1 / self.count
+        for name, value in self.values.items():
+            _move(workers, value.reshape(-1), self.parameters[name].reshape(-1), value.dtype.type(weight))
+
+    def begin_if_due(self, losses: list[float], loss: float) -> None:
+        """asgd's trigger. losses: of all validations before the one that gave `loss`."""
+        older = losses[: -self.settings.average_after]
+        if self.settings.average == "asgd" and not self.values and older and loss > min(older):
+            self.begin()
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """The parameters hold the average; as they were afterwards."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    def _swap(self) -> None:
+        for name, value in self.values.items():
+            own = self.parameters[name]
+            kept = own.copy()
+            own[:] = value
+            value[:] = kept
+
+
+@parallel
+def _move(worker, workers, a, w, weight):
+    start, stop = share(worker, workers, a.size, 16)
+    for j in range(start, stop):
+        a[j] += weight * (w[j] - a[j])

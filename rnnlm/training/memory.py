@@ -1,0 +1,105 @@
+"""How much memory and disk a run needs, and whether they are there."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from rnnlm.config.schema import Config
+from rnnlm.errors import ResourceError
+from rnnlm.network import network as model
+from rnnlm.network.cells import CELLS
+from rnnlm.network.outputs import OUTPUTS
+from rnnlm.training.optimizers.rules import MOMENTS
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Numbers of the network and bytes of a training run."""
+
+    parameters: int
+    model_bytes: int
+    training_bytes: int
+    disk_bytes: int
+
+
+def needs(config: Config, vocabulary: int, tokens: int, threads: int) -> Needs:
+    """What training takes beside Python itself (about 200 MB); `tokens`: of all encoded texts."""
+    itemsize = 8 if config.train.dtype == "float64" else 4
+    counts = {name: math.prod(shape) for name, shape in model.shapes(config, vocabulary).items()}
+    parameters = sum(counts.values())
+    weights = parameters * itemsize
+    table = counts[model.TABLE] * itemsize
+    dense = weights - (0 if config.model.tie else table)
+    rows = config.train.bptt * config.train.batch
+    cell, output = CELLS[config.model.cell], OUTPUTS[config.model.output]
+    layers = sum(
+        rows * (3 * cell.state_size(hidden) + 4 * counts[f"cell.{layer}.b1"] + 2 * config.embedding.size) * itemsize
+        for layer, hidden in enumerate(config.model.sizes)
+    )
+    moments = len(MOMENTS[config.train.optimizer]) * weights
+    average = weights if config.train.average != "none" else 0
+    # Accumulated gradients are added up beside the window's own.
+    gradients = dense * (2 if config.train.accumulate > 1 else 1)
+    training = (
+        weights + gradients + moments + average
+        + output.held_bytes(
+            rows, config.model.sizes[-1], config.embedding.size, vocabulary, config.model, itemsize, threads
+        )
+        + layers
+    )  # fmt: skip
+    # The model, the state, and one of them being written beside its place.
+    disk = 2 * (weights + moments + average) + weights + tokens * (2 if vocabulary < 2**16 else 4)
+    return Needs(parameters, weights, training, disk)
+
+
+def available_memory() -> int | None:
+    """Bytes that can be had without swapping; None where the system does not say."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def peak() -> int | None:
+    """The most bytes of memory that this process ever held; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def check(config: Config, need: Needs) -> None:
+    """Refuse a run that this machine cannot hold, before it starts.
+
+    Raises:
+        ResourceError: too little memory or disk.
+    """
+    memory = available_memory()
+    if memory is not None and need.training_bytes > memory:
+        raise ResourceError(
+            f"training needs about {megabytes(need.training_bytes)} of memory, {megabytes(memory)} are free; "
+            "lower model.hidden, embedding.size, vocab.max_size or train.batch"
+        )
+    folder = Path(config.run)
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if need.disk_bytes > free:
+        raise ResourceError(
+            f"{config.run}: the run needs about {megabytes(need.disk_bytes)} of disk, {megabytes(free)} are free; "
+            "choose another place with --run"
+        )
+
+
+def megabytes(count: float) -> str:
+    """1,234 MB, with a decimal below 10 MB."""
+    return f"{count / 1e6:,.1f} MB" if count < 1e7 else f"{count / 1e6:,.0f} MB"

@@ -1,0 +1,221 @@
+"""One training run: everything it holds, and the steps that the loop of ``rnnlm.training`` is made of."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlm.config.schema import Config
+from rnnlm.corpora.prepare import Corpora
+from rnnlm.errors import NotFiniteError
+from rnnlm.files import checkpoint
+from rnnlm.files.checkpoint import MODEL, STATE, Position
+from rnnlm.network.network import Network
+from rnnlm.network.scoring import mean_loss
+from rnnlm.records import Checkpoint, End, Start, Step, Valid
+from rnnlm.text.corpus import Streams, equal_streams
+from rnnlm.text.vocabulary import Vocabulary
+from rnnlm.training import noise
+from rnnlm.training import windows as cuts
+from rnnlm.training.accumulation import Accumulated
+from rnnlm.training.averaging import Average
+from rnnlm.training.optimizers.rules import Gradients, Optimizer
+from rnnlm.training.schedule import learning_rate
+
+
+class Run:
+    """A network in training, its texts, and where it is in them.
+
+    Args:
+        lowest: the lowest perplexity that any model can reach on these texts, None where nobody knows.
+    """
+
+    def __init__(
+        self, config: Config, corpora: Corpora, vocabulary: Vocabulary, lowest: float | None,
+        network: Network, optimizer: Optimizer,
+    ) -> None:  # fmt: skip
+        self.config, self.settings = config, config.train
+        self.corpora, self.vocabulary, self.lowest = corpora, vocabulary, lowest
+        self.network, self.optimizer = network, optimizer
+        self.folder = Path(config.run)
+        self.streams: Streams = equal_streams(corpora.train, self.settings.batch, self.settings.state)
+        self.states = network.zero_state(self.streams.batch)
+        self.at = Position(corpus=corpora.train.key)
+        self.average = Average(self.settings, network.parameters)
+        self.total_steps = cuts.all_updates(self.settings, self.streams.length)
+        self._ends, self._ends_of = cuts.ends(self.settings, self.streams.length, 0), 0
+        self._last_seconds = 0.0
+
+    def start(self) -> Start:
+        self._last_seconds = self.at.seconds
+        parameters = sum(parameter.size for parameter in self.network.parameters.values())
+        tokens = self.streams.length * self.streams.batch
+        return Start(
+            self.at.step, self.at.epoch, self.settings.epochs,
+            cuts.updates(self.settings, self.streams.length, self.at.epoch), self.total_steps, tokens,
+            parameters, self.network.workers,
+        )  # fmt: skip
+
+    def update(self) -> tuple[float, float]:
+        """One step of the optimizer, with the gradient of the next window (``train.accumulate``: windows). Returns
+        the gradient's norm and the learning rate."""
+        at, settings, workers = self.at, self.settings, self.network.workers
+        stops = self._next_stops()
+        if settings.accumulate == 1:
+            loss, gradients = self._window(int(stops[0]), at.step)
+        else:
+            accumulated, loss = Accumulated(len(stops)), 0.0
+            for number, stop in enumerate(stops):
+                own, found = self._window(int(stop), at.step * settings.accumulate + number)
+                accumulated.add(found)
+                loss += own
+            gradients = accumulated.mean()
+        norm, factor = self.optimizer.clip(gradients, workers)
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise NotFiniteError(self._explain_not_finite(loss, gradients))
+        noise.add(settings, gradients, at.step, factor)
+        rate = learning_rate(settings, at.step, self.total_steps, at.halvings)
+        self.optimizer.update(gradients, rate, factor, workers)
+        self.average.update(workers)
+        at.step += 1
+        return norm, rate
+
+    def _next_stops(self) -> NDArray[np.int64]:
+        """Where the windows of the next update end."""
+        if self._ends_of != self.at.epoch:
+            self._ends, self._ends_of = cuts.ends(self.settings, self.streams.length, self.at.epoch), self.at.epoch
+        first = int(np.searchsorted(self._ends, self.at.offset, side="right"))
+        return self._ends[first : first + self.settings.accumulate]
+
+    def _window(self, stop: int, mask: int) -> tuple[float, Gradients]:
+        """Forward and backward of the window whose losses end before step `stop`, and past it. Returns its loss and
+        gradient. mask: number of its dropout masks."""
+        at, settings = self.at, self.settings
+        loss_steps = 1 if settings.loss == "last" else stop - at.offset
+        window = self.streams.window(at.window, stop)
+        self.network.forward(window.inputs, window.reset, self.states, mask=(settings.seed, mask))
+        loss, gradients = self.network.backward(window.targets, loss_steps)
+        next_window = max(at.window, stop - (settings.bptt - settings.stride))
+        self.states = self.network.states_after(next_window - at.window, self.states)
+        counted = loss_steps * self.streams.batch
+        at.tokens += (stop - at.offset) * self.streams.batch
+        at.window, at.offset = next_window, stop
+        at.epoch_loss += loss
+        at.epoch_tokens += counted
+        at.since_loss += loss
+        at.since_tokens += counted
+        return loss, gradients
+
+    def progress(self, norm: float, rate: float) -> Step:
+        """The record of the steps since the last one."""
+        at = self.at
+        loss = at.since_loss / at.since_tokens
+        speed = at.since_tokens / max(1e-9, at.seconds - self._last_seconds)
+        self._last_seconds = at.seconds
+        at.since_loss, at.since_tokens = 0.0, 0
+        return Step(at.step, at.epoch, at.tokens, at.seconds, loss, _exp(loss), speed, rate, norm)
+
+    def end_epoch(self, rate: float) -> Valid | None:
+        """Validate, keep the best model, decide about the learning rate; None without a validation text."""
+        at, settings = self.at, self.settings
+        at.epoch += 1
+        at.offset = at.window = 0
+        self.states = self.network.zero_state(self.streams.batch)
+        train_loss = at.epoch_loss / at.epoch_tokens
+        at.epoch_loss, at.epoch_tokens = 0.0, 0
+        if self.corpora.valid is None:
+            return None
+        began = time.monotonic()
+        with self.average.in_place():
+            loss = mean_loss(self.network, self.corpora.valid, settings.state)
+        seconds = time.monotonic() - began
+        perplexity = _exp(loss)
+        best = at.best is None or perplexity < at.best
+        if at.best is not None and perplexity > at.best * (1 - settings.min_improvement):
+            at.halvings += 1
+        if best:
+            at.best, at.best_epoch, at.stale = perplexity, at.epoch, 0
+            self._save_model()
+        else:
+            at.stale += 1
+        self.average.begin_if_due(at.losses, loss)
+        at.losses.append(loss)
+        tokens = len(self.corpora.valid)
+        self._last_seconds += seconds  # the speed is that of training
+        return Valid(
+            at.step,
+            at.epoch,
+            at.tokens,
+            at.seconds,
+            loss,
+            perplexity,
+            tokens / max(1e-9, seconds),
+            rate,
+            _exp(train_loss),
+            best,
+        )
+
+    def finish_if_done(self) -> None:
+        at, settings = self.at, self.settings
+        if settings.max_steps is not None and at.step >= settings.max_steps:
+            at.finished = "max_steps"
+        elif at.epoch >= settings.epochs:
+            at.finished = "epochs"
+        elif settings.patience is not None and at.stale >= settings.patience:
+            at.finished = "patience"
+
+    def end(self) -> End:
+        at = self.at
+        return End(at.step, at.epoch, at.tokens, at.seconds, at.finished or "interrupted", at.best, self.config.run)
+
+    def checkpoint_due(self, seconds: float) -> bool:
+        settings = self.settings
+        by_steps = settings.checkpoint_every is not None and self.at.step % settings.checkpoint_every == 0
+        return by_steps or (settings.checkpoint_minutes is not None and seconds >= 60 * settings.checkpoint_minutes)
+
+    def save(self) -> Checkpoint:
+        """Write the state; without any validation so far the last weights are also the model."""
+        if self.at.best is None:
+            self._save_model()
+        path = self.folder / STATE
+        self.at.averaged = self.average.count
+        checkpoint.save_state(
+            path, self.config, self.vocabulary, self.optimizer, self.average, self.states, self.at, self._training()
+        )
+        return Checkpoint(self.at.step, self.at.epoch, self.at.tokens, self.at.seconds, str(path))
+
+    def _save_model(self) -> None:
+        with self.average.in_place():
+            checkpoint.save_model(
+                self.folder / MODEL, self.config, self.vocabulary, self.network.parameters, self._training()
+            )
+
+    def _training(self) -> dict[str, Any]:
+        at = self.at
+        return {
+            "step": at.step,
+            "epoch": at.epoch,
+            "best_validation_perplexity": at.best,
+            "best_epoch": at.best_epoch or None,
+            "lowest_perplexity": self.lowest,
+        }
+
+    def _explain_not_finite(self, loss: float, gradients: Gradients) -> str:
+        arrays = [*self.network.parameters.items()] + [(f"the gradient of {n}", a) for n, a in gradients.arrays()]
+        culprits = [name for name, array in arrays if not np.isfinite(array).all()]
+        state = self.folder / STATE
+        kept = f"the last checkpoint is {state}" if state.exists() else "there was no checkpoint yet"
+        return (
+            f"step {self.at.step + 1}: not finite: the loss is {loss:g}; {', '.join(culprits[:3]) or 'no parameter'} "
+            f"{'has' if len(culprits) == 1 else 'have'} numbers that are not finite; {kept}; "
+            f"lower train.learning_rate ({self.settings.learning_rate:g}) or train.clip ({self.settings.clip})"
+        )
+
+
+def _exp(loss: float) -> float:
+    return math.exp(loss) if loss < 700 else math.inf

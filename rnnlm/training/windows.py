@@ -1,0 +1,49 @@
+"""Where the windows of training end.
+
+As a rule every ``bptt_every`` steps. With ``train.bptt_deviation`` s > 0 the lengths are random, so that the tokens
+whose gradient is cut short are others in every pass (Merity, Keskar & Socher 2018, section 5):
+
+    length = max(5, N(b, s))        b = bptt, in one window of 20 bptt / 2
+
+There the learning rate is multiplied by length / bptt; here the gradient is a sum over the steps, so it grows with
+the length by itself.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlm.config.schema import Train
+
+_SHORT, _SHORTEST = 0.05, 5
+
+
+def ends(settings: Train, length: int, epoch: int) -> NDArray[np.int64]:
+    """The steps before which the windows of a pass end, rising, the last one `length`; they depend on nothing but
+    the arguments."""
+    if settings.bptt_deviation == 0:
+        inner = np.arange(settings.stride, length, settings.stride)
+    else:
+        shortest = min(_SHORTEST, settings.bptt)
+        generator = np.random.default_rng([settings.seed, 3, epoch])
+        most = -(-length // shortest)
+        middle = np.where(generator.random(most) < _SHORT, settings.bptt / 2, settings.bptt)
+        lengths = generator.normal(middle, settings.bptt_deviation).astype(np.int64)
+        inner = np.cumsum(np.maximum(shortest, lengths))
+        inner = inner[inner < length]
+    return np.append(inner, length)
+
+
+def updates(settings: Train, length: int, epoch: int) -> int:
+    """How many updates a pass has: one for ``train.accumulate`` windows, and one for what is left."""
+    return -(-len(ends(settings, length, epoch)) // settings.accumulate)
+
+
+def all_updates(settings: Train, length: int) -> int:
+    """Of all passes, at most ``train.max_steps``."""
+    if settings.bptt_deviation == 0:
+        total = settings.epochs * updates(settings, length, 0)
+    else:
+        total = sum(updates(settings, length, epoch) for epoch in range(settings.epochs))
+    return total if settings.max_steps is None else min(total, settings.max_steps)

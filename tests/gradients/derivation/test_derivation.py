@@ -1,0 +1,122 @@
+"""``rnnlm derive``: every quantity passes its check, the checks can fail, and the numbers are the oracle's."""
+
+from __future__ import annotations
+
+import numpy as np
+import oracle
+import pytest
+from networks import Case, config
+
+from rnnlm.gradients import commands
+from rnnlm.gradients.derivation import scalar
+from rnnlm.gradients.derivation import vector as derive
+from rnnlm.gradients.derivation.quantities import Checker
+from rnnlm.gradients.window import Window
+from rnnlm.network.reference import equations
+from rnnlm.records import Quantity
+
+ACTIVATIONS = ("sigmoid", "tanh", "relu")
+
+
+def step(case: Case) -> Window:
+    return Window(case.inputs, case.targets, case.reset, case.states, 1, 0)
+
+
+def quantities(walk: object) -> list[Quantity]:
+    return [record for record in walk if isinstance(record, Quantity)]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize(("layers", "tie"), [(1, False), (1, True), (3, False)])
+@pytest.mark.parametrize("edge", [0, 3])
+def test_every_quantity_passes_and_is_the_oracles(activation: str, layers: int, tie: bool, edge: int) -> None:
+    case = Case(config(activation, layers=layers, tie=tie), vocabulary=9, steps=1, batch=1, seed=3, resets=False)
+    found = quantities(derive.vector(case.network, step(case), edge))
+    assert all(one.passed for one in found)
+    assert sum(one.against == "central differences" for one in found) >= 15
+    gradients, states = oracle.gradients(
+        case.network.parameters, case.inputs, case.targets, case.states, activation, 1
+    )
+    by_name = {one.name: one.value for one in found}
+    for layer in range(layers):
+        mark = "" if layers == 1 else f"[{layer}]"
+        for name in ("H", "I", "b1"):
+            wanted = gradients[f"cell.{layer}.{name}"]
+            np.testing.assert_allclose(by_name[f"dJ/d{name}{mark}"].reshape(wanted.shape), wanted, atol=1e-13)
+        np.testing.assert_allclose(by_name[f"dJ/dh{mark}(t-1)"], states[layer], atol=1e-13)
+    np.testing.assert_allclose(by_name["dJ/db2"][0], gradients["output.b2"], atol=1e-13)
+    if not tie:
+        np.testing.assert_allclose(by_name["dJ/dU"], gradients["output.U"], atol=1e-13)
+        np.testing.assert_allclose(
+            by_name["dJ/de(t)"][0], gradients["embedding.table"][case.inputs[0, 0]], atol=1e-13
+        )
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("seed", range(4))
+def test_the_scalar_network_passes(activation: str, seed: int) -> None:
+    found = quantities(commands.derive_scalar(activation, seed))
+    assert all(one.passed for one in found)
+    by_rule = {(one.name, one.rule): float(one.value) for one in found if one.value.ndim == 0}
+    f1 = by_rule["ds(1)/db|1", "f'(z(1)), without w: b at step 1 alone"]
+    w = next(float(one.value) for one in found if one.name == "w")
+    assert by_rule["ds(1)/ds(0)", "w f'(z(1))"] == pytest.approx(w * f1)
+    both = by_rule["dJ/dw|1", "delta(1) s(0)"] + by_rule["dJ/dw|2", "delta(2) s(1)"]
+    assert by_rule["dJ/dw", "delta(2) s(1) + delta(1) s(0)"] == pytest.approx(both)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_small_network_passes(activation: str) -> None:
+    found = quantities(commands.derive_small(activation, 2, 3, 4, 1, 3))
+    assert all(one.passed for one in found)
+    table = next(one for one in found if one.name == "e(t)").value
+    assert (table == np.round(table, 2)).all(), "numbers to be redone by hand have few decimals"
+
+
+@pytest.mark.parametrize("wrong", ["f_prime", "delta2", "dJ_dh_from_later", "dJ_de", "dJ_dh_from_output"])
+@pytest.mark.parametrize("walk", ["vector", "scalar"])
+def test_a_wrong_equation_is_marked(wrong: str, walk: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if walk == "scalar" and wrong.startswith("dJ_"):
+        pytest.skip("the scalar walk writes these products out")
+    real = getattr(equations, wrong)
+    monkeypatch.setattr(equations, wrong, lambda *arguments: 1.01 * real(*arguments))
+    if walk == "vector":
+        found = quantities(commands.derive_small("tanh", 2, 3, 4, 1, 3))
+    else:
+        found = quantities(commands.derive_scalar("tanh", 1))
+    assert not all(one.passed for one in found)
+
+
+def test_a_forward_pass_that_is_not_the_kernels_is_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(equations, "f", lambda z, activation: np.tanh(z) * 1.000001)
+    case = Case(config("tanh"), steps=1, batch=1, resets=False)
+    walk = quantities(derive.vector(case.network, step(case)))
+    assert not next(one for one in walk if one.name == "h(t)").passed
+
+
+def test_a_large_matrix_is_checked_where_it_is_shown() -> None:
+    x = np.arange(200.0).reshape(10, 20)
+    asked = []
+
+    def loss(at: np.ndarray) -> float:
+        asked.append(np.argwhere(at != 0))
+        return float((at * x).sum())
+
+    made = Checker(3).derivative("d", "", "", x, loss, np.zeros((10, 20)))
+    assert made.passed
+    assert {tuple(place[0]) for place in asked if len(place)} == {
+        (i, j) for i in (0, 1, 2, 7, 8, 9) for j in (0, 1, 2, 17, 18, 19)
+    }
+    wrong = x.copy()
+    wrong[9, 19] += 1e-3
+    assert not Checker(3).derivative("d", "", "", wrong, loss, np.zeros((10, 20))).passed
+    wrong = x.copy()
+    wrong[5, 10] += 1e-3
+    assert Checker(3).derivative("d", "", "", wrong, loss, np.zeros((10, 20))).passed, "not shown, not checked"
+    assert not Checker(0).derivative("d", "", "", wrong, loss, np.zeros((10, 20))).passed
+
+
+def test_the_scalar_walk_takes_any_vocabulary() -> None:
+    case = Case(config("tanh", d=1, hidden=1), vocabulary=7, steps=2, batch=1, resets=False)
+    window = Window(case.inputs, case.targets, case.reset, case.states, 1, 0)
+    assert all(one.passed for one in quantities(scalar.scalar(case.network, window)))

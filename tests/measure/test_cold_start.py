@@ -1,0 +1,78 @@
+"""A process that compiles the kernels computes the same bytes as one that reads them from the cache: a run that is
+stopped and goes on after an update of rnnlm, or on its second day, is the run that it would have been."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from every_cell import CELLS
+
+PROGRAM = """
+import hashlib, json, sys
+import numpy as np
+from rnnlm.network import network as model
+from rnnlm.config.schema import Config
+from rnnlm.network.network import Network
+from rnnlm.training.optimizers.rules import Optimizer
+
+settings, vocabulary, precision = json.loads(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+train = {"precision": precision, "threads": 2, "optimizer": "adam"}
+embedding = {"size": 70 if settings.get("tie") else 40}
+config = Config.model_validate(
+    {"data": {"train": "none"}, "embedding": embedding, "model": {"hidden": 70, **settings}, "train": train}
+)
+generator = np.random.default_rng(0)
+table = generator.normal(0, 0.3, (vocabulary, embedding["size"]))
+network = Network(config, model.init(config, vocabulary, table))
+optimizer = Optimizer(config.train, network.parameters)
+states = network.zero_state(8)
+for step in range(3):
+    inputs, targets = (generator.integers(0, vocabulary, (20, 8)).astype(np.int32) for _ in range(2))
+    network.forward(inputs, generator.random(inputs.shape) < 0.1, states, (1, step))
+    loss, gradients = network.backward(targets, 20)
+    norm, factor = optimizer.clip(gradients, 2)
+    optimizer.update(gradients, 0.01, factor, 2)
+    states = network.states_after(20, states)
+    digest = hashlib.sha256()
+    for name, value in network.parameters.items():
+        digest.update(value.tobytes())
+    print(loss, norm, digest.hexdigest())
+"""
+
+
+def updates(cache: Path, settings: str, vocabulary: int, precision: str) -> str:
+    keep = {key: value for key, value in os.environ.items() if key != "NUMBA_CACHE_DIR"}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, settings, str(vocabulary), precision],
+        env={**keep, "XDG_CACHE_HOME": str(cache)}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("settings", "vocabulary", "precision"),
+    [
+        ('{"cell": "lstm", "dropout": 0.2}', 66, "float32"),
+        *(
+            pytest.param(
+                json.dumps({"layers": 2, "dropout": 0.2, "layer_norm": True} | model),
+                vocabulary,
+                precision,
+                marks=pytest.mark.slow,
+            )
+            for number, model in enumerate([*CELLS.values(), {"output": "mixture", "tie": True}, {"tie": True}])
+            for vocabulary, precision in [[(66, "float32"), (600, "bfloat16"), (66, "float64")][number % 3]]
+        ),
+    ],
+)
+def test_compiling_and_reading_the_cache_give_the_same_bytes(
+    settings: str, vocabulary: int, precision: str, tmp_path: Path
+) -> None:
+    first = updates(tmp_path, settings, vocabulary, precision)
+    assert first.count("\n") == 3
+    assert updates(tmp_path, settings, vocabulary, precision) == first

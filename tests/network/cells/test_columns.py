@@ -1,0 +1,50 @@
+"""The recurrence shared out by columns of h, as it is for large H, gives the same bits as shared out by streams."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from every_cell import every_cell
+from networks import Case, config
+
+from rnnlm.kernels.cpu import HAS_BFLOAT16
+from rnnlm.network.cells import recurrence
+
+PRECISIONS = [
+    "float64",
+    "float32",
+    pytest.param("bfloat16", marks=pytest.mark.skipif(not HAS_BFLOAT16, reason="no products of bfloat16 here")),
+]
+
+
+def everything(settings: Any, batch: int) -> tuple[float, dict[str, np.ndarray]]:
+    case = Case(settings, vocabulary=20, steps=9, batch=batch)
+    return case.loss(9, mask=(1, 2)), case.gradients(9, mask=(1, 2))
+
+
+@every_cell
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("hidden", [64, 70, 131])
+@pytest.mark.parametrize("batch", [1, 5, 26])
+def test_columns_and_streams(
+    model: dict[str, Any], precision: str, hidden: int, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = config(d=33, hidden=hidden, layers=2, precision=precision, threads=2, model=model)
+    if hidden % 2 and model["cell"] not in ("elman", "scrn"):
+        assert not recurrence.by_columns(np.empty((1001, 3003), np.float32), batch, 2)
+        return
+    chosen = []
+
+    def by(columns: bool) -> None:
+        monkeypatch.setattr(recurrence, "by_columns", lambda *_: chosen.append(columns) or columns)
+
+    by(False)
+    loss, gradients = everything(settings, batch)
+    by(True)
+    other_loss, other = everything(settings, batch)
+    assert True in chosen or model["cell"] == "mingru"
+    assert other_loss == loss
+    for name, wanted in gradients.items():
+        assert (other[name] == wanted).all(), name

@@ -1,0 +1,292 @@
+"""Every output layer in a whole network: gradients, token by token, files, training, and who refuses it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from networks import Case, checked, config
+from small import settings as small_settings
+from small import write_texts
+
+from rnnlm import api
+from rnnlm.config.schema import Config
+from rnnlm.errors import InputError
+from rnnlm.files import atomic as storage
+from rnnlm.files import checkpoint
+from rnnlm.interchange import pytorch as interchange
+from rnnlm.kernels.cpu import HAS_BFLOAT16
+from rnnlm.network import network as model
+from rnnlm.network.decoder import Stepper
+from rnnlm.network.outputs import OUTPUTS, mixture
+from rnnlm.network.outputs.mixture import heads
+from rnnlm.network.reference import outputs as plain_outputs
+from rnnlm.records import Step
+from rnnlm.text.vocabulary import Vocabulary
+from rnnlm.training import loop as training
+from rnnlm.training import memory
+
+# The embedding has 5 numbers and the layers 6 units, unless `hidden` says 5.
+LAYERS: dict[str, dict[str, Any]] = {
+    "softmax, tied": {"tie": True, "hidden": 5},
+    "softmax, tied and projected": {"tie": True},
+    "mixture": {"output": "mixture", "mixture": 4},
+    "mixture of one": {"output": "mixture", "mixture": 1},
+    "mixture, tied": {"output": "mixture", "mixture": 4, "tie": True, "hidden": 5},
+    "mixture, tied to another size": {"output": "mixture", "mixture": 4, "tie": True},
+    "mixture of one, tied": {"output": "mixture", "mixture": 1, "tie": True},
+}
+every_layer = pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS.keys())
+NEW = [name for name in LAYERS if name != "softmax, tied"]
+every_new_layer = pytest.mark.parametrize("layer", [LAYERS[name] for name in NEW], ids=NEW)
+
+
+def test_there_are_equations_for_every_layer() -> None:
+    assert set(plain_outputs.LOG_Y_HAT) == set(OUTPUTS)
+
+
+def test_every_layer_has_the_same_functions() -> None:
+    names = [
+        {name for name, value in vars(module).items() if callable(value) and name[0].islower()}
+        for module in OUTPUTS.values()
+    ]
+    assert all(own == names[0] for own in names)
+    assert {"shapes", "init", "forward", "loss", "backward", "distribution"} <= names[0]
+
+
+def test_shapes() -> None:
+    def of(layer: dict[str, Any]) -> dict[str, tuple[int, ...]]:
+        found = model.shapes(config(model=layer), 9)
+        return {name: shape for name, shape in found.items() if name.startswith("output.")}
+
+    assert of(LAYERS["softmax, tied"]) == {"output.b2": (9,)}
+    assert of(LAYERS["softmax, tied and projected"]) == {"output.P": (6, 5), "output.b2": (9,)}
+    own = {"output.W": (6, 4), "output.b2": (9,)}
+    assert of(LAYERS["mixture"]) == own | {"output.P": (6, 24), "output.c": (24,), "output.U": (6, 9)}
+    assert of(LAYERS["mixture, tied to another size"]) == own | {"output.P": (6, 20), "output.c": (20,)}
+
+
+@every_layer
+@pytest.mark.parametrize(
+    ("vocabulary", "layers", "dropout", "loss_steps"),
+    [
+        (11, 1, {}, 7),
+        (11, 3, {"dropout": 0.3}, 4),
+        (600, 1, {"dropout_output": 0.4, "dropout_words": 0.3}, 5),
+        (600, 3, {}, 1),
+    ],
+)
+def test_gradients(
+    layer: dict[str, Any], vocabulary: int, layers: int, dropout: dict[str, float], loss_steps: int
+) -> None:
+    case = Case(config(layers=layers, threads=1, model={**layer, **dropout}), vocabulary)
+    found = checked(case, loss_steps)
+    assert found.passed, found.verdict
+    assert found.frozen == ()
+    assert {one.name for one in found.parameters} == set(case.network.parameters)
+    for one in found.parameters:
+        if layer.get("mixture") == 1 and one.name == "output.W":  # one softmax is all there is, whatever W says
+            assert one.absolute < 1e-10
+            continue
+        assert one.relative < 1e-7, one.name
+        assert one.complex_step < 1e-12, one.name
+
+
+@every_new_layer
+def test_gradients_with_every_penalty(layer: dict[str, Any]) -> None:
+    """Label smoothing is refused for a mixture."""
+    smoothing = {} if "output" in layer else {"label_smoothing": 0.1}
+    penalties: dict[str, float] = {"activation_penalty": 2.0, "temporal_penalty": 1.0, **smoothing}
+    found = checked(Case(config(layers=2, threads=1, model={"dropout_output": 0.3, **layer}, **penalties)), 5)
+    assert found.passed, found.verdict
+    assert all(one.relative < 1e-7 or one.absolute < 1e-10 for one in found.parameters)
+
+
+@every_layer
+def test_the_gradient_does_not_depend_on_the_number_of_threads(layer: dict[str, Any]) -> None:
+    one, two = (
+        Case(config(threads=threads, model=layer), 600, steps=20, batch=9).gradients(20) for threads in (1, 2)
+    )
+    for name, found in two.items():
+        np.testing.assert_allclose(found, one[name], rtol=0, atol=1e-13 * np.abs(one[name]).max(), err_msg=name)
+
+
+@every_layer
+@pytest.mark.skipif(not HAS_BFLOAT16, reason="this processor has no products of bfloat16")
+def test_bfloat16_is_float32_within_the_rounding(layer: dict[str, Any]) -> None:
+    layer = layer | {"hidden": 24 if layer.get("hidden") == 5 else 40}
+    cases = [Case(config(d=24, precision=p, model=layer), 600, steps=9) for p in ("bfloat16", "float32")]
+    for case in cases:
+        for parameter in case.network.parameters.values():
+            parameter *= 0.5  # far from saturated, where small errors grow
+    rough, exact = cases
+    assert rough.loss(9, mask=(1, 2)) == pytest.approx(exact.loss(9, mask=(1, 2)), rel=1e-3)
+    wanted = exact.gradients(9, mask=(1, 2))
+    for name, found in rough.gradients(9, mask=(1, 2)).items():
+        if layer.get("mixture") == 1 and name == "output.W":
+            assert not found.any()
+            continue
+        difference = np.linalg.norm(found - wanted[name])
+        assert 0 < difference < 0.02 * np.linalg.norm(wanted[name]), name
+    for case in cases:
+        case.network.forward(case.inputs, case.reset, case.states)
+    found, exactly = (case.network.log_probabilities(case.targets)[0] for case in cases)
+    assert (found == exactly).all(), "scores are not rounded"
+
+
+@every_layer
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("vocabulary", [11, 1500])
+def test_token_by_token_is_a_window(layer: dict[str, Any], precision: str, layers: int, vocabulary: int) -> None:
+    case = Case(config(layers=layers, precision=precision, model=layer), vocabulary, steps=6)
+    network, close = case.network, {"rtol": 0, "atol": 1e-12 if precision == "float64" else 3e-5}
+    stepper = Stepper(network, case.states)
+    p = {name: value.astype(np.float64) for name, value in network.output_parameters.items()}
+    for t in range(case.steps):
+        stepper.step(case.inputs[t], case.reset[t])
+        network.forward(case.inputs[: t + 1], case.reset[: t + 1], case.states)
+        found = network.distribution()
+        np.testing.assert_allclose(stepper.log_probability(), found, **close)
+        h = network.hidden()[-1][0][-1].astype(np.float64)
+        np.testing.assert_allclose(found, plain_outputs.LOG_Y_HAT[network.config.model.output](
+            p, h, network.config.model), **close)  # fmt: skip
+        np.testing.assert_allclose(np.exp(found).sum(axis=1), 1, rtol=1e-13)
+        own = np.take_along_axis(found, case.targets[t][:, None].astype(int), axis=1)[:, 0]
+        for details in (False, True):
+            np.testing.assert_allclose(network.log_probabilities(case.targets[: t + 1], details)[0][t], own, **close)
+        chosen = stepper.draw(0.0, -1, np.zeros(case.batch))
+        assert (found[np.arange(case.batch), chosen] >= found.max(axis=1) - 1e-6).all()
+
+
+@every_layer
+def test_a_stream_is_the_same_whatever_the_number_of_streams(layer: dict[str, Any]) -> None:
+    case = Case(config(precision="float32", model=layer), vocabulary=600, batch=64)
+    many, one = Stepper(case.network, case.states), Stepper(case.network, [state[:1] for state in case.states])
+    for t in range(case.steps):
+        many.step(case.inputs[t])
+        one.step(case.inputs[t, :1])
+        assert (many.logits()[0] == one.logits()[0]).all()
+
+
+def test_draws_have_the_probabilities() -> None:
+    case = Case(config(model=LAYERS["mixture"]), vocabulary=11, batch=1)
+    stepper = Stepper(case.network, [np.repeat(state, 20_000, axis=0) for state in case.states])
+    stepper.step(np.repeat(case.inputs[0], 20_000))
+    wanted = np.exp(stepper.log_probability()[0])
+    found = stepper.draw(1.0, -1, (np.arange(20_000) + 0.5) / 20_000)
+    np.testing.assert_allclose(np.bincount(found, minlength=11) / 20_000, wanted, rtol=0, atol=1e-4)
+
+
+@pytest.fixture(params=NEW)
+def run(request: pytest.FixtureRequest, tmp_path: Path) -> Config:
+    """A configuration of a small run with this output layer."""
+    write_texts(tmp_path)
+    made = small_settings(tmp_path, epochs=3, log_every=1, learning_rate=0.01)
+    layer = {"hidden": 12, **LAYERS[request.param]}
+    values = made.model_dump()
+    values["model"] |= layer | {"hidden": 8 if layer["hidden"] == 5 else 12}
+    return Config.model_validate(values)
+
+
+def steps(config: Config, **options: Any) -> Iterator[float]:
+    return (record.loss for record in training.train(config, **options) if isinstance(record, Step))
+
+
+def test_training_lowers_the_loss_and_goes_on_to_the_same_bytes(run: Config) -> None:
+    losses = list(steps(run))
+    assert np.mean(losses[-5:]) < 0.7 * losses[0]
+    parts = run.model_copy(update={"run": run.run + "-parts"})
+    remaining = iter(range(7))
+    list(steps(parts, stop=lambda: next(remaining, None) == 6))
+    list(steps(parts, resume=True))
+    for name in ("model.safetensors", "vocab.txt"):
+        one, other = (hashlib.sha256((Path(config.run) / name).read_bytes()).digest() for config in (run, parts))
+        assert one == other, name
+    trained = checkpoint.load(run.run)
+    assert set(trained.parameters) == set(model.shapes(run, len(trained.vocabulary)))
+
+
+def test_commands_of_a_trained_network(run: Config, tmp_path: Path, call: Any) -> None:
+    list(steps(run))
+    text = tmp_path / "test.txt"
+    loaded = api.load(run.run)
+    assert loaded.perplexity(text.read_text()) < len(loaded.vocabulary) / 2
+    surprisal = sum(one.surprisal for one in loaded.surprisal(text.read_text()))
+    found = loaded.evaluate(text)
+    assert found.bits_per_token * found.tokens == pytest.approx(surprisal, rel=1e-5)
+    assert loaded.sample(tokens=5, top_k=3)
+    status, out, _ = call("gradcheck", run.run, "--steps", 4, "--json")
+    assert status == 0
+    assert json.loads(out)["passed"]
+    status, out, _ = call("inspect", run.run)
+    assert status == 0
+    for name in (name for name in loaded.parameters if name.startswith("output.")):
+        assert name in out
+    for command in (["gradients", run.run, text], ["derive", run.run, text]):
+        status, out, err = call(*command)
+        assert (status, out) == (2, "")
+        assert err.count("\n") == 1
+        assert f"{command[0]}: takes the plain Elman network apart; this model's " in err
+        assert "mixture" in err or "projection" in err
+    with pytest.raises(InputError, match="PyTorch has no module for this model: (output: mixture|a projection)"):
+        interchange.export(loaded.trained, tmp_path / "out.safetensors")
+
+
+def test_a_table_of_another_size_is_no_output_layer(tmp_path: Path) -> None:
+    """PyTorch's weights without an output layer, which had to be the table."""
+    case = Case(config(d=5, hidden=6, precision="float32", model={"cell": "lstm"}))
+    tensors = interchange.to_pytorch(case.network.config, case.network.parameters)
+    del tensors["output.weight"]
+    storage.write_tensors(
+        tmp_path / "torch.safetensors", {k: np.ascontiguousarray(v) for k, v in tensors.items()}, {}
+    )
+    words = Vocabulary(["</s>", "<unk>", *"abcdefghi"], range(11), "word", False)
+    with pytest.raises(
+        InputError, match="the embedding .5 numbers a token. cannot stand for it: the last layer gives 6"
+    ):
+        interchange.import_(tmp_path / "torch.safetensors", words, "word")
+
+
+@every_layer
+def test_what_it_takes(layer: dict[str, Any]) -> None:
+    settings = config(d=50, model=layer | {"hidden": 50 if layer.get("hidden") == 5 else 60}, batch=20)
+    needs = memory.needs(settings, 3000, 10_000, 2)
+    assert needs.parameters == sum(int(np.prod(shape)) for shape in model.shapes(settings, 3000).values())
+    module, sizes = OUTPUTS[settings.model.output], (settings.model.sizes[-1], 50, 3000, settings.model)
+    plain = sizes[0] if not settings.model.tie else 50
+    count = layer.get("mixture", 1)
+    assert 1 <= module.multiplications(*sizes) / (count * plain * 3000) < 1.03
+    weights = 8 * needs.parameters
+    assert needs.training_bytes > 2 * weights + min(count * 700 * 3000 * 8, 96 << 20)
+
+
+def test_a_wrong_gradient_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = heads.backward
+
+    def broken(parameters: Any, gradients: Any, *rest: Any) -> None:
+        real(parameters, gradients, *rest)
+        gradients["W"] *= -1
+
+    monkeypatch.setattr(heads, "backward", broken)
+    found = checked(Case(config(model=LAYERS["mixture"])), 5)
+    assert "output.W: look at dJ/dW = h(t)' (pi(t) - r(t)) (the opposite" in found.verdict
+
+
+def test_a_wrong_share_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = mixture.shares.backward
+
+    def broken(log_pi: Any, log_q: Any, scale: float, weights: Any, d_prior: Any) -> float:
+        loss: float = real(log_pi, log_q, scale, weights, d_prior)
+        weights *= 2
+        d_prior *= 2
+        return loss
+
+    monkeypatch.setattr(mixture.shares, "backward", broken)
+    found = checked(Case(config(model=LAYERS["mixture"])), 5)
+    assert "look at dJ/dz_k(t) = r_k(t) (q_k(t) - y(t)) (the right direction, 2 times" in found.verdict

@@ -1,0 +1,110 @@
+"""Training in bfloat16: float32 weights, rounded products, exact scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from networks import Case, config
+
+from rnnlm.kernels.cpu import HAS_BFLOAT16
+from rnnlm.network import network as model
+from rnnlm.records import Note
+from rnnlm.training import loop as training
+
+needs_bfloat16 = pytest.mark.skipif(not HAS_BFLOAT16, reason="this processor has no products of bfloat16")
+
+
+def pair(**settings: object) -> tuple[Case, Case]:
+    """The same network and window, to be trained in bfloat16 and in float32."""
+    made = [
+        Case(config("tanh", d=24, hidden=40, precision=p, **settings), 600, steps=9) for p in ("bfloat16", "float32")
+    ]  # type: ignore[arg-type]
+    for case in made:
+        for parameter in case.network.parameters.values():
+            parameter *= 0.25  # far from saturated, where small errors grow from step to step
+    return made[0], made[1]
+
+
+@needs_bfloat16
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"layers": 2},
+        {"tie": True},
+        {"dropout": 0.3},
+        {"model": {"cell": "gru"}},
+        {"model": {"cell": "lstm"}},
+        {"model": {"cell": "scrn", "context": 7}},
+    ],
+    ids=str,
+)
+def test_gradients_are_those_of_float32_within_the_rounding(settings: dict[str, object]) -> None:
+    rough, exact = pair(**settings)
+    assert rough.loss(9, mask=(1, 2)) == pytest.approx(exact.loss(9, mask=(1, 2)), rel=1e-4)
+    wanted = exact.gradients(9, mask=(1, 2))
+    for name, found in rough.gradients(9, mask=(1, 2)).items():
+        assert found.dtype == np.float32
+        difference = np.linalg.norm(found - wanted[name])
+        assert 0 < difference < 0.01 * np.linalg.norm(wanted[name]), name
+
+
+@needs_bfloat16
+@pytest.mark.parametrize("vocabulary", [11, 600])
+@pytest.mark.parametrize("model", [{}, {"tie": True}, {"output": "mixture", "mixture": 2}], ids=str)
+def test_the_loss_alone_is_the_one_that_is_differentiated(vocabulary: int, model: dict[str, object]) -> None:
+    case = Case(config("tanh", hidden=24, d=24, precision="bfloat16", model=model), vocabulary, steps=9)
+    case.network.forward(case.inputs, case.reset, case.states, (1, 2))
+    alone = case.network.loss(case.targets, 9)
+    assert alone == pytest.approx(case.network.backward(case.targets, 9)[0], rel=3e-3)
+
+
+@needs_bfloat16
+def test_scores_are_not_rounded() -> None:
+    rough, exact = pair()
+    for case in (rough, exact):
+        case.network.forward(case.inputs, case.reset, case.states)
+    found, wanted = (case.network.log_probabilities(case.targets)[0] for case in (rough, exact))
+    assert (found == wanted).all()
+
+
+def test_weights_are_float32() -> None:
+    settings = config(precision="bfloat16")
+    parameters = model.init(settings, 30, np.zeros((30, 5)))
+    assert {value.dtype for value in parameters.values()} == {np.dtype(np.float32)}
+
+
+def test_elsewhere_it_says_so_and_trains_in_float32(
+    runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model, "HAS_BFLOAT16", False)
+    text = tmp_path / "text.txt"
+    text.write_text("the dog sees the cat\n" * 300, encoding="utf-8")
+
+    def bytes_after_training(precision: str) -> tuple[list[str], dict[str, np.ndarray]]:
+        settings = config(precision=precision, batch=4, bptt=5, max_steps=5)
+        settings = settings.model_copy(
+            update={
+                "data": settings.data.model_copy(update={"train": str(text)}),
+                "run": str(tmp_path / precision),
+            }
+        )
+        work, notes = training.train(settings), []
+        while True:
+            try:
+                record = next(work)
+            except StopIteration:
+                break
+            if isinstance(record, Note):
+                notes.append(record.text)
+        from rnnlm.files import checkpoint
+
+        return notes, checkpoint.load(tmp_path / precision / "state.safetensors").parameters
+
+    notes, found = bytes_after_training("bfloat16")
+    assert any("AVX512-BF16" in note and "float32" in note for note in notes)
+    plain, wanted = bytes_after_training("float32")
+    assert not any("bfloat16" in note for note in plain)
+    assert all((found[name] == wanted[name]).all() for name in wanted)

@@ -1,0 +1,131 @@
+"""The stack over windows: what is carried, what is cut."""
+
+from __future__ import annotations
+
+import numpy as np
+import oracle
+import pytest
+from networks import Case, config
+
+from rnnlm.network import network as model
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_two_windows_with_carried_state_are_one_long_window(layers: int) -> None:
+    case = Case(config(layers=layers), steps=8)
+    network = case.network
+    whole = network.forward(case.inputs, case.reset, case.states).copy()
+    after = network.states_after(8, case.states)
+    first = network.forward(case.inputs[:3], case.reset[:3], case.states).copy()
+    states = network.states_after(3, case.states)
+    second = network.forward(case.inputs[3:], case.reset[3:], states).copy()
+    np.testing.assert_allclose(np.concatenate([first, second]), whole, rtol=0, atol=1e-15)
+    for a, b in zip(network.states_after(5, states), after, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-15)
+
+
+def test_the_gradient_stops_at_the_window_and_at_a_reset() -> None:
+    """A reset at step t cuts as the end of a window does: what was before it has no part in later losses."""
+    case = Case(config(), steps=6, resets=False)
+    case.reset[3] = True
+    with_past = case.gradients(3)
+    alone = Case(config(), steps=6, resets=False)
+    alone.inputs, alone.targets, alone.reset = case.inputs[3:], case.targets[3:], case.reset[3:]
+    for name, wanted in alone.gradients(3).items():
+        np.testing.assert_allclose(with_past[name], wanted, rtol=0, atol=1e-15)
+    case.gradients(3)
+    assert np.abs(case.network.d_state).max() == 0
+
+
+def test_probabilities_sum_to_one_and_agree_with_the_oracle() -> None:
+    case = Case(config("sigmoid", layers=2), vocabulary=30)
+    case.network.forward(case.inputs, case.reset, case.states)
+    wanted = oracle.forward(case.network.parameters, case.inputs, case.states, "sigmoid", reset=case.reset)
+    found = case.network.distribution()
+    np.testing.assert_allclose(np.exp(found).sum(axis=1), 1, rtol=1e-14)
+    np.testing.assert_allclose(found, wanted.log_y_hat[-1], rtol=0, atol=1e-13)
+
+
+def test_log_probabilities_ranks_and_entropies() -> None:
+    case = Case(config("tanh"), vocabulary=30)
+    case.network.forward(case.inputs, case.reset, case.states)
+    log_probability, rank, entropy = case.network.log_probabilities(case.targets, details=True)
+    wanted = oracle.forward(case.network.parameters, case.inputs, case.states, "tanh", reset=case.reset).log_y_hat
+    for t in range(case.steps):
+        for b in range(case.batch):
+            row = wanted[t, b]
+            target = case.targets[t, b]
+            assert log_probability[t, b] == pytest.approx(row[target], rel=1e-13)
+            assert rank[t, b] == 1 + (row > row[target]).sum()
+            assert entropy[t, b] == pytest.approx(-(np.exp(row) * row).sum(), rel=1e-12)
+
+
+@pytest.mark.parametrize("vocabulary", [2, 63, 64, 129, 1000])
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_blocks_of_any_shape(vocabulary: int, precision: str) -> None:
+    """More rows than a block of logits, and vocabularies around the widths that the kernels work in."""
+    case = Case(config(precision=precision), vocabulary=vocabulary, steps=50, batch=17)
+    case.network.forward(case.inputs, case.reset, case.states)
+    found = case.network.log_probabilities(case.targets)[0]
+    parameters = {name: value.astype(np.float64) for name, value in case.network.parameters.items()}
+    states = [state.astype(np.float64) for state in case.states]
+    log_y_hat = oracle.forward(parameters, case.inputs, states, "tanh", reset=case.reset).log_y_hat
+    wanted = np.take_along_axis(log_y_hat, case.targets[..., None].astype(int), axis=2)[..., 0]
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12 if precision == "float64" else 2e-5)
+
+
+def test_dropout_keeps_the_mean_and_the_same_key_gives_the_same_mask() -> None:
+    from rnnlm.network.layers import dropout
+
+    masks = []
+    for threads, key in ((1, (1, 2, 0)), (2, (1, 2, 0)), (1, (1, 3, 0)), (1, (1, 2, 1))):
+        x = np.ones((100, 1000), np.float32)
+        dropout.apply(threads, x, dropout.key(*key), 0.3, x.size)
+        masks.append(x)
+        assert (x == 0).mean() == pytest.approx(0.3, abs=0.006)  # four standard deviations
+        assert np.unique(x[x > 0]) == np.float32(1 / 0.7)
+    assert (masks[0] == masks[1]).all()
+    for other in masks[2:]:
+        # Independent masks agree where both keep or both drop.
+        assert ((masks[0] == 0) == (other == 0)).mean() == pytest.approx(0.58, abs=0.007)
+
+
+def test_dropout_masks_of_neighbouring_places_are_independent() -> None:
+    from rnnlm.network.layers import dropout
+
+    x = np.ones(200_000, np.float32)
+    dropout.apply(1, x, dropout.key(0, 0, 0), 0.5, x.size)
+    dropped = (x == 0).astype(float)
+    for lag in (1, 2, 16, 1000):
+        assert abs(np.corrcoef(dropped[:-lag], dropped[lag:])[0, 1]) < 0.01
+
+
+def test_shapes_carry_the_notation() -> None:
+    settings = config(d=3, hidden=4, layers=2)
+    assert model.shapes(settings, 9) == {
+        "embedding.table": (9, 3),
+        "cell.0.I": (3, 4),
+        "cell.0.H": (4, 4),
+        "cell.0.b1": (4,),
+        "cell.1.I": (4, 4),
+        "cell.1.H": (4, 4),
+        "cell.1.b1": (4,),
+        "output.U": (4, 9),
+        "output.b2": (9,),
+    }
+    assert "output.U" not in model.shapes(config(tie=True), 9)
+
+
+def test_init_is_seeded_and_of_the_precision_asked_for() -> None:
+    table = np.zeros((9, 5), np.float32)
+
+    def start(**train: int | str) -> dict[str, np.ndarray]:
+        return model.init(config(**train), 9, table)  # type: ignore[arg-type]
+
+    same, other = start(seed=1), start(seed=2)
+    for name, value in start(seed=1).items():
+        assert value.dtype == np.float64
+        assert (value == same[name]).all()
+    assert (same["cell.0.H"] != other["cell.0.H"]).any()
+    assert all(value.dtype == np.float32 for value in start(precision="float32").values())
+    assert start()["embedding.table"] is not table

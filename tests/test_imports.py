@@ -1,0 +1,66 @@
+"""Who may import whom, by package, and who may print."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "rnnlm"
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# Below all: these may be imported by everything.
+BASE = {"errors", "version", "work", "config", "files.atomic", "files.tensors", "records"}
+NETWORK = BASE | {"kernels", "text", "network"}
+LIBRARY = NETWORK | {"vectors", "corpora", "files"}
+MAY_IMPORT = {
+    "kernels": set(),
+    "text": BASE | {"kernels"},
+    "network": BASE | {"kernels", "text", "training", "gradients"},
+    "vectors": NETWORK,
+    "corpora": NETWORK | {"vectors"},
+    "files": NETWORK | {"training"},
+    "training": LIBRARY | {"sampling"},
+    "evaluation": LIBRARY,
+    "sampling": LIBRARY,
+    "gradients": LIBRARY | {"training"},
+    "interchange": LIBRARY,
+    "measure": LIBRARY | {"training", "evaluation", "sampling"},
+    "console": BASE,
+}
+
+
+def imports(tree: ast.AST) -> set[str]:
+    """The modules of rnnlm that a piece of code imports, as far as two names deep."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "rnnlm":
+            parts = node.module.split(".")[1:]
+            found |= {".".join([*parts, alias.name][:2]) for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {".".join(alias.name.split(".")[1:3]) for alias in node.names if alias.name.startswith("rnnlm.")}
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports(path: Path) -> None:
+    part = path.relative_to(PACKAGE).parts[0]
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    if part == "cli":
+        # Commands import what they need when they run, so that --help is quick.
+        tree = ast.Module([node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)], [])
+        assert {name.split(".")[0] for name in imports(tree)} <= {"cli", "errors"}
+    elif part in MAY_IMPORT:
+        own = {name for name in imports(tree) if name.split(".")[0] != part}
+        assert {name for name in own if not {name, name.split(".")[0]} & MAY_IMPORT[part]} == set()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_the_console_prints(path: Path) -> None:
+    if path.relative_to(PACKAGE).parts[0] == "console":
+        return
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        assert not (isinstance(node, ast.Name) and node.id == "print")
+        written = isinstance(node, ast.Attribute) and ast.unparse(node) in ("sys.stdout", "sys.stderr")
+        assert not written or path.parts[-2:] == ("cli", "__init__.py"), "the command line only closes what is broken"

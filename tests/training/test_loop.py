@@ -1,0 +1,431 @@
+"""The loop: what an update is, what ends a run, and that a stopped run goes on to the same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import oracle
+import pytest
+from every_cell import every_cell
+
+from rnnlm.config import file as config_file
+from rnnlm.config.schema import Config
+from rnnlm.errors import ConfigError, ModelError, NotFiniteError, TextError
+from rnnlm.files import checkpoint
+from rnnlm.records import Checkpoint, End, Note, Start, Step, Valid
+from rnnlm.training.loop import train
+from rnnlm.training.optimizers.rules import RULES
+
+WORDS = ["the", "a", "dog", "cat", "bird", "sees", "hears", "and", "sleeps", "runs"]
+
+
+def write_text(path: Path, lines: int, seed: int) -> Path:
+    generator = random.Random(seed)
+    path.write_text(
+        "".join(" ".join(generator.choices(WORDS, k=generator.randint(1, 9))) + "\n" for _ in range(lines))
+    )
+    return path
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Any:
+    """A configuration of a small run, each with a folder of its own."""
+    write_text(tmp_path / "train.txt", 60, 1)
+    write_text(tmp_path / "valid.txt", 20, 2)
+    count = iter(range(100))
+
+    def build(model: dict[str, Any] | None = None, **train_keys: Any) -> Config:
+        return config_file.validate(
+            {
+                "data": {"train": str(tmp_path / "train.txt"), "valid": str(tmp_path / "valid.txt")},
+                "embedding": {"size": 6},
+                "model": {
+                    "hidden": 8,
+                    **({} if model and "cell" in model else {"activation": "tanh"}),
+                    **(model or {}),
+                },
+                "train": {"bptt": 5, "batch": 4, "epochs": 2, "log_every": 3, "threads": 2, **train_keys},
+                "run": str(tmp_path / f"run{next(count)}"),
+            }
+        )
+
+    return build
+
+
+def records(config: Config, kind: type, resume: bool = False) -> list[Any]:
+    return [record for record in train(config, resume) if isinstance(record, kind)]
+
+
+def sha256(config: Config, name: str = "model.safetensors") -> str:
+    return hashlib.sha256((Path(config.run) / name).read_bytes()).hexdigest()
+
+
+def start_weights(config: Config) -> dict[str, np.ndarray]:
+    """The weights before the first update: those after one with almost no learning rate."""
+    changed = config.train.model_copy(update={"learning_rate": 1e-300, "max_steps": 1})
+    other = config.model_copy(update={"train": changed, "run": f"{config.run}-start"})
+    list(train(other))
+    return checkpoint.load(other.run).parameters
+
+
+@pytest.mark.parametrize("loss", ["every", "last"])
+@pytest.mark.parametrize("state", ["carry", "reset"])
+@pytest.mark.parametrize(("bptt", "stride"), [(5, 5), (5, 2), (5, 1), (3, 2)])
+def test_the_updates_are_those_of_a_plain_loop(make: Any, loss: str, state: str, bptt: int, stride: int) -> None:
+    """Two passes of sgd against the oracle's gradients, windows cut by hand."""
+    config = make(
+        bptt=bptt, bptt_every=stride, loss=loss, state=state, precision="float64", optimizer="sgd",
+        learning_rate=0.3, clip=2.0, max_steps=None, patience=None,
+    )  # fmt: skip
+    weights = {name: value.copy() for name, value in start_weights(config).items()}
+    list(train(config))
+    found = checkpoint.load(Path(config.run) / "state.safetensors")
+
+    vocabulary = found.vocabulary
+    text = Path(str(config.data.train)).read_text().replace("\n", " </s> ").split()
+    ids = [vocabulary.id(word) for word in text]
+    batch = config.train.batch
+    length = len(ids) // batch
+    before = [vocabulary.line_end, *ids]
+    x = np.array([[before[b * length + t] for b in range(batch)] for t in range(length)], np.int32)
+    y = np.array([[ids[b * length + t] for b in range(batch)] for t in range(length)], np.int32)
+    reset = (x == vocabulary.line_end) & (state == "reset")
+    for _ in range(config.train.epochs):
+        # h[t]: the state before step t, as the weights of that time made it
+        h = {0: np.zeros((batch, 8))}
+        for done in range(0, length, stride):
+            end = min(done + stride, length)
+            begin = max(0, done - (bptt - stride))
+            window = slice(begin, end)
+            steps = 1 if loss == "last" else end - done
+            arguments = (weights, x[window], y[window], [h[begin]], "tanh", steps)
+            gradients, _ = oracle.gradients(*arguments, reset=reset[window])
+            trace = oracle.forward(weights, x[window], [h[begin]], "tanh", reset=reset[window])
+            for t in range(begin, end):
+                h[t + 1] = trace.h[0][t - begin]
+            norm = np.sqrt(sum((g**2).sum() for g in gradients.values()))
+            for name in weights:
+                weights[name] = weights[name] - 0.3 * min(1, 2.0 / norm) * gradients[name]
+    for name in weights:
+        np.testing.assert_allclose(found.parameters[name], weights[name], rtol=0, atol=1e-11)
+
+
+def test_records_and_log(make: Any) -> None:
+    config = make()
+    found = list(train(config))
+    start = next(record for record in found if isinstance(record, Start))
+    assert isinstance(found[-1], End)
+    assert [record.epoch for record in found if isinstance(record, Valid)] == [1, 2]
+    steps = [record for record in found if isinstance(record, Step)]
+    assert [record.step for record in steps] == list(range(3, start.total_steps + 1, 3))
+    for record in steps:
+        assert record.perplexity == pytest.approx(np.exp(record.loss))
+        assert record.gradient_norm > 0
+    lines = [json.loads(line) for line in (Path(config.run) / "log.jsonl").read_text().splitlines()]
+    assert {line["event"] for line in lines} == {"step", "valid", "checkpoint", "end"}
+    assert [line["step"] for line in lines if line["event"] == "step"] == [record.step for record in steps]
+    keys = {"event", "step", "epoch", "tokens", "seconds", "loss", "perplexity", "tokens_per_second", "learning_rate"}
+    assert all(keys <= set(line) for line in lines if line["event"] in ("step", "valid"))
+
+
+def test_training_learns(make: Any) -> None:
+    """Words follow their line's first word: a network that learns gets far below the unigram perplexity."""
+    config = make(epochs=30, optimizer="adam", learning_rate=0.01, patience=None)
+    text = "".join(f"{word} {word} {word} {word}\n" for word in WORDS * 12)
+    Path(str(config.data.train)).write_text(text)
+    Path(str(config.data.valid)).write_text("".join(f"{word} {word} {word} {word}\n" for word in WORDS))
+    assert records(config, End)[0].best_perplexity < 2
+
+
+def check_resume(make: Any, model: dict[str, Any], keys: dict[str, Any], stops: tuple[int, ...]) -> Config:
+    """A run that is stopped after so many updates each time ends with the bytes of one that is not."""
+    whole, parts = make(model, **keys), make(model, **keys)
+    list(train(whole))
+    for updates in stops:
+        remaining = iter(range(updates))
+        found = list(train(parts, resume=True, stop=lambda r=remaining, n=updates - 1: next(r, None) == n))
+        assert found[-1].reason == "interrupted"
+    found = list(train(parts, resume=True))
+    assert found[-1].reason == "epochs"
+    for name in ("model.safetensors", "vocab.txt"):
+        assert sha256(whole, name) == sha256(parts, name)
+    first, second = (checkpoint.load(Path(config.run) / "state.safetensors") for config in (whole, parts))
+    assert set(first.extra) == set(second.extra)
+    for name, value in (first.parameters | first.extra).items():
+        assert value.tobytes() == (second.parameters | second.extra)[name].tobytes(), name
+    return whole
+
+
+@pytest.mark.parametrize("optimizer", RULES)
+@pytest.mark.parametrize("state", ["carry", "reset"])
+def test_a_stopped_run_goes_on_to_the_same_bytes(make: Any, optimizer: str, state: str) -> None:
+    """Stopped after 5 updates, in the middle of a pass, and again 9 later, in the next one."""
+    keys = dict(
+        optimizer=optimizer, state=state, bptt=6, bptt_every=4, learning_rate=0.05, schedule="cosine", warmup=3,
+        weight_decay=1e-3,
+    )  # fmt: skip
+    check_resume(make, {"layers": 2, "dropout": 0.2}, keys, (5, 9))
+
+
+# Everything that an update can have beside the optimizer.
+ALL_OPTIONS = dict(
+    optimizer="adamw", learning_rate=0.01, weight_decay=0.01, schedule="cosine", cycles=2, warmup=2, bptt=6,
+    bptt_deviation=2, accumulate=2, gradient_noise=0.01, label_smoothing=0.1, activation_penalty=0.1,
+    temporal_penalty=0.1, clip_value=0.5, epochs=4, patience=None,
+)  # fmt: skip
+
+
+@every_cell
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_resume_with_every_option_on(make: Any, model: dict[str, Any], precision: str) -> None:
+    dropped = {
+        "hidden": [8, 6], "tie": True, "dropout_input": 0.1, "dropout_between": 0.2, "dropout_output": 0.3,
+        "variational": True, "dropout_words": 0.1, "dropout_weights": 0.2 if model["cell"] != "mingru" else 0,
+        "layer_norm": True,
+    }  # fmt: skip
+    check_resume(make, dropped | model, {**ALL_OPTIONS, "precision": precision, "average": "ema"}, (3, 6))
+
+
+def test_resume_of_an_average_that_has_begun(make: Any) -> None:
+    """A learning rate so high that validation is soon worse: stopped before and after the trigger."""
+    keys = dict(
+        optimizer="sgd", learning_rate=5.0, clip=None, average="asgd", average_after=1, epochs=6, patience=None
+    )
+    config = check_resume(make, {}, keys, (20, 40))
+    state = checkpoint.load(Path(config.run) / "state.safetensors")
+    averaged = state.training["position"]["averaged"]
+    assert 0 < averaged < state.training["step"] - 20
+    assert (state.extra["average.cell.0.H"] != state.parameters["cell.0.H"]).any()
+
+
+def test_a_run_that_goes_on_has_one_log(make: Any) -> None:
+    config = make(checkpoint_every=None)
+    remaining = iter(range(100))
+    list(train(config, stop=lambda: next(remaining) == 6))
+    log = Path(config.run) / "log.jsonl"
+    with log.open("a") as file:
+        file.write('{"event": "step", "step": 9}\n{"event": "st')  # written after the checkpoint, then killed
+    list(train(config, resume=True))
+    steps = [json.loads(line)["step"] for line in log.read_text().splitlines() if '"event": "step"' in line]
+    assert steps == sorted(set(steps))
+
+
+def test_more_epochs_than_before(make: Any) -> None:
+    config = make(epochs=1)
+    list(train(config))
+    longer = config.model_copy(update={"train": config.train.model_copy(update={"epochs": 3})})
+    assert [record.epoch for record in records(longer, Valid, resume=True)] == [2, 3]
+    assert records(longer, Valid, resume=True) == []  # nothing left to do
+    assert any("complete after step" in note.text for note in records(longer, Note, resume=True))
+
+
+def test_an_existing_run_is_not_overwritten(make: Any) -> None:
+    config = make(epochs=1)
+    list(train(config))
+    before = sha256(config)
+    with pytest.raises(ModelError, match=r"--resume goes on with it, --run DIR starts another, --restart"):
+        list(train(config))
+    assert sha256(config) == before
+
+
+def test_a_run_of_another_configuration(make: Any) -> None:
+    config = make(epochs=1)
+    list(train(config))
+    other = config.model_copy(update={"model": config.model.model_copy(update={"hidden": 9})})
+    with pytest.raises(ConfigError, match=r"model\.hidden: 8, the configuration 9"):
+        list(train(other, resume=True))
+
+
+def test_a_run_of_another_text(make: Any) -> None:
+    config = make(epochs=1)
+    list(train(config))
+    write_text(Path(str(config.data.train)), 60, 3)
+    with pytest.raises(ModelError, match="not the text that .* was trained on"):
+        list(train(config, resume=True))
+
+
+def test_resume_without_a_checkpoint_starts(make: Any) -> None:
+    notes = records(make(epochs=1), Note, resume=True)
+    assert any("no checkpoint yet" in note.text for note in notes)
+
+
+def test_early_stopping_and_the_best_model(make: Any) -> None:
+    """A learning rate that is far too high: the first epochs are the best, and the best model is kept."""
+    config = make(epochs=40, learning_rate=0.3, optimizer="adam", patience=2)
+    valids = records(config, Valid)
+    best = min(valids, key=lambda record: record.perplexity)
+    assert len(valids) == best.epoch + 2
+    trained = checkpoint.load(config.run)
+    assert trained.training["best_validation_perplexity"] == pytest.approx(best.perplexity)
+    assert trained.training["epoch"] == best.epoch
+    assert checkpoint.load(Path(config.run) / "state.safetensors").training["epoch"] == len(valids)
+
+
+def test_halving(make: Any) -> None:
+    config = make(epochs=12, learning_rate=0.5, optimizer="adagrad", schedule="halve", patience=None)
+    valids = records(config, Valid)
+    best, rate = np.inf, 0.5
+    for record in valids:
+        assert record.learning_rate == pytest.approx(rate)
+        if record.perplexity > best * (1 - config.train.min_improvement):
+            rate /= 2
+        best = min(best, record.perplexity)
+    assert rate < 0.5
+
+
+def test_max_steps(make: Any) -> None:
+    config = make(max_steps=7)
+    end = records(config, End)[0]
+    assert (end.step, end.reason) == (7, "max_steps")
+    assert checkpoint.load(config.run).training["step"] == 7
+
+
+def test_checkpoints_by_steps_and_minutes(make: Any) -> None:
+    config = make(checkpoint_every=4)
+    everything = list(train(config))
+    per_epoch = next(record for record in everything if isinstance(record, Start)).steps_per_epoch
+    found = [record.step for record in everything if isinstance(record, Checkpoint)]
+    wanted = {*range(4, 2 * per_epoch, 4), per_epoch, 2 * per_epoch}
+    assert found == sorted(wanted)
+    by_time = records(make(checkpoint_every=None, checkpoint_minutes=1e-9), Checkpoint)
+    assert len(by_time) == 2 * per_epoch
+
+
+def test_without_a_validation_text_the_last_model_is_kept(make: Any) -> None:
+    config = make()
+    data = config.data.model_copy(update={"valid": None})
+    config = config.model_copy(update={"data": data})
+    list(train(config))
+    assert checkpoint.load(config.run).training["epoch"] == 2
+
+
+def test_seeds(make: Any) -> None:
+    runs = [make({"dropout": 0.1}, seed=seed, epochs=1) for seed in (1, 1, 2)]
+    for config in runs:
+        list(train(config))
+    weights = [checkpoint.load(config.run).parameters["cell.0.H"] for config in runs]
+    assert sha256(runs[0]) == sha256(runs[1])
+    assert (weights[0] != weights[2]).any()
+
+
+def test_a_loss_that_is_not_finite(make: Any) -> None:
+    config = make(optimizer="sgd", learning_rate=1e38, clip=None, checkpoint_every=1, epochs=5)
+    with pytest.raises(
+        NotFiniteError, match=r"step \d+: not finite: .* (cell|output|embedding)\S* .*last checkpoint is"
+    ):
+        list(train(config))
+    assert all(np.isfinite(value).all() for value in checkpoint.load(config.run).parameters.values())
+    assert not [path for path in Path(config.run).rglob("*.tmp")]
+
+
+def test_a_corpus_of_three_words(make: Any) -> None:
+    config = make()
+    Path(str(config.data.train)).write_text("one two three\n")
+    with pytest.raises(TextError, match=r"4 tokens, fewer than one window .* lower one of them"):
+        list(train(config))
+    small = config.train.model_copy(update={"batch": 2, "bptt": 2})
+    Path(str(config.data.valid)).write_text("two three\n")
+    config = config.model_copy(update={"train": small})
+    assert records(config, End)[0].reason == "epochs"
+
+
+def test_a_validation_text_in_another_language(make: Any) -> None:
+    config = make()
+    Path(str(config.data.valid)).write_text("der die das und nicht\n" * 20)
+    with pytest.raises(TextError, match="not in the vocabulary"):
+        list(train(config))
+
+
+@pytest.mark.slow
+def test_kill_9_at_ten_random_moments(make: Any, tmp_path: Path) -> None:
+    """Killed without warning, resumed each time: the bytes of the run that never stopped."""
+    keys = dict(epochs=6, checkpoint_every=7, optimizer="adam", learning_rate=0.01, state="reset", patience=None)
+    write_text(tmp_path / "train.txt", 4000, 1)
+    whole, killed = make({"dropout": 0.1}, **keys), make({"dropout": 0.1}, **keys)
+    for config in (whole, killed):
+        Path(f"{config.run}.yaml").write_text(config_file.dump(config))
+    command = [sys.executable, "-m", "rnnlm", "train", "--resume", "--quiet"]
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    began = time.monotonic()
+    subprocess.run([*command, f"{whole.run}.yaml"], check=True, env=environment, capture_output=True)
+    duration = time.monotonic() - began
+    generator = random.Random(5)
+    kills = 0
+    while kills < 10:
+        process = subprocess.Popen(
+            [*command, f"{killed.run}.yaml"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            process.wait(generator.uniform(0.2, 0.9) * duration)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            kills += 1
+        else:
+            # It came to its end first: that must be the right one, and the next run begins anew.
+            assert process.returncode == 0
+            assert sha256(whole) == sha256(killed)
+            shutil.rmtree(killed.run)
+    subprocess.run([*command, f"{killed.run}.yaml"], check=True, env=environment, capture_output=True)
+    assert sha256(whole) == sha256(killed)
+
+
+def test_asgd_needs_a_validation_text(make: Any) -> None:
+    config = make(average="asgd")
+    config = config.model_copy(update={"data": config.data.model_copy(update={"valid": None})})
+    with pytest.raises(ConfigError, match=r"train\.average: asgd .* give a validation text"):
+        list(train(config))
+
+
+@pytest.mark.parametrize("average", ["ema", "asgd"])
+def test_the_model_is_the_average(make: Any, average: str) -> None:
+    """The weights after every update, averaged by hand, are those of the model; training goes on from its own."""
+    keys = dict(optimizer="sgd", learning_rate=2.0, clip=None, average_after=1, average_decay=0.9, patience=None)
+    keys |= dict(epochs=5, checkpoint_every=1, precision="float64")
+    config, plain = make(average=average, **keys), make(**keys)
+    weights = []
+    for record in train(plain):
+        if isinstance(record, Checkpoint):
+            weights.append(checkpoint.load(record.path).parameters)
+    list(train(config))
+    state = checkpoint.load(Path(config.run) / "state.safetensors")
+    assert all((state.parameters[name] == value).all() for name, value in weights[-1].items())
+    count = state.training["position"]["averaged"]
+    if average == "asgd":
+        assert 0 < count < len(weights)
+        wanted = {name: np.mean([own[name] for own in weights[-count:]], axis=0) for name in weights[0]}
+    else:
+        assert count == len(weights)
+        wanted = {name: value.copy() for name, value in start_weights(config).items()}
+        for k, own in enumerate(weights, 1):
+            d = min(0.9, (1 + k) / (10 + k))
+            wanted = {name: d * wanted[name] + (1 - d) * own[name] for name in wanted}
+    for name, value in wanted.items():
+        np.testing.assert_allclose(state.extra[f"average.{name}"], value, rtol=1e-12, atol=1e-12)
+    best = checkpoint.load(config.run)
+    if best.training["epoch"] == 5:
+        for name, value in wanted.items():
+            np.testing.assert_allclose(best.parameters[name], value, rtol=0, atol=1e-12)
+
+
+def test_windows_of_random_lengths(make: Any) -> None:
+    """Every token has its loss once; the number of updates is the one that was announced."""
+    config = make(bptt_deviation=2, epochs=3, log_every=1, patience=None)
+    found = list(train(config))
+    start = next(record for record in found if isinstance(record, Start))
+    steps = [record for record in found if isinstance(record, Step)]
+    assert len(steps) == start.total_steps
+    assert steps[-1].tokens == 3 * start.tokens_per_epoch
+    assert len({b.tokens - a.tokens for a, b in itertools.pairwise(steps)}) > 3

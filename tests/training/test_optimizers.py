@@ -1,0 +1,116 @@
+"""The update rules against the formulas in plain NumPy, for whole parameters and for rows of a table."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rnnlm.config.schema import Train
+from rnnlm.training.optimizers.rules import Gradients, Optimizer
+
+RULES = ("sgd", "momentum", "adagrad", "adam", "adamw", "rmsprop", "nadam", "lion")
+
+
+def settings(**values: Any) -> Train:
+    return Train.model_validate({"weight_decay": 0.01, "clip": None, "momentum": 0.8, "beta2": 0.99, **values})
+
+
+def slow_update(s: Train, w: np.ndarray, g: np.ndarray, m: np.ndarray, v: np.ndarray, k: int, rate: float) -> None:
+    """One update of one parameter, straight from the formulas; changes w, m and v."""
+    decay = s.weight_decay if w.ndim > 1 else 0.0
+    if s.optimizer in ("adamw", "lion"):
+        w -= rate * decay * w
+    else:
+        g = g + decay * w
+    if s.optimizer == "sgd":
+        w -= rate * g
+    elif s.optimizer == "momentum":
+        m[:] = s.momentum * m + g
+        w -= rate * m
+    elif s.optimizer == "adagrad":
+        v += g * g
+        w -= rate * g / (np.sqrt(v) + s.epsilon)
+    elif s.optimizer == "rmsprop":
+        v[:] = s.beta2 * v + (1 - s.beta2) * g * g
+        w -= rate * g / (np.sqrt(v) + s.epsilon)
+    elif s.optimizer == "nadam":
+        m[:] = s.beta1 * m + (1 - s.beta1) * g
+        v[:] = s.beta2 * v + (1 - s.beta2) * g * g
+        ahead = s.beta1 * m / (1 - s.beta1 ** (k + 1)) + (1 - s.beta1) * g / (1 - s.beta1**k)
+        w -= rate * ahead / (np.sqrt(v / (1 - s.beta2**k)) + s.epsilon)
+    elif s.optimizer == "lion":
+        w -= rate * np.sign(s.beta1 * m + (1 - s.beta1) * g)
+        m[:] = s.beta2 * m + (1 - s.beta2) * g
+    else:
+        m[:] = s.beta1 * m + (1 - s.beta1) * g
+        v[:] = s.beta2 * v + (1 - s.beta2) * g * g
+        w -= rate * (m / (1 - s.beta1**k)) / (np.sqrt(v / (1 - s.beta2**k)) + s.epsilon)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_whole_parameters(rule: str, workers: int) -> None:
+    generator = np.random.default_rng(1)
+    s = settings(optimizer=rule)
+    parameters = {"H": generator.normal(size=(7, 5)), "b1": generator.normal(size=37)}
+    wanted = {name: value.copy() for name, value in parameters.items()}
+    m, v = ({name: np.zeros_like(value) for name, value in parameters.items()} for _ in range(2))
+    optimizer = Optimizer(s, parameters)
+    for k in range(1, 5):
+        gradients = {name: generator.normal(size=value.shape) for name, value in parameters.items()}
+        optimizer.update(Gradients(dense=gradients), 0.1 / k, 0.5, workers)
+        for name in wanted:
+            slow_update(s, wanted[name], 0.5 * gradients[name], m[name], v[name], k, 0.1 / k)
+    for name in wanted:
+        np.testing.assert_allclose(parameters[name], wanted[name], rtol=1e-13, atol=1e-14)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_only_the_rows_that_were_used_change(rule: str, workers: int) -> None:
+    generator = np.random.default_rng(2)
+    s = settings(optimizer=rule)
+    table = generator.normal(size=(9, 4))
+    wanted, m, v = table.copy(), np.zeros_like(table), np.zeros_like(table)
+    optimizer = Optimizer(s, {"embedding.table": table})
+    for k, tokens in enumerate(([3, 0, 8], [3], [1, 8]), 1):
+        rows = generator.normal(size=(len(tokens), 4))
+        optimizer.update(Gradients(rows={"embedding.table": (np.array(tokens, np.int32), rows)}), 0.1, 1.0, workers)
+        for token, row in zip(tokens, rows, strict=True):
+            w, m_row, v_row = wanted[token : token + 1], m[token : token + 1], v[token : token + 1]
+            slow_update(s, w, row[None, :], m_row, v_row, k, 0.1)
+    np.testing.assert_allclose(table, wanted, rtol=1e-13, atol=1e-14)
+    untouched = [2, 4, 5, 6, 7]
+    assert (table[untouched] == wanted[untouched]).all()
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_clipping_by_norm_counts_all_parameters_together(workers: int) -> None:
+    generator = np.random.default_rng(3)
+    dense, rows = generator.normal(size=(6, 7)), generator.normal(size=(3, 4))
+    gradients = Gradients({"H": dense}, {"embedding.table": (np.arange(3, dtype=np.int32), rows)})
+    optimizer = Optimizer(settings(clip=1.5), {"H": np.zeros((6, 7)), "embedding.table": np.zeros((9, 4))})
+    norm, factor = optimizer.clip(gradients, workers)
+    wanted = np.sqrt((dense**2).sum() + (rows**2).sum())
+    assert norm == pytest.approx(wanted, rel=1e-14)
+    assert factor == pytest.approx(1.5 / wanted, rel=1e-14)
+    assert Optimizer(settings(clip=1e6), {}).clip(gradients, workers)[1] == 1.0
+    assert Optimizer(settings(clip=None), {}).clip(gradients, workers)[1] == 1.0
+
+
+def test_clipping_by_value_comes_first() -> None:
+    gradient = np.array([-3.0, -0.5, 0.0, 0.5, 3.0], np.float32)
+    optimizer = Optimizer(settings(clip_value=1.0), {"b1": np.zeros(5, np.float32)})
+    norm, _ = optimizer.clip(Gradients({"b1": gradient}), 1)
+    assert gradient.tolist() == [-1.0, -0.5, 0.0, 0.5, 1.0]
+    assert norm == pytest.approx(np.sqrt(2.5))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_number_that_is_not_finite_shows_in_the_norm(bad: float) -> None:
+    gradient = np.ones(100, np.float32)
+    gradient[77] = bad
+    norm, _ = Optimizer(settings(clip=1.0), {}).clip(Gradients({"b1": gradient}), 2)
+    assert not np.isfinite(norm)

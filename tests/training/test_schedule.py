@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from rnnlm.config.schema import Train
+from rnnlm.training.schedule import learning_rate
+
+
+def rates(total: int = 100, halvings: int = 0, **values: object) -> list[float]:
+    settings = Train.model_validate({"learning_rate": 2.0, **values})
+    return [learning_rate(settings, step, total, halvings) for step in range(total)]
+
+
+def test_constant() -> None:
+    assert set(rates(schedule="constant")) == {2.0}
+
+
+def test_halve_counts_the_failures_of_validation() -> None:
+    assert set(rates(schedule="halve", halvings=3, decay=0.5)) == {0.25}
+
+
+def test_linear_falls_to_its_share() -> None:
+    found = rates(schedule="linear", final_rate=0.1)
+    assert found[0] == 2.0
+    assert found[50] == pytest.approx(2 * 0.55)
+    assert found[99] == pytest.approx(2 * (0.1 + 0.9 * 0.01))
+
+
+def test_cosine_is_half_way_at_half_time() -> None:
+    found = rates(schedule="cosine")
+    assert found[0] == 2.0
+    assert found[50] == pytest.approx(1.0)
+    assert found[75] == pytest.approx(2 * (1 - 0.5**0.5) / 2)
+    assert all(a >= b for a, b in pairwise(found))
+
+
+def test_cosine_in_cycles_begins_again_at_the_top() -> None:
+    found = rates(schedule="cosine", cycles=4, final_rate=0.1)
+    assert found[0] == found[25] == found[50] == found[75] == 2.0
+    assert found[12] == pytest.approx(2 * (0.1 + 0.9 * (1 + np.cos(np.pi * 0.48)) / 2))
+    assert max(found[24], found[99]) < 0.21
+
+
+def test_one_cycle_rises_then_falls() -> None:
+    found = rates(schedule="one_cycle", final_rate=0.01)
+    assert found[0] == pytest.approx(2 / 25)
+    assert found[15] == pytest.approx(1.0)
+    assert found[30] == pytest.approx(2.0)
+    assert found[65] == pytest.approx(2 * (0.01 + 0.99 / 2))
+    assert found[99] < 0.03
+
+
+@pytest.mark.parametrize("schedule", ["constant", "halve", "linear", "cosine"])
+def test_warm_up_rises_from_a_small_first_step(schedule: str) -> None:
+    found = rates(schedule=schedule, warmup=10)
+    assert found[:10] == pytest.approx([0.2 * (step + 1) for step in range(10)])
+    assert found[10] == pytest.approx(2.0)
+
+
+def test_steps_beyond_the_plan_keep_the_last_rate() -> None:
+    settings = Train(schedule="linear", learning_rate=1.0, final_rate=0.2)
+    assert learning_rate(settings, 500, 100, 0) == pytest.approx(0.2)
