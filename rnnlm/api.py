@@ -23,15 +23,20 @@ from rnnlm.corpora import prepare
 from rnnlm.errors import InputError
 from rnnlm.evaluation import perplexity as evaluate
 from rnnlm.evaluation.perplexity import TokenScore
+from rnnlm.evaluation.records import Evaluation
 from rnnlm.files import checkpoint
 from rnnlm.files.checkpoint import Trained
 from rnnlm.gradients import commands as gradient_commands
+from rnnlm.gradients.check.records import GradientCheck
+from rnnlm.gradients.ledger.records import Ledger
 from rnnlm.network.network import Network
-from rnnlm.records import End, Evaluation, GradientCheck, Ledger, Note, Sampled, Samples, Start, Work
 from rnnlm.sampling import sample as sampling
+from rnnlm.sampling.records import Sampled, Samples
 from rnnlm.text import corpus, tokenizer
 from rnnlm.text.corpus import Corpus
 from rnnlm.training import loop as training
+from rnnlm.training.records import End, Start
+from rnnlm.work import Note, Task, run_to_end
 
 _T = TypeVar("_T")
 
@@ -47,7 +52,7 @@ def train(config: Config | str | Path, overrides: tuple[str, ...] = (), resume: 
     """
     if not isinstance(config, Config):
         config = config_file.load(config, overrides)
-    _drain(training.train(config, resume))
+    run_to_end(training.train(config, resume))
     return load(config.run)
 
 
@@ -69,7 +74,7 @@ def gradcheck(
     Args:
         window: steps, batch, at, through, numbers, seed (see ``rnnlm.gradients.commands.gradcheck``).
     """
-    return _drain(gradient_commands.gradcheck(str(source), overrides, text, **window))
+    return run_to_end(gradient_commands.gradcheck(str(source), overrides, text, **window))
 
 
 def ledger(model: str | Path, text: str | Path, **window: Any) -> Ledger:
@@ -81,11 +86,11 @@ def ledger(model: str | Path, text: str | Path, **window: Any) -> Ledger:
         window: at, steps, losses, precision (see ``rnnlm.gradients.commands.gradients``).
     """
     if isinstance(text, Path):
-        return _drain(gradient_commands.gradients(model, text, **window))
+        return run_to_end(gradient_commands.gradients(model, text, **window))
     with tempfile.TemporaryDirectory(prefix="rnnlm-") as folder:
         path = Path(folder) / "text"
         path.write_text(text, encoding="utf-8")
-        return _drain(gradient_commands.gradients(model, path, **window))
+        return run_to_end(gradient_commands.gradients(model, path, **window))
 
 
 class LanguageModel:
@@ -112,7 +117,7 @@ class LanguageModel:
         Args:
             state: "carry" or "reset"; None: as in training.
         """
-        return _drain(self.evaluating(text, state))
+        return run_to_end(self.evaluating(text, state))
 
     def surprisal(self, text: str, state: str | None = None) -> list[TokenScore]:
         """Every token with its surprisal in bits, the first one and each line end included."""
@@ -149,7 +154,7 @@ class LanguageModel:
 
     def evaluating(
         self, text: str | Path | None, state: str | None = None, per_token: Path | None = None
-    ) -> Work[Evaluation]:
+    ) -> Task[Evaluation]:
         """`evaluate` as a generator of records; `text` None: the test text of the configuration; `per_token`: write a
         TSV there."""
         state = state or self.config.train.state
@@ -205,7 +210,7 @@ class LanguageModel:
 
 def run(
     config: Config, resume: bool = False, stop: Callable[[], bool] = lambda: False, restart: bool = False
-) -> Work[dict[str, Any]]:
+) -> Task[dict[str, Any]]:
     """All of ``rnnlm train``, as records: training, a picture of the loss where matplotlib is there (a Note), three
     samples of the best model (Samples), its perplexity on the test text (an Evaluation). Returns the results as plain
     data."""
@@ -236,7 +241,7 @@ def run(
     return result
 
 
-def _until(stop: Callable[[], bool], work: Work[_T]) -> Work[_T]:
+def _until(stop: Callable[[], bool], work: Task[_T]) -> Task[_T]:
     """`work`, ended by KeyboardInterrupt as soon as `stop` says so."""
     while True:
         try:
@@ -247,13 +252,3 @@ def _until(stop: Callable[[], bool], work: Work[_T]) -> Work[_T]:
         if stop():
             raise KeyboardInterrupt
         yield record
-
-
-def _drain(work: Work[_T]) -> _T:
-    """Run a generator to its end; its return value."""
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            result: _T = end.value
-            return result

@@ -14,7 +14,8 @@ from small import settings, write_texts
 import rnnlm
 from rnnlm import api, cli
 from rnnlm.errors import InputError, TextError
-from rnnlm.records import Progress, Samples
+from rnnlm.sampling.records import Samples
+from rnnlm.work import Progress, run_to_end
 
 
 def test_the_lines_of_the_module(tmp_path: Path) -> None:
@@ -150,7 +151,7 @@ def test_a_wish_to_stop_is_heard_before_and_after_the_training(tmp_path: Path, l
 
 def test_the_result_of_a_run(tmp_path: Path) -> None:
     write_texts(tmp_path)
-    result = api._drain(api.run(settings(tmp_path, epochs=1)))
+    result = run_to_end(api.run(settings(tmp_path, epochs=1)))
     assert result["reason"] == "epochs"
     assert result["test"]["perplexity"] == rnnlm.load(tmp_path / "run").evaluate(tmp_path / "test.txt").perplexity
     assert len(result["samples"]) == 3

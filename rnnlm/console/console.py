@@ -23,27 +23,15 @@ from rnnlm.console.bars import Bars, Detail, Left
 from rnnlm.console.curve import curve_lines
 from rnnlm.console.formats import amount, counted, duration, figure, finite, new_table, value_text
 from rnnlm.errors import RnnlmError
-from rnnlm.records import (
-    Bench,
-    Checkpoint,
-    End,
-    Evaluation,
-    GradientCheck,
-    Heading,
-    Ledger,
-    Note,
-    Plan,
-    Quantity,
-    Remark,
-    Sampled,
-    Samples,
-    Start,
-    Step,
-    Valid,
-    Warmed,
-    Work,
-)
-from rnnlm.records import Progress as ProgressRecord
+from rnnlm.evaluation.records import Evaluation
+from rnnlm.gradients.check.records import GradientCheck
+from rnnlm.gradients.derivation.records import Heading, Quantity, Remark
+from rnnlm.gradients.ledger.records import Ledger
+from rnnlm.measure.records import Bench, Plan, Warmed
+from rnnlm.sampling.records import Sampled, Samples
+from rnnlm.training.records import Checkpoint, End, Start, Step, Valid
+from rnnlm.work import Note, Task
+from rnnlm.work import Progress as ProgressRecord
 
 _T = TypeVar("_T")
 
@@ -84,7 +72,7 @@ class Console:
         self._last_line: dict[str, float] = {}
         self._results = True
 
-    def watch(self, work: Work[_T], results: bool = True) -> _T:
+    def watch(self, work: Task[_T], results: bool = True) -> _T:
         """Run `work` to its end, drawing what it yields; returns its result. `results` False: perplexities and
         samples are not drawn, since the result is printed as JSON."""
         self._results = results
@@ -113,7 +101,7 @@ class Console:
             self._bars = None
             self._tasks.clear()
 
-    def _consume(self, work: Work[_T]) -> _T:
+    def _consume(self, work: Task[_T]) -> _T:
         while True:
             try:
                 self.draw(next(work))

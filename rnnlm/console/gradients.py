@@ -11,7 +11,9 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from rnnlm.console.formats import counted, new_table
-from rnnlm.records import GradientCheck, Heading, LayerLedger, Ledger, ParameterCheck, Quantity, Remark
+from rnnlm.gradients.check.records import GradientCheck, ParameterCheck
+from rnnlm.gradients.derivation.records import Heading, Quantity, Remark
+from rnnlm.gradients.ledger.records import LayerLedger, Ledger
 
 _SHADES = " ·░▒▓█"
 # How far rounding alone can move the kernels' gradient, relative to its norm: long windows of several layers add up.

@@ -10,7 +10,7 @@ from typing import Any
 from rnnlm.corpora import catalogue, grammar
 from rnnlm.corpora.grammar import Description, Written
 from rnnlm.errors import InputError
-from rnnlm.records import Work
+from rnnlm.work import Task
 
 SPLITS = ("train", "valid", "test")
 SENTENCES = (20000, 1000, 1000)
@@ -47,7 +47,7 @@ def as_json() -> dict[str, Any]:
     }
 
 
-def make(name: str, folder: Path | None, sentences: Sequence[int] | None, seed: int) -> Work[Made]:
+def make(name: str, folder: Path | None, sentences: Sequence[int] | None, seed: int) -> Task[Made]:
     """Write train, valid and test. Yields Progress, returns a Made.
 
     Raises:

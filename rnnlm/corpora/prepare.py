@@ -16,11 +16,11 @@ from rnnlm.corpora import grammar
 from rnnlm.errors import TextError
 from rnnlm.files import atomic as storage
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
-from rnnlm.records import Note, Work
 from rnnlm.text import corpus, files, vocabulary
 from rnnlm.text.corpus import Corpus
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.vectors import pretrained as vector_file
+from rnnlm.work import Note, Task
 
 # Above the first share of unknown tokens a text and a vocabulary do not belong together; above the second it is worth
 # a word.
@@ -52,7 +52,7 @@ class Corpora:
         return sum(len(corpus) for corpus in (self.train, self.valid, self.test) if corpus is not None)
 
 
-def texts(config: Config) -> Work[Texts]:
+def texts(config: Config) -> Task[Texts]:
     """The three texts; writes them into the run's folder where they are cut from one or come from a grammar."""
     data = config.data
     if data.train is not None:
@@ -75,7 +75,7 @@ def texts(config: Config) -> Work[Texts]:
     return Texts(train, valid, test, language.lowest_perplexity())
 
 
-def build_vocabulary(config: Config, train: Path) -> Work[Vocabulary]:
+def build_vocabulary(config: Config, train: Path) -> Task[Vocabulary]:
     """``vocab.file``, or what the training text gives."""
     if config.vocab.file is not None:
         return vocabulary.load(config.vocab.file, config.data.unit, config.vocab.lowercase)
@@ -85,7 +85,7 @@ def build_vocabulary(config: Config, train: Path) -> Work[Vocabulary]:
     return built
 
 
-def encode(config: Config, paths: Texts, words: Vocabulary) -> Work[Corpora]:
+def encode(config: Config, paths: Texts, words: Vocabulary) -> Task[Corpora]:
     """All texts as ids, in ``RUN/cache``.
 
     Raises:
@@ -111,7 +111,7 @@ def encode(config: Config, paths: Texts, words: Vocabulary) -> Work[Corpora]:
     return Corpora(train, *others)
 
 
-def check_coverage(encoded: Corpus) -> Work[None]:
+def check_coverage(encoded: Corpus) -> Task[None]:
     """Yields a Note when the vocabulary covers little of the text.
 
     Raises:
@@ -127,13 +127,13 @@ def check_coverage(encoded: Corpus) -> Work[None]:
         yield Note(f"{encoded.source}: {share:.1%} of its tokens are not in the vocabulary", warning=True)
 
 
-def embedding_table(config: Config, train: Corpus, words: Vocabulary) -> Work[NDArray[np.float32]]:
+def embedding_table(config: Config, train: Corpus, words: Vocabulary) -> Task[NDArray[np.float32]]:
     """The |V| x d table that ``embedding.init`` makes."""
     threads = threads_to_use(config.train.threads)
     return (yield from vectors.make(train, words, config.embedding, config.train.seed, threads))
 
 
-def write_vocabulary(config: Config, path: Path) -> Work[Vocabulary]:
+def write_vocabulary(config: Config, path: Path) -> Task[Vocabulary]:
     """``rnnlm vocab``: count the training text and write the vocabulary to `path`; returns it."""
     found = yield from texts(config)
     words = yield from build_vocabulary(config, found.train)
@@ -141,7 +141,7 @@ def write_vocabulary(config: Config, path: Path) -> Work[Vocabulary]:
     return words
 
 
-def write_embedding(config: Config, path: Path) -> Work[NDArray[np.float32]]:
+def write_embedding(config: Config, path: Path) -> Task[NDArray[np.float32]]:
     """``rnnlm embed``: make the table and write it to `path` in word2vec's text format; returns it."""
     found = yield from texts(config)
     words = yield from build_vocabulary(config, found.train)
@@ -151,7 +151,7 @@ def write_embedding(config: Config, path: Path) -> Work[NDArray[np.float32]]:
     return table
 
 
-def _cut(path: Path, shares: list[float], unit: str, folder: Path) -> Work[tuple[Path, Path | None, Path | None]]:
+def _cut(path: Path, shares: list[float], unit: str, folder: Path) -> Task[tuple[Path, Path | None, Path | None]]:
     """Cut one text by characters (bytes for the unit byte; words: at the next line end). Returns three paths, None
     where the share is 0.
 

@@ -17,13 +17,14 @@ from pathlib import Path
 
 import numpy as np
 
+from rnnlm.evaluation.records import Evaluation
 from rnnlm.files import atomic as storage
 from rnnlm.network.network import Network
 from rnnlm.network.scoring import Scored, score
-from rnnlm.records import Evaluation, Progress, Work
 from rnnlm.text import tokenizer
 from rnnlm.text.corpus import Corpus
 from rnnlm.text.vocabulary import Vocabulary
+from rnnlm.work import Progress, Task
 
 PER_TOKEN_COLUMNS = (
     "position", "line", "token", "is_unk", "log_probability", "surprisal_bits", "rank", "entropy_bits",
@@ -48,7 +49,7 @@ class TokenScore:
 
 def evaluate(
     network: Network, corpus: Corpus, state: str, batch: int = 32, window: int | None = None
-) -> Work[Evaluation]:
+) -> Task[Evaluation]:
     """Perplexity of a text. Yields Progress, returns an Evaluation. `batch` and `window` change the speed, not the
     figure."""
     totals = _Totals()
@@ -61,7 +62,7 @@ def evaluate(
 
 def per_token(
     network: Network, corpus: Corpus, tokens: Iterator[str], state: str, path: Path | None = None
-) -> Work[Evaluation]:
+) -> Task[Evaluation]:
     """Each token's scores, in the text's order. Yields Progress and TokenScore; with `path` writes them there as TSV
     instead and yields only Progress. Returns an Evaluation.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from rnnlm.errors import ModelError
 from rnnlm.files import atomic as storage
 from rnnlm.files import checkpoint
 from rnnlm.files.checkpoint import MODEL, STATE
-from rnnlm.records import log_line
 
 
 def earlier_run(config: Config, resume: bool) -> checkpoint.Trained | None:
@@ -59,8 +59,8 @@ class Log:
         self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closed by close()
 
     def add(self, record: Any) -> Any:
-        """Write a record; returns it."""
-        self._file.write(json.dumps(_finite(log_line(record))) + "\n")
+        """Write a record, a dataclass; returns it."""
+        self._file.write(json.dumps(_finite(asdict(record))) + "\n")
         self._file.flush()
         return record
 
@@ -75,8 +75,6 @@ def _logged_step(line: str) -> float:
         return math.inf
 
 
-def _finite(values: dict[str, Any] | None) -> dict[str, Any] | None:
+def _finite(values: dict[str, Any]) -> dict[str, Any]:
     """JSON has no infinity: a perplexity too large for a float is left out."""
-    if values is None:
-        return None
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}

@@ -14,15 +14,18 @@ from rnnlm.config.schema import Config
 from rnnlm.errors import InputError
 from rnnlm.gradients import source, window
 from rnnlm.gradients.check import check
+from rnnlm.gradients.check.records import GradientCheck
 from rnnlm.gradients.derivation import scalar
 from rnnlm.gradients.derivation import vector as derive
+from rnnlm.gradients.derivation.records import Heading, Quantity, Remark
 from rnnlm.gradients.ledger import ledger
+from rnnlm.gradients.ledger.records import Ledger
 from rnnlm.gradients.source import Source
 from rnnlm.network import network as model
 from rnnlm.network.network import Network
-from rnnlm.records import GradientCheck, Heading, Ledger, Note, Quantity, Remark, Work
 from rnnlm.text import tokenizer
 from rnnlm.text.corpus import equal_streams, line_streams
+from rnnlm.work import Note, Task
 
 Derivation = Iterator[Heading | Remark | Quantity]
 
@@ -37,7 +40,7 @@ def gradcheck(
     through: int | str | None = None,
     numbers: int = 40,
     seed: int = 1,
-) -> Work[GradientCheck]:
+) -> Task[GradientCheck]:
     """Check a configuration's or a trained network's gradients on a window of its training text (or of `text`).
 
     Args:
@@ -77,7 +80,7 @@ def gradients(
     steps: int | None = None,
     losses: int | None = None,
     precision: str | None = None,
-) -> Work[Ledger]:
+) -> Task[Ledger]:
     """The ledger of one window of a text.
 
     Args:
@@ -102,7 +105,7 @@ def gradients(
         return (yield from ledger.ledger(network, part, _words(found, text, at, steps), str(text)))
 
 
-def derive_model(path: str | Path, text: Path | None, at: int | None, edge: int) -> Work[Derivation]:
+def derive_model(path: str | Path, text: Path | None, at: int | None, edge: int) -> Task[Derivation]:
     """The derivation of one step of a trained network: the step that has token `at` (from 0) of the text as its
     target; None: the second token of the second line."""
     with TemporaryDirectory(prefix="rnnlm-") as folder:
@@ -139,7 +142,7 @@ def derive_scalar(activation: str, seed: int) -> Derivation:
     return scalar.scalar(network, part)
 
 
-def _source(path: str, overrides: Sequence[str], text: Path | None, folder: Path) -> Work[Source]:
+def _source(path: str, overrides: Sequence[str], text: Path | None, folder: Path) -> Task[Source]:
     if not source.is_model(path):
         config = config_file.load(path, overrides)
         return (yield from source.from_config(config, text, folder))

@@ -15,10 +15,10 @@ from rnnlm.files import checkpoint
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.network import network as model
 from rnnlm.network.network import Network
-from rnnlm.records import Note, Work
 from rnnlm.text import corpus
 from rnnlm.text.corpus import Corpus
 from rnnlm.text.vocabulary import Vocabulary
+from rnnlm.work import Note, Task
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def is_model(path: str) -> bool:
 
 def from_model(
     path: str | Path, text: Path | None, folder: Path, precision: str | None = None, threads: int | str = "auto"
-) -> Work[Source]:
+) -> Task[Source]:
     """A trained network and a text; `folder` is where the text is encoded.
 
     Args:
@@ -57,7 +57,7 @@ def from_model(
     return Source(Network(config, parameters, threads), encoded)
 
 
-def from_config(config: Config, text: Path | None, folder: Path) -> Work[Source]:
+def from_config(config: Config, text: Path | None, folder: Path) -> Task[Source]:
     """The network that a configuration's training would start from, in float64, and its training text (or `text`)."""
     config = _with_precision(config, "float64")
     paths = yield from prepare.texts(config)
@@ -68,7 +68,7 @@ def from_config(config: Config, text: Path | None, folder: Path) -> Work[Source]
     return Source(Network(config, model.init(config, len(words), table)), encoded)
 
 
-def _table(config: Config, encoded: Corpus, words: Vocabulary) -> Work[np.ndarray]:
+def _table(config: Config, encoded: Corpus, words: Vocabulary) -> Task[np.ndarray]:
     settings = config.embedding
     if settings.init not in ("uniform", "normal"):
         yield Note(f"embedding.init: {settings.init} takes long and changes no derivative: a normal table instead")

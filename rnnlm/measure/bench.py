@@ -18,21 +18,22 @@ from rnnlm.config.schema import Config
 from rnnlm.corpora.prepare import Corpora
 from rnnlm.kernels.matmul.blas import gemm
 from rnnlm.kernels.parallel.thread_pool import parallel
+from rnnlm.measure.records import Bench, Layer
 from rnnlm.measure.trial import Trial, prepared
 from rnnlm.network.network import Network
 from rnnlm.network.outputs import OUTPUTS
 from rnnlm.network.scoring import score
-from rnnlm.records import Bench, Layer, Progress, Work
 from rnnlm.text.corpus import Window
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import memory
+from rnnlm.work import Progress, Task
 
 # The size of the machine's own products: large enough that what goes on beside them is lost in it.
 _LARGE = 1024
 _STREAMS = 64
 
 
-def bench(config: Config, seconds: float = 3.0) -> Work[Bench]:
+def bench(config: Config, seconds: float = 3.0) -> Task[Bench]:
     """Measure, `seconds` for each figure; the network is thrown away. Returns a Bench.
 
     Raises:
@@ -72,7 +73,7 @@ def bench(config: Config, seconds: float = 3.0) -> Work[Bench]:
     )
 
 
-def _rate(task: str, step: Callable[[], int], seconds: float) -> Work[float]:
+def _rate(task: str, step: Callable[[], int], seconds: float) -> Task[float]:
     """Run `step`, which returns how many tokens it did, again and again; returns tokens a second, the median over
     fifths of the time."""
     step()
@@ -93,7 +94,7 @@ def _multiply(worker, workers, a, b, c):
     gemm(a, b, c[worker], False, False, False)
 
 
-def _machine(network: Network, seconds: float) -> Work[float]:
+def _machine(network: Network, seconds: float) -> Task[float]:
     """GFLOP/s of large products of the BLAS, on all threads at once, in the network's own type."""
     a, b = (np.random.default_rng(0).normal(size=(_LARGE, _LARGE)).astype(network.dtype) for _ in range(2))
     c = np.empty((network.workers, _LARGE, _LARGE), network.dtype)

@@ -6,16 +6,17 @@ import math
 import time
 
 from rnnlm.config.schema import Config
+from rnnlm.measure.records import Plan
 from rnnlm.measure.trial import Trial, prepared
 from rnnlm.network import network as model
-from rnnlm.records import Plan, Progress, Work
 from rnnlm.training import memory
 from rnnlm.training import windows as cuts
+from rnnlm.work import Progress, Task
 
 _SECONDS = 3.0  # of measuring
 
 
-def plan(config: Config) -> Work[Plan]:
+def plan(config: Config) -> Task[Plan]:
     """Count the vocabulary, encode the texts, time some updates of a network that is thrown away. Returns a Plan.
 
     Raises:

@@ -12,12 +12,12 @@ from rnnlm.corpora.prepare import Corpora
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.network import network as model
 from rnnlm.network.network import Network
-from rnnlm.records import Work
 from rnnlm.text.corpus import Window, equal_streams
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import memory
 from rnnlm.training.memory import Needs
 from rnnlm.training.optimizers.rules import Gradients, Optimizer
+from rnnlm.work import Task
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Prepared:
     needs: Needs
 
 
-def prepared(config: Config) -> Work[Prepared]:
+def prepared(config: Config) -> Task[Prepared]:
     """Count the vocabulary and encode the texts. Returns a Prepared.
 
     Raises:

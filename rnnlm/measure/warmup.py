@@ -21,17 +21,18 @@ from rnnlm.errors import RnnlmError
 from rnnlm.kernels.cpu import HAS_BFLOAT16
 from rnnlm.kernels.jit import cache_folder
 from rnnlm.kernels.parallel.thread_pool import available_threads
+from rnnlm.measure.records import Warmed
 from rnnlm.network import network as model
 from rnnlm.network.decoder import Stepper
 from rnnlm.network.network import Network
-from rnnlm.records import Note, Progress, Warmed, Work
 from rnnlm.training import loop as training
 from rnnlm.training.optimizers.rules import Optimizer
+from rnnlm.work import Note, Progress, Task
 
 PRECISIONS = ("float32", "float64", "bfloat16")
 
 
-def warm_up(precisions: tuple[str, ...] = PRECISIONS) -> Work[Warmed]:
+def warm_up(precisions: tuple[str, ...] = PRECISIONS) -> Task[Warmed]:
     """Compile for these precisions, as many processes at once as there are cores. Returns a Warmed."""
     began = time.monotonic()
     wanted = [name for name in precisions if name != "bfloat16" or HAS_BFLOAT16]

@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from rnnlm.errors import InputError
 from rnnlm.network.decoder import Stepper
 from rnnlm.network.network import Network
-from rnnlm.records import Note, Sampled
+from rnnlm.sampling.records import Sampled
 from rnnlm.text import tokenizer
 from rnnlm.text.vocabulary import Vocabulary
+from rnnlm.work import Note
 
 
 @dataclass(frozen=True)

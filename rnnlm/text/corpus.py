@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from rnnlm.errors import TextError
 from rnnlm.files import atomic as storage
 from rnnlm.kernels.jit import jit
-from rnnlm.records import Progress, Work
 from rnnlm.text import files, tokenizer
 from rnnlm.text.vocabulary import Vocabulary
+from rnnlm.work import Progress, Task
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ def _next_line(corpus: Corpus, position: int) -> int:
     return len(corpus)
 
 
-def encode(path: str | Path, vocabulary: Vocabulary, folder: str | Path) -> Work[Corpus]:
+def encode(path: str | Path, vocabulary: Vocabulary, folder: str | Path) -> Task[Corpus]:
     """Encode a text into `folder`, or find it there. Yields Progress, returns a Corpus.
 
     Raises:

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from rnnlm.errors import TextError
 from rnnlm.files import atomic as storage
-from rnnlm.records import Progress, Work
 from rnnlm.text import files, tokenizer
 from rnnlm.text.tokenizer import UNKNOWN
+from rnnlm.work import Progress, Task
 
 # So many digits fit 64 bits.
 _COUNT = re.compile(r"\s*[0-9]{1,18}\s*")
@@ -99,7 +99,7 @@ class Vocabulary:
         return self._by_code_point
 
 
-def build(path: str | Path, unit: str, lowercase: bool, min_count: int, max_size: int | None) -> Work[Vocabulary]:
+def build(path: str | Path, unit: str, lowercase: bool, min_count: int, max_size: int | None) -> Task[Vocabulary]:
     """Count a training text and keep what is frequent enough. Yields Progress, returns a Vocabulary.
 
     The order is by falling count, then by code points. ``<unk>`` is counted with all that was left out. All 256 bytes

@@ -27,15 +27,15 @@ from rnnlm.files.run_folder import Log, earlier_run
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.network import network as model
 from rnnlm.network.network import Network
-from rnnlm.records import Note, Work
 from rnnlm.training import memory
 from rnnlm.training.optimizers.rules import Optimizer
 from rnnlm.training.run import Run
+from rnnlm.work import Note, Task
 
 
 def train(
     config: Config, resume: bool = False, stop: Callable[[], bool] = lambda: False, restart: bool = False
-) -> Work[prepare.Corpora]:
+) -> Task[prepare.Corpora]:
     """Train a network. Yields records as it goes.
 
     Args:
@@ -79,7 +79,7 @@ def train(
     return run.corpora
 
 
-def start(config: Config, resume: bool, restart: bool) -> Work[tuple[Run, Log]]:
+def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
     """Prepare a new run, or take up one that was stopped."""
     folder = Path(config.run)
     old = None if restart else earlier_run(config, resume)

@@ -17,7 +17,6 @@ from rnnlm.files import checkpoint
 from rnnlm.files.checkpoint import MODEL, STATE, Position
 from rnnlm.network.network import Network
 from rnnlm.network.scoring import mean_loss
-from rnnlm.records import Checkpoint, End, Start, Step, Valid
 from rnnlm.text.corpus import Streams, equal_streams
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import noise
@@ -25,6 +24,7 @@ from rnnlm.training import windows as cuts
 from rnnlm.training.accumulation import Accumulated
 from rnnlm.training.averaging import Average
 from rnnlm.training.optimizers.rules import Gradients, Optimizer
+from rnnlm.training.records import Checkpoint, End, Start, Step, Valid
 from rnnlm.training.schedule import learning_rate
 
 

@@ -17,8 +17,8 @@ from importlib import import_module
 import numpy as np
 
 from rnnlm.config.schema import Embedding
-from rnnlm.records import Work
 from rnnlm.vectors.protocols import Corpus, Vocabulary
+from rnnlm.work import Task
 
 # `embedding.init` -> the module that makes the table.
 INITS = {
@@ -35,7 +35,7 @@ _SCALED_BY_THEMSELVES = ("uniform", "normal")
 
 def make(
     corpus: Corpus, vocabulary: Vocabulary, settings: Embedding, seed: int, threads: int | str
-) -> Work[np.ndarray]:
+) -> Task[np.ndarray]:
     """The table, float32, |V| x d, that `settings` asks for; yields how far it has come.
 
     Raises:

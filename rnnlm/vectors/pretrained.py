@@ -18,12 +18,12 @@ import numpy as np
 from rnnlm.config.schema import Embedding
 from rnnlm.errors import InputError, NotFiniteError
 from rnnlm.files.atomic import atomic_write
-from rnnlm.records import Note, Progress, Work
 from rnnlm.vectors.counting import token_counts
 from rnnlm.vectors.coverage import Coverage
 from rnnlm.vectors.formats import open_vectors
 from rnnlm.vectors.protocols import Corpus, Vocabulary
 from rnnlm.vectors.random import DEFAULT_SCALE
+from rnnlm.work import Note, Progress, Task
 
 # How good a match is. A better one replaces a worse one; of equals, the first in the file stays.
 NOT_FOUND, LOWERCASED, EXACT, SPELLED = range(4)
@@ -33,7 +33,7 @@ _ROWS_A_RECORD = 20_000
 
 def make(
     corpus: Corpus, vocabulary: Vocabulary, settings: Embedding, seed: int, threads: int | str
-) -> Work[np.ndarray]:
+) -> Task[np.ndarray]:
     """The table, float32, |V| x d, from the file `settings.file`.
 
     Raises:
@@ -56,7 +56,7 @@ def make(
     return table
 
 
-def read(path: str | Path, vocabulary: Vocabulary, size: int) -> Work[tuple[np.ndarray, np.ndarray]]:
+def read(path: str | Path, vocabulary: Vocabulary, size: int) -> Task[tuple[np.ndarray, np.ndarray]]:
     """The file's rows for the vocabulary's tokens: (table float32 |V| x d, zero where not found; match int8 |V|).
 
     The numbers of other rows are counted (in text), not read.

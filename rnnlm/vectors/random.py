@@ -11,8 +11,8 @@ import math
 import numpy as np
 
 from rnnlm.config.schema import Embedding
-from rnnlm.records import Work
 from rnnlm.vectors.protocols import Corpus, Vocabulary
+from rnnlm.work import Task
 
 DEFAULT_SCALE = 0.1
 """The standard deviation where `embedding.scale` is null."""
@@ -20,7 +20,7 @@ DEFAULT_SCALE = 0.1
 
 def make(
     corpus: Corpus, vocabulary: Vocabulary, settings: Embedding, seed: int, threads: int | str
-) -> Work[np.ndarray]:
+) -> Task[np.ndarray]:
     """The table, float32, |V| x d; the text does not matter."""
     yield from ()
     rng = np.random.default_rng(seed)

@@ -36,9 +36,9 @@ from rnnlm.config.schema import Embedding
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.parallel.barrier import meet
 from rnnlm.kernels.parallel.thread_pool import parallel, threads_to_use
-from rnnlm.records import Progress, Work
 from rnnlm.vectors.counting import blocks, line_numbers, token_counts
 from rnnlm.vectors.protocols import Corpus, Vocabulary
+from rnnlm.work import Progress, Task
 
 RATE = 0.025
 NOISE_POWER = 0.75
@@ -51,7 +51,7 @@ _STEP = np.uint64(0x9E3779B97F4A7C15)
 
 def make(
     corpus: Corpus, vocabulary: Vocabulary, settings: Embedding, seed: int, threads: int | str
-) -> Work[np.ndarray]:
+) -> Task[np.ndarray]:
     """The table v, float32, |V| x d. The same for any number of `threads`."""
     workers = threads_to_use(threads)
     words, d = len(vocabulary), settings.size

@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 
 from rnnlm.config.schema import Embedding
-from rnnlm.records import Note, Progress, Work
 from rnnlm.vectors.counting import BLOCK, blocks, line_numbers
 from rnnlm.vectors.protocols import Corpus, Vocabulary
+from rnnlm.work import Note, Progress, Task
 
 SMOOTHING = 0.75  # a
 POWER = 0.5  # p
@@ -36,7 +36,7 @@ _FILLER = 0.1  # size of the random numbers where the text says nothing, relativ
 
 def make(
     corpus: Corpus, vocabulary: Vocabulary, settings: Embedding, seed: int, threads: int | str
-) -> Work[np.ndarray]:
+) -> Task[np.ndarray]:
     """The table, float32, |V| x d. Runs on one thread: `threads` changes nothing."""
     words, size = len(vocabulary), settings.size
     counts = yield from cooccurrences(corpus, words, vocabulary.line_end, settings.window)
@@ -65,7 +65,7 @@ def make(
     return table
 
 
-def cooccurrences(corpus: Corpus, words: int, line_end: int, window: int, block: int = BLOCK) -> Work[Any]:
+def cooccurrences(corpus: Corpus, words: int, line_end: int, window: int, block: int = BLOCK) -> Task[Any]:
     """n(w, c) as a symmetric CSR matrix, int64, |V| x |V|."""
     from scipy.sparse import coo_array, csr_array
 

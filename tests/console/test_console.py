@@ -11,8 +11,11 @@ import pytest
 from rich.console import Console as RichConsole
 
 from rnnlm.console import Console, formats
-from rnnlm.records import End, Evaluation, Note, Progress, Samples, Start, Step, Valid
+from rnnlm.evaluation.records import Evaluation
+from rnnlm.sampling.records import Samples
 from rnnlm.text.tokenizer import Joiner
+from rnnlm.training.records import End, Start, Step, Valid
+from rnnlm.work import Note, Progress
 
 RUN = "runs/[bold]x:dog:"
 
@@ -201,7 +204,7 @@ def test_a_configuration_breaks_between_its_keys() -> None:
 @pytest.mark.parametrize("samples", [1, 2])
 @pytest.mark.parametrize("show", [True, False])
 def test_a_stream_returns_what_it_shows(capfd: pytest.CaptureFixture[str], samples: int, show: bool) -> None:
-    from rnnlm.records import Sampled
+    from rnnlm.sampling.records import Sampled
 
     work = iter([Note("a word"), Sampled(("a",) * samples), Sampled(("b",) * samples)])
     texts = Console().stream(work, "the", [Joiner("word", "the") for _ in range(samples)], show)

@@ -17,8 +17,8 @@ from rnnlm.config import file as config_file
 from rnnlm.config.schema import Config
 from rnnlm.corpora import prepare
 from rnnlm.errors import TextError
-from rnnlm.records import Note
 from rnnlm.text import files
+from rnnlm.work import Note
 
 SETTINGS = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

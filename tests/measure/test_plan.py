@@ -13,8 +13,8 @@ from rnnlm.config.schema import Config
 from rnnlm.errors import ResourceError, TextError
 from rnnlm.files import checkpoint
 from rnnlm.measure import plan, trial
-from rnnlm.records import Start
 from rnnlm.training import memory
+from rnnlm.training.records import Start
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from networks import Case, config
 
 from rnnlm.kernels.cpu import HAS_BFLOAT16
 from rnnlm.network import network as model
-from rnnlm.records import Note
 from rnnlm.training import loop as training
+from rnnlm.work import Note
 
 needs_bfloat16 = pytest.mark.skipif(not HAS_BFLOAT16, reason="this processor has no products of bfloat16")
 

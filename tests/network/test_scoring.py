@@ -8,8 +8,8 @@ import pytest
 from networks import config, network
 
 from rnnlm.evaluation.perplexity import evaluate
+from rnnlm.evaluation.records import Evaluation
 from rnnlm.network.scoring import mean_loss, score
-from rnnlm.records import Evaluation
 from rnnlm.text import corpus
 from rnnlm.text.corpus import Corpus
 from rnnlm.text.vocabulary import Vocabulary

@@ -11,9 +11,10 @@ import pytest
 
 import rnnlm
 from rnnlm.errors import InputError
-from rnnlm.records import Note, Sampled
+from rnnlm.sampling.records import Sampled
 from rnnlm.sampling.sample import Settings, _penalised, choose, filtered
 from rnnlm.text import tokenizer
+from rnnlm.work import Note
 
 
 @pytest.fixture

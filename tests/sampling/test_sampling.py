@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 import rnnlm
 from rnnlm.errors import InputError
-from rnnlm.records import Note, Sampled
+from rnnlm.sampling.records import Sampled
 from rnnlm.sampling.sample import Settings, choose, filtered
+from rnnlm.work import Note
 
 LOGITS = st.lists(st.sampled_from([-3.0, -1.0, -0.5, 0.0, 0.25, 1.0, 2.0]), min_size=1, max_size=12)
 EXAMPLES = hypothesis_settings(max_examples=100, deadline=None)

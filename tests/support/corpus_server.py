@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rnnlm.corpora import catalogue
-from rnnlm.records import Note
+from rnnlm.work import Note
 
 BODY = bytes(range(256)) * 4096  # 1 MiB: several chunks
 

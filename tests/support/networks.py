@@ -9,10 +9,10 @@ import oracle
 
 from rnnlm.config.schema import Config
 from rnnlm.gradients.check import check
+from rnnlm.gradients.check.records import GradientCheck
 from rnnlm.gradients.window import Window
 from rnnlm.network import network as networks
 from rnnlm.network.network import Network
-from rnnlm.records import GradientCheck
 
 
 def config(

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from reading import build, encode
 
 from rnnlm.errors import TextError
-from rnnlm.records import Progress
 from rnnlm.text import corpus, files
 from rnnlm.text.corpus import Corpus, equal_streams, line_streams
 from rnnlm.text.vocabulary import Vocabulary
+from rnnlm.work import Progress
 
 WORDS = Vocabulary(["a", "b", "<unk>", "</s>"], [1] * 4, "word", False)
 A_B_UNK_END_STRANGE = st.lists(st.sampled_from(["a", "b", "<unk>", "</s>", "strange"]), min_size=1, max_size=60)

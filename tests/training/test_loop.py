@@ -24,9 +24,10 @@ from rnnlm.config import file as config_file
 from rnnlm.config.schema import Config
 from rnnlm.errors import ConfigError, ModelError, NotFiniteError, TextError
 from rnnlm.files import checkpoint
-from rnnlm.records import Checkpoint, End, Note, Start, Step, Valid
 from rnnlm.training.loop import train
 from rnnlm.training.optimizers.rules import RULES
+from rnnlm.training.records import Checkpoint, End, Start, Step, Valid
+from rnnlm.work import Note
 
 WORDS = ["the", "a", "dog", "cat", "bird", "sees", "hears", "and", "sleeps", "runs"]
 

@@ -15,10 +15,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from rnnlm.errors import InputError, NotFiniteError, TextError
-from rnnlm.records import Note
 from rnnlm.vectors import formats
 from rnnlm.vectors import pretrained as file
 from rnnlm.vectors.coverage import Coverage
+from rnnlm.work import Note
 
 ROWS = {"the": [0.25, -1.5, 3e-5], "cat": [1, 2, 3], "naïve": [4, 5, 6], "</s>": [7, 8, 9], "unused": [0, 0, 0.5]}
 VOCABULARY = FakeVocabulary(["</s>", "the", "<unk>", "cat", "naïve", "missing"])

@@ -14,8 +14,8 @@ from typing import Any
 
 from rnnlm.corpora.catalogue.entries import Facts
 from rnnlm.corpora.catalogue.files import CHUNK, Records, SourceError, UnreachableError, check_space, disk_error
-from rnnlm.records import Note, Progress
 from rnnlm.version import __version__
+from rnnlm.work import Note, Progress
 
 
 def _opener() -> urllib.request.OpenerDirector:

@@ -10,7 +10,7 @@ from typing import Any
 
 from rnnlm.corpora.catalogue.entries import Facts
 from rnnlm.errors import ResourceError
-from rnnlm.records import Note, Progress
+from rnnlm.work import Note, Progress
 
 Records = Generator[Progress | Note, None, None]
 

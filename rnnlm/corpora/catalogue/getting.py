@@ -21,7 +21,7 @@ from rnnlm.corpora.catalogue.files import (
 )
 from rnnlm.corpora.catalogue.unpacking import unpack
 from rnnlm.errors import InputError, ResourceError
-from rnnlm.records import Note, Progress
+from rnnlm.work import Note, Progress
 
 
 def get(

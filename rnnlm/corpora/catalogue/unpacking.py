@@ -15,7 +15,7 @@ from typing import Any
 from rnnlm.corpora.catalogue.entries import Entry, Source
 from rnnlm.corpora.catalogue.files import CHUNK, Records, SourceError, check_space, new_hash
 from rnnlm.files.atomic import atomic_write
-from rnnlm.records import Progress
+from rnnlm.work import Progress
 
 # What zipfile, tarfile and gzip raise on a damaged, encrypted or unknown archive.
 _BROKEN = (zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, RuntimeError, ValueError)

@@ -15,7 +15,7 @@ from rnnlm.corpora.grammar.plain import Grammar
 from rnnlm.corpora.grammar.reading import read
 from rnnlm.errors import InputError
 from rnnlm.files.atomic import atomic_write
-from rnnlm.records import Progress
+from rnnlm.work import Progress
 
 _BLOCK = 1000  # sentences between two progress records
 

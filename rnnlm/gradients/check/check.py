@@ -22,11 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm.gradients.check import differences
+from rnnlm.gradients.check.records import GradientCheck, ParameterCheck, TruncationBias
 from rnnlm.gradients.check.verdict import verdict
 from rnnlm.gradients.window import Window
 from rnnlm.network.network import TABLE, Network
 from rnnlm.network.reference import loss as plain
-from rnnlm.records import GradientCheck, ParameterCheck, Progress, TruncationBias, Work
+from rnnlm.work import Progress, Task
 
 Array = NDArray[np.float64]
 
@@ -79,7 +80,7 @@ class Subject:
 
 def check(
     network: Network, window: Window, numbers: int = 40, seed: int = 1, longer: Window | None = None
-) -> Work[GradientCheck]:
+) -> Task[GradientCheck]:
     """Check every parameter. Yields Progress, returns a GradientCheck.
 
     Args:
@@ -128,7 +129,7 @@ def check(
     )
 
 
-def _compare_all(subject: Subject, numbers: int, seed: int, task: str) -> Work[list[ParameterCheck]]:
+def _compare_all(subject: Subject, numbers: int, seed: int, task: str) -> Task[list[ParameterCheck]]:
     gradient = subject.gradient()
     found = []
     for done, name in enumerate(gradient):

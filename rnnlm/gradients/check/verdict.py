@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rnnlm.records import ParameterCheck
+from rnnlm.gradients.check.records import ParameterCheck
 
 _PRODUCT = {
     "U": "dJ/dU = h(t)' delta2(t)",

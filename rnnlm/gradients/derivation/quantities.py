@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm.gradients.check import differences
-from rnnlm.records import Quantity
+from rnnlm.gradients.derivation.records import Quantity
 
 Array = NDArray[np.float64]
 

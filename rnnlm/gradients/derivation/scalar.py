@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm.gradients.derivation.quantities import Checker
+from rnnlm.gradients.derivation.records import Heading, Remark
 from rnnlm.gradients.derivation.vector import Records
 from rnnlm.gradients.window import Window
 from rnnlm.network.network import B2, TABLE, Network, U
 from rnnlm.network.reference import equations
-from rnnlm.records import Heading, Remark
 
 Array = NDArray[np.float64]
 

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm.gradients.derivation.quantities import Checker
+from rnnlm.gradients.derivation.records import Heading, Quantity, Remark
 from rnnlm.gradients.window import Window
 from rnnlm.network.network import B2, TABLE, Network, U
 from rnnlm.network.reference import equations
-from rnnlm.records import Heading, Quantity, Remark
 
 Array = NDArray[np.float64]
 Records = Iterator[Heading | Remark | Quantity]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm.files import atomic as storage
-from rnnlm.records import LayerLedger, Ledger
+from rnnlm.gradients.ledger.records import LayerLedger, Ledger
 
 PARAMETERS = ("H", "I", "b1", "e")
 COLUMNS = (

@@ -27,11 +27,12 @@ from numpy.typing import NDArray
 
 from rnnlm.errors import ResourceError
 from rnnlm.gradients.ledger.jacobian import product_norms
+from rnnlm.gradients.ledger.records import Kept, Lag, LayerLedger, Ledger
 from rnnlm.gradients.window import Window
 from rnnlm.network.network import B2, TABLE, Network, U
 from rnnlm.network.reference import equations
-from rnnlm.records import Kept, Lag, LayerLedger, Ledger, Progress, Work
 from rnnlm.training import memory
+from rnnlm.work import Progress, Task
 
 Array = NDArray[np.float64]
 
@@ -54,7 +55,7 @@ class _Layer:
 
 def ledger(
     network: Network, window: Window, tokens: tuple[tuple[str, ...], tuple[str, ...]], source: str
-) -> Work[Ledger]:
+) -> Task[Ledger]:
     """The ledger of a window of one stream. Yields Progress, returns a Ledger.
 
     Args:

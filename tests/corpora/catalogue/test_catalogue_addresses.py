@@ -10,7 +10,7 @@ import pytest
 from corpus_server import BODY, Handler, Page, Server, archive, entry, facts, names, plain, run, tar
 
 from rnnlm.errors import ResourceError
-from rnnlm.records import Note
+from rnnlm.work import Note
 
 
 def test_a_refused_connection(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from corpus_server import BODY, Page, Server, archive, entry, facts, names, run, sha256, tar, zipped
 
 from rnnlm.errors import ResourceError
-from rnnlm.records import Note, Progress
+from rnnlm.work import Note, Progress
 
 MEMBERS = {"deep/down/a.tokens": BODY, "deep/down/b.tokens": b"", "deep/README": b"more"}
 WANTED = {"deep/down/a.tokens": "a", "deep/down/b.tokens": "b"}

@@ -13,7 +13,7 @@ from corpus_server import BODY, Page, Server, names, notes, plain, run, sha256
 
 from rnnlm.corpora import catalogue
 from rnnlm.errors import InputError, ResourceError
-from rnnlm.records import Note, Progress
+from rnnlm.work import Note, Progress
 
 
 def test_downloads_checks_and_puts_in_place(server: Server, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from rnnlm.corpora import grammar as grammars
 from rnnlm.corpora.grammar import Grammar, Written
 from rnnlm.errors import InputError
-from rnnlm.records import Progress
+from rnnlm.work import Progress
 
 
 def run(work):

@@ -12,11 +12,11 @@ from networks import Case, config, smooth_case
 
 from rnnlm.gradients.check import check
 from rnnlm.gradients.check.check import Subject
+from rnnlm.gradients.check.records import GradientCheck
 from rnnlm.gradients.window import Window
 from rnnlm.kernels.matmul import linear
 from rnnlm.network.cells import elman, recurrence
 from rnnlm.network.outputs.softmax import rows
-from rnnlm.records import GradientCheck
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu")
 

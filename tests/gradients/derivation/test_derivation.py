@@ -11,9 +11,9 @@ from rnnlm.gradients import commands
 from rnnlm.gradients.derivation import scalar
 from rnnlm.gradients.derivation import vector as derive
 from rnnlm.gradients.derivation.quantities import Checker
+from rnnlm.gradients.derivation.records import Quantity
 from rnnlm.gradients.window import Window
 from rnnlm.network.reference import equations
-from rnnlm.records import Quantity
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu")
 

@@ -8,8 +8,8 @@ import pytest
 from networks import Case, config
 
 from rnnlm.gradients.ledger import jacobian, ledger
+from rnnlm.gradients.ledger.records import Kept, Ledger
 from rnnlm.gradients.window import Window
-from rnnlm.records import Kept, Ledger
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu")
 

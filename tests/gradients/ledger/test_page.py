@@ -15,8 +15,8 @@ from networks import Case, config
 
 from rnnlm.gradients.ledger import files as ledger_files
 from rnnlm.gradients.ledger import ledger
+from rnnlm.gradients.ledger.records import Ledger
 from rnnlm.gradients.window import Window
-from rnnlm.records import Ledger
 
 BROWSER = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None

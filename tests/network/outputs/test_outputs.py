@@ -26,10 +26,10 @@ from rnnlm.network.decoder import Stepper
 from rnnlm.network.outputs import OUTPUTS, mixture
 from rnnlm.network.outputs.mixture import heads
 from rnnlm.network.reference import outputs as plain_outputs
-from rnnlm.records import Step
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import loop as training
 from rnnlm.training import memory
+from rnnlm.training.records import Step
 
 # The embedding has 5 numbers and the layers 6 units, unless `hidden` says 5.
 LAYERS: dict[str, dict[str, Any]] = {

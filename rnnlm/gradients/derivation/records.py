@@ -1,0 +1,50 @@
+"""What ``rnnlm derive`` yields."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A part of the derivation begins."""
+
+    text: str
+
+    def json(self) -> dict[str, Any]:
+        return {"heading": self.text}
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A sentence of the derivation."""
+
+    text: str
+
+    def json(self) -> dict[str, Any]:
+        return {"remark": self.text}
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One quantity of the derivation: its `name`, the `rule` that made it, its size in the `symbols` of the notation
+    ("1 x D_h") and its `value` (a matrix, or a scalar of shape ()).
+
+    Of a long side only `edge` rows or columns at each end are shown and checked (0: all of them). `against`: what
+    they were held against (empty: given, nothing to check); `error`: the largest difference there."""
+
+    name: str
+    rule: str
+    symbols: str
+    value: NDArray[np.float64]
+    against: str = ""
+    error: float = 0.0
+    passed: bool = True
+    edge: int = 0
+
+    def json(self) -> dict[str, Any]:
+        return {**asdict(self), "value": self.value.tolist(), "shape": list(self.value.shape)}

@@ -1,0 +1,75 @@
+"""What ``rnnlm train --plan``, ``rnnlm bench`` and ``rnnlm warmup`` return."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a training run would take. `tensors`: name, shape and size of each parameter; `seconds`: without
+    validation."""
+
+    tensors: tuple[tuple[str, tuple[int, ...], int], ...]
+    parameters: int
+    vocabulary: int
+    train_tokens: int
+    unknown: int
+    memory_bytes: int
+    available_bytes: int | None
+    disk_bytes: int
+    threads: int
+    tokens_per_second: float
+    epochs: int
+    total_steps: int
+    seconds_per_epoch: float
+    seconds: float
+
+    def json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One part of an update: its share of the time, and GFLOP/s of the products that must be done; None: it has
+    none."""
+
+    name: str
+    share: float
+    gflops: float | None
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What ``rnnlm bench`` measured. `machine_gflops`: large matrix products of the BLAS on all threads;
+    `peak_bytes`: None where the system does not say."""
+
+    threads: int
+    precision: str
+    machine_gflops: float
+    vocabulary: int
+    parameters: int
+    first_update_seconds: float
+    training_tokens_per_second: float
+    training_gflops: float
+    evaluation_tokens_per_second: float
+    sampling_tokens_per_second: float
+    sampling_64_tokens_per_second: float
+    layers: tuple[Layer, ...]
+    peak_bytes: int | None
+
+    def json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Warmed:
+    """What ``rnnlm warmup`` compiled, in how long, and the folder that holds it."""
+
+    precisions: tuple[str, ...]
+    seconds: float
+    cache: str
+
+    def json(self) -> dict[str, Any]:
+        return asdict(self)

@@ -1,0 +1,43 @@
+"""Long work as a task: a generator that yields records and returns its result.
+
+A function that takes a while is a generator: it yields `Note`, `Progress` and records of its own, which the console
+draws and ``log.jsonl`` keeps, and returns its result (``result = yield from task()``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+_T = TypeVar("_T")
+
+Task = Generator[Any, None, _T]
+
+
+@dataclass(frozen=True)
+class Note:
+    """One line worth telling: what was done, found or skipped."""
+
+    text: str
+    warning: bool = False
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a task has come, in its own unit (``bytes``, ``tokens``, ``epochs`` ...)."""
+
+    task: str
+    done: float
+    total: float | None
+    unit: str
+
+
+def run_to_end(task: Task[_T]) -> _T:
+    """Run a task without looking at its records; its result."""
+    while True:
+        try:
+            next(task)
+        except StopIteration as end:
+            result: _T = end.value
+            return result
