@@ -58,8 +58,8 @@ class Rnnlm:
         network = self.network
         network.forward(x, np.zeros(x.shape, np.bool_), self.states, mask=(1, number))
         _, gradients = network.backward(y, len(y))
-        _, factor = self.optimizer.clip(gradients, network.workers)
-        self.optimizer.update(gradients, rate, factor, network.workers)
+        _, factor = self.optimizer.clip(gradients, network.threads)
+        self.optimizer.update(gradients, rate, factor, network.threads)
         self.states = network.states_after(len(x), self.states)
 
     def perplexity(self) -> float:

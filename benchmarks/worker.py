@@ -53,8 +53,8 @@ def rnnlm_trainer(case: Case, precision: str, threads: int) -> Callable[[int], f
         x, y = _window(case, ids, number)
         network.forward(x, reset, states, mask=(0, number))
         loss, gradients = network.backward(y, case.steps)
-        _, factor = optimizer.clip(gradients, network.workers)
-        optimizer.update(gradients, network.config.train.learning_rate, factor, network.workers)
+        _, factor = optimizer.clip(gradients, network.threads)
+        optimizer.update(gradients, network.config.train.learning_rate, factor, network.threads)
         states = network.states_after(case.steps, states)
         return loss / (case.steps * case.batch)
 

@@ -48,10 +48,10 @@ class Buffers:
             flat = self._flat[name] = aligned(size, self.dtype if dtype is None else dtype)
         return flat[:size].reshape(shape)
 
-    def panels(self, name: str, k: int, n: int, workers: int | None = None) -> NDArray[Any]:
-        """Room for a k x n matrix packed as panels, or for one a worker."""
+    def panels(self, name: str, k: int, n: int, threads: int | None = None) -> NDArray[Any]:
+        """Room for a k x n matrix packed as panels, or for one a thread."""
         size = self._deep(k) * (-(-n // LANES) * LANES)
-        return self.take(name, (size,) if workers is None else (workers, size), self.packed)
+        return self.take(name, (size,) if threads is None else (threads, size), self.packed)
 
     def rows(self, name: str, *shape: int) -> NDArray[Any]:
         """Room for the pairs of an operand by rows; nothing where products read the numbers themselves."""
@@ -59,10 +59,10 @@ class Buffers:
         shape = (*outer, self._deep(k)) if self.packed == np.uint32 else (0,) * len(shape)
         return self.take(name, shape, self.packed)
 
-    def columns(self, name: str, k: int, m: int, workers: int | None = None) -> NDArray[Any]:
-        """The same for an operand by columns, or for one a worker."""
+    def columns(self, name: str, k: int, m: int, threads: int | None = None) -> NDArray[Any]:
+        """The same for an operand by columns, or for one a thread."""
         shape = (self._deep(k), m) if self.packed == np.uint32 else (0, 0)
-        return self.take(name, shape if workers is None else (workers, *shape), self.packed)
+        return self.take(name, shape if threads is None else (threads, *shape), self.packed)
 
     def _deep(self, k: int) -> int:
         return (k + 1) // 2 if self.packed == np.uint32 else k

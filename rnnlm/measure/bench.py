@@ -57,7 +57,7 @@ def bench(config: Config, seconds: float = 3.0) -> Task[Bench]:
     many = yield from _rate("sampling of 64", _sampler(network, vocabulary, _STREAMS), seconds)
     precision = config.train.precision
     return Bench(
-        threads=network.workers,
+        threads=network.threads,
         precision="float32" if precision == "bfloat16" and not network.bfloat16 else precision,
         machine_gflops=machine,
         vocabulary=len(vocabulary),
@@ -90,18 +90,18 @@ def _rate(task: str, step: Callable[[], int], seconds: float) -> Task[float]:
 
 
 @parallel
-def _multiply(worker, workers, a, b, c):
-    gemm(a, b, c[worker], False, False, False)
+def _multiply(thread, a, b, c):
+    gemm(a, b, c[thread.number], False, False, False)
 
 
 def _machine(network: Network, seconds: float) -> Task[float]:
     """GFLOP/s of large products of the BLAS, on all threads at once, in the network's own type."""
     a, b = (np.random.default_rng(0).normal(size=(_LARGE, _LARGE)).astype(network.dtype) for _ in range(2))
-    c = np.empty((network.workers, _LARGE, _LARGE), network.dtype)
+    c = np.empty((network.threads, _LARGE, _LARGE), network.dtype)
 
     def step() -> int:
-        _multiply(network.workers, a, b, c)
-        return network.workers * 2 * _LARGE**3
+        _multiply(network.threads, a, b, c)
+        return network.threads * 2 * _LARGE**3
 
     rate = yield from _rate("matrix products", step, seconds)
     return rate / 1e9

@@ -52,7 +52,7 @@ def plan(config: Config) -> Task[Plan]:
         memory_bytes=need.training_bytes,
         available_bytes=memory.available_memory(),
         disk_bytes=need.disk_bytes,
-        threads=trial.network.workers,
+        threads=trial.network.threads,
         tokens_per_second=config.train.stride * trial.streams.batch * config.train.accumulate / seconds_per_update,
         epochs=config.train.epochs,
         total_steps=total,

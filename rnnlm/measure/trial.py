@@ -72,6 +72,6 @@ class Trial:
 
     def step(self, gradients: Gradients) -> None:
         """Clip, and one update, so small that the network stays as it is."""
-        workers = self.network.workers
-        _, factor = self.optimizer.clip(gradients, workers)
-        self.optimizer.update(gradients, 1e-6, factor, workers)
+        threads = self.network.threads
+        _, factor = self.optimizer.clip(gradients, threads)
+        self.optimizer.update(gradients, 1e-6, factor, threads)

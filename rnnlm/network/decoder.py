@@ -24,7 +24,7 @@ class Stepper:
     """
 
     def __init__(self, network: Network, states: list[NDArray[np.floating]]) -> None:
-        self._cell, self._output, self._workers = network.cell, network.output, network.workers
+        self._cell, self._output, self._workers = network.cell, network.output, network.threads
         buffers = Buffers(network.dtype)
         self._layers = [
             network.cell.ready(own, network.config.model, buffers.part(f"cell.{layer}"))

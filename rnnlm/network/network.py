@@ -123,7 +123,7 @@ class Network:
         self.parameters = parameters
         self.vocabulary_size, self.d = parameters[TABLE].shape
         self.dtype = parameters[TABLE].dtype
-        self.workers = threads_to_use(config.train.threads if threads is None else threads)
+        self.threads = threads_to_use(config.train.threads if threads is None else threads)
         self.cell: Any = CELLS[config.model.cell]
         self.output: Any = OUTPUTS[config.model.output]
         self._distinct = embedding.Distinct(self.vocabulary_size)
@@ -161,7 +161,7 @@ class Network:
         """
         self._in_use = self._buffers if mask is None else self._training_buffers
         steps, batch = inputs.shape
-        masks = self._masks = dropout.masks(self.config.model, mask, self.workers)
+        masks = self._masks = dropout.masks(self.config.model, mask, self.threads)
         self._tokens, self._index = self._distinct(inputs)
         # Where each place has its own mask, each place is an input of its own.
         self._by_place = masks is not None and self.config.model.dropout_rates[0] > 0
@@ -179,14 +179,14 @@ class Network:
             parameters = self._dropped(layer)
             buffers = self._in_use.part(f"cell.{layer}")
             trace = self.cell.forward(
-                parameters, self.config.model, e, index, reset, states[layer], buffers, self.workers
+                parameters, self.config.model, e, index, reset, states[layer], buffers, self.threads
             )
             up = h = trace.h
             norm = None
             if self.config.model.layer_norm:
                 up = buffers.take("up", h.shape)
                 norm = normalization.forward(
-                    self.norms[layer], _flat(h), _flat(up), buffers.part("norm"), self.workers
+                    self.norms[layer], _flat(h), _flat(up), buffers.part("norm"), self.threads
                 )
             self._trace.append(_LayerTrace(parameters, e, index, trace, norm))
             if masks is not None and self.config.model.dropout_rates[layer + 1] > 0:
@@ -213,7 +213,7 @@ class Network:
 
     def masks(self, inputs: np.ndarray, mask: tuple[int, int]) -> Applied | None:
         """What `forward` with this `mask` multiplies by; None without dropout."""
-        masks = dropout.masks(self.config.model, mask, self.workers)
+        masks = dropout.masks(self.config.model, mask, self.threads)
         if masks is None:
             return None
         up, weights = [], []
@@ -244,7 +244,7 @@ class Network:
         it (label smoothing, penalties)."""
         h, own_targets = self._with_loss(targets, loss_steps)
         value: float = self.output.loss(
-            self.output_parameters, h, own_targets, self._label_smoothing, self._in_use.part("output"), self.workers
+            self.output_parameters, h, own_targets, self._label_smoothing, self._in_use.part("output"), self.threads
         )
         if self._training and self.config.train.penalises:
             value += penalties.value(self.config.train, self._trace[-1].cell.h, self._top, self._reset)
@@ -276,7 +276,7 @@ class Network:
             self._label_smoothing,
             dh[first:].reshape(h.shape),
             self._in_use.part("output"),
-            self.workers,
+            self.threads,
         )
         if self._training and self.config.train.penalises:
             penalties.add_to_dropped(self.config.train, self._top, dh)
@@ -292,7 +292,7 @@ class Network:
             own = {name: gradients.dense[f"cell.{layer}.{name}"] for name in self.layers[layer]}
             de, self.d_state = self.cell.backward(
                 trace.parameters, own, self.config.model, trace.e, trace.index, self._reset,
-                trace.cell, dh, self._in_use.part(f"cell.{layer}"), self.workers,
+                trace.cell, dh, self._in_use.part(f"cell.{layer}"), self.threads,
             )  # fmt: skip
             if self._masks is not None and "H" in own:
                 self._masks.weights(own["H"], layer)
@@ -328,7 +328,7 @@ class Network:
             self._top.reshape(steps * batch, hidden),
             targets.reshape(-1),
             self._in_use.part("output"),
-            self.workers,
+            self.threads,
             details,
         )
         a, b, c = (array.reshape(steps, batch) for array in found)
@@ -337,7 +337,7 @@ class Network:
     def distribution(self) -> np.ndarray:
         """log y^(t) after the last step of the window that `forward` saw: B x |V|, float64."""
         found: np.ndarray = self.output.distribution(
-            self.output_parameters, self._top[-1], self._in_use.part("distribution"), self.workers
+            self.output_parameters, self._top[-1], self._in_use.part("distribution"), self.threads
         )
         return found
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from rnnlm.config.schema import Train
-from rnnlm.kernels.parallel.partition import share
+from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 
 
@@ -39,7 +39,7 @@ class Average:
         self.values = {name: value.copy() for name, value in self.parameters.items()}
         self.count = 0
 
-    def update(self, workers: int) -> None:
+    def update(self, threads: int) -> None:
         """After every update of the weights."""
         if not self.values:
             return
@@ -49,7 +49,7 @@ class Average:
         else:
             weight = 1 / self.count
         for name, value in self.values.items():
-            _move(workers, value.reshape(-1), self.parameters[name].reshape(-1), value.dtype.type(weight))
+            _move(threads, value.reshape(-1), self.parameters[name].reshape(-1), value.dtype.type(weight))
 
     def begin_if_due(self, losses: list[float], loss: float) -> None:
         """asgd's trigger. losses: of all validations before the one that gave `loss`."""
@@ -75,7 +75,7 @@ class Average:
 
 
 @parallel
-def _move(worker, workers, a, w, weight):
-    start, stop = share(worker, workers, a.size, 16)
+def _move(thread, a, w, weight):
+    start, stop = partition(thread, a.size, 16)
     for j in range(start, stop):
         a[j] += weight * (w[j] - a[j])

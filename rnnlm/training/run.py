@@ -58,13 +58,13 @@ class Run:
         return Start(
             self.at.step, self.at.epoch, self.settings.epochs,
             cuts.updates(self.settings, self.streams.length, self.at.epoch), self.total_steps, tokens,
-            parameters, self.network.workers,
+            parameters, self.network.threads,
         )  # fmt: skip
 
     def update(self) -> tuple[float, float]:
         """One step of the optimizer, with the gradient of the next window (``train.accumulate``: windows). Returns
         the gradient's norm and the learning rate."""
-        at, settings, workers = self.at, self.settings, self.network.workers
+        at, settings, threads = self.at, self.settings, self.network.threads
         stops = self._next_stops()
         if settings.accumulate == 1:
             loss, gradients = self._window(int(stops[0]), at.step)
@@ -75,13 +75,13 @@ class Run:
                 accumulated.add(found)
                 loss += own
             gradients = accumulated.mean()
-        norm, factor = self.optimizer.clip(gradients, workers)
+        norm, factor = self.optimizer.clip(gradients, threads)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise NotFiniteError(self._explain_not_finite(loss, gradients))
         noise.add(settings, gradients, at.step, factor)
         rate = learning_rate(settings, at.step, self.total_steps, at.halvings)
-        self.optimizer.update(gradients, rate, factor, workers)
-        self.average.update(workers)
+        self.optimizer.update(gradients, rate, factor, threads)
+        self.average.update(threads)
         at.step += 1
         return norm, rate
 

@@ -34,7 +34,7 @@ import numpy as np
 
 from rnnlm.config.schema import Embedding
 from rnnlm.kernels.jit import jit
-from rnnlm.kernels.parallel.barrier import meet
+from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.thread_pool import parallel, threads_to_use
 from rnnlm.vectors.counting import blocks, line_numbers, token_counts
 from rnnlm.vectors.protocols import Corpus, Vocabulary
@@ -53,7 +53,7 @@ def make(
     corpus: Corpus, vocabulary: Vocabulary, settings: Embedding, seed: int, threads: int | str
 ) -> Task[np.ndarray]:
     """The table v, float32, |V| x d. The same for any number of `threads`."""
-    workers = threads_to_use(threads)
+    threads = threads_to_use(threads)
     words, d = len(vocabulary), settings.size
     rng = np.random.default_rng(seed)
     v = (rng.random((words, d), dtype=np.float32) - np.float32(0.5)) / np.float32(d)
@@ -77,9 +77,9 @@ def make(
             round_seed = rng.integers(2**64, dtype=np.uint64)
             examples = make_examples(
                 np.ascontiguousarray(ids[kept], np.int32), line[kept], settings.window, settings.negative,
-                probability, alias, part, round_seed, workers,
+                probability, alias, part, round_seed, threads,
             )  # fmt: skip
-            train(workers, v, u, *examples, np.float32(RATE * (1 - done / total)))
+            train(threads, v, u, *examples, np.float32(RATE * (1 - done / total)))
             done += stop - start
             yield Progress("skip-gram", done, total, "tokens")
     return v
@@ -120,20 +120,20 @@ def alias_table(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def make_examples(
     tokens: np.ndarray, line: np.ndarray, window: int, negative: int, probability: np.ndarray, alias: np.ndarray,
-    part: np.ndarray, seed: np.uint64, workers: int,
+    part: np.ndarray, seed: np.uint64, threads: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """All examples of a round, block after block, within a block in the order of the text: (w, target, starts)."""
     parts = int(part.max()) + 1
-    slots = np.zeros((workers, parts * parts), np.int64)
+    slots = np.zeros((threads, parts * parts), np.int64)
     nothing = np.empty(0, np.int32)
     words = (tokens, line, window, negative, probability, alias, part, parts, seed)
-    _walk_shards(workers, *words, slots, nothing, nothing, False)
-    # Block after block, and in each block shard after shard: the order does not depend on the number of workers.
-    ends = np.cumsum(slots.T).reshape(parts * parts, workers)
+    _walk_shards(threads, *words, slots, nothing, nothing, False)
+    # Block after block, and in each block shard after shard: the order does not depend on the number of threads.
+    ends = np.cumsum(slots.T).reshape(parts * parts, threads)
     total = int(ends[-1, -1])
     starts = np.concatenate([[0], ends[:, -1]])
     w, target = np.empty(total, np.int32), np.empty(total, np.int32)
-    _walk_shards(workers, *words, np.ascontiguousarray(ends.T - slots), w, target, True)
+    _walk_shards(threads, *words, np.ascontiguousarray(ends.T - slots), w, target, True)
     return w, target, starts
 
 
@@ -186,13 +186,14 @@ def _walk(
 
 @parallel
 def _walk_shards(
-    worker, workers, tokens, line, window, negative, probability, alias, part, parts, seed, slots, ws, targets, fill
+    thread, tokens, line, window, negative, probability, alias, part, parts, seed, slots, ws, targets, fill
 ):
-    """`_walk`, one shard of the words for each worker and row of `slots`."""
+    """`_walk`, one shard of the words for each thread and row of `slots`."""
     n = len(tokens)
     _walk(
         tokens, line, window, negative, probability, alias, part, parts, seed,
-        n * worker // workers, n * (worker + 1) // workers, slots[worker], ws, targets, fill,
+        n * thread.number // thread.threads, n * (thread.number + 1) // thread.threads, slots[thread.number],
+        ws, targets, fill,
     )  # fmt: skip
 
 
@@ -216,11 +217,11 @@ def learn(v_w, u, context, rate):
 
 
 @parallel
-def train(worker, workers, meetings, v, u, ws, targets, starts, rate):
+def train(thread, v, u, ws, targets, starts, rate):
     """Learn from all examples of a round. In each turn, block (p, p + turn) of each p: no two of them share a row."""
     parts = round(math.sqrt(len(starts) - 1))
     for turn in range(parts):
-        for p in range(worker, parts, workers):
+        for p in range(thread.number, parts, thread.threads):
             block = p * parts + (p + turn) % parts
             for i in range(starts[block], starts[block + 1]):
                 target = targets[i]
@@ -228,4 +229,4 @@ def train(worker, workers, meetings, v, u, ws, targets, starts, rate):
                     learn(v[ws[i]], u[target], True, rate)
                 else:
                     learn(v[ws[i]], u[~target], False, rate)
-        meet(meetings, worker, workers)
+        wait(thread)

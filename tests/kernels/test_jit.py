@@ -8,9 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from rnnlm.kernels.parallel.partition import share
+from rnnlm.kernels.parallel.partition import partition
+from rnnlm.kernels.parallel.thread_pool import Thread
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 7])
@@ -19,7 +21,7 @@ from rnnlm.kernels.parallel.partition import share
 def test_shares_cover_everything_once(workers: int, total: int, grain: int) -> None:
     covered = []
     for worker in range(workers):
-        start, stop = share(worker, workers, total, grain)
+        start, stop = partition(Thread(worker, workers, np.empty(0, np.int64)), total, grain)
         assert start % grain == 0 or start == total
         covered += range(start, stop)
     assert covered == list(range(total))

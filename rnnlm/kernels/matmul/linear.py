@@ -15,38 +15,38 @@ from rnnlm.kernels.elementwise.rows import copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_columns, multiply_rows
 from rnnlm.kernels.matmul.layout import depth, fill_columns, fill_rows, operand, pack_panels
-from rnnlm.kernels.parallel.barrier import meet
-from rnnlm.kernels.parallel.partition import share
+from rnnlm.kernels.parallel.barrier import wait
+from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 
 
 @parallel
-def forward(worker, workers, meetings, x, W, b, x_rows, packed_W, y):
+def forward(thread, x, W, b, x_rows, packed_W, y):
     """y = x W + b. x_rows: room for the pairs of x by rows; packed_W: for the panels of W."""
     (n, d), width = x.shape, W.shape[1]
-    first, last = share(worker, workers, n, ROWS)  # whole tiles
+    first, last = partition(thread, n, ROWS)  # whole tiles
     fill_rows(x[first:last], 0, d, x_rows[first:last])
-    start, stop = share(worker, workers, width, 2 * LANES)
+    start, stop = partition(thread, width, 2 * LANES)
     pack_panels(W, False, start, stop, d, packed_W)
     for i in range(n):
         copy(b[start:stop], y[i, start:stop])
-    meet(meetings, worker, workers)
+    wait(thread)
     multiply_rows(operand(x, x_rows), depth(packed_W, d), packed_W, start, stop, y, True)
 
 
 @parallel
-def backward(worker, workers, meetings, x, W, dy, x_columns, packed_dy, dy_rows, packed_W, dW, dx):
+def backward(thread, x, W, dy, x_columns, packed_dy, dy_rows, packed_W, dW, dx):
     """Undoes `forward`: dW = x' dy, dx = dy W'. Room for the pairs of x by columns and of dy by rows, for the panels
     of dy and of W'."""
     (n, d), width = x.shape, W.shape[1]
-    first, last = share(worker, workers, n, 2)
+    first, last = partition(thread, n, 2)
     fill_columns(x[first:last], x_columns[first // 2 : (last + 1) // 2])
-    start, stop = share(worker, workers, width, 2 * LANES)
+    start, stop = partition(thread, width, 2 * LANES)
     fill_rows(dy, start, stop, dy_rows)
     pack_panels(dy, False, start, stop, n, packed_dy)
-    meet(meetings, worker, workers)
+    wait(thread)
     multiply_columns(operand(x, x_columns), depth(packed_dy, n), packed_dy, start, stop, dW, False)
-    start, stop = share(worker, workers, d, 2 * LANES)
+    start, stop = partition(thread, d, 2 * LANES)
     pack_panels(W, True, start, stop, width, packed_W)
     multiply_rows(operand(dy, dy_rows), depth(packed_W, width), packed_W, start, stop, dx, False)
 
@@ -58,9 +58,9 @@ def pack(W, packed_W):
 
 
 @parallel
-def forward_packed(worker, workers, packed_W, b, x, y):
+def forward_packed(thread, packed_W, b, x, y):
     """y = x W + b from the panels of all of W. A row is the same to the last bit whatever rows stand beside it."""
-    start, stop = share(worker, workers, b.size, 2 * LANES)
+    start, stop = partition(thread, b.size, 2 * LANES)
     for i in range(x.shape[0]):
         copy(b[start:stop], y[i, start:stop])
     multiply_rows(x, x.shape[1], packed_W, start, stop, y, True)

@@ -1,9 +1,9 @@
-"""Waiting for other threads inside kernels.
+"""The barrier: threads wait for each other inside a kernel.
 
-    meet(meetings, worker, workers)               # nobody goes on before all have come
+    wait(thread)               # nobody goes on before all threads have come here
 
 A thread that waits looks again and again (25 ns), and lets others have the core when that takes long: with fewer
-cores than workers the one that is waited for has to run somewhere."""
+cores than threads the one that is waited for has to run somewhere."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from numba.extending import intrinsic
 
 from rnnlm.kernels.jit import jit
 
-# Numbers from one worker's count to the next: two cache lines.
+# Numbers from one thread's count to the next: two cache lines.
 _APART = 16
 # Looks before the core is given up.
 _PATIENCE = 2000
@@ -75,29 +75,29 @@ def _give_way(typingctx: Any) -> Any:
     return types.void(), codegen
 
 
-def meeting_place(workers: int) -> np.ndarray:
-    """How many have come to all meetings so far, and behind it how many meetings each worker came to."""
-    return np.zeros((workers + 1) * _APART, np.int64)
+def arrivals(threads: int) -> np.ndarray:
+    """What a barrier counts: how many arrivals there were of all threads, and behind it those of each thread."""
+    return np.zeros((threads + 1) * _APART, np.int64)
 
 
 @jit
-def meet(meetings, worker, workers):
-    """Wait until all workers have come here."""
-    if workers == 1:
+def wait(thread):
+    """Wait until all threads have come here."""
+    if thread.threads == 1:
         return
-    own = (worker + 1) * _APART
-    meetings[own] += 1
-    everybody = meetings[own] * workers
-    _count(meetings, 0)
+    own = (thread.number + 1) * _APART
+    thread.arrivals[own] += 1
+    everybody = thread.arrivals[own] * thread.threads
+    _count(thread.arrivals, 0)
     looks = 0
-    while _look(meetings, 0) < everybody:
+    while _look(thread.arrivals, 0) < everybody:
         looks += 1
         if looks > _PATIENCE:
             _give_way()
 
 
 @jit
-def seen(flags, index, value, looks):
+def reaches(flags, index, value, looks):
     """Whether flags[index] reaches `value` within so many looks."""
     for _ in range(looks):  # noqa: SIM110 (not in kernels)
         if _look(flags, index) >= value:

@@ -1,7 +1,4 @@
-"""How work is shared out: worker w of n gets the range [start, stop) of `total` rows or columns.
-
-Ranges are whole multiples of `grain` where there is enough work, so that two workers never write to one cache line.
-"""
+"""The partition of work over threads: which rows or columns each of them has."""
 
 from __future__ import annotations
 
@@ -9,9 +6,14 @@ from rnnlm.kernels.jit import jit
 
 
 @jit
-def share(worker, workers, total, grain):
-    """[start, stop) for one worker; the ranges of all workers cover [0, total) without overlap."""
+def partition(thread, total, grain):
+    """One thread's range [start, stop) of `total` rows or columns; the ranges of all threads cover [0, total) without
+    overlap.
+
+    Ranges are whole multiples of `grain` where there is enough work, so that two threads never write to one cache
+    line.
+    """
     units = (total + grain - 1) // grain
-    start = min(total, units * worker // workers * grain)
-    stop = min(total, units * (worker + 1) // workers * grain)
+    start = min(total, units * thread.number // thread.threads * grain)
+    stop = min(total, units * (thread.number + 1) // thread.threads * grain)
     return start, stop

@@ -1,17 +1,17 @@
-"""The threads that share out a kernel's work.
+"""The thread pool: kernels that several threads run at once.
 
     @parallel
-    def scale(worker, workers, x, factor):
-        start, stop = share(worker, workers, x.size, 16)
+    def scale(thread, x, factor):
+        start, stop = partition(thread, x.size, 16)
         x[start:stop] *= factor
 
-    scale(2, x, factor)          # workers = 2: runs with worker = 0 and worker = 1 at the same time
+    scale(2, x, factor)          # two threads, numbers 0 and 1, run the body at the same time
 
-Every worker runs the whole body, with the range that `share` gives it. Where they have to wait for each other inside,
-the third parameter is called `meetings`: the team gives it, for ``barrier.meet``. So the order of every sum, and with
-it every bit of the result, depends on the number of workers alone.
+Every thread runs the whole body, with the range that `partition` gives it; ``barrier.wait(thread)`` makes them wait
+for each other. So the order of every sum, and with it every bit of the result, depends on the number of threads
+alone.
 
-Worker 0 is the thread that calls; the others are Python threads that wait for work, outside of Python's lock while a
+Thread 0 is the one that calls; the others are Python threads that wait for work, outside of Python's lock while a
 kernel runs. Not Numba's own prange: there LLVM optimises the whole body, with all it calls, once more for each loop,
 which made compiling several times longer. The price is some 10 microseconds a call. A thread that waits looks for
 work for some 50 microseconds, since calls come in quick succession, then sleeps, so that other programs get the core.
@@ -20,16 +20,15 @@ work for some 50 microseconds, since calls come in quick succession, then sleeps
 from __future__ import annotations
 
 import _thread
-import inspect
 import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from rnnlm.kernels.jit import jit
-from rnnlm.kernels.parallel.barrier import meeting_place, seen
+from rnnlm.kernels.parallel.barrier import arrivals, reaches
 
 # Looks at a flag before the thread sleeps; 25 ns each.
 _LOOKS = 2000
@@ -37,34 +36,45 @@ _LOOKS = 2000
 _APART = 16
 
 
-class _Team:
-    """Threads 1 ... n - 1 of n workers. A flag tells of a call and of its end; the lock beside it is what to sleep
-    on."""
+class Thread(NamedTuple):
+    """What a kernel knows of the thread that runs it."""
 
-    def __init__(self, workers: int) -> None:
-        self.workers = workers
-        self._called, self._ended = (np.zeros(workers * _APART, np.int64) for _ in range(2))
-        self._go, self._end = ([_thread.allocate_lock() for _ in range(workers)] for _ in range(2))
+    number: int  # from 0
+    threads: int  # that run the kernel
+    arrivals: np.ndarray  # at the barrier that they share
+
+
+def _threads(count: int) -> list[Thread]:
+    shared = arrivals(count)
+    return [Thread(number, count, shared) for number in range(count)]
+
+
+class _Pool:
+    """Threads 1 ... n - 1 of n. A flag tells of a call and of its end; the lock beside it is what to sleep on."""
+
+    def __init__(self, count: int) -> None:
+        self.threads = _threads(count)
+        self._called, self._ended = (np.zeros(count * _APART, np.int64) for _ in range(2))
+        self._go, self._end = ([_thread.allocate_lock() for _ in range(count)] for _ in range(2))
         for lock in (*self._go, *self._end):
             lock.acquire()
-        self._meetings = meeting_place(workers)
         self._calls = 0
         self._job: tuple[Any, tuple[Any, ...]] | None = None
         self._failed: BaseException | None = None
-        for worker in range(1, workers):
-            threading.Thread(target=self._serve, args=(worker,), daemon=True, name=f"rnnlm-{worker}").start()
+        for number in range(1, count):
+            threading.Thread(target=self._serve, args=(number,), daemon=True, name=f"rnnlm-{number}").start()
 
-    def _serve(self, worker: int) -> None:
-        go, end, place, call = self._go[worker], self._end[worker], worker * _APART, 0
+    def _serve(self, number: int) -> None:
+        go, end, place, call = self._go[number], self._end[number], number * _APART, 0
         while True:
             call += 1
-            seen(self._called, place, call, _LOOKS)
+            reaches(self._called, place, call, _LOOKS)
             go.acquire()
             if self._job is None:
                 return
             kernel, arguments = self._job
             try:
-                kernel(worker, self.workers, *arguments)
+                kernel(self.threads[number], *arguments)
             except BaseException as error:
                 self._failed = error
                 self._call_off()
@@ -72,20 +82,18 @@ class _Team:
             end.release()
 
     def _call_off(self) -> None:
-        """One worker has failed and will not come to any meeting: nobody is to wait for it."""
-        self._meetings[0] = 1 << 62
+        """One thread has failed and will not come to any barrier: nobody is to wait for it."""
+        self.threads[0].arrivals[0] = 1 << 62
 
-    def run(self, kernel: Any, meets: bool, arguments: tuple[Any, ...]) -> None:
-        if meets:
-            self._meetings[:] = 0
-            arguments = (self._meetings, *arguments)
+    def run(self, kernel: Any, arguments: tuple[Any, ...]) -> None:
+        self.threads[0].arrivals[:] = 0
         self._job = (kernel, arguments)
         self._calls += 1
-        for worker in range(1, self.workers):
-            self._called[worker * _APART] = self._calls
-            self._go[worker].release()
+        for number in range(1, len(self.threads)):
+            self._called[number * _APART] = self._calls
+            self._go[number].release()
         try:
-            kernel(0, self.workers, *arguments)
+            kernel(self.threads[0], *arguments)
         except BaseException:
             self._call_off()
             raise
@@ -98,12 +106,12 @@ class _Team:
     def _wait(self) -> None:
         """Until all have ended, whatever is thrown meanwhile: nobody may still write to arrays when `run` returns."""
         thrown: BaseException | None = None
-        for worker in range(1, self.workers):
+        for number in range(1, len(self.threads)):
             waits = True
             while waits:
                 try:
-                    seen(self._ended, worker * _APART, self._calls, _LOOKS)
-                    self._end[worker].acquire()
+                    reaches(self._ended, number * _APART, self._calls, _LOOKS)
+                    self._end[number].acquire()
                     waits = False
                 except BaseException as error:  # Ctrl-C
                     thrown = error
@@ -112,48 +120,47 @@ class _Team:
 
     def dismiss(self) -> None:
         self._job = None
-        for worker in range(1, self.workers):
-            self._go[worker].release()
+        for number in range(1, len(self.threads)):
+            self._go[number].release()
 
 
-_team: _Team | None = None
+_pool: _Pool | None = None
 _in_use = threading.RLock()
 
 
 def _forget() -> None:
     """After a fork the child has no threads but its own."""
-    global _team, _in_use
-    _team, _in_use = None, threading.RLock()
+    global _pool, _in_use
+    _pool, _in_use = None, threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
-_alone = meeting_place(1)
+_alone = _threads(1)[0]
 
 
-def _run(workers: int, kernel: Any, meets: bool, arguments: tuple[Any, ...]) -> None:
-    global _team
-    if workers == 1:
-        kernel(0, 1, *((_alone, *arguments) if meets else arguments))
+def _run(count: int, kernel: Any, arguments: tuple[Any, ...]) -> None:
+    global _pool
+    if count == 1:
+        kernel(_alone, *arguments)
         return
     with _in_use:
-        if _team is None or _team.workers != workers:
-            if _team is not None:
-                _team.dismiss()
-            _team = _Team(workers)
-        _team.run(kernel, meets, arguments)
+        if _pool is None or len(_pool.threads) != count:
+            if _pool is not None:
+                _pool.dismiss()
+            _pool = _Pool(count)
+        _pool.run(kernel, arguments)
 
 
 def parallel(function: Callable[..., None]) -> Callable[..., None]:
-    """Compile ``f(worker, workers, ...)``; the result is called as ``f(workers, ...)`` and runs every worker's
-    share."""
+    """Compile ``f(thread, ...)``; the result is called as ``f(threads, ...)``, with a number of threads, and each of
+    these runs its part."""
     kernel = jit(function)
-    meets = list(inspect.signature(function).parameters)[2:3] == ["meetings"]
 
-    def call(workers: int, *arguments: Any) -> None:
-        _run(workers, kernel, meets, arguments)
+    def call(threads: int, *arguments: Any) -> None:
+        _run(threads, kernel, arguments)
 
     call.__doc__ = function.__doc__
     call.kernel = kernel  # type: ignore[attr-defined]
@@ -166,5 +173,5 @@ def available_threads() -> int:
 
 
 def threads_to_use(threads: int | str) -> int:
-    """The number of workers for `threads` ("auto": all cores allowed); never more than cores."""
+    """The number of threads for `threads` ("auto": all cores allowed); never more than cores."""
     return available_threads() if threads == "auto" else min(int(threads), available_threads())

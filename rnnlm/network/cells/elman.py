@@ -30,8 +30,8 @@ from rnnlm.kernels.elementwise.rows import clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
 from rnnlm.kernels.matmul.layout import fill_rows, pack_panels
-from rnnlm.kernels.parallel.barrier import meet
-from rnnlm.kernels.parallel.partition import share
+from rnnlm.kernels.parallel.barrier import wait
+from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 from rnnlm.network.cells import recurrence
 from rnnlm.network.cells.initializers import orthogonal
@@ -89,7 +89,7 @@ class Trace(NamedTuple):
     previous: np.ndarray  # T x B x D_h: h(t-1) as step t saw it
 
 
-def forward(parameters, settings, e, index, reset, state, buffers: Buffers, workers) -> Trace:
+def forward(parameters, settings, e, index, reset, state, buffers: Buffers, threads) -> Trace:
     """h(t) for every step of a window.
 
     Args:
@@ -101,9 +101,9 @@ def forward(parameters, settings, e, index, reset, state, buffers: Buffers, work
     """
     (steps, batch), hidden, H = index.shape, state.shape[1], parameters["H"]
     h, previous = (buffers.take(name, (steps, batch, hidden)) for name in ("h", "previous"))
-    projected = recurrence.project(parameters, e, buffers, workers)
+    projected = recurrence.project(parameters, e, buffers, threads)
     _recur(
-        workers, recurrence.by_columns(H, batch, workers), projected, index, reset, state, H,
+        threads, recurrence.by_columns(H, batch, threads), projected, index, reset, state, H,
         ACTIVATIONS[settings.activation], buffers.panels("packed_H", hidden, hidden, 1),
         buffers.rows("previous_rows", steps, batch, hidden), previous, h,
     )  # fmt: skip
@@ -117,9 +117,7 @@ def state_after(trace: Trace, step: int) -> np.ndarray:
 
 @parallel
 def _recur(
-    worker,
-    workers,
-    meetings,
+    thread,
     by_columns,
     projected,
     index,
@@ -132,25 +130,25 @@ def _recur(
     previous,
     h,
 ):
-    """The loop over time; each worker has its own streams, or its own columns of h."""
+    """The loop over time; each thread has its own streams, or its own columns of h."""
     batch, hidden = h0.shape
-    start, stop = share(worker, workers, hidden, 2 * LANES)
+    start, stop = partition(thread, hidden, 2 * LANES)
     pack_blocks(H, start, stop, packed_H)
-    meet(meetings, worker, workers)
-    first, last, start, stop = part(worker, workers, by_columns, batch, hidden)
+    wait(thread)
+    first, last, start, stop = part(thread, by_columns, batch, hidden)
     for t in range(index.shape[0]):
         take_over(h0 if t == 0 else h[t - 1], reset[t], first, last, start, stop, previous[t])
         read_inputs(projected, index[t], first, last, start, stop, hidden, 1, h[t])
         before, z, rows = previous[t, first:last], h[t, first:last], previous_rows[t, first:last]
         fill_rows(before, start, stop, rows)
         if by_columns:
-            meet(meetings, worker, workers)
+            wait(thread)
         add_state(before, rows, start, stop, packed_H, 0, 1, z)  # z1(t) = h(t-1) H + ...
         for b in range(last - first):
             _activate(z[b, start:stop], activation)  # h(t) = f(z1(t))
 
 
-def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, buffers: Buffers, workers):
+def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, buffers: Buffers, threads):
     """The gradient of every parameter and of the inputs.
 
     Args:
@@ -164,22 +162,22 @@ def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh,
     (steps, batch, hidden), H = dh.shape, parameters["H"]
     dh0 = buffers.take("dh0", (batch, hidden))
     _recur_back(
-        workers, recurrence.by_columns(H, batch, workers), trace.h, reset, H, ACTIVATIONS[settings.activation],
+        threads, recurrence.by_columns(H, batch, threads), trace.h, reset, H, ACTIVATIONS[settings.activation],
         buffers.panels("packed_H", hidden, hidden), buffers.rows("delta_rows", steps, batch, hidden), dh, dh0,
     )  # fmt: skip
     d_projected = buffers.take("d_projected", (len(e), len(gradients["b1"])))
-    recurrence.weights_back(dh, index, trace.previous, gradients, d_projected, 0, buffers, workers)
-    return recurrence.project_back(parameters, e, d_projected, gradients, buffers, workers), dh0
+    recurrence.weights_back(dh, index, trace.previous, gradients, d_projected, 0, buffers, threads)
+    return recurrence.project_back(parameters, e, d_projected, gradients, buffers, threads), dh0
 
 
 @parallel
-def _recur_back(worker, workers, meetings, by_columns, h, reset, H, activation, packed_H, delta_rows, dh, dh0):
+def _recur_back(thread, by_columns, h, reset, H, activation, packed_H, delta_rows, dh, dh0):
     """Undoes `_recur`: dh becomes delta1."""
     steps, batch, hidden = h.shape
-    start, stop = share(worker, workers, hidden, 2 * LANES)
+    start, stop = partition(thread, hidden, 2 * LANES)
     pack_panels(H, True, start, stop, hidden, packed_H)
-    meet(meetings, worker, workers)
-    first, last, start, stop = part(worker, workers, by_columns, batch, hidden)
+    wait(thread)
+    first, last, start, stop = part(thread, by_columns, batch, hidden)
     for b in range(first, last):
         clear(dh0[b, start:stop])
     for t in range(steps - 1, -1, -1):
@@ -188,7 +186,7 @@ def _recur_back(worker, workers, meetings, by_columns, h, reset, H, activation, 
         delta1, rows, below = dh[t, first:last], delta_rows[t, first:last], dh0 if t == 0 else dh[t - 1]
         one_by_one = fill_back(delta1, reset[t, first:last], start, stop, hidden, rows)
         if by_columns:
-            meet(meetings, worker, workers)
+            wait(thread)
         # dJ/dh(t-1) += delta1(t) H'
         send_back(delta1, rows, reset[t, first:last], one_by_one, packed_H, start, stop, below[first:last])
 
@@ -201,22 +199,22 @@ def ready(parameters, settings, buffers: Buffers):
     return recurrence.ready_projection(parameters, buffers), packed_H, ACTIVATIONS[settings.activation]
 
 
-def project(packed, e, projected, workers):
+def project(packed, e, projected, threads):
     """What a step gets from below: projected = e I + b1, n x D_h, for the n rows of e."""
-    recurrence.project_ready(packed[0], e, projected, workers)
+    recurrence.project_ready(packed[0], e, projected, threads)
 
 
-def step(packed, projected, h, new, workers):
+def step(packed, projected, h, new, threads):
     """One step of every stream: new = f(h H + projected), all B x D_h; h and new not the same array. Returns what the
     layer above reads, h(t)."""
-    _step(recurrence.workers_for(h.size * h.shape[1], workers), *packed[1:], projected, h, new)
+    _step(recurrence.threads_for(h.size * h.shape[1], threads), *packed[1:], projected, h, new)
     return new
 
 
 @parallel
-def _step(worker, workers, packed_H, activation, projected, h, new):
-    """Each worker has its own columns."""
-    start, stop = share(worker, workers, h.shape[1], 2 * LANES)
+def _step(thread, packed_H, activation, projected, h, new):
+    """Each thread has its own columns."""
+    start, stop = partition(thread, h.shape[1], 2 * LANES)
     for b in range(h.shape[0]):
         copy(projected[b, start:stop], new[b, start:stop])
     multiply_rows(h, h.shape[1], packed_H, start, stop, new, True)

@@ -30,8 +30,8 @@ from rnnlm.kernels.elementwise.rows import add, clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
 from rnnlm.kernels.matmul.layout import fill_rows, pack_panels
-from rnnlm.kernels.parallel.barrier import meet
-from rnnlm.kernels.parallel.partition import share
+from rnnlm.kernels.parallel.barrier import wait
+from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 from rnnlm.network.cells import recurrence
 from rnnlm.network.cells.recurrence import (
@@ -76,15 +76,15 @@ class Trace(NamedTuple):
     n: np.ndarray  # T x B x D_h
 
 
-def forward(parameters, settings, e, index, reset, state, buffers: Buffers, workers) -> Trace:
+def forward(parameters, settings, e, index, reset, state, buffers: Buffers, threads) -> Trace:
     """h(t) for every step of a window; see ``cells.elman.forward``."""
     (steps, batch), H = index.shape, parameters["H"]
     hidden, width = H.shape
     h, previous, n = (buffers.take(name, (steps, batch, hidden)) for name in ("h", "previous", "n"))
     gates = buffers.take("gates", (steps, batch, width))
-    projected = recurrence.project(parameters, e, buffers, workers)
+    projected = recurrence.project(parameters, e, buffers, threads)
     _recur(
-        workers, recurrence.by_columns(H, batch, workers), projected, index, reset, state, H, parameters["bh"],
+        threads, recurrence.by_columns(H, batch, threads), projected, index, reset, state, H, parameters["bh"],
         buffers.panels("packed_H", hidden, hidden, 3), buffers.rows("previous_rows", steps, batch, hidden),
         previous, gates, n, h,
     )  # fmt: skip
@@ -98,9 +98,7 @@ def state_after(trace: Trace, step: int) -> np.ndarray:
 
 @parallel
 def _recur(
-    worker,
-    workers,
-    meetings,
+    thread,
     by_columns,
     projected,
     index,
@@ -115,12 +113,12 @@ def _recur(
     n,
     h,
 ):
-    """The loop over time; each worker has its own streams, or its own columns of h."""
+    """The loop over time; each thread has its own streams, or its own columns of h."""
     batch, hidden = h0.shape
-    start, stop = share(worker, workers, hidden, 2 * LANES)
+    start, stop = partition(thread, hidden, 2 * LANES)
     pack_blocks(H, start, stop, packed_H)
-    meet(meetings, worker, workers)
-    first, last, start, stop = part(worker, workers, by_columns, batch, hidden)
+    wait(thread)
+    first, last, start, stop = part(thread, by_columns, batch, hidden)
     for t in range(index.shape[0]):
         take_over(h0 if t == 0 else h[t - 1], reset[t], first, last, start, stop, previous[t])
         read_inputs(projected, index[t], first, last, start, stop, hidden, 2, gates[t])
@@ -130,7 +128,7 @@ def _recur(
         before, rows = previous[t, first:last], previous_rows[t, first:last]
         fill_rows(before, start, stop, rows)
         if by_columns:
-            meet(meetings, worker, workers)
+            wait(thread)
         add_state(before, rows, start, stop, packed_H, 0, 3, gates[t, first:last])
         for b in range(first, last):
             _cell(gates[t, b], hidden, start, previous[t, b, start:stop], n[t, b, start:stop], h[t, b, start:stop])
@@ -158,31 +156,29 @@ def _blocks(z, hidden, start, size):
     return z[start : start + size], z[second : second + size], z[third : third + size]
 
 
-def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, buffers: Buffers, workers):
+def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, buffers: Buffers, threads):
     """See ``cells.elman.backward``; the trace's gates become dJ/dz_r, dJ/dz_u and dJ/dm, its n dJ/dz_n."""
     (steps, batch, hidden), H = dh.shape, parameters["H"]
     dh0 = buffers.take("dh0", (batch, hidden))
     _recur_back(
-        workers, recurrence.by_columns(H, batch, workers), reset, H, trace.previous,
+        threads, recurrence.by_columns(H, batch, threads), reset, H, trace.previous,
         buffers.panels("packed_back", 3 * hidden, hidden), buffers.rows("delta_rows", steps, batch, 3 * hidden),
         trace.gates, trace.n, dh, dh0,
     )  # fmt: skip
     d_projected = buffers.take("d_projected", (len(e), len(gradients["b1"])))
-    recurrence.weights_back(trace.gates, index, trace.previous, gradients, d_projected, 0, buffers, workers)
-    _inputs_back(workers, trace.n, index, d_projected, gradients["b1"], gradients["bh"])
-    return recurrence.project_back(parameters, e, d_projected, gradients, buffers, workers), dh0
+    recurrence.weights_back(trace.gates, index, trace.previous, gradients, d_projected, 0, buffers, threads)
+    _inputs_back(threads, trace.n, index, d_projected, gradients["b1"], gradients["bh"])
+    return recurrence.project_back(parameters, e, d_projected, gradients, buffers, threads), dh0
 
 
 @parallel
-def _recur_back(
-    worker, workers, meetings, by_columns, reset, H, previous, packed_back, delta_rows, gates, n, dh, dh0
-):
+def _recur_back(thread, by_columns, reset, H, previous, packed_back, delta_rows, gates, n, dh, dh0):
     """Undoes `_recur`: gates become dJ/dz_r, dJ/dz_u, dJ/dm; n becomes dJ/dz_n."""
     steps, batch, hidden = dh.shape
-    start, stop = share(worker, workers, hidden, 2 * LANES)
+    start, stop = partition(thread, hidden, 2 * LANES)
     pack_panels(H, True, start, stop, 3 * hidden, packed_back)
-    meet(meetings, worker, workers)
-    first, last, start, stop = part(worker, workers, by_columns, batch, hidden)
+    wait(thread)
+    first, last, start, stop = part(thread, by_columns, batch, hidden)
     for b in range(first, last):
         clear(dh0[b, start:stop])
     for t in range(steps - 1, -1, -1):
@@ -194,7 +190,7 @@ def _recur_back(
         delta, rows, below = gates[t, first:last], delta_rows[t, first:last], dh0 if t == 0 else dh[t - 1]
         one_by_one = fill_back(delta, reset[t, first:last], start, stop, hidden, rows)
         if by_columns:
-            meet(meetings, worker, workers)
+            wait(thread)
         # dJ/dh(t-1) += [dJ/dz_r dJ/dz_u dJ/dm] H'
         send_back(delta, rows, reset[t, first:last], one_by_one, packed_back, start, stop, below[first:last])
 
@@ -217,11 +213,11 @@ def _cell_back(z, hidden, start, before, n, dh):
 
 
 @parallel
-def _inputs_back(worker, workers, dn, index, d_projected, db1, dbh):
+def _inputs_back(thread, dn, index, d_projected, db1, dbh):
     """`weights_back` has summed dJ/dm up as the third block, which is dJ/dbh; of the inputs and of b1 it is
     dJ/dz_n."""
     steps, batch, hidden = dn.shape
-    start, stop = share(worker, workers, hidden, 2 * LANES)
+    start, stop = partition(thread, hidden, 2 * LANES)
     copy(db1[2 * hidden + start : 2 * hidden + stop], dbh[start:stop])
     flat = dn.reshape((steps * batch, hidden))
     recurrence.sum_by_input(flat, index.reshape(steps * batch), d_projected, db1, start, stop, 2 * hidden)
@@ -235,23 +231,23 @@ def ready(parameters, settings, buffers: Buffers):
     return recurrence.ready_projection(parameters, buffers), packed_H, parameters["bh"]
 
 
-def project(packed, e, projected, workers):
+def project(packed, e, projected, threads):
     """What a step gets from below: projected = e I + b1, n x 3 D_h, for the n rows of e."""
-    recurrence.project_ready(packed[0], e, projected, workers)
+    recurrence.project_ready(packed[0], e, projected, threads)
 
 
-def step(packed, projected, h, new, workers):
+def step(packed, projected, h, new, threads):
     """One step of every stream from h to new, B x D_h, not the same array; projected is written over. Returns what
     the layer above reads, h(t)."""
-    _step(recurrence.workers_for(h.shape[0] * 3 * h.shape[1] ** 2, workers), *packed[1:], projected, h, new)
+    _step(recurrence.threads_for(h.shape[0] * 3 * h.shape[1] ** 2, threads), *packed[1:], projected, h, new)
     return new
 
 
 @parallel
-def _step(worker, workers, packed_H, bh, z, h, new):
-    """Each worker has its own columns."""
+def _step(thread, packed_H, bh, z, h, new):
+    """Each thread has its own columns."""
     batch, hidden = h.shape
-    start, stop = share(worker, workers, hidden, 2 * LANES)
+    start, stop = partition(thread, hidden, 2 * LANES)
     for b in range(batch):
         copy(z[b, 2 * hidden + start : 2 * hidden + stop], new[b, start:stop])  # e I_n + b1_n
         copy(bh[start:stop], z[b, 2 * hidden + start : 2 * hidden + stop])

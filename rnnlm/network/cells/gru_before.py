@@ -29,8 +29,8 @@ from rnnlm.kernels.elementwise.rows import add, clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
 from rnnlm.kernels.matmul.layout import depth, fill_rows, operand, pack_panels
-from rnnlm.kernels.parallel.barrier import meet
-from rnnlm.kernels.parallel.partition import share
+from rnnlm.kernels.parallel.barrier import wait
+from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 from rnnlm.network.cells import recurrence
 from rnnlm.network.cells.recurrence import (
@@ -76,15 +76,15 @@ class Trace(NamedTuple):
     n: np.ndarray  # T x B x D_h
 
 
-def forward(parameters, settings, e, index, reset, state, buffers: Buffers, workers) -> Trace:
+def forward(parameters, settings, e, index, reset, state, buffers: Buffers, threads) -> Trace:
     """h(t) for every step of a window; see ``cells.elman.forward``."""
     (steps, batch), H = index.shape, parameters["H"]
     hidden = len(H)
     h, previous, q, n = (buffers.take(name, (steps, batch, hidden)) for name in ("h", "previous", "q", "n"))
     gates = buffers.take("gates", (steps, batch, 2 * hidden))
-    projected = recurrence.project(parameters, e, buffers, workers)
+    projected = recurrence.project(parameters, e, buffers, threads)
     _recur(
-        workers, recurrence.by_columns(H, batch, workers), projected, index, reset, state, H,
+        threads, recurrence.by_columns(H, batch, threads), projected, index, reset, state, H,
         buffers.panels("packed_H", hidden, hidden, 3), buffers.rows("previous_rows", steps, batch, hidden),
         buffers.rows("q_rows", steps, batch, hidden), previous, gates, q, n, h,
     )  # fmt: skip
@@ -98,9 +98,7 @@ def state_after(trace: Trace, step: int) -> np.ndarray:
 
 @parallel
 def _recur(
-    worker,
-    workers,
-    meetings,
+    thread,
     by_columns,
     projected,
     index,
@@ -116,12 +114,12 @@ def _recur(
     n,
     h,
 ):
-    """The loop over time; each worker has its own streams, or its own columns of h."""
+    """The loop over time; each thread has its own streams, or its own columns of h."""
     batch, hidden = h0.shape
-    start, stop = share(worker, workers, hidden, 2 * LANES)
+    start, stop = partition(thread, hidden, 2 * LANES)
     pack_blocks(H, start, stop, packed_H)
-    meet(meetings, worker, workers)
-    first, last, start, stop = part(worker, workers, by_columns, batch, hidden)
+    wait(thread)
+    first, last, start, stop = part(thread, by_columns, batch, hidden)
     for t in range(index.shape[0]):
         take_over(h0 if t == 0 else h[t - 1], reset[t], first, last, start, stop, previous[t])
         read_inputs(projected, index[t], first, last, start, stop, hidden, 2, gates[t])
@@ -130,14 +128,14 @@ def _recur(
         before, rows = previous[t, first:last], previous_rows[t, first:last]
         fill_rows(before, start, stop, rows)
         if by_columns:
-            meet(meetings, worker, workers)
+            wait(thread)
         add_state(before, rows, start, stop, packed_H, 0, 2, gates[t, first:last])
         for b in range(first, last):
             _gates(gates[t, b], hidden, start, previous[t, b, start:stop], q[t, b, start:stop])
         own, rows = q[t, first:last], q_rows[t, first:last]
         fill_rows(own, start, stop, rows)
         if by_columns:
-            meet(meetings, worker, workers)
+            wait(thread)
         add_state(own, rows, start, stop, packed_H[2:], 0, 1, n[t, first:last])
         for b in range(first, last):
             u = gates[t, b, hidden + start : hidden + stop]
@@ -166,27 +164,25 @@ def _new_state(u, before, n, h):
         h[j] = (one - u[j]) * n[j] + u[j] * before[j]
 
 
-def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, buffers: Buffers, workers):
+def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, buffers: Buffers, threads):
     """See ``cells.elman.backward``; the trace's gates become dJ/dz_r and dJ/dz_u, its n dJ/dz_n."""
     (steps, batch, hidden), H = dh.shape, parameters["H"]
     dh0, dq = buffers.take("dh0", (batch, hidden)), buffers.take("dq", (batch, hidden))
     _recur_back(
-        workers, recurrence.by_columns(H, batch, workers), reset, H, trace.previous,
+        threads, recurrence.by_columns(H, batch, threads), reset, H, trace.previous,
         buffers.panels("packed_back", 2 * hidden, hidden), buffers.panels("packed_n", hidden, hidden),
         buffers.rows("delta_rows", steps, batch, 2 * hidden), buffers.rows("n_rows", steps, batch, hidden),
         trace.gates, trace.n, dq, dh, dh0,
     )  # fmt: skip
     d_projected = buffers.take("d_projected", (len(e), 3 * hidden))
-    recurrence.weights_back(trace.gates, index, trace.previous, gradients, d_projected, 0, buffers, workers)
-    recurrence.weights_back(trace.n, index, trace.q, gradients, d_projected, 2 * hidden, buffers, workers)
-    return recurrence.project_back(parameters, e, d_projected, gradients, buffers, workers), dh0
+    recurrence.weights_back(trace.gates, index, trace.previous, gradients, d_projected, 0, buffers, threads)
+    recurrence.weights_back(trace.n, index, trace.q, gradients, d_projected, 2 * hidden, buffers, threads)
+    return recurrence.project_back(parameters, e, d_projected, gradients, buffers, threads), dh0
 
 
 @parallel
 def _recur_back(
-    worker,
-    workers,
-    meetings,
+    thread,
     by_columns,
     reset,
     H,
@@ -203,11 +199,11 @@ def _recur_back(
 ):
     """Undoes `_recur`: gates become dJ/dz_r, dJ/dz_u; n becomes dJ/dz_n."""
     steps, batch, hidden = dh.shape
-    start, stop = share(worker, workers, hidden, 2 * LANES)
+    start, stop = partition(thread, hidden, 2 * LANES)
     pack_panels(H[:, : 2 * hidden], True, start, stop, 2 * hidden, packed_back)
     pack_panels(H[:, 2 * hidden :], True, start, stop, hidden, packed_n)
-    meet(meetings, worker, workers)
-    first, last, start, stop = part(worker, workers, by_columns, batch, hidden)
+    wait(thread)
+    first, last, start, stop = part(thread, by_columns, batch, hidden)
     for b in range(first, last):
         clear(dh0[b, start:stop])
     for t in range(steps - 1, -1, -1):
@@ -222,7 +218,7 @@ def _recur_back(
         delta, rows = n[t, first:last], n_rows[t, first:last]
         fill_rows(delta, start, stop, rows)
         if by_columns:
-            meet(meetings, worker, workers)
+            wait(thread)
         multiply_rows(  # dJ/dq = dJ/dz_n H_n'
             operand(delta, rows), depth(packed_n, hidden), packed_n, start, stop, dq[first:last], True
         )
@@ -234,7 +230,7 @@ def _recur_back(
         both, rows = gates[t, first:last], delta_rows[t, first:last]
         one_by_one = fill_back(both, reset[t, first:last], start, stop, hidden, rows)
         if by_columns:
-            meet(meetings, worker, workers)
+            wait(thread)
         # dJ/dh(t-1) += [dJ/dz_r dJ/dz_u] [H_r H_u]'
         send_back(both, rows, reset[t, first:last], one_by_one, packed_back, start, stop, below[first:last])
 
@@ -268,24 +264,24 @@ def ready(parameters, settings, buffers: Buffers):
     return recurrence.ready_projection(parameters, buffers), packed_H
 
 
-def project(packed, e, projected, workers):
+def project(packed, e, projected, threads):
     """What a step gets from below: projected = e I + b1, n x 3 D_h, for the n rows of e."""
-    recurrence.project_ready(packed[0], e, projected, workers)
+    recurrence.project_ready(packed[0], e, projected, threads)
 
 
-def step(packed, projected, h, new, workers):
+def step(packed, projected, h, new, threads):
     """One step of every stream from h to new, B x D_h, not the same array; projected is written over. Returns what
     the layer above reads, h(t)."""
     q = np.empty_like(h)
-    _step(recurrence.workers_for(h.shape[0] * 3 * h.shape[1] ** 2, workers), packed[1], projected, h, q, new)
+    _step(recurrence.threads_for(h.shape[0] * 3 * h.shape[1] ** 2, threads), packed[1], projected, h, q, new)
     return new
 
 
 @parallel
-def _step(worker, workers, meetings, packed_H, z, h, q, new):
-    """Each worker has its own columns."""
+def _step(thread, packed_H, z, h, q, new):
+    """Each thread has its own columns."""
     batch, hidden = h.shape
-    start, stop = share(worker, workers, hidden, 2 * LANES)
+    start, stop = partition(thread, hidden, 2 * LANES)
     for b in range(batch):
         copy(z[b, 2 * hidden + start : 2 * hidden + stop], new[b, start:stop])  # e I_n + b1_n
     for block in range(2):
@@ -293,7 +289,7 @@ def _step(worker, workers, meetings, packed_H, z, h, q, new):
         multiply_rows(h, hidden, packed_H[block], start, stop, z[:, left : left + hidden], True)
     for b in range(batch):
         _gates(z[b], hidden, start, h[b, start:stop], q[b, start:stop])
-    meet(meetings, worker, workers)
+    wait(thread)
     multiply_rows(q, hidden, packed_H[2], start, stop, new, True)
     for b in range(batch):
         n = new[b, start:stop]

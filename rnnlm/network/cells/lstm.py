@@ -35,8 +35,8 @@ from rnnlm.kernels.elementwise.rows import clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
 from rnnlm.kernels.matmul.layout import fill_rows, pack_panels
-from rnnlm.kernels.parallel.barrier import meet
-from rnnlm.kernels.parallel.partition import share
+from rnnlm.kernels.parallel.barrier import wait
+from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 from rnnlm.network.cells import recurrence
 from rnnlm.network.cells.recurrence import (
@@ -90,16 +90,16 @@ class Trace(NamedTuple):
     gates: np.ndarray  # T x B x 4 D_h: i f g o
 
 
-def forward(parameters, settings, e, index, reset, state, buffers: Buffers, workers) -> Trace:
+def forward(parameters, settings, e, index, reset, state, buffers: Buffers, threads) -> Trace:
     """h(t) for every step of a window; see ``cells.elman.forward``. state: B x 2 D_h."""
     (steps, batch), H = index.shape, parameters["H"]
     hidden, width = H.shape
     h, previous, c, before = (buffers.take(name, (steps, batch, hidden)) for name in ("h", "previous", "c", "before"))
     gates = buffers.take("gates", (steps, batch, width))
-    projected = recurrence.project(parameters, e, buffers, workers)
+    projected = recurrence.project(parameters, e, buffers, threads)
     h0, c0 = (np.ascontiguousarray(part) for part in (state[:, :hidden], state[:, hidden:]))
     _recur(
-        workers, recurrence.by_columns(H, batch, workers), projected, index, reset, h0, c0, H, _peepholes(parameters),
+        threads, recurrence.by_columns(H, batch, threads), projected, index, reset, h0, c0, H, _peepholes(parameters),
         buffers.panels("packed_H", hidden, hidden, width // hidden),
         buffers.rows("previous_rows", steps, batch, hidden), previous, gates, before, c, h,
     )  # fmt: skip
@@ -113,9 +113,7 @@ def state_after(trace: Trace, step: int) -> np.ndarray:
 
 @parallel
 def _recur(
-    worker,
-    workers,
-    meetings,
+    thread,
     by_columns,
     projected,
     index,
@@ -132,13 +130,13 @@ def _recur(
     c,
     h,
 ):
-    """The loop over time; each worker has its own streams, or its own columns of h."""
+    """The loop over time; each thread has its own streams, or its own columns of h."""
     batch, hidden = h0.shape
     blocks = packed_H.shape[0]
-    start, stop = share(worker, workers, hidden, 2 * LANES)
+    start, stop = partition(thread, hidden, 2 * LANES)
     pack_blocks(H, start, stop, packed_H)
-    meet(meetings, worker, workers)
-    first, last, start, stop = part(worker, workers, by_columns, batch, hidden)
+    wait(thread)
+    first, last, start, stop = part(thread, by_columns, batch, hidden)
     for t in range(index.shape[0]):
         take_over(h0 if t == 0 else h[t - 1], reset[t], first, last, start, stop, previous[t])
         take_over(c0 if t == 0 else c[t - 1], reset[t], first, last, start, stop, c_before[t])
@@ -146,7 +144,7 @@ def _recur(
         before, rows = previous[t, first:last], previous_rows[t, first:last]
         fill_rows(before, start, stop, rows)
         if by_columns:
-            meet(meetings, worker, workers)
+            wait(thread)
         add_state(before, rows, start, stop, packed_H, 0, blocks, gates[t, first:last])
         for b in range(first, last):
             _cell(
@@ -210,36 +208,34 @@ def _tanh(z):
         z[j] = tanh(z[j])
 
 
-def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, buffers: Buffers, workers):
+def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, buffers: Buffers, threads):
     """See ``cells.elman.backward``; the trace's gates become dJ/dz."""
     (steps, batch, hidden), H = dh.shape, parameters["H"]
     width = H.shape[1]
     dh0, dc = buffers.take("dh0", (batch, hidden)), buffers.take("dc", (batch, hidden))
     P = _peepholes(parameters)
     _recur_back(
-        workers, recurrence.by_columns(H, batch, workers), reset, H, P, trace.before, trace.c,
+        threads, recurrence.by_columns(H, batch, threads), reset, H, P, trace.before, trace.c,
         buffers.panels("packed_back", width, hidden), buffers.rows("delta_rows", steps, batch, width),
         trace.gates, dc, dh, dh0,
     )  # fmt: skip
     if P.size:
-        _peepholes_back(workers, trace.gates, trace.before, trace.c, gradients["P"])
+        _peepholes_back(threads, trace.gates, trace.before, trace.c, gradients["P"])
     d_projected = buffers.take("d_projected", (len(e), len(gradients["b1"])))
-    recurrence.weights_back(trace.gates, index, trace.previous, gradients, d_projected, 0, buffers, workers)
-    de = recurrence.project_back(parameters, e, d_projected, gradients, buffers, workers)
+    recurrence.weights_back(trace.gates, index, trace.previous, gradients, d_projected, 0, buffers, threads)
+    de = recurrence.project_back(parameters, e, d_projected, gradients, buffers, threads)
     return de, np.concatenate([dh0, dc], axis=1)
 
 
 @parallel
-def _recur_back(
-    worker, workers, meetings, by_columns, reset, H, P, c_before, c, packed_back, delta_rows, gates, dc, dh, dh0
-):
+def _recur_back(thread, by_columns, reset, H, P, c_before, c, packed_back, delta_rows, gates, dc, dh, dh0):
     """Undoes `_recur`: gates become dJ/dz; dc is dJ/dc(t), in the end that of the state before the window."""
     steps, batch, hidden = dh.shape
     width = H.shape[1]
-    start, stop = share(worker, workers, hidden, 2 * LANES)
+    start, stop = partition(thread, hidden, 2 * LANES)
     pack_panels(H, True, start, stop, width, packed_back)
-    meet(meetings, worker, workers)
-    first, last, start, stop = part(worker, workers, by_columns, batch, hidden)
+    wait(thread)
+    first, last, start, stop = part(thread, by_columns, batch, hidden)
     for b in range(first, last):
         clear(dc[b, start:stop])
         clear(dh0[b, start:stop])
@@ -254,7 +250,7 @@ def _recur_back(
         delta, rows, below = gates[t, first:last], delta_rows[t, first:last], dh0 if t == 0 else dh[t - 1]
         one_by_one = fill_back(delta, reset[t, first:last], start, stop, hidden, rows)
         if by_columns:
-            meet(meetings, worker, workers)
+            wait(thread)
         # dJ/dh(t-1) += dJ/dz(t) H'
         send_back(delta, rows, reset[t, first:last], one_by_one, packed_back, start, stop, below[first:last])
 
@@ -304,11 +300,11 @@ def _peepholes(parameters) -> np.ndarray:
 
 
 @parallel
-def _peepholes_back(worker, workers, delta, before, c, dP):
+def _peepholes_back(thread, delta, before, c, dP):
     """dP = sum_t dJ/dz o c(t-1), for the output gate o c(t). Columns are shared out."""
     steps, batch, hidden = c.shape
     rows = dP.shape[0]
-    start, stop = share(worker, workers, hidden, 2 * LANES)
+    start, stop = partition(thread, hidden, 2 * LANES)
     for row in range(rows):
         own = dP[row, start:stop]
         clear(own)
@@ -329,25 +325,25 @@ def ready(parameters, settings, buffers: Buffers):
     return recurrence.ready_projection(parameters, buffers), packed_H, _peepholes(parameters)
 
 
-def project(packed, e, projected, workers):
+def project(packed, e, projected, threads):
     """What a step gets from below: projected = e I + b1, n x 4 D_h, for the n rows of e."""
-    recurrence.project_ready(packed[0], e, projected, workers)
+    recurrence.project_ready(packed[0], e, projected, threads)
 
 
-def step(packed, projected, state, new, workers):
+def step(packed, projected, state, new, threads):
     """One step of every stream from `state` to `new`, B x 2 D_h, not the same array; projected is written over.
     Returns what the layer above reads, h(t), B x D_h."""
     batch, hidden = state.shape[0], state.shape[1] // 2
     h = np.empty((batch, hidden), state.dtype)
-    _step(recurrence.workers_for(batch * projected.shape[1] * hidden, workers), *packed[1:], projected, state, new, h)
+    _step(recurrence.threads_for(batch * projected.shape[1] * hidden, threads), *packed[1:], projected, state, new, h)
     return h
 
 
 @parallel
-def _step(worker, workers, packed_H, P, z, state, new, h):
-    """Each worker has its own columns."""
+def _step(thread, packed_H, P, z, state, new, h):
+    """Each thread has its own columns."""
     batch, hidden = h.shape
-    start, stop = share(worker, workers, hidden, 2 * LANES)
+    start, stop = partition(thread, hidden, 2 * LANES)
     before = state[:, :hidden]
     for block in range(packed_H.shape[0]):
         left = block * hidden

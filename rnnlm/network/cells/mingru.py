@@ -5,7 +5,7 @@
 
 (The sign o between two vectors is the product number by number; u is the paper's z.) Gates and candidates do not see
 the state, so all products of a window are done at once, and what is left is a scan: every number of h of every stream
-runs through time by itself. There are far more of them than cores, so each worker scans its own columns.
+runs through time by itself. There are far more of them than cores, so each thread scans its own columns.
 
 Backward:
 
@@ -25,7 +25,7 @@ from rnnlm.kernels.cpu import LANES32 as LANES
 from rnnlm.kernels.elementwise.functions import sigmoid
 from rnnlm.kernels.elementwise.rows import add, clear
 from rnnlm.kernels.jit import jit
-from rnnlm.kernels.parallel.partition import share
+from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 from rnnlm.network.cells import recurrence
 from rnnlm.network.cells.recurrence import read_inputs, sum_by_input, take_over
@@ -59,12 +59,12 @@ class Trace(NamedTuple):
     gates: np.ndarray  # T x B x 2 D_h: u n
 
 
-def forward(parameters, settings, e, index, reset, state, buffers: Buffers, workers) -> Trace:
+def forward(parameters, settings, e, index, reset, state, buffers: Buffers, threads) -> Trace:
     """h(t) for every step of a window; see ``cells.elman.forward``."""
     (steps, batch), hidden = index.shape, state.shape[1]
     h, previous = (buffers.take(name, (steps, batch, hidden)) for name in ("h", "previous"))
     gates = buffers.take("gates", (steps, batch, 2 * hidden))
-    _scan(workers, recurrence.project(parameters, e, buffers, workers), index, reset, state, previous, gates, h)
+    _scan(threads, recurrence.project(parameters, e, buffers, threads), index, reset, state, previous, gates, h)
     return Trace(h, previous, gates)
 
 
@@ -74,10 +74,10 @@ def state_after(trace: Trace, step: int) -> np.ndarray:
 
 
 @parallel
-def _scan(worker, workers, projected, index, reset, h0, previous, gates, h):
-    """The loop over time; each worker has its own columns."""
+def _scan(thread, projected, index, reset, h0, previous, gates, h):
+    """The loop over time; each thread has its own columns."""
     batch, hidden = h0.shape
-    start, stop = share(worker, workers, hidden, 2 * LANES)
+    start, stop = partition(thread, hidden, 2 * LANES)
     for t in range(index.shape[0]):
         take_over(h0 if t == 0 else h[t - 1], reset[t], 0, batch, start, stop, previous[t])
         read_inputs(projected, index[t], 0, batch, start, stop, hidden, 2, gates[t])
@@ -95,20 +95,20 @@ def _cell(z, hidden, start, before, h):
         h[j] = before[j] + u[j] * (n[j] - before[j])
 
 
-def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, buffers: Buffers, workers):
+def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, buffers: Buffers, threads):
     """See ``cells.elman.backward``; the trace's gates become dJ/dz_u and dJ/dn."""
     batch, hidden = dh.shape[1:]
     dh0 = buffers.take("dh0", (batch, hidden))
     d_projected = buffers.take("d_projected", (len(e), 2 * hidden))
-    _scan_back(workers, reset, index, trace.previous, trace.gates, d_projected, gradients["b1"], dh, dh0)
-    return recurrence.project_back(parameters, e, d_projected, gradients, buffers, workers), dh0
+    _scan_back(threads, reset, index, trace.previous, trace.gates, d_projected, gradients["b1"], dh, dh0)
+    return recurrence.project_back(parameters, e, d_projected, gradients, buffers, threads), dh0
 
 
 @parallel
-def _scan_back(worker, workers, reset, index, previous, gates, d_projected, db1, dh, dh0):
+def _scan_back(thread, reset, index, previous, gates, d_projected, db1, dh, dh0):
     """Undoes `_scan`, and sums dJ/dz_u and dJ/dn by input."""
     steps, batch, hidden = dh.shape
-    start, stop = share(worker, workers, hidden, 2 * LANES)
+    start, stop = partition(thread, hidden, 2 * LANES)
     for b in range(batch):
         clear(dh0[b, start:stop])
     for t in range(steps - 1, -1, -1):
@@ -140,12 +140,12 @@ def ready(parameters, settings, buffers: Buffers):
     return recurrence.ready_projection(parameters, buffers)
 
 
-def project(packed, e, projected, workers):
+def project(packed, e, projected, threads):
     """What a step gets from below: projected = e I + b1, n x 2 D_h, for the n rows of e."""
-    recurrence.project_ready(packed, e, projected, workers)
+    recurrence.project_ready(packed, e, projected, threads)
 
 
-def step(packed, projected, h, new, workers):
+def step(packed, projected, h, new, threads):
     """One step of every stream from h to new, B x D_h, not the same array; projected is written over. Returns what
     the layer above reads, h(t)."""
     _step(projected, h, new)

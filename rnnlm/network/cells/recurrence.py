@@ -12,7 +12,7 @@ and with delta(t) = dJ/dz(t) send back
     dJ/dH = sum_t h(t-1)' delta(t)     dJ/db1 = sum_t delta(t)
     dJ/dI = sum_t e(t)' delta(t)       dJ/de(t) = delta(t) I'       summed by input before it is multiplied
 
-In the loops over time a worker has its own streams, all columns of them, or its own columns of h and of every block,
+In the loops over time a thread has its own streams, all columns of them, or its own columns of h and of every block,
 for all streams (`by_columns`); then all meet once a step.
 """
 
@@ -27,61 +27,61 @@ from rnnlm.kernels.matmul import linear
 from rnnlm.kernels.matmul.gemm import multiply_columns, multiply_rows
 from rnnlm.kernels.matmul.layout import clear_row, depth, fill_columns, fill_rows, operand, pack_panels
 from rnnlm.kernels.matmul.linear import pack
-from rnnlm.kernels.parallel.barrier import meet
-from rnnlm.kernels.parallel.partition import share
+from rnnlm.kernels.parallel.barrier import wait
+from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 
 if TYPE_CHECKING:
     from rnnlm.kernels.workspace import Buffers
 
-# Bytes of H that stay in a core's second cache; columns that are worth a worker of their own.
+# Bytes of H that stay in a core's second cache; columns that are worth a thread of their own.
 _CACHED, _LEAST_COLUMNS = 768 << 10, 64
-# Multiplications that one worker is done with before another is awake.
+# Multiplications that one thread is done with before another is awake.
 _ALONE = 1 << 19
 
 
-def by_columns(H, batch, workers):
-    """Whether workers share out the columns of h, waiting for each other at every step, instead of the streams: where
-    there are fewer streams than workers, or where H does not stay in a core's second cache. (Blocks of an odd width
+def by_columns(H, batch, threads):
+    """Whether threads share out the columns of h, waiting for each other at every step, instead of the streams: where
+    there are fewer streams than threads, or where H does not stay in a core's second cache. (Blocks of an odd width
     are never shared out: pairs of bfloat16 would lie across two of them.)"""
     hidden, width = H.shape
-    fits = hidden >= _LEAST_COLUMNS * workers and (width == hidden or hidden % 2 == 0)
-    return workers > 1 and fits and (batch < workers or H.nbytes > _CACHED)
+    fits = hidden >= _LEAST_COLUMNS * threads and (width == hidden or hidden % 2 == 0)
+    return threads > 1 and fits and (batch < threads or H.nbytes > _CACHED)
 
 
-def workers_for(multiplications, workers):
-    """As many workers as a product is worth."""
-    return workers if multiplications > _ALONE else 1
+def threads_for(multiplications, threads):
+    """As many threads as a product is worth."""
+    return threads if multiplications > _ALONE else 1
 
 
-def project(parameters, e, buffers: Buffers, workers):
+def project(parameters, e, buffers: Buffers, threads):
     """projected = e I + b1, n x G D_h."""
     I = parameters["I"]
     projected = buffers.take("projected", (len(e), I.shape[1]))
     linear.forward(
-        workers, e, I, parameters["b1"], buffers.rows("e_rows", *e.shape), buffers.panels("packed_I", *I.shape),
+        threads, e, I, parameters["b1"], buffers.rows("e_rows", *e.shape), buffers.panels("packed_I", *I.shape),
         projected,
     )  # fmt: skip
     return projected
 
 
-def weights_back(delta, index, previous, gradients, d_projected, offset, buffers: Buffers, workers):
+def weights_back(delta, index, previous, gradients, d_projected, offset, buffers: Buffers, threads):
     """From delta (T x B x some blocks) and what H multiplied (T x B x D_h): these blocks of dJ/dH, of dJ/db1 and of
     d_projected (delta summed by input), columns from `offset` on."""
     steps, batch, width = delta.shape
     rows, hidden = steps * batch, previous.shape[2]
     _weights_back(
-        workers, delta, index, previous, buffers.columns("previous_columns", rows, hidden),
+        threads, delta, index, previous, buffers.columns("previous_columns", rows, hidden),
         buffers.panels("packed_delta", rows, width), d_projected, gradients["H"], gradients["b1"], offset,
     )  # fmt: skip
 
 
-def project_back(parameters, e, d_projected, gradients, buffers: Buffers, workers):
+def project_back(parameters, e, d_projected, gradients, buffers: Buffers, threads):
     """Undoes `project`: dJ/dI, and dJ/de (n x d) for each different input."""
     (n, d), width = e.shape, d_projected.shape[1]
     de = buffers.take("de", e.shape)
     linear.backward(
-        workers, e, parameters["I"], d_projected, buffers.columns("e_columns", n, d),
+        threads, e, parameters["I"], d_projected, buffers.columns("e_columns", n, d),
         buffers.panels("packed_projected", n, width), buffers.rows("projected_rows", n, width),
         buffers.panels("packed_I", width, d), gradients["I"], de,
     )  # fmt: skip
@@ -96,25 +96,23 @@ def ready_projection(parameters, buffers: Buffers):
     return packed, parameters["b1"]
 
 
-def project_ready(packed, e, projected, workers):
+def project_ready(packed, e, projected, threads):
     """projected = e I + b1, n x G D_h; `packed` from `ready_projection`."""
     packed_I, b1 = packed
-    linear.forward_packed(workers_for(e.size * b1.size, workers), packed_I, b1, e, projected)
+    linear.forward_packed(threads_for(e.size * b1.size, threads), packed_I, b1, e, projected)
 
 
 @parallel
-def _weights_back(
-    worker, workers, meetings, delta, index, previous, previous_columns, packed_delta, d_projected, dH, db1, offset
-):
+def _weights_back(thread, delta, index, previous, previous_columns, packed_delta, d_projected, dH, db1, offset):
     """Columns of delta are shared out."""
     steps, batch, width = delta.shape
     rows, hidden = steps * batch, previous.shape[2]
     flat, flat_previous = delta.reshape((rows, width)), previous.reshape((rows, hidden))
-    first, last = share(worker, workers, rows, 2)
+    first, last = partition(thread, rows, 2)
     fill_columns(flat_previous[first:last], previous_columns[first // 2 : (last + 1) // 2])
-    start, stop = share(worker, workers, width, 2 * LANES)
+    start, stop = partition(thread, width, 2 * LANES)
     pack_panels(flat, False, start, stop, rows, packed_delta)
-    meet(meetings, worker, workers)
+    wait(thread)
     before = operand(flat_previous, previous_columns)
     multiply_columns(before, depth(packed_delta, rows), packed_delta, start, stop, dH[:, offset:], False)
     sum_by_input(flat, index.reshape(rows), d_projected, db1, start, stop, offset)
@@ -151,13 +149,13 @@ def pack_all_blocks(H, packed_H):
 
 
 @jit
-def part(worker, workers, by_columns, batch, hidden):
-    """One worker's streams, first ... last, and its columns of h, start ... stop, in the loop over time: all of
+def part(thread, by_columns, batch, hidden):
+    """One thread's streams, first ... last, and its columns of h, start ... stop, in the loop over time: all of
     one."""
     if by_columns:
-        start, stop = share(worker, workers, hidden, 2 * LANES)
+        start, stop = partition(thread, hidden, 2 * LANES)
         return 0, batch, start, stop
-    first, last = share(worker, workers, batch, 1)
+    first, last = partition(thread, batch, 1)
     return first, last, 0, hidden
 
 

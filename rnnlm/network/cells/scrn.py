@@ -35,8 +35,8 @@ from rnnlm.kernels.elementwise.rows import clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
 from rnnlm.kernels.matmul.layout import depth, fill_rows, operand, pack_panels
-from rnnlm.kernels.parallel.barrier import meet
-from rnnlm.kernels.parallel.partition import share
+from rnnlm.kernels.parallel.barrier import wait
+from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 from rnnlm.network.cells import elman, recurrence
 from rnnlm.network.cells.recurrence import (
@@ -83,13 +83,13 @@ class Trace(NamedTuple):
     previous: np.ndarray  # T x B x D_h: x(t) = [h(t-1) s(t)], h(t-1) as step t saw it
 
 
-def forward(parameters, settings, e, index, reset, state, buffers: Buffers, workers) -> Trace:
+def forward(parameters, settings, e, index, reset, state, buffers: Buffers, threads) -> Trace:
     """[h s](t) for every step of a window; see ``cells.elman.forward``."""
     (steps, batch), hidden, H = index.shape, state.shape[1], parameters["H"]
     h, previous = (buffers.take(name, (steps, batch, hidden)) for name in ("h", "previous"))
-    projected = recurrence.project(parameters | {"b1": _biases(parameters)}, e, buffers, workers)
+    projected = recurrence.project(parameters | {"b1": _biases(parameters)}, e, buffers, threads)
     _recur(
-        workers, recurrence.by_columns(H[: H.shape[1]], batch, workers), projected, index, reset, state, H,
+        threads, recurrence.by_columns(H[: H.shape[1]], batch, threads), projected, index, reset, state, H,
         h.dtype.type(settings.context_decay), buffers.panels("packed_H", hidden, H.shape[1], 1),
         buffers.rows("previous_rows", steps, batch, hidden), previous, h,
     )  # fmt: skip
@@ -109,9 +109,7 @@ def state_after(trace: Trace, step: int) -> np.ndarray:
 
 @parallel
 def _recur(
-    worker,
-    workers,
-    meetings,
+    thread,
     by_columns,
     projected,
     index,
@@ -124,13 +122,13 @@ def _recur(
     previous,
     h,
 ):
-    """The loop over time; each worker has its own streams, or its own columns of h, and s goes with the last of
+    """The loop over time; each thread has its own streams, or its own columns of h, and s goes with the last of
     them."""
     batch, fast = index.shape[1], H.shape[1]
-    start, stop = share(worker, workers, fast, 2 * LANES)
+    start, stop = partition(thread, fast, 2 * LANES)
     pack_blocks(H, start, stop, packed_H)
-    meet(meetings, worker, workers)
-    first, last, start, stop = part(worker, workers, by_columns, batch, fast)
+    wait(thread)
+    first, last, start, stop = part(thread, by_columns, batch, fast)
     end = H.shape[0] if stop == fast else stop
     for t in range(index.shape[0]):
         below = state if t == 0 else h[t - 1]
@@ -141,7 +139,7 @@ def _recur(
         before, z, rows = previous[t, first:last], h[t, first:last], previous_rows[t, first:last]
         fill_rows(before, start, end, rows)
         if by_columns:
-            meet(meetings, worker, workers)
+            wait(thread)
         add_state(before, rows, start, stop, packed_H, 0, 1, z)  # z1(t) = [h(t-1) s(t)] H + ...
         for b in range(last - first):
             _sigmoid(z[b, start:stop])
@@ -162,35 +160,35 @@ def _sigmoid(z):
         z[j] = maths.sigmoid(z[j])
 
 
-def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, buffers: Buffers, workers):
+def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, buffers: Buffers, threads):
     """See ``cells.elman.backward``; dh becomes dJ/d[h s]."""
     (steps, batch, hidden), H = dh.shape, parameters["H"]
     fast = H.shape[1]
     H_h, H_s = H[:fast], H[fast:]
     d_state, delta1 = buffers.take("d_state", (batch, hidden)), buffers.take("delta1", (steps, batch, fast))
     _recur_back(
-        workers, recurrence.by_columns(H_h, batch, workers), trace.h, reset, H_h,
+        threads, recurrence.by_columns(H_h, batch, threads), trace.h, reset, H_h,
         buffers.panels("packed_back", fast, fast), buffers.rows("delta_rows", steps, batch, fast),
         delta1, dh, d_state,
     )  # fmt: skip
     d_projected = buffers.take("d_projected", (len(e), hidden))
     _slow_back(
-        workers, index, reset, H_s, dh.dtype.type(settings.context_decay),
+        threads, index, reset, H_s, dh.dtype.type(settings.context_decay),
         buffers.panels("packed_slow", fast, hidden - fast), buffers.rows("slow_rows", steps * batch, fast),
         delta1, dh, d_state, d_projected,
     )  # fmt: skip
-    recurrence.weights_back(delta1, index, trace.previous, gradients, d_projected, 0, buffers, workers)
-    return recurrence.project_back(parameters, e, d_projected, gradients, buffers, workers), d_state
+    recurrence.weights_back(delta1, index, trace.previous, gradients, d_projected, 0, buffers, threads)
+    return recurrence.project_back(parameters, e, d_projected, gradients, buffers, threads), d_state
 
 
 @parallel
-def _recur_back(worker, workers, meetings, by_columns, h, reset, H_h, packed_back, delta_rows, delta1, dh, d_state):
+def _recur_back(thread, by_columns, h, reset, H_h, packed_back, delta_rows, delta1, dh, d_state):
     """Undoes `_recur` but for s: makes delta1 and the whole of dJ/dh."""
     steps, batch, fast = delta1.shape
-    start, stop = share(worker, workers, fast, 2 * LANES)
+    start, stop = partition(thread, fast, 2 * LANES)
     pack_panels(H_h, True, start, stop, fast, packed_back)
-    meet(meetings, worker, workers)
-    first, last, start, stop = part(worker, workers, by_columns, batch, fast)
+    wait(thread)
+    first, last, start, stop = part(thread, by_columns, batch, fast)
     for b in range(first, last):
         clear(d_state[b, start:stop])
     for t in range(steps - 1, -1, -1):
@@ -199,7 +197,7 @@ def _recur_back(worker, workers, meetings, by_columns, h, reset, H_h, packed_bac
         delta, rows, below = delta1[t, first:last], delta_rows[t, first:last], d_state if t == 0 else dh[t - 1]
         one_by_one = fill_back(delta, reset[t, first:last], start, stop, fast, rows)
         if by_columns:
-            meet(meetings, worker, workers)
+            wait(thread)
         # dJ/dh(t-1) += delta1(t) H_h'
         send_back(delta, rows, reset[t, first:last], one_by_one, packed_back, start, stop, below[first:last])
 
@@ -212,24 +210,22 @@ def _sigmoid_back(h, dh, delta):
 
 
 @parallel
-def _slow_back(
-    worker, workers, meetings, index, reset, H_s, a, packed_slow, slow_rows, delta1, dh, d_state, d_projected
-):
+def _slow_back(thread, index, reset, H_s, a, packed_slow, slow_rows, delta1, dh, d_state, d_projected):
     """Undoes `_slow` and the product of s with H: the whole of dJ/ds, and what it gives to each different input."""
     steps, batch, fast = delta1.shape
     hidden, context, rows = dh.shape[2], H_s.shape[0], steps * batch
-    start, stop = share(worker, workers, context, 2 * LANES)
+    start, stop = partition(thread, context, 2 * LANES)
     pack_panels(H_s, True, start, stop, fast, packed_slow)
-    meet(meetings, worker, workers)
-    first, last = share(worker, workers, rows, ROWS)  # whole tiles
+    wait(thread)
+    first, last = partition(thread, rows, ROWS)  # whole tiles
     own, pairs = delta1.reshape((rows, fast))[first:last], slow_rows[first:last]
     fill_rows(own, 0, fast, pairs)
     multiply_rows(  # dJ/ds(t) += delta1(t) H_s'
         operand(own, pairs), depth(packed_slow, fast), packed_slow, 0, context,
         dh.reshape((rows, hidden))[first:last, fast:], True,
     )  # fmt: skip
-    meet(meetings, worker, workers)
-    start, stop = share(worker, workers, context, LANES)
+    wait(thread)
+    start, stop = partition(thread, context, LANES)
     start, stop = fast + start, fast + stop
     for i in range(d_projected.shape[0]):
         clear(d_projected[i, start:stop])
@@ -261,30 +257,30 @@ def ready(parameters, settings, buffers: Buffers):
     return projection, packed_H, H.shape[1], H.dtype.type(settings.context_decay)
 
 
-def project(packed, e, projected, workers):
+def project(packed, e, projected, threads):
     """What a step gets from below: projected = e I, of the fast units + b1, n x D_h, for the n rows of e."""
-    recurrence.project_ready(packed[0], e, projected, workers)
+    recurrence.project_ready(packed[0], e, projected, threads)
 
 
-def step(packed, projected, state, new, workers):
+def step(packed, projected, state, new, threads):
     """One step of every stream from `state` to `new`, B x D_h, not the same array. Returns what the layer above
     reads, [h s](t)."""
     x = np.empty_like(state)
-    _step(recurrence.workers_for(state.size * packed[2], workers), *packed[1:], projected, state, x, new)
+    _step(recurrence.threads_for(state.size * packed[2], threads), *packed[1:], projected, state, x, new)
     return new
 
 
 @parallel
-def _step(worker, workers, meetings, packed_H, fast, a, projected, state, x, new):
-    """Each worker has its own columns, the last one s too."""
+def _step(thread, packed_H, fast, a, projected, state, x, new):
+    """Each thread has its own columns, the last one s too."""
     batch, hidden = state.shape
-    start, stop = share(worker, workers, fast, 2 * LANES)
+    start, stop = partition(thread, fast, 2 * LANES)
     end = hidden if stop == fast else stop
     for b in range(batch):
         copy(state[b, start:end], x[b, start:end])
         copy(projected[b, start:end], new[b, start:end])
         _slow(a, new[b, stop:end], x[b, stop:end])
-    meet(meetings, worker, workers)
+    wait(thread)
     multiply_rows(x, hidden, packed_H, start, stop, new, True)
     for b in range(batch):
         _sigmoid(new[b, start:stop])

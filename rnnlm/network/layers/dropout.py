@@ -20,7 +20,7 @@ import numpy as np
 
 from rnnlm.config.schema import Model
 from rnnlm.kernels.jit import jit
-from rnnlm.kernels.parallel.partition import share
+from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 
 # Places of masks beside those of the layers, which are numbered from 0, the input.
@@ -51,14 +51,14 @@ class Masks:
     settings: Model
     seed: int
     step: int
-    workers: int
+    threads: int
 
     def numbers(self, x: np.ndarray, place: int, batch: int) -> None:
         """What goes up: place 0 is e(t), place l + 1 the h(t) of layer l. x: T B x D, or T x B x D."""
         p = self.settings.dropout_rates[place]
         if p > 0:
             period = batch * x.shape[-1] if self.settings.variational else x.size
-            apply(self.workers, x, key(self.seed, self.step, place), p, period)
+            apply(self.threads, x, key(self.seed, self.step, place), p, period)
 
     def words(self, e: np.ndarray, tokens: np.ndarray) -> None:
         """e: n x d, row i the embedding of tokens[i]."""
@@ -69,16 +69,16 @@ class Masks:
         """H of a layer."""
         if self.settings.dropout_weights > 0:
             place = key(self.seed, self.step, _WEIGHTS + layer)
-            apply(self.workers, H, place, self.settings.dropout_weights, H.size)
+            apply(self.threads, H, place, self.settings.dropout_weights, H.size)
 
 
-def masks(settings: Model, mask: tuple[int, int] | None, workers: int) -> Masks | None:
+def masks(settings: Model, mask: tuple[int, int] | None, threads: int) -> Masks | None:
     """Those of the training step `mask` = (seed, step); None where nothing is dropped."""
-    return Masks(settings, *mask, workers) if mask is not None and settings.drops else None
+    return Masks(settings, *mask, threads) if mask is not None and settings.drops else None
 
 
 @parallel
-def apply(worker, workers, x, key, p, period):
+def apply(thread, x, key, p, period):
     """x := x~, in place. Backward is the same call with the same key on the gradient.
 
     Args:
@@ -87,7 +87,7 @@ def apply(worker, workers, x, key, p, period):
     flat = x.reshape(x.size)
     keep = x.dtype.type(1.0 / (1.0 - p))
     threshold = np.uint64(p * 18446744073709551616.0)
-    start, stop = share(worker, workers, flat.size, 16)
+    start, stop = partition(thread, flat.size, 16)
     base = _mix(key)
     while start < stop:
         place = start % period

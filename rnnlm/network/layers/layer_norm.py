@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnlm.kernels.jit import jit
-from rnnlm.kernels.parallel.partition import share
+from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 from rnnlm.kernels.workspace import Buffers
 
@@ -42,14 +42,14 @@ def init(hidden: int) -> dict[str, np.ndarray]:
     return {"g": np.ones(hidden), "b": np.zeros(hidden)}
 
 
-def forward(parameters, h, out, buffers: Buffers, workers) -> Trace:
+def forward(parameters, h, out, buffers: Buffers, threads) -> Trace:
     """Writes h^(t).
 
     Args:
         parameters: g, b; h, out: n x D_h, a row a step of a stream; may be the same array.
     """
     trace = Trace(buffers.take("normal", h.shape), buffers.take("deviation", (len(h),)))
-    _forward(workers, h, parameters["g"], parameters["b"], *trace, out)
+    _forward(threads, h, parameters["g"], parameters["b"], *trace, out)
     return trace
 
 
@@ -61,8 +61,8 @@ def backward(parameters, gradients, trace: Trace, dh) -> None:
 
 
 @parallel
-def _forward(worker, workers, h, g, b, x, s, out):
-    start, stop = share(worker, workers, h.shape[0], 1)
+def _forward(thread, h, g, b, x, s, out):
+    start, stop = partition(thread, h.shape[0], 1)
     size = h.shape[1]
     for r in range(start, stop):
         mean = np.float64(0)

@@ -17,24 +17,24 @@ from rnnlm.kernels.matmul import linear
 if TYPE_CHECKING:
     from rnnlm.kernels.workspace import Buffers
 
-# Multiplications that one worker is done with before another is awake.
+# Multiplications that one thread is done with before another is awake.
 _ALONE = 1 << 19
 
 
-def forward(h, P, b, buffers: Buffers, workers):
+def forward(h, P, b, buffers: Buffers, threads):
     """p, N x k, which lives until the next call."""
     p = buffers.take("p", (len(h), P.shape[1]))
     linear.forward(
-        workers, h, P, _bias(P, b), buffers.rows("h_rows", *h.shape), buffers.panels("packed_P", *P.shape), p
+        threads, h, P, _bias(P, b), buffers.rows("h_rows", *h.shape), buffers.panels("packed_P", *P.shape), p
     )
     return p
 
 
-def backward(h, P, dp, dP, dh, buffers: Buffers, workers):
+def backward(h, P, dp, dP, dh, buffers: Buffers, threads):
     """Undoes `forward`, but for b: writes dJ/dP and dJ/dh."""
     (rows, hidden), width = h.shape, P.shape[1]
     linear.backward(
-        workers, h, P, dp, buffers.columns("h_columns", rows, hidden), buffers.panels("packed_dp", rows, width),
+        threads, h, P, dp, buffers.columns("h_columns", rows, hidden), buffers.panels("packed_dp", rows, width),
         buffers.rows("dp_rows", rows, width), buffers.panels("packed_back", width, hidden), dP, dh,
     )  # fmt: skip
 
@@ -54,10 +54,10 @@ def ready(P, b, buffers: Buffers) -> Ready:
     return Ready(packed_P, _bias(P, b), buffers)
 
 
-def step(packed: Ready, h, workers):
+def step(packed: Ready, h, threads):
     """p of the next token, B x k, which lives until the next call."""
     p = packed.buffers.take("p", (len(h), packed.b.size))
-    linear.forward_packed(workers if h.size * packed.b.size > _ALONE else 1, packed.packed_P, packed.b, h, p)
+    linear.forward_packed(threads if h.size * packed.b.size > _ALONE else 1, packed.packed_P, packed.b, h, p)
     return p
 
 

@@ -30,7 +30,7 @@ import numpy as np
 
 from rnnlm.config.schema import Train
 from rnnlm.kernels.jit import jit
-from rnnlm.kernels.parallel.partition import share
+from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 
 RULES = {"sgd": 0, "momentum": 1, "adagrad": 2, "adam": 3, "adamw": 4, "rmsprop": 5, "nadam": 6, "lion": 7}
@@ -46,7 +46,7 @@ MOMENTS = {
     "lion": ("m",),
 }
 
-# Numbers that one worker is done with in some 10 microseconds, what it takes to call another.
+# Numbers that one thread is done with in some 10 microseconds, what it takes to call another.
 _ALONE = 1 << 16
 
 
@@ -79,31 +79,31 @@ class Optimizer:
             for moment in MOMENTS[settings.optimizer]
         }
 
-    def clip(self, gradients: Gradients, workers: int) -> tuple[float, float]:
+    def clip(self, gradients: Gradients, threads: int) -> tuple[float, float]:
         """Clips by value in place; returns the gradient's norm and the factor that clips by norm, applied in
         `update`."""
         limit = self.settings.clip_value
         squares = 0.0
         for _, array in gradients.arrays():
             flat = array.reshape(array.size)
-            parts = np.zeros(workers)
-            _clip_and_square(_useful(workers, flat.size), flat, flat.dtype.type(limit or 0), limit is not None, parts)
+            parts = np.zeros(threads)
+            _clip_and_square(_useful(threads, flat.size), flat, flat.dtype.type(limit or 0), limit is not None, parts)
             squares += float(parts.sum())
         norm = math.sqrt(squares) if squares >= 0 else math.nan
         clip = self.settings.clip
         return norm, clip / norm if clip is not None and norm > clip else 1.0
 
-    def update(self, gradients: Gradients, learning_rate: float, factor: float, workers: int) -> None:
+    def update(self, gradients: Gradients, learning_rate: float, factor: float, threads: int) -> None:
         """One update of every parameter that has a gradient; `factor` multiplies the gradient."""
         self.updates += 1
         rule = RULES[self.settings.optimizer]
         for name, gradient in gradients.dense.items():
             w, m, v, numbers = self._operands(name, learning_rate, factor)
             flat = (array.reshape(-1) for array in (w, gradient, m, v))
-            _update(_useful(workers, w.size), rule, *flat, numbers)
+            _update(_useful(threads, w.size), rule, *flat, numbers)
         for name, (tokens, gradient) in gradients.rows.items():
             w, m, v, numbers = self._operands(name, learning_rate, factor)
-            _update_rows(_useful(workers, gradient.size), rule, w, tokens, gradient, m, v, numbers)
+            _update_rows(_useful(threads, gradient.size), rule, w, tokens, gradient, m, v, numbers)
 
     def _operands(self, name: str, learning_rate: float, factor: float) -> tuple[Any, Any, Any, Any]:
         s = self.settings
@@ -130,16 +130,16 @@ class Optimizer:
         return w, m, v, numbers
 
 
-def _useful(workers: int, size: int) -> int:
+def _useful(threads: int, size: int) -> int:
     """Workers for arrays of this size: one alone is done with a small one before another is awake."""
-    return workers if size > _ALONE else 1
+    return threads if size > _ALONE else 1
 
 
 @parallel
-def _clip_and_square(worker, workers, gradient, limit, by_value, parts):
-    """Clips each number to +-limit and sums the squares in float64, a part a worker."""
-    start, stop = share(worker, workers, gradient.size, 16)
-    parts[worker] = _clip_and_square_range(gradient[start:stop], limit, by_value)
+def _clip_and_square(thread, gradient, limit, by_value, parts):
+    """Clips each number to +-limit and sums the squares in float64, a part a thread."""
+    start, stop = partition(thread, gradient.size, 16)
+    parts[thread.number] = _clip_and_square_range(gradient[start:stop], limit, by_value)
 
 
 @jit
@@ -155,15 +155,15 @@ def _clip_and_square_range(g, limit, by_value):
 
 
 @parallel
-def _update(worker, workers, rule, w, g, m, v, numbers):
-    start, stop = share(worker, workers, w.size, 16)
+def _update(thread, rule, w, g, m, v, numbers):
+    start, stop = partition(thread, w.size, 16)
     _apply(rule, w[start:stop], g[start:stop], m[start:stop], v[start:stop], numbers)
 
 
 @parallel
-def _update_rows(worker, workers, rule, w, tokens, g, m, v, numbers):
+def _update_rows(thread, rule, w, tokens, g, m, v, numbers):
     nothing = np.empty(0, w.dtype)
-    start, stop = share(worker, workers, tokens.size, 1)
+    start, stop = partition(thread, tokens.size, 1)
     for i in range(start, stop):
         token = tokens[i]
         m_row = m[token] if m.size else nothing

@@ -10,7 +10,7 @@ import threading
 import numpy as np
 import pytest
 
-from rnnlm.kernels.parallel.barrier import meet
+from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.thread_pool import available_threads, parallel, threads_to_use
 
 
@@ -21,8 +21,8 @@ def test_threads_to_use() -> None:
 
 
 @parallel
-def sign_in(worker, workers, seen):
-    seen[worker] += workers
+def sign_in(thread, seen):
+    seen[thread.number] += thread.threads
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 5])
@@ -34,12 +34,12 @@ def test_every_worker_runs_once(workers: int) -> None:
 
 
 @parallel
-def pass_on(worker, workers, meetings, numbers, rounds):
+def pass_on(thread, numbers, rounds):
     """In every round each worker takes its left neighbour's number of the round before."""
     for i in range(rounds):
-        left = numbers[i % 2, (worker - 1) % workers]
-        numbers[(i + 1) % 2, worker] = left + 1
-        meet(meetings, worker, workers)
+        left = numbers[i % 2, (thread.number - 1) % thread.threads]
+        numbers[(i + 1) % 2, thread.number] = left + 1
+        wait(thread)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3])  # more than there are cores, too
@@ -53,10 +53,10 @@ def test_meetings_keep_all_in_step(workers: int) -> None:
 
 
 @parallel
-def fail(worker, workers, meetings, who):
-    if worker == who:
+def fail(thread, who):
+    if thread.number == who:
         raise ValueError("on purpose")
-    meet(meetings, worker, workers)
+    wait(thread)
 
 
 @pytest.mark.parametrize("who", [0, 1, 2])

@@ -69,30 +69,30 @@ def init(
     return result
 
 
-def forward(parameters, h, targets, buffers: Buffers, workers, details=False):
+def forward(parameters, h, targets, buffers: Buffers, threads, details=False):
     """log y^_x(t) of each row's target, and with `details` its rank and the entropy; see
     ``outputs.softmax.forward``."""
     count = h.shape[0]
     log_probability, rank, entropy = np.zeros(count), np.zeros(count, np.int64), np.zeros(count)
-    log_pi, g = heads.forward(parameters, h, buffers, workers)
+    log_pi, g = heads.forward(parameters, h, buffers, threads)
     U, b2, tied = _operands(parameters)
     if details:
-        rows.forward(log_pi, g, U, b2, tied, targets, log_probability, rank, entropy, buffers, workers)
+        rows.forward(log_pi, g, U, b2, tied, targets, log_probability, rank, entropy, buffers, threads)
     else:
         each, log_q = np.repeat(targets, log_pi.shape[1]), np.zeros(log_pi.size)
-        columns.forward(g, U, b2, tied, each, log_q, buffers, workers)
+        columns.forward(g, U, b2, tied, each, log_q, buffers, threads)
         shares.forward(log_pi, log_q, log_probability)
     return log_probability, rank, entropy
 
 
-def loss(parameters, h, targets, label_smoothing, buffers: Buffers, workers) -> float:
+def loss(parameters, h, targets, label_smoothing, buffers: Buffers, threads) -> float:
     """The sum of J over the rows. There is no label smoothing here: the configuration refuses it."""
-    return -float(forward(parameters, h, targets, buffers, workers)[0].sum())
+    return -float(forward(parameters, h, targets, buffers, threads)[0].sum())
 
 
-def backward(parameters, gradients, h, targets, scale, label_smoothing, dh, buffers: Buffers, workers):
+def backward(parameters, gradients, h, targets, scale, label_smoothing, dh, buffers: Buffers, threads):
     """Loss and gradients of ``scale * sum of J`` over the rows; see ``outputs.softmax.backward``."""
-    log_pi, g = heads.forward(parameters, h, buffers, workers)
+    log_pi, g = heads.forward(parameters, h, buffers, threads)
     (U, b2, tied), (dU, db2, _) = _operands(parameters), _operands(gradients)
     count = log_pi.shape[1]
     d_prior, dg = buffers.take("d_prior", log_pi.shape), buffers.take("dg", g.shape)
@@ -103,15 +103,15 @@ def backward(parameters, gradients, h, targets, scale, label_smoothing, dh, buff
         losses.append(shares.backward(log_pi[own], log_q, scale, weights, d_prior[own]))
 
     each = np.repeat(targets, count)
-    columns.backward(g, U, b2, tied, each, scale, dU, db2, dg, buffers, workers, weigh, count)
-    heads.backward(parameters, gradients, h, g, dg, d_prior, dh, buffers, workers)
+    columns.backward(g, U, b2, tied, each, scale, dU, db2, dg, buffers, threads, weigh, count)
+    heads.backward(parameters, gradients, h, g, dg, d_prior, dh, buffers, threads)
     return sum(losses)
 
 
-def distribution(parameters, h, buffers: Buffers, workers):
+def distribution(parameters, h, buffers: Buffers, threads):
     """log y^(t), N x |V|, for sampling: a fresh array in float64."""
     z = buffers.take("log_y", (len(h), len(parameters["b2"])))
-    step(ready(parameters, buffers), h, z, workers)
+    step(ready(parameters, buffers), h, z, threads)
     return log_softmax(z)
 
 
@@ -123,9 +123,9 @@ def ready(parameters, buffers: Buffers) -> rows.Ready:
     return rows.Ready(logits.ready(U, tied, buffers), b2, packed_W, packed_P, buffers)
 
 
-def step(packed: rows.Ready, h, z, workers):
+def step(packed: rows.Ready, h, z, threads):
     """log y^ of the next token, B x |V|, written to z: logits like those of a plain softmax."""
-    rows.step(packed, h, z, workers)
+    rows.step(packed, h, z, threads)
 
 
 def log_softmax(z):
@@ -133,9 +133,9 @@ def log_softmax(z):
     return logits.log_softmax(z)
 
 
-def draw(z, temperature, without, uniforms, workers):
+def draw(z, temperature, without, uniforms, threads):
     """A token of each row of log y^; see ``softmax.logits.draw``."""
-    return logits.draw(z, temperature, without, uniforms, workers)
+    return logits.draw(z, temperature, without, uniforms, threads)
 
 
 def multiplications(hidden: int, d: int, vocabulary: int, settings: Model) -> int:
@@ -144,7 +144,7 @@ def multiplications(hidden: int, d: int, vocabulary: int, settings: Model) -> in
     return hidden * count * (m + 1) + count * m * vocabulary
 
 
-def held_bytes(rows: int, hidden: int, d: int, vocabulary: int, settings: Model, itemsize: int, workers: int) -> int:
+def held_bytes(rows: int, hidden: int, d: int, vocabulary: int, settings: Model, itemsize: int, threads: int) -> int:
     """About what training holds of g, dJ/dg and what products read of them, and of logits, for `rows` rows a
     window."""
     all_rows, m = rows * settings.mixture, _width(hidden, d, settings)

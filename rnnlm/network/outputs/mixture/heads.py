@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnlm.kernels.elementwise.functions import tanh
 from rnnlm.kernels.jit import jit
-from rnnlm.kernels.parallel.partition import share
+from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 from rnnlm.network.layers import projection
 from rnnlm.network.outputs.mixture.responsibilities import log_sum
@@ -17,42 +17,42 @@ from rnnlm.network.outputs.mixture.responsibilities import log_sum
 if TYPE_CHECKING:
     from rnnlm.kernels.workspace import Buffers
 
-# Numbers that one worker is done with before another is awake.
+# Numbers that one thread is done with before another is awake.
 _ALONE = 1 << 14
 
 
-def forward(parameters, h, buffers: Buffers, workers):
+def forward(parameters, h, buffers: Buffers, threads):
     """log pi (N x K float64), and the g_k of each row below one another (N K x m), which live until the next call."""
-    prior = projection.forward(h, parameters["W"], None, buffers.part("W"), workers)
-    u = projection.forward(h, parameters["P"], parameters["c"], buffers.part("P"), workers)
-    return log_prior(prior), squashed(u, prior.shape[1], workers)
+    prior = projection.forward(h, parameters["W"], None, buffers.part("W"), threads)
+    u = projection.forward(h, parameters["P"], parameters["c"], buffers.part("P"), threads)
+    return log_prior(prior), squashed(u, prior.shape[1], threads)
 
 
-def backward(parameters, gradients, h, g, dg, d_prior, dh, buffers: Buffers, workers):
+def backward(parameters, gradients, h, g, dg, d_prior, dh, buffers: Buffers, threads):
     """Undoes `forward`: writes dJ/dW, dJ/dP, dJ/dc and dJ/dh. dg (N K x m) is written over; d_prior: dJ/d(h W)."""
-    _squash_back(_useful(workers, g.size), g, dg)
+    _squash_back(_useful(threads, g.size), g, dg)
     du = dg.reshape(h.shape[0], -1)
     gradients["c"][:] = du.sum(axis=0)
-    projection.backward(h, parameters["P"], du, gradients["P"], dh, buffers.part("P"), workers)
+    projection.backward(h, parameters["P"], du, gradients["P"], dh, buffers.part("P"), threads)
     from_prior = buffers.take("from_prior", dh.shape)
-    projection.backward(h, parameters["W"], d_prior, gradients["W"], from_prior, buffers.part("W"), workers)
+    projection.backward(h, parameters["W"], d_prior, gradients["W"], from_prior, buffers.part("W"), threads)
     dh += from_prior
 
 
-def squashed(u, count, workers):
+def squashed(u, count, threads):
     """u (N x K m) becomes g, returned as N K x m."""
-    _squash(_useful(workers, u.size), u)
+    _squash(_useful(threads, u.size), u)
     return u.reshape(u.shape[0] * count, -1)
 
 
-def _useful(workers, size):
-    return workers if size > _ALONE else 1
+def _useful(threads, size):
+    return threads if size > _ALONE else 1
 
 
 @parallel
-def _squash(worker, workers, u):
+def _squash(thread, u):
     """Row by row, so that a row is the same to the last bit wherever it stands."""
-    start, stop = share(worker, workers, u.shape[0], 1)
+    start, stop = partition(thread, u.shape[0], 1)
     for r in range(start, stop):
         row = u[r]
         for j in range(row.size):
@@ -60,9 +60,9 @@ def _squash(worker, workers, u):
 
 
 @parallel
-def _squash_back(worker, workers, g, dg):
+def _squash_back(thread, g, dg):
     """Undoes `_squash`: dg becomes dJ/du = dJ/dg o (1 - g o g)."""
-    start, stop = share(worker, workers, g.shape[0], 1)
+    start, stop = partition(thread, g.shape[0], 1)
     one = g.dtype.type(1)
     for r in range(start, stop):
         row, d_row = g[r], dg[r]

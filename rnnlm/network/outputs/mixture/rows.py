@@ -13,8 +13,8 @@ from rnnlm.kernels.elementwise.rows import clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
 from rnnlm.kernels.matmul.layout import pack_panels
-from rnnlm.kernels.parallel.barrier import meet
-from rnnlm.kernels.parallel.partition import share
+from rnnlm.kernels.parallel.barrier import wait
+from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 from rnnlm.network.layers import projection
 from rnnlm.network.outputs.mixture import heads
@@ -24,21 +24,21 @@ from rnnlm.network.outputs.softmax.logits import rank_and_entropy
 if TYPE_CHECKING:
     from rnnlm.kernels.workspace import Buffers
 
-# Logits that a worker holds at once when it scores; that all of them hold at once when tokens are drawn.
+# Logits that a thread holds at once when it scores; that all of them hold at once when tokens are drawn.
 _HELD, _DRAWN = 1 << 20, 1 << 24
-# Logits that one worker is done with before another is awake.
+# Logits that one thread is done with before another is awake.
 _ALONE = 1 << 15
 
 
-def forward(log_pi, g, U, b2, tied, targets, log_probability, rank, entropy, buffers: Buffers, workers):
+def forward(log_pi, g, U, b2, tied, targets, log_probability, rank, entropy, buffers: Buffers, threads):
     """Writes log_probability, rank and entropy; see ``outputs.softmax.forward``. log_pi, g: from
     ``heads.forward``."""
     rows, count = log_pi.shape
-    block = max(1, min(-(-rows // workers), _HELD // (count * b2.size)))
-    z = buffers.take("logits", (workers, block * count, b2.size))
-    spare = buffers.take("spare", (workers, 2, b2.size))
+    block = max(1, min(-(-rows // threads), _HELD // (count * b2.size)))
+    z = buffers.take("logits", (threads, block * count, b2.size))
+    spare = buffers.take("spare", (threads, 2, b2.size))
     packed = buffers.panels("packed_U", g.shape[1], b2.size)
-    _forward(workers, log_pi, g, U, packed, b2, tied, targets, z, spare, log_probability, rank, entropy)
+    _forward(threads, log_pi, g, U, packed, b2, tied, targets, z, spare, log_probability, rank, entropy)
 
 
 class Ready(NamedTuple):
@@ -51,54 +51,52 @@ class Ready(NamedTuple):
     buffers: Buffers
 
 
-def step(packed: Ready, h, z, workers):
+def step(packed: Ready, h, z, threads):
     """log y^ of the next token, B x |V|, written to z."""
-    log_pi = heads.log_prior(projection.step(packed.W, h, workers))
+    log_pi = heads.log_prior(projection.step(packed.W, h, threads))
     rows, count = log_pi.shape
-    g = heads.squashed(projection.step(packed.P, h, workers), count, workers)
+    g = heads.squashed(projection.step(packed.P, h, threads), count, threads)
     vocabulary = packed.b2.size
     block = min(rows, max(1, _DRAWN // (count * vocabulary)))
     own = packed.buffers.take("logits", (block * count, vocabulary))
-    spare = packed.buffers.take("spare", (workers, 2, vocabulary))
+    spare = packed.buffers.take("spare", (threads, 2, vocabulary))
     for first in range(0, rows, block):
         last = min(first + block, rows)
         part = own[: (last - first) * count]
-        logits.step(packed.packed_U, packed.b2, g[first * count : last * count], part, workers)
-        _mix(workers if part.size > _ALONE else 1, part, log_pi[first:last], spare, z[first:last])
+        logits.step(packed.packed_U, packed.b2, g[first * count : last * count], part, threads)
+        _mix(threads if part.size > _ALONE else 1, part, log_pi[first:last], spare, z[first:last])
 
 
 @parallel
-def _forward(
-    worker, workers, meetings, log_pi, g, U, packed, b2, tied, targets, z, spare, log_probability, rank, entropy
-):
-    """Each worker has its own rows. z, spare: own, the logits of a block of rows, and room for `_log_mixture`."""
+def _forward(thread, log_pi, g, U, packed, b2, tied, targets, z, spare, log_probability, rank, entropy):
+    """Each thread has its own rows. z, spare: own, the logits of a block of rows, and room for `_log_mixture`."""
     (rows, count), m, vocabulary = log_pi.shape, g.shape[1], b2.size
-    start, stop = share(worker, workers, vocabulary, 2 * LANES)
+    start, stop = partition(thread, vocabulary, 2 * LANES)
     pack_panels(U, tied, start, stop, m, packed)
-    meet(meetings, worker, workers)
-    start, stop = share(worker, workers, rows, 1)
+    wait(thread)
+    start, stop = partition(thread, rows, 1)
     block = z.shape[1] // count
     for first in range(start, stop, block):
         last = min(stop, first + block)
-        own = z[worker, : (last - first) * count]
+        own = z[thread.number, : (last - first) * count]
         for i in range(own.shape[0]):
             copy(b2, own[i])
         multiply_rows(g[first * count : last * count], m, packed, 0, vocabulary, own, True)  # z_k = g_k U + b2
         for r in range(first, last):
             at = (r - first) * count
             log_y = own[at]
-            _log_mixture(own[at : at + count], log_pi[r], spare[worker], log_y)
+            _log_mixture(own[at : at + count], log_pi[r], spare[thread.number], log_y)
             rank[r], entropy[r] = rank_and_entropy(log_y, targets[r])
             log_probability[r] = log_y[targets[r]]
 
 
 @parallel
-def _mix(worker, workers, z, log_pi, spare, log_y):
+def _mix(thread, z, log_pi, spare, log_y):
     """log y^ of each row (B x |V|) from its K rows of logits."""
     count = log_pi.shape[1]
-    start, stop = share(worker, workers, log_y.shape[0], 1)
+    start, stop = partition(thread, log_y.shape[0], 1)
     for r in range(start, stop):
-        _log_mixture(z[r * count : (r + 1) * count], log_pi[r], spare[worker], log_y[r])
+        _log_mixture(z[r * count : (r + 1) * count], log_pi[r], spare[thread.number], log_y[r])
 
 
 @jit

@@ -10,8 +10,8 @@
 The steps of all streams are rows here: h is N x D_h, one target a row. The N x |V| matrix of logits exists once at
 most, and never as one pass over memory for each line above:
 
-    columns   large vocabularies: each worker has its own part of the vocabulary, and with it of U and dU
-    rows      small ones (characters): each worker has its own rows; the workers' dUs are added in their order
+    columns   large vocabularies: each thread has its own part of the vocabulary, and with it of U and dU
+    rows      small ones (characters): each thread has its own rows; the threads' dUs are added in their order
     logits    whole rows of logits, for sampling and for ranks and entropies
 
 Tied weights (Press & Wolf 2017; Inan et al. 2017): U is the transposed embedding table E, |V| x d. Where d is not
@@ -61,7 +61,7 @@ def init(
     return result
 
 
-def forward(parameters, h, targets, buffers: Buffers, workers, details=False):
+def forward(parameters, h, targets, buffers: Buffers, threads, details=False):
     """log y^_x(t) of each row's target, in nats.
 
     Args:
@@ -73,25 +73,25 @@ def forward(parameters, h, targets, buffers: Buffers, workers, details=False):
         the last two are zeros without `details`.
     """
     count = h.shape[0]
-    h, (U, b2, tied) = _projected(parameters, h, buffers, workers), _operands(parameters)
+    h, (U, b2, tied) = _projected(parameters, h, buffers, threads), _operands(parameters)
     log_probability, rank, entropy = np.zeros(count), np.zeros(count, np.int64), np.zeros(count)
     if details or b2.size < _COLUMNS_FROM:
-        logits.forward(h, U, b2, tied, targets, log_probability, rank, entropy, details, buffers, workers)
+        logits.forward(h, U, b2, tied, targets, log_probability, rank, entropy, details, buffers, threads)
     else:
-        columns.forward(h, U, b2, tied, targets, log_probability, buffers, workers)
+        columns.forward(h, U, b2, tied, targets, log_probability, buffers, threads)
     return log_probability, rank, entropy
 
 
-def loss(parameters, h, targets, label_smoothing, buffers: Buffers, workers) -> float:
+def loss(parameters, h, targets, label_smoothing, buffers: Buffers, threads) -> float:
     """What `backward` gives the gradient of, without `scale`: the sum of J over the rows, with label smoothing."""
-    log_probability, _, _ = forward(parameters, h, targets, buffers, workers)
+    log_probability, _, _ = forward(parameters, h, targets, buffers, threads)
     if label_smoothing == 0:
         return -float(log_probability.sum())
-    h, (U, b2, tied) = _projected(parameters, h, buffers, workers), _operands(parameters)
+    h, (U, b2, tied) = _projected(parameters, h, buffers, threads), _operands(parameters)
     return smoothing.value(h, U, b2, tied, targets, log_probability, label_smoothing)
 
 
-def backward(parameters, gradients, h, targets, scale, label_smoothing, dh, buffers: Buffers, workers):
+def backward(parameters, gradients, h, targets, scale, label_smoothing, dh, buffers: Buffers, threads):
     """Loss and gradients of ``scale * sum of J`` over the rows, in one pass.
 
     Args:
@@ -102,23 +102,23 @@ def backward(parameters, gradients, h, targets, scale, label_smoothing, dh, buff
     Returns:
         The sum of J over the rows in nats, not scaled, summed in float64.
     """
-    p = _projected(parameters, h, buffers, workers)
+    p = _projected(parameters, h, buffers, threads)
     dp = dh if p is h else buffers.take("dp", p.shape)
     U, b2, tied = _operands(parameters)
     dU, db2, _ = _operands(gradients)
     way = rows if b2.size < _COLUMNS_FROM else columns
-    loss = way.backward(p, U, b2, tied, targets, h.dtype.type(scale), dU, db2, dp, buffers, workers)
+    loss = way.backward(p, U, b2, tied, targets, h.dtype.type(scale), dU, db2, dp, buffers, threads)
     if label_smoothing > 0:
         smoothing.backward(p, U, b2, tied, targets, scale, label_smoothing, dU, db2, dp)
     if p is not h:
-        projection.backward(h, parameters["P"], dp, gradients["P"], dh, buffers.part("P"), workers)
+        projection.backward(h, parameters["P"], dp, gradients["P"], dh, buffers.part("P"), threads)
     return loss
 
 
-def distribution(parameters, h, buffers: Buffers, workers):
+def distribution(parameters, h, buffers: Buffers, threads):
     """log y^(t), N x |V|, for sampling: a fresh array in float64."""
     U, b2, tied = _operands(parameters)
-    return logits.distribution(_projected(parameters, h, buffers, workers), U, b2, tied, buffers)
+    return logits.distribution(_projected(parameters, h, buffers, threads), U, b2, tied, buffers)
 
 
 class Ready(NamedTuple):
@@ -136,11 +136,11 @@ def ready(parameters, buffers: Buffers) -> Ready:
     return Ready(logits.ready(U, tied, buffers), b2, packed_P)
 
 
-def step(packed: Ready, h, z, workers):
+def step(packed: Ready, h, z, threads):
     """z2 of the next token, B x |V|, written to z."""
     if packed.P is not None:
-        h = projection.step(packed.P, h, workers)
-    logits.step(packed.packed_U, packed.b2, h, z, workers)
+        h = projection.step(packed.P, h, threads)
+    logits.step(packed.packed_U, packed.b2, h, z, threads)
 
 
 def log_softmax(z):
@@ -148,9 +148,9 @@ def log_softmax(z):
     return logits.log_softmax(z)
 
 
-def draw(z, temperature, without, uniforms, workers):
+def draw(z, temperature, without, uniforms, threads):
     """A token of each row of z2; see ``logits.draw``."""
-    return logits.draw(z, temperature, without, uniforms, workers)
+    return logits.draw(z, temperature, without, uniforms, threads)
 
 
 def multiplications(hidden: int, d: int, vocabulary: int, settings: Model) -> int:
@@ -160,19 +160,19 @@ def multiplications(hidden: int, d: int, vocabulary: int, settings: Model) -> in
     return hidden * d + d * vocabulary
 
 
-def held_bytes(rows: int, hidden: int, d: int, vocabulary: int, settings: Model, itemsize: int, workers: int) -> int:
-    """About what training holds of p, of logits and of the workers' own dUs, for `rows` rows a window."""
+def held_bytes(rows: int, hidden: int, d: int, vocabulary: int, settings: Model, itemsize: int, threads: int) -> int:
+    """About what training holds of p, of logits and of the threads' own dUs, for `rows` rows a window."""
     projected = 2 * rows * d * itemsize if settings.tie and d != hidden else 0
     if vocabulary < _COLUMNS_FROM:
-        return projected + max(1, workers - 1) * vocabulary * (d if settings.tie else hidden) * itemsize
+        return projected + max(1, threads - 1) * vocabulary * (d if settings.tie else hidden) * itemsize
     return projected + min(rows * vocabulary * itemsize, columns.HELD)
 
 
-def _projected(parameters, h, buffers: Buffers, workers):
+def _projected(parameters, h, buffers: Buffers, threads):
     """What U multiplies: h, or p where there is a P."""
     if "P" not in parameters:
         return h
-    return projection.forward(h, parameters["P"], None, buffers.part("P"), workers)
+    return projection.forward(h, parameters["P"], None, buffers.part("P"), threads)
 
 
 def _operands(parameters):

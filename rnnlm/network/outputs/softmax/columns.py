@@ -27,7 +27,7 @@ from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_columns
 from rnnlm.kernels.matmul.layout import depth, fill_columns, fill_rows, operand, pack_panels, padded
 from rnnlm.kernels.matmul.tile import columns_times_panel, panel, rows_times_panel
-from rnnlm.kernels.parallel.partition import share
+from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 from rnnlm.network.outputs.softmax.panels import (
     by_rows,
@@ -58,18 +58,18 @@ _SCORED = 512
 
 
 class _Work(NamedTuple):
-    """What the workers write to: their own (first index: the worker) and what they share. R: rows of a block."""
+    """What the threads write to: their own (first index: the thread) and what they share. R: rows of a block."""
 
     bias: np.ndarray  # b2, and enough below it to fill the last panel
     h_rows: np.ndarray  # pairs of h
     packed_u: np.ndarray  # own: a group of panels of U
     packed_back: np.ndarray  # own: a group's U'
     z: np.ndarray  # own: a panel of logits, where e has pairs
-    e: np.ndarray  # flat: all panels of e as packed B; in scoring one a worker
+    e: np.ndarray  # flat: all panels of e as packed B; in scoring one a thread
     e_rows: np.ndarray  # own: pairs of a group of panels by rows
     lane_sums: np.ndarray  # own: R x a vector
     lane_tops: np.ndarray
-    sums: np.ndarray  # own: R; sum_j e_j of the worker's columns
+    sums: np.ndarray  # own: R; sum_j e_j of the thread's columns
     tops: np.ndarray  # own: R; the largest logit there
     shift: np.ndarray  # R
     own_e: np.ndarray  # R: e_x
@@ -85,7 +85,7 @@ class _Work(NamedTuple):
     scaled_panels: np.ndarray  # own: h / S packed, where U is tied
 
 
-def _work(h, vocabulary, tied, block, training, buffers: Buffers, workers) -> _Work:
+def _work(h, vocabulary, tied, block, training, buffers: Buffers, threads) -> _Work:
     hidden, width = h.shape[1], panel_width(h.dtype)
     panels, pairs = -(-vocabulary // width), buffers.packed == np.uint32
     deep, block_deep = ((hidden + 1) // 2, (block + 1) // 2) if pairs else (hidden, block)
@@ -94,19 +94,19 @@ def _work(h, vocabulary, tied, block, training, buffers: Buffers, workers) -> _W
     return _Work(
         bias=take("bias", (panels * width,)),
         h_rows=buffers.rows("h_rows", block, hidden),
-        packed_u=take("packed_u", (workers, _GROUP * deep * width), packed),
-        packed_back=buffers.panels("packed_back", _GROUP * width, kept and hidden, workers),
-        z=take("z", (workers, max(_ROWS, -(-block // workers) + ROWS) * width if pairs else 0)),
-        e=take("e", ((panels if training else workers) * width * block_deep,), packed),
-        e_rows=take("e_rows", (workers, _GROUP * _ROWS * width // 2 if pairs else 0), packed),
-        lane_sums=take("lane_sums", (workers, block * width // 2)),
-        lane_tops=take("lane_tops", (workers, block * width // 2)),
-        sums=take("sums", (workers, block), np.float64),
-        tops=take("tops", (workers, block), np.float64),
+        packed_u=take("packed_u", (threads, _GROUP * deep * width), packed),
+        packed_back=buffers.panels("packed_back", _GROUP * width, kept and hidden, threads),
+        z=take("z", (threads, max(_ROWS, -(-block // threads) + ROWS) * width if pairs else 0)),
+        e=take("e", ((panels if training else threads) * width * block_deep,), packed),
+        e_rows=take("e_rows", (threads, _GROUP * _ROWS * width // 2 if pairs else 0), packed),
+        lane_sums=take("lane_sums", (threads, block * width // 2)),
+        lane_tops=take("lane_tops", (threads, block * width // 2)),
+        sums=take("sums", (threads, block), np.float64),
+        tops=take("tops", (threads, block), np.float64),
         shift=take("shift", (block,)),
         own_e=take("own_e", (block,)),
         own_u=take("own_u", (block, hidden)),
-        dh=take("dh", (workers, kept, hidden)),
+        dh=take("dh", (threads, kept, hidden)),
         scales=take("scales", (block,)),
         log_y=take("log_y", (block,), np.float64),
         factors=take("factors", (1, block)),
@@ -114,22 +114,22 @@ def _work(h, vocabulary, tied, block, training, buffers: Buffers, workers) -> _W
         whole=take("whole", (block,)),
         scaled=take("scaled", (kept, hidden)),
         scaled_columns=buffers.columns("scaled_columns", kept, hidden),
-        scaled_panels=buffers.panels("scaled_panels", kept, tied and hidden, workers),
+        scaled_panels=buffers.panels("scaled_panels", kept, tied and hidden, threads),
     )  # fmt: skip
 
 
-def forward(h, U, b2, tied, targets, log_probability, buffers: Buffers, workers):
+def forward(h, U, b2, tied, targets, log_probability, buffers: Buffers, threads):
     """Writes log y^ of each target."""
     block = min(h.shape[0], _SCORED)
-    w = _work(h, b2.size, tied, block, False, buffers, workers)
+    w = _work(h, b2.size, tied, block, False, buffers, threads)
     for start in range(0, h.shape[0], block):
         rows = slice(start, start + block)
-        _all_exponentials(w, h[rows], U, b2, tied, targets[rows], False, workers)
-        _score(workers, w, h[rows], b2, targets[rows], log_probability[rows])
+        _all_exponentials(w, h[rows], U, b2, tied, targets[rows], False, threads)
+        _score(threads, w, h[rows], b2, targets[rows], log_probability[rows])
 
 
 def backward(
-    h, U, b2, tied, targets, scale, dU, db2, dh, buffers: Buffers, workers, weigh: Weigh | None = None, together=1
+    h, U, b2, tied, targets, scale, dU, db2, dh, buffers: Buffers, threads, weigh: Weigh | None = None, together=1
 ):
     """See ``outputs.softmax.backward``.
 
@@ -142,27 +142,27 @@ def backward(
     groups = h.shape[0] // together
     most = max(64, min(HELD // (b2.size * h.itemsize), _H_HELD // (h.shape[1] * h.itemsize)))
     block = -(-groups // -(-groups // max(1, most // together))) * together
-    w = _work(h, b2.size, tied, block, True, buffers, workers)
-    losses = np.zeros(workers)
+    w = _work(h, b2.size, tied, block, True, buffers, threads)
+    losses = np.zeros(threads)
     w.scales[:] = scale
     for start in range(0, h.shape[0], block):
         rows = slice(start, min(start + block, h.shape[0]))
-        _all_exponentials(w, h[rows], U, b2, tied, targets[rows], True, workers)
+        _all_exponentials(w, h[rows], U, b2, tied, targets[rows], True, threads)
         if weigh is not None:
             log_y = w.log_y[: rows.stop - start]
-            _score(workers, w, h[rows], b2, targets[rows], log_y)
+            _score(threads, w, h[rows], b2, targets[rows], log_y)
             weigh(rows, log_y, w.scales)
-        _hidden_back(workers, w, h[rows], b2, tied, targets[rows], dh[rows], losses)
-        _weights_back(workers, w, tied, targets[rows], dU, db2, start > 0)
+        _hidden_back(threads, w, h[rows], b2, tied, targets[rows], dh[rows], losses)
+        _weights_back(threads, w, tied, targets[rows], dU, db2, start > 0)
     return float(losses.sum())
 
 
-def _all_exponentials(w, h, U, b2, tied, targets, training, workers):
+def _all_exponentials(w, h, U, b2, tied, targets, training, threads):
     """e = exp(z2 - shift) and each row's sum of them, with a shift that suits every row."""
     rows = h.shape[0]
-    _begin(workers, w, h, U, b2, tied, training)
+    _begin(threads, w, h, U, b2, tied, training)
     while True:
-        _exponentials(workers, w, h, U, b2.size, tied, targets, training)
+        _exponentials(threads, w, h, U, b2.size, tied, targets, training)
         tops = w.tops[:, :rows].max(axis=0)
         with np.errstate(invalid="ignore"):  # infinite logits: the loss will not be finite either
             far = tops - w.shift[:rows] > _FAR
@@ -172,19 +172,19 @@ def _all_exponentials(w, h, U, b2, tied, targets, training, workers):
 
 
 @parallel
-def _begin(worker, workers, w, h, U, b2, tied, training):
-    """What all workers read: b2 padded, the pairs of h, and each row's largest logit in the first panel as shift."""
+def _begin(thread, w, h, U, b2, tied, training):
+    """What all threads read: b2 padded, the pairs of h, and each row's largest logit in the first panel as shift."""
     rows, hidden = h.shape
     width = panel(b2.dtype.type(0))
-    if worker == 0:
+    if thread.number == 0:
         for j in range(w.bias.size):  # e^z2 is as good as 0 behind the last
             w.bias[j] = b2[j] if j < b2.size else b2.dtype.type(-1e30)
-    low, high = share(worker, workers, rows, ROWS)  # whole tiles
+    low, high = partition(thread, rows, ROWS)  # whole tiles
     fill_rows(h[low:high], 0, hidden, w.h_rows[low:high])
-    place = low if training else worker * rows  # in e, which is free
-    logits = _own(w.e, w.z[worker], place * width, (high - low) * width)
+    place = low if training else thread.number * rows  # in e, which is free
+    logits = _own(w.e, w.z[thread.number], place * width, (high - low) * width)
     columns, deep = min(width, b2.size), depth(w.packed_u, hidden)
-    packed_u = w.packed_u[worker, : deep * padded(w.packed_u[worker], columns)]
+    packed_u = w.packed_u[thread.number, : deep * padded(w.packed_u[thread.number], columns)]
     pack_panels(_columns_of(U, tied, 0, columns), tied, 0, columns, hidden, packed_u)
     panel_logits(operand(h, w.h_rows)[low:high], deep, packed_u, logits)
     for r in range(low, high):
@@ -224,8 +224,8 @@ def _columns_of(U, tied, first, last):
 
 
 @parallel
-def _exponentials(worker, workers, w, h, U, vocabulary, tied, targets, training):
-    """Each worker's panels of e with the sums over them, and in training its part of sum_j e_j U_j'. In scoring every
+def _exponentials(thread, w, h, U, vocabulary, tied, targets, training):
+    """Each thread's panels of e with the sums over them, and in training its part of sum_j e_j U_j'. In scoring every
     panel takes the place of the one before.
 
     A group of panels after the other; U's and U' columns of the group are packed, and then some rows after the other
@@ -233,13 +233,13 @@ def _exponentials(worker, workers, w, h, U, vocabulary, tied, targets, training)
     """
     rows, hidden = h.shape
     width = panel(w.bias.dtype.type(0))
-    first, stop = share(worker, workers, w.bias.size // width, 1)
-    packed_u, packed_back = w.packed_u[worker], w.packed_back[worker]
-    w.lane_sums[worker, :] = 0
-    w.lane_tops[worker, :] = -np.inf
-    if training and first == stop:  # more workers than panels
+    first, stop = partition(thread, w.bias.size // width, 1)
+    packed_u, packed_back = w.packed_u[thread.number], w.packed_back[thread.number]
+    w.lane_sums[thread.number, :] = 0
+    w.lane_tops[thread.number, :] = -np.inf
+    if training and first == stop:  # more threads than panels
         for r in range(rows):
-            clear(w.dh[worker, r])
+            clear(w.dh[thread.number, r])
     for group in range(first, stop, _GROUP):
         end = min(group + _GROUP, stop)
         columns = _columns_of(U, tied, group * width, min(vocabulary, end * width))
@@ -248,15 +248,15 @@ def _exponentials(worker, workers, w, h, U, vocabulary, tied, targets, training)
             pack_panels(columns, not tied, 0, hidden, (end - group) * width, packed_back)
         for low in range(0, rows, _ROWS):
             high = min(low + _ROWS, rows)
-            _group_of_rows(worker, w, h, vocabulary, targets, training, group, end, low, high)
+            _group_of_rows(thread, w, h, vocabulary, targets, training, group, end, low, high)
     lanes = width // 2
     for r in range(rows):
-        w.sums[worker, r] = lane_sum(w.lane_sums[worker], r * lanes, lanes)
-        w.tops[worker, r] = lane_top(w.lane_tops[worker], r * lanes, lanes)
+        w.sums[thread.number, r] = lane_sum(w.lane_sums[thread.number], r * lanes, lanes)
+        w.tops[thread.number, r] = lane_top(w.lane_tops[thread.number], r * lanes, lanes)
 
 
 @jit
-def _group_of_rows(worker, w, h, vocabulary, targets, training, group, end, low, high):
+def _group_of_rows(thread, w, h, vocabulary, targets, training, group, end, low, high):
     """Panels group ... end of e and of e U', for rows low ... high."""
     rows, hidden = h.shape
     h_operand = operand(h, w.h_rows)[low:high]
@@ -265,14 +265,14 @@ def _group_of_rows(worker, w, h, vocabulary, targets, training, group, end, low,
     size = depth(w.e, rows) * width  # of a panel as packed B
     before = depth(w.e, low) * width  # of it, of earlier rows
     row_size = (high - low) * depth(w.e_rows, width)  # of a panel by rows
-    e_rows, lane_sums, lane_tops = w.e_rows[worker], w.lane_sums[worker], w.lane_tops[worker]
+    e_rows, lane_sums, lane_tops = w.e_rows[thread.number], w.lane_sums[thread.number], w.lane_tops[thread.number]
     for p in range(group, end):
         column = p * width
         columns = min(width, vocabulary - column)
-        wide = padded(w.packed_u[worker], columns)
-        packed = w.packed_u[worker, (p - group) * deep * width : (p - group) * deep * width + deep * wide]
-        at = (p if training else worker) * size + before
-        logits = _own(w.e, w.z[worker], at, (high - low) * width)
+        wide = padded(w.packed_u[thread.number], columns)
+        packed = w.packed_u[thread.number, (p - group) * deep * width : (p - group) * deep * width + deep * wide]
+        at = (p if training else thread.number) * size + before
+        logits = _own(w.e, w.z[thread.number], at, (high - low) * width)
         panel_logits(h_operand, deep, packed, logits)
         exp_rows(
             logits, high - low, w.bias[column:], w.shift[low:], lane_sums[low * lanes :], lane_tops[low * lanes :],
@@ -287,18 +287,20 @@ def _group_of_rows(worker, w, h, vocabulary, targets, training, group, end, low,
         if training:
             by_rows(logits, high - low, e_rows[(p - group) * row_size :])
     if training:
-        count, add = end - group, group > share(worker, w.sums.shape[0], w.bias.size // width, 1)[0]
+        count, add = end - group, group > partition(thread, w.bias.size // width, 1)[0]
         step = _step(w.e, size, row_size)
         e_group = _own(w.e, e_rows, group * size + before, (count - 1) * step + row_size)
-        panels_times(e_group, step, high - low, count, w.packed_back[worker], hidden, w.dh[worker, low:high], add)
+        panels_times(
+            e_group, step, high - low, count, w.packed_back[thread.number], hidden, w.dh[thread.number, low:high], add
+        )
 
 
 @jit
 def _over_workers(sums, r):
-    """S(t): the sum over all workers' columns."""
+    """S(t): the sum over all threads' columns."""
     total = 0.0
-    for worker in range(sums.shape[0]):
-        total += sums[worker, r]
+    for thread in range(sums.shape[0]):
+        total += sums[thread, r]
     return total
 
 
@@ -314,18 +316,18 @@ def _log_probability(w, r, h, bias, log_sum):
 
 
 @parallel
-def _score(worker, workers, w, h, b2, targets, log_probability):
-    low, high = share(worker, workers, h.shape[0], 1)
+def _score(thread, w, h, b2, targets, log_probability):
+    low, high = partition(thread, h.shape[0], 1)
     for r in range(low, high):
         log_probability[r] = _log_probability(w, r, h[r], b2[targets[r]], math.log(_over_workers(w.sums, r)))
 
 
 @parallel
-def _hidden_back(worker, workers, w, h, b2, tied, targets, dh, losses):
+def _hidden_back(thread, w, h, b2, tied, targets, dh, losses):
     """dJ/dh = (e U') / S - U_x', the loss, and g h with g = scale / S for dJ/dU: as it is, or where products read
     pairs, as pairs."""
     rows, hidden = h.shape
-    low, high = share(worker, workers, rows, 2)
+    low, high = partition(thread, rows, 2)
     for r in range(low, high):
         scale, whole = w.scales[r], _over_workers(w.sums, r)
         factor = h.dtype.type(scale / whole)
@@ -333,20 +335,20 @@ def _hidden_back(worker, workers, w, h, b2, tied, targets, dh, losses):
         for k in range(hidden):
             dh[r, k] = factor * w.dh[0, r, k] - scale * w.own_u[r, k]
             w.scaled[r, k] = factor * h[r, k]
-        for other in range(1, workers):
+        for other in range(1, thread.threads):
             for k in range(hidden):
                 dh[r, k] += factor * w.dh[other, r, k]
-        losses[worker] -= _log_probability(w, r, h[r], b2[targets[r]], math.log(whole))
+        losses[thread.number] -= _log_probability(w, r, h[r], b2[targets[r]], math.log(whole))
     fill_rows(w.factors, low, high, w.factor_rows)
     if not tied:
         fill_columns(w.scaled[low:high], w.scaled_columns[low // 2 :])
 
 
 @parallel
-def _weights_back(worker, workers, w, tied, targets, dU, db2, add):
-    """dU and db2 of each worker's panels: with g = scale / S, sum_t g(t) h(t)' (e(t) - S(t) y(t))."""
+def _weights_back(thread, w, tied, targets, dU, db2, add):
+    """dU and db2 of each thread's panels: with g = scale / S, sum_t g(t) h(t)' (e(t) - S(t) y(t))."""
     width = panel(db2.dtype.type(0))
-    first, stop = share(worker, workers, w.bias.size // width, 1)
+    first, stop = partition(thread, w.bias.size // width, 1)
     rows, vocabulary, hidden = targets.size, db2.size, w.own_u.shape[1]
     deep = depth(w.e, rows)
     size = deep * width
@@ -357,7 +359,7 @@ def _weights_back(worker, workers, w, tied, targets, dU, db2, add):
             subtract(w.e[place : place + size], r, targets[r] % width, w.whole[r])
     g, gh = operand(w.factors, w.factor_rows), operand(w.scaled, w.scaled_columns)
     db2_row = db2.reshape((1, vocabulary))
-    scaled_panels = w.scaled_panels[worker]
+    scaled_panels = w.scaled_panels[thread.number]
     if tied:
         pack_panels(w.scaled[:rows], False, 0, hidden, rows, scaled_panels)
     for p in range(first, stop):

@@ -13,27 +13,27 @@ from rnnlm.kernels.elementwise.rows import copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
 from rnnlm.kernels.matmul.layout import pack_panels
-from rnnlm.kernels.parallel.barrier import meet
-from rnnlm.kernels.parallel.partition import share
+from rnnlm.kernels.parallel.barrier import wait
+from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 
 if TYPE_CHECKING:
     from rnnlm.kernels.workspace import Buffers
 
-# Logits that a worker holds at once: as many rows as stay in the cache.
+# Logits that a thread holds at once: as many rows as stay in the cache.
 _HELD = 1 << 20
-# Multiplications that one worker is done with before another is awake.
+# Multiplications that one thread is done with before another is awake.
 _ALONE = 1 << 19
 # What exp() gives where the true result is smaller: nothing is drawn from there.
 _TINY = 1.2e-38
 
 
-def forward(h, U, b2, tied, targets, log_probability, rank, entropy, details, buffers: Buffers, workers):
+def forward(h, U, b2, tied, targets, log_probability, rank, entropy, details, buffers: Buffers, threads):
     """Writes log_probability, and with `details` rank and entropy; see ``outputs.softmax.forward``."""
-    block = max(1, min(-(-h.shape[0] // workers), _HELD // b2.size))
-    z = buffers.take("logits", (workers, block, b2.size))
+    block = max(1, min(-(-h.shape[0] // threads), _HELD // b2.size))
+    z = buffers.take("logits", (threads, block, b2.size))
     packed = _whole(buffers, *_shape(U, tied))
-    _forward(workers, h, U, packed, b2, tied, targets, z, log_probability, rank, entropy, details)
+    _forward(threads, h, U, packed, b2, tied, targets, z, log_probability, rank, entropy, details)
 
 
 def distribution(h, U, b2, tied, buffers: Buffers):
@@ -68,17 +68,17 @@ def ready(U, tied, buffers: Buffers):
     return packed
 
 
-def step(packed, b2, h, z, workers):
+def step(packed, b2, h, z, threads):
     """z2 = h U + b2, B x |V|, written to z; `packed` from `ready`."""
-    _step(workers if h.size * b2.size > _ALONE else 1, packed, b2, h, z)
+    _step(threads if h.size * b2.size > _ALONE else 1, packed, b2, h, z)
 
 
-def draw(z, temperature, without, uniforms, workers):
+def draw(z, temperature, without, uniforms, threads):
     """A token of each row of z2 (which is written over): the one at `uniforms` (each in [0, 1)) of the probabilities
     e^(z2 / temperature), cumulated; temperature 0: the most probable. `without`: a token never drawn; -1: none."""
     chosen = np.empty(len(z), np.int32)
     _draw(
-        workers if z.size > _ALONE >> 4 and len(z) > 1 else 1, z, z.dtype.type(temperature), without, uniforms, chosen
+        threads if z.size > _ALONE >> 4 and len(z) > 1 else 1, z, z.dtype.type(temperature), without, uniforms, chosen
     )
     return chosen
 
@@ -89,17 +89,17 @@ def _pack(U, tied, hidden, vocabulary, packed):
 
 
 @parallel
-def _step(worker, workers, packed, b2, h, z):
-    """Each worker has its own columns."""
-    start, stop = share(worker, workers, b2.size, 2 * LANES)
+def _step(thread, packed, b2, h, z):
+    """Each thread has its own columns."""
+    start, stop = partition(thread, b2.size, 2 * LANES)
     for b in range(h.shape[0]):
         copy(b2[start:stop], z[b, start:stop])
     multiply_rows(h, h.shape[1], packed, start, stop, z, True)
 
 
 @parallel
-def _draw(worker, workers, z, temperature, without, uniforms, chosen):
-    start, stop = share(worker, workers, z.shape[0], 1)
+def _draw(thread, z, temperature, without, uniforms, chosen):
+    start, stop = partition(thread, z.shape[0], 1)
     for b in range(start, stop):
         chosen[b] = _draw_one(z[b], temperature, without, uniforms[b])
 
@@ -128,18 +128,16 @@ def _draw_one(z, temperature, without, uniform):
 
 
 @parallel
-def _forward(
-    worker, workers, meetings, h, U, packed, b2, tied, targets, logits, log_probability, rank, entropy, details
-):
+def _forward(thread, h, U, packed, b2, tied, targets, logits, log_probability, rank, entropy, details):
     hidden, vocabulary = h.shape[1], b2.size
-    start, stop = share(worker, workers, vocabulary, 2 * LANES)
+    start, stop = partition(thread, vocabulary, 2 * LANES)
     pack_panels(U, tied, start, stop, hidden, packed)
-    meet(meetings, worker, workers)
-    start, stop = share(worker, workers, h.shape[0], 1)
+    wait(thread)
+    start, stop = partition(thread, h.shape[0], 1)
     block = logits.shape[1]
     for first in range(start, stop, block):
         last = min(stop, first + block)
-        z = logits[worker, : last - first]
+        z = logits[thread.number, : last - first]
         for i in range(last - first):
             copy(b2, z[i])
         multiply_rows(h[first:last], hidden, packed, 0, vocabulary, z, True)  # z2 = h U + b2
