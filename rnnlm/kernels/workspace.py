@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -24,7 +24,7 @@ def aligned(size: int, dtype: DTypeLike) -> NDArray[Any]:
     return memory[start : start + size * kind.itemsize].view(kind)
 
 
-class Buffers:
+class Workspace:
     """Arrays by name. An array keeps its memory until a larger one of the same name is asked for.
 
     Args:
@@ -37,7 +37,7 @@ class Buffers:
         self.packed = np.dtype(dtype if packed is None else packed)
         load(self.packed)
         self._flat: dict[str, NDArray[Any]] = {}
-        self._children: dict[str, Buffers] = {}
+        self._children: dict[str, Workspace] = {}
 
     def take(self, name: str, shape: tuple[int, ...], dtype: DTypeLike | None = None) -> NDArray[Any]:
         """A C-contiguous array of this shape with whatever was in it before; the one of this name given out earlier
@@ -67,12 +67,23 @@ class Buffers:
     def _deep(self, k: int) -> int:
         return (k + 1) // 2 if self.packed == np.uint32 else k
 
-    def part(self, name: str) -> Buffers:
+    def part(self, name: str) -> Workspace:
         """A set of its own for one layer."""
         if name not in self._children:
-            self._children[name] = Buffers(self.dtype, self.packed)
+            self._children[name] = Workspace(self.dtype, self.packed)
         return self._children[name]
 
     @property
     def bytes(self) -> int:
         return sum(a.nbytes for a in self._flat.values()) + sum(child.bytes for child in self._children.values())
+
+
+class Context(NamedTuple):
+    """What a layer computes with: a workspace of its own and a number of threads."""
+
+    workspace: Workspace
+    threads: int
+
+    def part(self, name: str) -> Context:
+        """The same for a part of the layer."""
+        return Context(self.workspace.part(name), self.threads)

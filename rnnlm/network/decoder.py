@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlm.kernels.workspace import Buffers
+from rnnlm.kernels.workspace import Workspace
 from rnnlm.network.layers import embedding
 from rnnlm.network.layers import layer_norm as normalization
 from rnnlm.network.network import TABLE, Network
@@ -25,16 +25,16 @@ class Stepper:
 
     def __init__(self, network: Network, states: list[NDArray[np.floating]]) -> None:
         self._cell, self._output, self._workers = network.cell, network.output, network.threads
-        buffers = Buffers(network.dtype)
+        workspace = Workspace(network.dtype)
         self._layers = [
-            network.cell.ready(own, network.config.model, buffers.part(f"cell.{layer}"))
+            network.cell.ready(own, network.config.model, workspace.part(f"cell.{layer}"))
             for layer, own in enumerate(network.layers)
         ]
-        self._output_packed = network.output.ready(network.output_parameters, buffers.part("output"))
+        self._output_packed = network.output.ready(network.output_parameters, workspace.part("output"))
         self._states = [state.copy() for state in states]
         self._spare = [np.empty_like(state) for state in states]
         self._norms = network.norms
-        self._buffers = buffers
+        self._workspace = workspace
         self._h = self._up(len(states) - 1, np.ascontiguousarray(states[-1][:, : network.config.model.sizes[-1]]))
         batch, table = states[0].shape[0], network.parameters[TABLE]
         self._projected = [np.empty((batch, own["I"].shape[1]), network.dtype) for own in network.layers]
@@ -64,7 +64,7 @@ class Stepper:
         """What goes up from a layer's h."""
         if not self._norms[layer]:
             return h
-        own = self._buffers.part(f"norm.{layer}")
+        own = self._workspace.part(f"norm.{layer}")
         up = own.take("up", h.shape)
         normalization.forward(self._norms[layer], h, up, own, 1)
         return up

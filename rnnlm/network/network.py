@@ -21,7 +21,7 @@ import numpy as np
 from rnnlm.config.schema import Config
 from rnnlm.kernels.cpu import HAS_BFLOAT16
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
-from rnnlm.kernels.workspace import Buffers
+from rnnlm.kernels.workspace import Workspace
 from rnnlm.network.cells import CELLS
 from rnnlm.network.cells import initializers as starts
 from rnnlm.network.layers import dropout, embedding, penalties
@@ -129,9 +129,9 @@ class Network:
         self._distinct = embedding.Distinct(self.vocabulary_size)
         # Scoring multiplies in the weights' own type, whatever training rounds: a probability does not depend on the
         # processor.
-        self._buffers = self._in_use = Buffers(self.dtype)
+        self._workspace = self._in_use = Workspace(self.dtype)
         self.bfloat16 = config.train.precision == "bfloat16" and HAS_BFLOAT16
-        self._training_buffers = Buffers(self.dtype, np.uint32) if self.bfloat16 else self._buffers
+        self._training_workspace = Workspace(self.dtype, np.uint32) if self.bfloat16 else self._workspace
         self._gradients: dict[str, np.ndarray] = {}
         layers = range(len(config.model.sizes))
         self.layers = [of(parameters, f"cell.{layer}") for layer in layers]
@@ -159,7 +159,7 @@ class Network:
             mask: (seed, step) of a training step, from which the dropout masks are computed; None: no dropout and no
                 rounding to bfloat16 (scoring, sampling).
         """
-        self._in_use = self._buffers if mask is None else self._training_buffers
+        self._in_use = self._workspace if mask is None else self._training_workspace
         steps, batch = inputs.shape
         masks = self._masks = dropout.masks(self.config.model, mask, self.threads)
         self._tokens, self._index = self._distinct(inputs)
@@ -177,21 +177,21 @@ class Network:
         self._trace: list[_LayerTrace] = []
         for layer in range(len(self.layers)):
             parameters = self._dropped(layer)
-            buffers = self._in_use.part(f"cell.{layer}")
+            workspace = self._in_use.part(f"cell.{layer}")
             trace = self.cell.forward(
-                parameters, self.config.model, e, index, reset, states[layer], buffers, self.threads
+                parameters, self.config.model, e, index, reset, states[layer], workspace, self.threads
             )
             up = h = trace.h
             norm = None
             if self.config.model.layer_norm:
-                up = buffers.take("up", h.shape)
+                up = workspace.take("up", h.shape)
                 norm = normalization.forward(
-                    self.norms[layer], _flat(h), _flat(up), buffers.part("norm"), self.threads
+                    self.norms[layer], _flat(h), _flat(up), workspace.part("norm"), self.threads
                 )
             self._trace.append(_LayerTrace(parameters, e, index, trace, norm))
             if masks is not None and self.config.model.dropout_rates[layer + 1] > 0:
                 if up is h:
-                    up = buffers.take("up", h.shape)
+                    up = workspace.take("up", h.shape)
                     up[:] = h
                 masks.numbers(up, layer + 1, batch)
             e, index = _flat(up), _every_place(steps, batch)

@@ -47,7 +47,7 @@ from rnnlm.network.cells.recurrence import (
 
 if TYPE_CHECKING:
     from rnnlm.config.schema import Model
-    from rnnlm.kernels.workspace import Buffers
+    from rnnlm.kernels.workspace import Workspace
 
 SIGMOID, TANH, RELU = 0, 1, 2
 ACTIVATIONS = {"sigmoid": SIGMOID, "tanh": TANH, "relu": RELU}
@@ -89,7 +89,7 @@ class Trace(NamedTuple):
     previous: np.ndarray  # T x B x D_h: h(t-1) as step t saw it
 
 
-def forward(parameters, settings, e, index, reset, state, buffers: Buffers, threads) -> Trace:
+def forward(parameters, settings, e, index, reset, state, workspace: Workspace, threads) -> Trace:
     """h(t) for every step of a window.
 
     Args:
@@ -97,15 +97,15 @@ def forward(parameters, settings, e, index, reset, state, buffers: Buffers, thre
         settings: the section `model`.
         e: n x d, the different inputs; index: T x B int32 into its rows.
         reset: T x B bool; state: B x D_h, h before the window.
-        buffers: where the results live until the next window.
+        workspace: where the results live until the next window.
     """
     (steps, batch), hidden, H = index.shape, state.shape[1], parameters["H"]
-    h, previous = (buffers.take(name, (steps, batch, hidden)) for name in ("h", "previous"))
-    projected = recurrence.project(parameters, e, buffers, threads)
+    h, previous = (workspace.take(name, (steps, batch, hidden)) for name in ("h", "previous"))
+    projected = recurrence.project(parameters, e, workspace, threads)
     _recur(
         threads, recurrence.by_columns(H, batch, threads), projected, index, reset, state, H,
-        ACTIVATIONS[settings.activation], buffers.panels("packed_H", hidden, hidden, 1),
-        buffers.rows("previous_rows", steps, batch, hidden), previous, h,
+        ACTIVATIONS[settings.activation], workspace.panels("packed_H", hidden, hidden, 1),
+        workspace.rows("previous_rows", steps, batch, hidden), previous, h,
     )  # fmt: skip
     return Trace(h, previous)
 
@@ -148,7 +148,7 @@ def _recur(
             _activate(z[b, start:stop], activation)  # h(t) = f(z1(t))
 
 
-def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, buffers: Buffers, threads):
+def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, workspace: Workspace, threads):
     """The gradient of every parameter and of the inputs.
 
     Args:
@@ -160,14 +160,14 @@ def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh,
         window (B x D_h).
     """
     (steps, batch, hidden), H = dh.shape, parameters["H"]
-    dh0 = buffers.take("dh0", (batch, hidden))
+    dh0 = workspace.take("dh0", (batch, hidden))
     _recur_back(
         threads, recurrence.by_columns(H, batch, threads), trace.h, reset, H, ACTIVATIONS[settings.activation],
-        buffers.panels("packed_H", hidden, hidden), buffers.rows("delta_rows", steps, batch, hidden), dh, dh0,
+        workspace.panels("packed_H", hidden, hidden), workspace.rows("delta_rows", steps, batch, hidden), dh, dh0,
     )  # fmt: skip
-    d_projected = buffers.take("d_projected", (len(e), len(gradients["b1"])))
-    recurrence.weights_back(dh, index, trace.previous, gradients, d_projected, 0, buffers, threads)
-    return recurrence.project_back(parameters, e, d_projected, gradients, buffers, threads), dh0
+    d_projected = workspace.take("d_projected", (len(e), len(gradients["b1"])))
+    recurrence.weights_back(dh, index, trace.previous, gradients, d_projected, 0, workspace, threads)
+    return recurrence.project_back(parameters, e, d_projected, gradients, workspace, threads), dh0
 
 
 @parallel
@@ -191,12 +191,12 @@ def _recur_back(thread, by_columns, h, reset, H, activation, packed_H, delta_row
         send_back(delta1, rows, reset[t, first:last], one_by_one, packed_H, start, stop, below[first:last])
 
 
-def ready(parameters, settings, buffers: Buffers):
+def ready(parameters, settings, workspace: Workspace):
     """What `project` and `step` read, from weights that do not change any more."""
     H = parameters["H"]
-    packed_H = buffers.panels("packed_H", *H.shape)
+    packed_H = workspace.panels("packed_H", *H.shape)
     recurrence.pack(H, packed_H)
-    return recurrence.ready_projection(parameters, buffers), packed_H, ACTIVATIONS[settings.activation]
+    return recurrence.ready_projection(parameters, workspace), packed_H, ACTIVATIONS[settings.activation]
 
 
 def project(packed, e, projected, threads):

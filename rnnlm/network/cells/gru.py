@@ -46,7 +46,7 @@ from rnnlm.network.cells.recurrence import (
 
 if TYPE_CHECKING:
     from rnnlm.config.schema import Model
-    from rnnlm.kernels.workspace import Buffers
+    from rnnlm.kernels.workspace import Workspace
 
 
 def shapes(d: int, hidden: int, settings: Model) -> dict[str, tuple[int, ...]]:
@@ -76,16 +76,16 @@ class Trace(NamedTuple):
     n: np.ndarray  # T x B x D_h
 
 
-def forward(parameters, settings, e, index, reset, state, buffers: Buffers, threads) -> Trace:
+def forward(parameters, settings, e, index, reset, state, workspace: Workspace, threads) -> Trace:
     """h(t) for every step of a window; see ``cells.elman.forward``."""
     (steps, batch), H = index.shape, parameters["H"]
     hidden, width = H.shape
-    h, previous, n = (buffers.take(name, (steps, batch, hidden)) for name in ("h", "previous", "n"))
-    gates = buffers.take("gates", (steps, batch, width))
-    projected = recurrence.project(parameters, e, buffers, threads)
+    h, previous, n = (workspace.take(name, (steps, batch, hidden)) for name in ("h", "previous", "n"))
+    gates = workspace.take("gates", (steps, batch, width))
+    projected = recurrence.project(parameters, e, workspace, threads)
     _recur(
         threads, recurrence.by_columns(H, batch, threads), projected, index, reset, state, H, parameters["bh"],
-        buffers.panels("packed_H", hidden, hidden, 3), buffers.rows("previous_rows", steps, batch, hidden),
+        workspace.panels("packed_H", hidden, hidden, 3), workspace.rows("previous_rows", steps, batch, hidden),
         previous, gates, n, h,
     )  # fmt: skip
     return Trace(h, previous, gates, n)
@@ -156,19 +156,19 @@ def _blocks(z, hidden, start, size):
     return z[start : start + size], z[second : second + size], z[third : third + size]
 
 
-def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, buffers: Buffers, threads):
+def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, workspace: Workspace, threads):
     """See ``cells.elman.backward``; the trace's gates become dJ/dz_r, dJ/dz_u and dJ/dm, its n dJ/dz_n."""
     (steps, batch, hidden), H = dh.shape, parameters["H"]
-    dh0 = buffers.take("dh0", (batch, hidden))
+    dh0 = workspace.take("dh0", (batch, hidden))
     _recur_back(
         threads, recurrence.by_columns(H, batch, threads), reset, H, trace.previous,
-        buffers.panels("packed_back", 3 * hidden, hidden), buffers.rows("delta_rows", steps, batch, 3 * hidden),
+        workspace.panels("packed_back", 3 * hidden, hidden), workspace.rows("delta_rows", steps, batch, 3 * hidden),
         trace.gates, trace.n, dh, dh0,
     )  # fmt: skip
-    d_projected = buffers.take("d_projected", (len(e), len(gradients["b1"])))
-    recurrence.weights_back(trace.gates, index, trace.previous, gradients, d_projected, 0, buffers, threads)
+    d_projected = workspace.take("d_projected", (len(e), len(gradients["b1"])))
+    recurrence.weights_back(trace.gates, index, trace.previous, gradients, d_projected, 0, workspace, threads)
     _inputs_back(threads, trace.n, index, d_projected, gradients["b1"], gradients["bh"])
-    return recurrence.project_back(parameters, e, d_projected, gradients, buffers, threads), dh0
+    return recurrence.project_back(parameters, e, d_projected, gradients, workspace, threads), dh0
 
 
 @parallel
@@ -223,12 +223,12 @@ def _inputs_back(thread, dn, index, d_projected, db1, dbh):
     recurrence.sum_by_input(flat, index.reshape(steps * batch), d_projected, db1, start, stop, 2 * hidden)
 
 
-def ready(parameters, settings, buffers: Buffers):
+def ready(parameters, settings, workspace: Workspace):
     """What `project` and `step` read, from weights that do not change any more."""
     H = parameters["H"]
-    packed_H = buffers.panels("packed_H", len(H), len(H), 3)
+    packed_H = workspace.panels("packed_H", len(H), len(H), 3)
     recurrence.pack_all_blocks(H, packed_H)
-    return recurrence.ready_projection(parameters, buffers), packed_H, parameters["bh"]
+    return recurrence.ready_projection(parameters, workspace), packed_H, parameters["bh"]
 
 
 def project(packed, e, projected, threads):

@@ -45,7 +45,7 @@ from rnnlm.network.cells.recurrence import (
 
 if TYPE_CHECKING:
     from rnnlm.config.schema import Model
-    from rnnlm.kernels.workspace import Buffers
+    from rnnlm.kernels.workspace import Workspace
 
 
 def shapes(d: int, hidden: int, settings: Model) -> dict[str, tuple[int, ...]]:
@@ -76,17 +76,17 @@ class Trace(NamedTuple):
     n: np.ndarray  # T x B x D_h
 
 
-def forward(parameters, settings, e, index, reset, state, buffers: Buffers, threads) -> Trace:
+def forward(parameters, settings, e, index, reset, state, workspace: Workspace, threads) -> Trace:
     """h(t) for every step of a window; see ``cells.elman.forward``."""
     (steps, batch), H = index.shape, parameters["H"]
     hidden = len(H)
-    h, previous, q, n = (buffers.take(name, (steps, batch, hidden)) for name in ("h", "previous", "q", "n"))
-    gates = buffers.take("gates", (steps, batch, 2 * hidden))
-    projected = recurrence.project(parameters, e, buffers, threads)
+    h, previous, q, n = (workspace.take(name, (steps, batch, hidden)) for name in ("h", "previous", "q", "n"))
+    gates = workspace.take("gates", (steps, batch, 2 * hidden))
+    projected = recurrence.project(parameters, e, workspace, threads)
     _recur(
         threads, recurrence.by_columns(H, batch, threads), projected, index, reset, state, H,
-        buffers.panels("packed_H", hidden, hidden, 3), buffers.rows("previous_rows", steps, batch, hidden),
-        buffers.rows("q_rows", steps, batch, hidden), previous, gates, q, n, h,
+        workspace.panels("packed_H", hidden, hidden, 3), workspace.rows("previous_rows", steps, batch, hidden),
+        workspace.rows("q_rows", steps, batch, hidden), previous, gates, q, n, h,
     )  # fmt: skip
     return Trace(h, previous, gates, q, n)
 
@@ -164,20 +164,20 @@ def _new_state(u, before, n, h):
         h[j] = (one - u[j]) * n[j] + u[j] * before[j]
 
 
-def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, buffers: Buffers, threads):
+def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, workspace: Workspace, threads):
     """See ``cells.elman.backward``; the trace's gates become dJ/dz_r and dJ/dz_u, its n dJ/dz_n."""
     (steps, batch, hidden), H = dh.shape, parameters["H"]
-    dh0, dq = buffers.take("dh0", (batch, hidden)), buffers.take("dq", (batch, hidden))
+    dh0, dq = workspace.take("dh0", (batch, hidden)), workspace.take("dq", (batch, hidden))
     _recur_back(
         threads, recurrence.by_columns(H, batch, threads), reset, H, trace.previous,
-        buffers.panels("packed_back", 2 * hidden, hidden), buffers.panels("packed_n", hidden, hidden),
-        buffers.rows("delta_rows", steps, batch, 2 * hidden), buffers.rows("n_rows", steps, batch, hidden),
+        workspace.panels("packed_back", 2 * hidden, hidden), workspace.panels("packed_n", hidden, hidden),
+        workspace.rows("delta_rows", steps, batch, 2 * hidden), workspace.rows("n_rows", steps, batch, hidden),
         trace.gates, trace.n, dq, dh, dh0,
     )  # fmt: skip
-    d_projected = buffers.take("d_projected", (len(e), 3 * hidden))
-    recurrence.weights_back(trace.gates, index, trace.previous, gradients, d_projected, 0, buffers, threads)
-    recurrence.weights_back(trace.n, index, trace.q, gradients, d_projected, 2 * hidden, buffers, threads)
-    return recurrence.project_back(parameters, e, d_projected, gradients, buffers, threads), dh0
+    d_projected = workspace.take("d_projected", (len(e), 3 * hidden))
+    recurrence.weights_back(trace.gates, index, trace.previous, gradients, d_projected, 0, workspace, threads)
+    recurrence.weights_back(trace.n, index, trace.q, gradients, d_projected, 2 * hidden, workspace, threads)
+    return recurrence.project_back(parameters, e, d_projected, gradients, workspace, threads), dh0
 
 
 @parallel
@@ -256,12 +256,12 @@ def _gates_back(r, before, dq):
         dq[j] *= R
 
 
-def ready(parameters, settings, buffers: Buffers):
+def ready(parameters, settings, workspace: Workspace):
     """What `project` and `step` read, from weights that do not change any more."""
     H = parameters["H"]
-    packed_H = buffers.panels("packed_H", len(H), len(H), 3)
+    packed_H = workspace.panels("packed_H", len(H), len(H), 3)
     recurrence.pack_all_blocks(H, packed_H)
-    return recurrence.ready_projection(parameters, buffers), packed_H
+    return recurrence.ready_projection(parameters, workspace), packed_H
 
 
 def project(packed, e, projected, threads):

@@ -51,7 +51,7 @@ from rnnlm.network.cells.recurrence import (
 
 if TYPE_CHECKING:
     from rnnlm.config.schema import Model
-    from rnnlm.kernels.workspace import Buffers
+    from rnnlm.kernels.workspace import Workspace
 
 
 def shapes(d: int, hidden: int, settings: Model) -> dict[str, tuple[int, ...]]:
@@ -90,18 +90,20 @@ class Trace(NamedTuple):
     gates: np.ndarray  # T x B x 4 D_h: i f g o
 
 
-def forward(parameters, settings, e, index, reset, state, buffers: Buffers, threads) -> Trace:
+def forward(parameters, settings, e, index, reset, state, workspace: Workspace, threads) -> Trace:
     """h(t) for every step of a window; see ``cells.elman.forward``. state: B x 2 D_h."""
     (steps, batch), H = index.shape, parameters["H"]
     hidden, width = H.shape
-    h, previous, c, before = (buffers.take(name, (steps, batch, hidden)) for name in ("h", "previous", "c", "before"))
-    gates = buffers.take("gates", (steps, batch, width))
-    projected = recurrence.project(parameters, e, buffers, threads)
+    h, previous, c, before = (
+        workspace.take(name, (steps, batch, hidden)) for name in ("h", "previous", "c", "before")
+    )
+    gates = workspace.take("gates", (steps, batch, width))
+    projected = recurrence.project(parameters, e, workspace, threads)
     h0, c0 = (np.ascontiguousarray(part) for part in (state[:, :hidden], state[:, hidden:]))
     _recur(
         threads, recurrence.by_columns(H, batch, threads), projected, index, reset, h0, c0, H, _peepholes(parameters),
-        buffers.panels("packed_H", hidden, hidden, width // hidden),
-        buffers.rows("previous_rows", steps, batch, hidden), previous, gates, before, c, h,
+        workspace.panels("packed_H", hidden, hidden, width // hidden),
+        workspace.rows("previous_rows", steps, batch, hidden), previous, gates, before, c, h,
     )  # fmt: skip
     return Trace(h, previous, c, before, gates)
 
@@ -208,22 +210,22 @@ def _tanh(z):
         z[j] = tanh(z[j])
 
 
-def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, buffers: Buffers, threads):
+def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, workspace: Workspace, threads):
     """See ``cells.elman.backward``; the trace's gates become dJ/dz."""
     (steps, batch, hidden), H = dh.shape, parameters["H"]
     width = H.shape[1]
-    dh0, dc = buffers.take("dh0", (batch, hidden)), buffers.take("dc", (batch, hidden))
+    dh0, dc = workspace.take("dh0", (batch, hidden)), workspace.take("dc", (batch, hidden))
     P = _peepholes(parameters)
     _recur_back(
         threads, recurrence.by_columns(H, batch, threads), reset, H, P, trace.before, trace.c,
-        buffers.panels("packed_back", width, hidden), buffers.rows("delta_rows", steps, batch, width),
+        workspace.panels("packed_back", width, hidden), workspace.rows("delta_rows", steps, batch, width),
         trace.gates, dc, dh, dh0,
     )  # fmt: skip
     if P.size:
         _peepholes_back(threads, trace.gates, trace.before, trace.c, gradients["P"])
-    d_projected = buffers.take("d_projected", (len(e), len(gradients["b1"])))
-    recurrence.weights_back(trace.gates, index, trace.previous, gradients, d_projected, 0, buffers, threads)
-    de = recurrence.project_back(parameters, e, d_projected, gradients, buffers, threads)
+    d_projected = workspace.take("d_projected", (len(e), len(gradients["b1"])))
+    recurrence.weights_back(trace.gates, index, trace.previous, gradients, d_projected, 0, workspace, threads)
+    de = recurrence.project_back(parameters, e, d_projected, gradients, workspace, threads)
     return de, np.concatenate([dh0, dc], axis=1)
 
 
@@ -316,13 +318,13 @@ def _peepholes_back(thread, delta, before, c, dP):
                 _add_product(delta[t, b, left + start : left + stop], seen, own)
 
 
-def ready(parameters, settings, buffers: Buffers):
+def ready(parameters, settings, workspace: Workspace):
     """What `project` and `step` read, from weights that do not change any more."""
     H = parameters["H"]
     hidden, width = H.shape
-    packed_H = buffers.panels("packed_H", hidden, hidden, width // hidden)
+    packed_H = workspace.panels("packed_H", hidden, hidden, width // hidden)
     recurrence.pack_all_blocks(H, packed_H)
-    return recurrence.ready_projection(parameters, buffers), packed_H, _peepholes(parameters)
+    return recurrence.ready_projection(parameters, workspace), packed_H, _peepholes(parameters)
 
 
 def project(packed, e, projected, threads):

@@ -32,7 +32,7 @@ from rnnlm.network.cells.recurrence import read_inputs, sum_by_input, take_over
 
 if TYPE_CHECKING:
     from rnnlm.config.schema import Model
-    from rnnlm.kernels.workspace import Buffers
+    from rnnlm.kernels.workspace import Workspace
 
 
 def shapes(d: int, hidden: int, settings: Model) -> dict[str, tuple[int, ...]]:
@@ -59,12 +59,12 @@ class Trace(NamedTuple):
     gates: np.ndarray  # T x B x 2 D_h: u n
 
 
-def forward(parameters, settings, e, index, reset, state, buffers: Buffers, threads) -> Trace:
+def forward(parameters, settings, e, index, reset, state, workspace: Workspace, threads) -> Trace:
     """h(t) for every step of a window; see ``cells.elman.forward``."""
     (steps, batch), hidden = index.shape, state.shape[1]
-    h, previous = (buffers.take(name, (steps, batch, hidden)) for name in ("h", "previous"))
-    gates = buffers.take("gates", (steps, batch, 2 * hidden))
-    _scan(threads, recurrence.project(parameters, e, buffers, threads), index, reset, state, previous, gates, h)
+    h, previous = (workspace.take(name, (steps, batch, hidden)) for name in ("h", "previous"))
+    gates = workspace.take("gates", (steps, batch, 2 * hidden))
+    _scan(threads, recurrence.project(parameters, e, workspace, threads), index, reset, state, previous, gates, h)
     return Trace(h, previous, gates)
 
 
@@ -95,13 +95,13 @@ def _cell(z, hidden, start, before, h):
         h[j] = before[j] + u[j] * (n[j] - before[j])
 
 
-def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, buffers: Buffers, threads):
+def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, workspace: Workspace, threads):
     """See ``cells.elman.backward``; the trace's gates become dJ/dz_u and dJ/dn."""
     batch, hidden = dh.shape[1:]
-    dh0 = buffers.take("dh0", (batch, hidden))
-    d_projected = buffers.take("d_projected", (len(e), 2 * hidden))
+    dh0 = workspace.take("dh0", (batch, hidden))
+    d_projected = workspace.take("d_projected", (len(e), 2 * hidden))
     _scan_back(threads, reset, index, trace.previous, trace.gates, d_projected, gradients["b1"], dh, dh0)
-    return recurrence.project_back(parameters, e, d_projected, gradients, buffers, threads), dh0
+    return recurrence.project_back(parameters, e, d_projected, gradients, workspace, threads), dh0
 
 
 @parallel
@@ -135,9 +135,9 @@ def _cell_back(z, hidden, start, before, dh):
         dh[j] *= one - U
 
 
-def ready(parameters, settings, buffers: Buffers):
+def ready(parameters, settings, workspace: Workspace):
     """What `project` and `step` read, from weights that do not change any more."""
-    return recurrence.ready_projection(parameters, buffers)
+    return recurrence.ready_projection(parameters, workspace)
 
 
 def project(packed, e, projected, threads):

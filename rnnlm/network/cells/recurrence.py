@@ -32,7 +32,7 @@ from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 
 if TYPE_CHECKING:
-    from rnnlm.kernels.workspace import Buffers
+    from rnnlm.kernels.workspace import Workspace
 
 # Bytes of H that stay in a core's second cache; columns that are worth a thread of their own.
 _CACHED, _LEAST_COLUMNS = 768 << 10, 64
@@ -54,44 +54,44 @@ def threads_for(multiplications, threads):
     return threads if multiplications > _ALONE else 1
 
 
-def project(parameters, e, buffers: Buffers, threads):
+def project(parameters, e, workspace: Workspace, threads):
     """projected = e I + b1, n x G D_h."""
     I = parameters["I"]
-    projected = buffers.take("projected", (len(e), I.shape[1]))
+    projected = workspace.take("projected", (len(e), I.shape[1]))
     linear.forward(
-        threads, e, I, parameters["b1"], buffers.rows("e_rows", *e.shape), buffers.panels("packed_I", *I.shape),
+        threads, e, I, parameters["b1"], workspace.rows("e_rows", *e.shape), workspace.panels("packed_I", *I.shape),
         projected,
     )  # fmt: skip
     return projected
 
 
-def weights_back(delta, index, previous, gradients, d_projected, offset, buffers: Buffers, threads):
+def weights_back(delta, index, previous, gradients, d_projected, offset, workspace: Workspace, threads):
     """From delta (T x B x some blocks) and what H multiplied (T x B x D_h): these blocks of dJ/dH, of dJ/db1 and of
     d_projected (delta summed by input), columns from `offset` on."""
     steps, batch, width = delta.shape
     rows, hidden = steps * batch, previous.shape[2]
     _weights_back(
-        threads, delta, index, previous, buffers.columns("previous_columns", rows, hidden),
-        buffers.panels("packed_delta", rows, width), d_projected, gradients["H"], gradients["b1"], offset,
+        threads, delta, index, previous, workspace.columns("previous_columns", rows, hidden),
+        workspace.panels("packed_delta", rows, width), d_projected, gradients["H"], gradients["b1"], offset,
     )  # fmt: skip
 
 
-def project_back(parameters, e, d_projected, gradients, buffers: Buffers, threads):
+def project_back(parameters, e, d_projected, gradients, workspace: Workspace, threads):
     """Undoes `project`: dJ/dI, and dJ/de (n x d) for each different input."""
     (n, d), width = e.shape, d_projected.shape[1]
-    de = buffers.take("de", e.shape)
+    de = workspace.take("de", e.shape)
     linear.backward(
-        threads, e, parameters["I"], d_projected, buffers.columns("e_columns", n, d),
-        buffers.panels("packed_projected", n, width), buffers.rows("projected_rows", n, width),
-        buffers.panels("packed_I", width, d), gradients["I"], de,
+        threads, e, parameters["I"], d_projected, workspace.columns("e_columns", n, d),
+        workspace.panels("packed_projected", n, width), workspace.rows("projected_rows", n, width),
+        workspace.panels("packed_I", width, d), gradients["I"], de,
     )  # fmt: skip
     return de
 
 
-def ready_projection(parameters, buffers: Buffers):
+def ready_projection(parameters, workspace: Workspace):
     """What `project_ready` reads, from weights that do not change any more."""
     I = parameters["I"]
-    packed = buffers.panels("packed_I", *I.shape)
+    packed = workspace.panels("packed_I", *I.shape)
     pack(I, packed)
     return packed, parameters["b1"]
 

@@ -51,7 +51,7 @@ from rnnlm.network.cells.recurrence import (
 
 if TYPE_CHECKING:
     from rnnlm.config.schema import Model
-    from rnnlm.kernels.workspace import Buffers
+    from rnnlm.kernels.workspace import Workspace
 
 
 def shapes(d: int, hidden: int, settings: Model) -> dict[str, tuple[int, ...]]:
@@ -83,15 +83,15 @@ class Trace(NamedTuple):
     previous: np.ndarray  # T x B x D_h: x(t) = [h(t-1) s(t)], h(t-1) as step t saw it
 
 
-def forward(parameters, settings, e, index, reset, state, buffers: Buffers, threads) -> Trace:
+def forward(parameters, settings, e, index, reset, state, workspace: Workspace, threads) -> Trace:
     """[h s](t) for every step of a window; see ``cells.elman.forward``."""
     (steps, batch), hidden, H = index.shape, state.shape[1], parameters["H"]
-    h, previous = (buffers.take(name, (steps, batch, hidden)) for name in ("h", "previous"))
-    projected = recurrence.project(parameters | {"b1": _biases(parameters)}, e, buffers, threads)
+    h, previous = (workspace.take(name, (steps, batch, hidden)) for name in ("h", "previous"))
+    projected = recurrence.project(parameters | {"b1": _biases(parameters)}, e, workspace, threads)
     _recur(
         threads, recurrence.by_columns(H[: H.shape[1]], batch, threads), projected, index, reset, state, H,
-        h.dtype.type(settings.context_decay), buffers.panels("packed_H", hidden, H.shape[1], 1),
-        buffers.rows("previous_rows", steps, batch, hidden), previous, h,
+        h.dtype.type(settings.context_decay), workspace.panels("packed_H", hidden, H.shape[1], 1),
+        workspace.rows("previous_rows", steps, batch, hidden), previous, h,
     )  # fmt: skip
     return Trace(h, previous)
 
@@ -160,25 +160,25 @@ def _sigmoid(z):
         z[j] = maths.sigmoid(z[j])
 
 
-def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, buffers: Buffers, threads):
+def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, workspace: Workspace, threads):
     """See ``cells.elman.backward``; dh becomes dJ/d[h s]."""
     (steps, batch, hidden), H = dh.shape, parameters["H"]
     fast = H.shape[1]
     H_h, H_s = H[:fast], H[fast:]
-    d_state, delta1 = buffers.take("d_state", (batch, hidden)), buffers.take("delta1", (steps, batch, fast))
+    d_state, delta1 = workspace.take("d_state", (batch, hidden)), workspace.take("delta1", (steps, batch, fast))
     _recur_back(
         threads, recurrence.by_columns(H_h, batch, threads), trace.h, reset, H_h,
-        buffers.panels("packed_back", fast, fast), buffers.rows("delta_rows", steps, batch, fast),
+        workspace.panels("packed_back", fast, fast), workspace.rows("delta_rows", steps, batch, fast),
         delta1, dh, d_state,
     )  # fmt: skip
-    d_projected = buffers.take("d_projected", (len(e), hidden))
+    d_projected = workspace.take("d_projected", (len(e), hidden))
     _slow_back(
         threads, index, reset, H_s, dh.dtype.type(settings.context_decay),
-        buffers.panels("packed_slow", fast, hidden - fast), buffers.rows("slow_rows", steps * batch, fast),
+        workspace.panels("packed_slow", fast, hidden - fast), workspace.rows("slow_rows", steps * batch, fast),
         delta1, dh, d_state, d_projected,
     )  # fmt: skip
-    recurrence.weights_back(delta1, index, trace.previous, gradients, d_projected, 0, buffers, threads)
-    return recurrence.project_back(parameters, e, d_projected, gradients, buffers, threads), d_state
+    recurrence.weights_back(delta1, index, trace.previous, gradients, d_projected, 0, workspace, threads)
+    return recurrence.project_back(parameters, e, d_projected, gradients, workspace, threads), d_state
 
 
 @parallel
@@ -248,12 +248,12 @@ def _add_share(factor, source, target):
         target[j] += factor * source[j]
 
 
-def ready(parameters, settings, buffers: Buffers):
+def ready(parameters, settings, workspace: Workspace):
     """What `project` and `step` read, from weights that do not change any more."""
     H = parameters["H"]
-    packed_H = buffers.panels("packed_H", *H.shape)
+    packed_H = workspace.panels("packed_H", *H.shape)
     recurrence.pack(H, packed_H)
-    projection = recurrence.ready_projection(parameters | {"b1": _biases(parameters)}, buffers)
+    projection = recurrence.ready_projection(parameters | {"b1": _biases(parameters)}, workspace)
     return projection, packed_H, H.shape[1], H.dtype.type(settings.context_decay)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
-from rnnlm.kernels.workspace import Buffers
+from rnnlm.kernels.workspace import Workspace
 
 EPSILON = 1e-5
 
@@ -42,13 +42,13 @@ def init(hidden: int) -> dict[str, np.ndarray]:
     return {"g": np.ones(hidden), "b": np.zeros(hidden)}
 
 
-def forward(parameters, h, out, buffers: Buffers, threads) -> Trace:
+def forward(parameters, h, out, workspace: Workspace, threads) -> Trace:
     """Writes h^(t).
 
     Args:
         parameters: g, b; h, out: n x D_h, a row a step of a stream; may be the same array.
     """
-    trace = Trace(buffers.take("normal", h.shape), buffers.take("deviation", (len(h),)))
+    trace = Trace(workspace.take("normal", h.shape), workspace.take("deviation", (len(h),)))
     _forward(threads, h, parameters["g"], parameters["b"], *trace, out)
     return trace
 

@@ -12,7 +12,7 @@ from rnnlm.kernels.cpu import HAS_BFLOAT16
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_columns, multiply_rows
 from rnnlm.kernels.matmul.layout import depth, fill_columns, fill_rows, operand, pack_panels
-from rnnlm.kernels.workspace import Buffers
+from rnnlm.kernels.workspace import Workspace
 
 needs_bfloat16 = pytest.mark.skipif(not HAS_BFLOAT16, reason="this processor has no products of bfloat16")
 KINDS = [
@@ -48,13 +48,13 @@ def by_columns(a, pairs, b, transposed, panels, c, add):
 
 def check(dtype: type, packed: type, m: int, n: int, k: int, columns: bool, transposed: bool, add: bool) -> None:
     generator = np.random.default_rng(m * 10000 + n * 100 + k)
-    buffers = Buffers(dtype, packed)
+    workspace = Workspace(dtype, packed)
     a = generator.normal(size=(k, m) if columns else (m, k)).astype(dtype)
     b = generator.normal(size=(n, k) if transposed else (k, n)).astype(dtype)
     frame = generator.normal(size=(m, n + 3)).astype(dtype)
     before = frame.copy()
-    pairs = buffers.columns("a", k, m) if columns else buffers.rows("a", m, k)
-    panels = buffers.panels("b", k, n)
+    pairs = workspace.columns("a", k, m) if columns else workspace.rows("a", m, k)
+    panels = workspace.panels("b", k, n)
     (by_columns if columns else by_rows)(a, pairs, b, transposed, panels, frame[:, :n], add)
     op_a, op_b = (rounded(x) if packed == np.uint32 else x for x in (a, b))
     wanted = (op_a.T if columns else op_a).astype(np.float64) @ (op_b.T if transposed else op_b).astype(np.float64)
@@ -82,11 +82,13 @@ def test_long_sums(dtype: type, packed: type, columns: bool, transposed: bool, a
 
 @needs_bfloat16
 def test_numbers_that_are_not_finite_stay_so() -> None:
-    buffers = Buffers(np.float32, np.uint32)
+    workspace = Workspace(np.float32, np.uint32)
     a = np.ones((3, 34), np.float32)
     a[0, 5], a[1, 33], a[2, 0] = np.nan, np.inf, -np.inf
     c = np.zeros((3, 20), np.float32)
-    by_rows(a, buffers.rows("a", 3, 34), np.ones((34, 20), np.float32), False, buffers.panels("b", 34, 20), c, False)
+    by_rows(
+        a, workspace.rows("a", 3, 34), np.ones((34, 20), np.float32), False, workspace.panels("b", 34, 20), c, False
+    )
     assert np.isnan(c[0]).all()
     assert (c[1] == np.inf).all()
     assert (c[2] == -np.inf).all()
@@ -95,9 +97,9 @@ def test_numbers_that_are_not_finite_stay_so() -> None:
 @pytest.mark.parametrize(("dtype", "packed"), KINDS)
 def test_a_panel_may_be_deeper_than_the_matrix(dtype: type, packed: type) -> None:
     """Zeros follow, so that a sum may run on over what is no part of it."""
-    buffers = Buffers(dtype, packed)
+    workspace = Workspace(dtype, packed)
     b = np.ones((5, 7), dtype)
-    panels = buffers.panels("b", 12, 7)
+    panels = workspace.panels("b", 12, 7)
     panels[:] = 12345
     pack = jit(lambda b, panels, transposed: pack_panels(b, transposed, 0, 7, 12, panels))
     pack(b, panels, False)

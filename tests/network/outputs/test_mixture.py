@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from rnnlm.kernels import workspace as buffers
+from rnnlm.kernels import workspace
 from rnnlm.kernels.cpu import HAS_BFLOAT16
-from rnnlm.kernels.workspace import Buffers
+from rnnlm.kernels.workspace import Workspace
 from rnnlm.network.outputs import mixture, softmax
 from rnnlm.network.outputs.mixture import rows as whole_rows
 from rnnlm.network.outputs.softmax import columns
@@ -26,7 +26,7 @@ SCALE = 0.25
 @pytest.fixture(autouse=True)
 def _nothing_is_read_before_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """New memory holds NaN in whatever type."""
-    monkeypatch.setattr(buffers, "aligned", lambda size, dtype: np.full(size * 8, 255, np.uint8).view(dtype)[:size])
+    monkeypatch.setattr(workspace, "aligned", lambda size, dtype: np.full(size * 8, 255, np.uint8).view(dtype)[:size])
 
 
 @dataclass
@@ -91,12 +91,12 @@ class Problem:
 
     def backward(self, packed: type, workers: int) -> tuple[float, dict[str, np.ndarray], np.ndarray]:
         found = {name: np.full_like(value, np.nan) for name, value in self.parameters.items()}
-        dh, room = np.full_like(self.h, np.nan), Buffers(self.h.dtype, packed)
+        dh, room = np.full_like(self.h, np.nan), Workspace(self.h.dtype, packed)
         loss = mixture.backward(self.parameters, found, self.h, self.targets, SCALE, 0.0, dh, room, workers)
         return loss, found, dh
 
     def forward(self, workers: int, details: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return mixture.forward(self.parameters, self.h, self.targets, Buffers(self.h.dtype), workers, details)
+        return mixture.forward(self.parameters, self.h, self.targets, Workspace(self.h.dtype), workers, details)
 
 
 def _softmax(z: np.ndarray) -> np.ndarray:
@@ -150,7 +150,7 @@ def test_probabilities_ranks_and_entropies(
         np.testing.assert_allclose(log_probability, np.log(own), rtol=0, atol=bound)
         np.testing.assert_allclose(entropy, -(y_hat * np.log(y_hat)).sum(axis=1), rtol=bound, atol=bound)
         assert (rank == 1 + (y_hat > own[:, None]).sum(axis=1)).all()
-        found = mixture.distribution(problem.parameters, problem.h, Buffers(dtype), workers)
+        found = mixture.distribution(problem.parameters, problem.h, Workspace(dtype), workers)
         np.testing.assert_allclose(found, np.log(y_hat), rtol=0, atol=bound)
         np.testing.assert_allclose(np.exp(found).sum(axis=1), 1, rtol=1e-13)
 
@@ -160,7 +160,7 @@ def test_one_softmax_is_the_plain_one_of_g(tied: bool) -> None:
     problem = Problem.random(20, 6, 7, 1, 50, np.float64, tied)
     g = problem.plain()[1][:, 0]
     plain = {name: problem.parameters[name] for name in ("E" if tied else "U", "b2")}
-    wanted = softmax.forward(plain, g, problem.targets, Buffers(np.float64), 2)[0]
+    wanted = softmax.forward(plain, g, problem.targets, Workspace(np.float64), 2)[0]
     np.testing.assert_allclose(problem.forward(2, False)[0], wanted, rtol=0, atol=1e-13)
 
 
@@ -169,7 +169,7 @@ def test_a_mixture_can_do_what_one_softmax_cannot() -> None:
     ranks = []
     for count in (1, 4):
         problem = Problem.random(40, 8, 3, count, 40, np.float64)
-        log_y = mixture.distribution(problem.parameters, problem.h, Buffers(np.float64), 1)
+        log_y = mixture.distribution(problem.parameters, problem.h, Workspace(np.float64), 1)
         ranks.append(np.linalg.matrix_rank(log_y - log_y.mean(axis=1, keepdims=True), tol=1e-6))
     assert ranks[0] <= 4
     assert ranks[1] > 10
@@ -218,7 +218,7 @@ def test_the_same_bytes_every_time(vocabulary: int) -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_stream_is_the_same_whatever_the_number_of_streams(dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = Problem.random(64, 31, 23, 3, 600, dtype)
-    packed = mixture.ready(problem.parameters, Buffers(dtype))
+    packed = mixture.ready(problem.parameters, Workspace(dtype))
     many, parts, one = (np.empty((rows, 600), dtype) for rows in (64, 64, 1))
     mixture.step(packed, problem.h, many, 2)
     monkeypatch.setattr(whole_rows, "_DRAWN", 5 * 3 * 600)

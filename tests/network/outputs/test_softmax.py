@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from rnnlm.kernels import workspace as buffers
+from rnnlm.kernels import workspace
 from rnnlm.kernels.cpu import HAS_BFLOAT16
-from rnnlm.kernels.workspace import Buffers
+from rnnlm.kernels.workspace import Workspace
 from rnnlm.network.outputs import softmax
 from rnnlm.network.outputs.softmax import columns
 
@@ -58,12 +58,12 @@ class Problem:
     def backward(self, tied: bool, packed: type, workers: int) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
         parameters, dh = self.parameters(tied), np.full_like(self.h, np.nan)
         found = {name: np.full_like(value, np.nan) for name, value in parameters.items()}
-        room = Buffers(self.h.dtype, packed)
+        room = Workspace(self.h.dtype, packed)
         loss = softmax.backward(parameters, found, self.h, self.targets, SCALE, 0.0, dh, room, workers)
         return loss, found["E"].T if tied else found["U"], found["b2"], dh
 
     def log_probability(self, tied: bool, workers: int) -> np.ndarray:
-        return softmax.forward(self.parameters(tied), self.h, self.targets, Buffers(self.h.dtype), workers)[0]
+        return softmax.forward(self.parameters(tied), self.h, self.targets, Workspace(self.h.dtype), workers)[0]
 
 
 def check(problem: Problem, tied: bool, packed: type, workers: int, bound: float) -> None:
@@ -90,7 +90,7 @@ def test_more_workers_than_panels(
     dtype: type, packed: type, bound: float, tied: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on a machine of many cores; a worker that has nothing to do adds nothing."""
-    monkeypatch.setattr(buffers, "aligned", lambda size, dtype: np.full(size * 8, 255, np.uint8).view(dtype)[:size])
+    monkeypatch.setattr(workspace, "aligned", lambda size, dtype: np.full(size * 8, 255, np.uint8).view(dtype)[:size])
     check(Problem.random(37, 7, 527, dtype), tied, packed, 40, bound)
 
 

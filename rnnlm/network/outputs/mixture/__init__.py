@@ -45,7 +45,7 @@ from rnnlm.network.outputs.softmax import columns, logits
 
 if TYPE_CHECKING:
     from rnnlm.config.schema import Model
-    from rnnlm.kernels.workspace import Buffers
+    from rnnlm.kernels.workspace import Workspace
 
 
 def shapes(hidden: int, d: int, vocabulary: int, settings: Model) -> dict[str, tuple[int, ...]]:
@@ -69,33 +69,33 @@ def init(
     return result
 
 
-def forward(parameters, h, targets, buffers: Buffers, threads, details=False):
+def forward(parameters, h, targets, workspace: Workspace, threads, details=False):
     """log y^_x(t) of each row's target, and with `details` its rank and the entropy; see
     ``outputs.softmax.forward``."""
     count = h.shape[0]
     log_probability, rank, entropy = np.zeros(count), np.zeros(count, np.int64), np.zeros(count)
-    log_pi, g = heads.forward(parameters, h, buffers, threads)
+    log_pi, g = heads.forward(parameters, h, workspace, threads)
     U, b2, tied = _operands(parameters)
     if details:
-        rows.forward(log_pi, g, U, b2, tied, targets, log_probability, rank, entropy, buffers, threads)
+        rows.forward(log_pi, g, U, b2, tied, targets, log_probability, rank, entropy, workspace, threads)
     else:
         each, log_q = np.repeat(targets, log_pi.shape[1]), np.zeros(log_pi.size)
-        columns.forward(g, U, b2, tied, each, log_q, buffers, threads)
+        columns.forward(g, U, b2, tied, each, log_q, workspace, threads)
         shares.forward(log_pi, log_q, log_probability)
     return log_probability, rank, entropy
 
 
-def loss(parameters, h, targets, label_smoothing, buffers: Buffers, threads) -> float:
+def loss(parameters, h, targets, label_smoothing, workspace: Workspace, threads) -> float:
     """The sum of J over the rows. There is no label smoothing here: the configuration refuses it."""
-    return -float(forward(parameters, h, targets, buffers, threads)[0].sum())
+    return -float(forward(parameters, h, targets, workspace, threads)[0].sum())
 
 
-def backward(parameters, gradients, h, targets, scale, label_smoothing, dh, buffers: Buffers, threads):
+def backward(parameters, gradients, h, targets, scale, label_smoothing, dh, workspace: Workspace, threads):
     """Loss and gradients of ``scale * sum of J`` over the rows; see ``outputs.softmax.backward``."""
-    log_pi, g = heads.forward(parameters, h, buffers, threads)
+    log_pi, g = heads.forward(parameters, h, workspace, threads)
     (U, b2, tied), (dU, db2, _) = _operands(parameters), _operands(gradients)
     count = log_pi.shape[1]
-    d_prior, dg = buffers.take("d_prior", log_pi.shape), buffers.take("dg", g.shape)
+    d_prior, dg = workspace.take("d_prior", log_pi.shape), workspace.take("dg", g.shape)
     losses = []
 
     def weigh(part: slice, log_q: np.ndarray, weights: np.ndarray) -> None:
@@ -103,24 +103,24 @@ def backward(parameters, gradients, h, targets, scale, label_smoothing, dh, buff
         losses.append(shares.backward(log_pi[own], log_q, scale, weights, d_prior[own]))
 
     each = np.repeat(targets, count)
-    columns.backward(g, U, b2, tied, each, scale, dU, db2, dg, buffers, threads, weigh, count)
-    heads.backward(parameters, gradients, h, g, dg, d_prior, dh, buffers, threads)
+    columns.backward(g, U, b2, tied, each, scale, dU, db2, dg, workspace, threads, weigh, count)
+    heads.backward(parameters, gradients, h, g, dg, d_prior, dh, workspace, threads)
     return sum(losses)
 
 
-def distribution(parameters, h, buffers: Buffers, threads):
+def distribution(parameters, h, workspace: Workspace, threads):
     """log y^(t), N x |V|, for sampling: a fresh array in float64."""
-    z = buffers.take("log_y", (len(h), len(parameters["b2"])))
-    step(ready(parameters, buffers), h, z, threads)
+    z = workspace.take("log_y", (len(h), len(parameters["b2"])))
+    step(ready(parameters, workspace), h, z, threads)
     return log_softmax(z)
 
 
-def ready(parameters, buffers: Buffers) -> rows.Ready:
+def ready(parameters, workspace: Workspace) -> rows.Ready:
     """What `step` reads, from weights that do not change any more."""
     U, b2, tied = _operands(parameters)
-    packed_W = projection.ready(parameters["W"], None, buffers.part("W"))
-    packed_P = projection.ready(parameters["P"], parameters["c"], buffers.part("P"))
-    return rows.Ready(logits.ready(U, tied, buffers), b2, packed_W, packed_P, buffers)
+    packed_W = projection.ready(parameters["W"], None, workspace.part("W"))
+    packed_P = projection.ready(parameters["P"], parameters["c"], workspace.part("P"))
+    return rows.Ready(logits.ready(U, tied, workspace), b2, packed_W, packed_P, workspace)
 
 
 def step(packed: rows.Ready, h, z, threads):

@@ -15,27 +15,27 @@ from rnnlm.network.layers import projection
 from rnnlm.network.outputs.mixture.responsibilities import log_sum
 
 if TYPE_CHECKING:
-    from rnnlm.kernels.workspace import Buffers
+    from rnnlm.kernels.workspace import Workspace
 
 # Numbers that one thread is done with before another is awake.
 _ALONE = 1 << 14
 
 
-def forward(parameters, h, buffers: Buffers, threads):
+def forward(parameters, h, workspace: Workspace, threads):
     """log pi (N x K float64), and the g_k of each row below one another (N K x m), which live until the next call."""
-    prior = projection.forward(h, parameters["W"], None, buffers.part("W"), threads)
-    u = projection.forward(h, parameters["P"], parameters["c"], buffers.part("P"), threads)
+    prior = projection.forward(h, parameters["W"], None, workspace.part("W"), threads)
+    u = projection.forward(h, parameters["P"], parameters["c"], workspace.part("P"), threads)
     return log_prior(prior), squashed(u, prior.shape[1], threads)
 
 
-def backward(parameters, gradients, h, g, dg, d_prior, dh, buffers: Buffers, threads):
+def backward(parameters, gradients, h, g, dg, d_prior, dh, workspace: Workspace, threads):
     """Undoes `forward`: writes dJ/dW, dJ/dP, dJ/dc and dJ/dh. dg (N K x m) is written over; d_prior: dJ/d(h W)."""
     _squash_back(_useful(threads, g.size), g, dg)
     du = dg.reshape(h.shape[0], -1)
     gradients["c"][:] = du.sum(axis=0)
-    projection.backward(h, parameters["P"], du, gradients["P"], dh, buffers.part("P"), threads)
-    from_prior = buffers.take("from_prior", dh.shape)
-    projection.backward(h, parameters["W"], d_prior, gradients["W"], from_prior, buffers.part("W"), threads)
+    projection.backward(h, parameters["P"], du, gradients["P"], dh, workspace.part("P"), threads)
+    from_prior = workspace.take("from_prior", dh.shape)
+    projection.backward(h, parameters["W"], d_prior, gradients["W"], from_prior, workspace.part("W"), threads)
     dh += from_prior
 
 

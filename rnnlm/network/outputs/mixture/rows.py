@@ -22,7 +22,7 @@ from rnnlm.network.outputs.softmax import logits
 from rnnlm.network.outputs.softmax.logits import rank_and_entropy
 
 if TYPE_CHECKING:
-    from rnnlm.kernels.workspace import Buffers
+    from rnnlm.kernels.workspace import Workspace
 
 # Logits that a thread holds at once when it scores; that all of them hold at once when tokens are drawn.
 _HELD, _DRAWN = 1 << 20, 1 << 24
@@ -30,14 +30,14 @@ _HELD, _DRAWN = 1 << 20, 1 << 24
 _ALONE = 1 << 15
 
 
-def forward(log_pi, g, U, b2, tied, targets, log_probability, rank, entropy, buffers: Buffers, threads):
+def forward(log_pi, g, U, b2, tied, targets, log_probability, rank, entropy, workspace: Workspace, threads):
     """Writes log_probability, rank and entropy; see ``outputs.softmax.forward``. log_pi, g: from
     ``heads.forward``."""
     rows, count = log_pi.shape
     block = max(1, min(-(-rows // threads), _HELD // (count * b2.size)))
-    z = buffers.take("logits", (threads, block * count, b2.size))
-    spare = buffers.take("spare", (threads, 2, b2.size))
-    packed = buffers.panels("packed_U", g.shape[1], b2.size)
+    z = workspace.take("logits", (threads, block * count, b2.size))
+    spare = workspace.take("spare", (threads, 2, b2.size))
+    packed = workspace.panels("packed_U", g.shape[1], b2.size)
     _forward(threads, log_pi, g, U, packed, b2, tied, targets, z, spare, log_probability, rank, entropy)
 
 
@@ -48,7 +48,7 @@ class Ready(NamedTuple):
     b2: np.ndarray
     W: projection.Ready
     P: projection.Ready
-    buffers: Buffers
+    workspace: Workspace
 
 
 def step(packed: Ready, h, z, threads):
@@ -58,8 +58,8 @@ def step(packed: Ready, h, z, threads):
     g = heads.squashed(projection.step(packed.P, h, threads), count, threads)
     vocabulary = packed.b2.size
     block = min(rows, max(1, _DRAWN // (count * vocabulary)))
-    own = packed.buffers.take("logits", (block * count, vocabulary))
-    spare = packed.buffers.take("spare", (threads, 2, vocabulary))
+    own = packed.workspace.take("logits", (block * count, vocabulary))
+    spare = packed.workspace.take("spare", (threads, 2, vocabulary))
     for first in range(0, rows, block):
         last = min(first + block, rows)
         part = own[: (last - first) * count]

@@ -34,7 +34,7 @@ from rnnlm.network.outputs.softmax import columns, logits, rows, smoothing
 
 if TYPE_CHECKING:
     from rnnlm.config.schema import Model
-    from rnnlm.kernels.workspace import Buffers
+    from rnnlm.kernels.workspace import Workspace
 
 # Vocabularies from here on are shared out by columns.
 _COLUMNS_FROM = 512
@@ -61,7 +61,7 @@ def init(
     return result
 
 
-def forward(parameters, h, targets, buffers: Buffers, threads, details=False):
+def forward(parameters, h, targets, workspace: Workspace, threads, details=False):
     """log y^_x(t) of each row's target, in nats.
 
     Args:
@@ -73,25 +73,25 @@ def forward(parameters, h, targets, buffers: Buffers, threads, details=False):
         the last two are zeros without `details`.
     """
     count = h.shape[0]
-    h, (U, b2, tied) = _projected(parameters, h, buffers, threads), _operands(parameters)
+    h, (U, b2, tied) = _projected(parameters, h, workspace, threads), _operands(parameters)
     log_probability, rank, entropy = np.zeros(count), np.zeros(count, np.int64), np.zeros(count)
     if details or b2.size < _COLUMNS_FROM:
-        logits.forward(h, U, b2, tied, targets, log_probability, rank, entropy, details, buffers, threads)
+        logits.forward(h, U, b2, tied, targets, log_probability, rank, entropy, details, workspace, threads)
     else:
-        columns.forward(h, U, b2, tied, targets, log_probability, buffers, threads)
+        columns.forward(h, U, b2, tied, targets, log_probability, workspace, threads)
     return log_probability, rank, entropy
 
 
-def loss(parameters, h, targets, label_smoothing, buffers: Buffers, threads) -> float:
+def loss(parameters, h, targets, label_smoothing, workspace: Workspace, threads) -> float:
     """What `backward` gives the gradient of, without `scale`: the sum of J over the rows, with label smoothing."""
-    log_probability, _, _ = forward(parameters, h, targets, buffers, threads)
+    log_probability, _, _ = forward(parameters, h, targets, workspace, threads)
     if label_smoothing == 0:
         return -float(log_probability.sum())
-    h, (U, b2, tied) = _projected(parameters, h, buffers, threads), _operands(parameters)
+    h, (U, b2, tied) = _projected(parameters, h, workspace, threads), _operands(parameters)
     return smoothing.value(h, U, b2, tied, targets, log_probability, label_smoothing)
 
 
-def backward(parameters, gradients, h, targets, scale, label_smoothing, dh, buffers: Buffers, threads):
+def backward(parameters, gradients, h, targets, scale, label_smoothing, dh, workspace: Workspace, threads):
     """Loss and gradients of ``scale * sum of J`` over the rows, in one pass.
 
     Args:
@@ -102,23 +102,23 @@ def backward(parameters, gradients, h, targets, scale, label_smoothing, dh, buff
     Returns:
         The sum of J over the rows in nats, not scaled, summed in float64.
     """
-    p = _projected(parameters, h, buffers, threads)
-    dp = dh if p is h else buffers.take("dp", p.shape)
+    p = _projected(parameters, h, workspace, threads)
+    dp = dh if p is h else workspace.take("dp", p.shape)
     U, b2, tied = _operands(parameters)
     dU, db2, _ = _operands(gradients)
     way = rows if b2.size < _COLUMNS_FROM else columns
-    loss = way.backward(p, U, b2, tied, targets, h.dtype.type(scale), dU, db2, dp, buffers, threads)
+    loss = way.backward(p, U, b2, tied, targets, h.dtype.type(scale), dU, db2, dp, workspace, threads)
     if label_smoothing > 0:
         smoothing.backward(p, U, b2, tied, targets, scale, label_smoothing, dU, db2, dp)
     if p is not h:
-        projection.backward(h, parameters["P"], dp, gradients["P"], dh, buffers.part("P"), threads)
+        projection.backward(h, parameters["P"], dp, gradients["P"], dh, workspace.part("P"), threads)
     return loss
 
 
-def distribution(parameters, h, buffers: Buffers, threads):
+def distribution(parameters, h, workspace: Workspace, threads):
     """log y^(t), N x |V|, for sampling: a fresh array in float64."""
     U, b2, tied = _operands(parameters)
-    return logits.distribution(_projected(parameters, h, buffers, threads), U, b2, tied, buffers)
+    return logits.distribution(_projected(parameters, h, workspace, threads), U, b2, tied, workspace)
 
 
 class Ready(NamedTuple):
@@ -129,11 +129,11 @@ class Ready(NamedTuple):
     P: projection.Ready | None
 
 
-def ready(parameters, buffers: Buffers) -> Ready:
+def ready(parameters, workspace: Workspace) -> Ready:
     """What `step` reads."""
     U, b2, tied = _operands(parameters)
-    packed_P = projection.ready(parameters["P"], None, buffers.part("P")) if "P" in parameters else None
-    return Ready(logits.ready(U, tied, buffers), b2, packed_P)
+    packed_P = projection.ready(parameters["P"], None, workspace.part("P")) if "P" in parameters else None
+    return Ready(logits.ready(U, tied, workspace), b2, packed_P)
 
 
 def step(packed: Ready, h, z, threads):
@@ -168,11 +168,11 @@ def held_bytes(rows: int, hidden: int, d: int, vocabulary: int, settings: Model,
     return projected + min(rows * vocabulary * itemsize, columns.HELD)
 
 
-def _projected(parameters, h, buffers: Buffers, threads):
+def _projected(parameters, h, workspace: Workspace, threads):
     """What U multiplies: h, or p where there is a P."""
     if "P" not in parameters:
         return h
-    return projection.forward(h, parameters["P"], None, buffers.part("P"), threads)
+    return projection.forward(h, parameters["P"], None, workspace.part("P"), threads)
 
 
 def _operands(parameters):

@@ -39,7 +39,7 @@ from rnnlm.network.outputs.softmax.panels import (
 )
 
 if TYPE_CHECKING:
-    from rnnlm.kernels.workspace import Buffers
+    from rnnlm.kernels.workspace import Workspace
 
 # (rows of a block, log y^_x of each, weights to write) -> None
 Weigh = Callable[[slice, np.ndarray, np.ndarray], None]
@@ -85,17 +85,17 @@ class _Work(NamedTuple):
     scaled_panels: np.ndarray  # own: h / S packed, where U is tied
 
 
-def _work(h, vocabulary, tied, block, training, buffers: Buffers, threads) -> _Work:
+def _work(h, vocabulary, tied, block, training, workspace: Workspace, threads) -> _Work:
     hidden, width = h.shape[1], panel_width(h.dtype)
-    panels, pairs = -(-vocabulary // width), buffers.packed == np.uint32
+    panels, pairs = -(-vocabulary // width), workspace.packed == np.uint32
     deep, block_deep = ((hidden + 1) // 2, (block + 1) // 2) if pairs else (hidden, block)
     kept = block if training else 0
-    take, packed = buffers.take, buffers.packed
+    take, packed = workspace.take, workspace.packed
     return _Work(
         bias=take("bias", (panels * width,)),
-        h_rows=buffers.rows("h_rows", block, hidden),
+        h_rows=workspace.rows("h_rows", block, hidden),
         packed_u=take("packed_u", (threads, _GROUP * deep * width), packed),
-        packed_back=buffers.panels("packed_back", _GROUP * width, kept and hidden, threads),
+        packed_back=workspace.panels("packed_back", _GROUP * width, kept and hidden, threads),
         z=take("z", (threads, max(_ROWS, -(-block // threads) + ROWS) * width if pairs else 0)),
         e=take("e", ((panels if training else threads) * width * block_deep,), packed),
         e_rows=take("e_rows", (threads, _GROUP * _ROWS * width // 2 if pairs else 0), packed),
@@ -110,18 +110,18 @@ def _work(h, vocabulary, tied, block, training, buffers: Buffers, threads) -> _W
         scales=take("scales", (block,)),
         log_y=take("log_y", (block,), np.float64),
         factors=take("factors", (1, block)),
-        factor_rows=buffers.rows("factor_rows", 1, block),
+        factor_rows=workspace.rows("factor_rows", 1, block),
         whole=take("whole", (block,)),
         scaled=take("scaled", (kept, hidden)),
-        scaled_columns=buffers.columns("scaled_columns", kept, hidden),
-        scaled_panels=buffers.panels("scaled_panels", kept, tied and hidden, threads),
+        scaled_columns=workspace.columns("scaled_columns", kept, hidden),
+        scaled_panels=workspace.panels("scaled_panels", kept, tied and hidden, threads),
     )  # fmt: skip
 
 
-def forward(h, U, b2, tied, targets, log_probability, buffers: Buffers, threads):
+def forward(h, U, b2, tied, targets, log_probability, workspace: Workspace, threads):
     """Writes log y^ of each target."""
     block = min(h.shape[0], _SCORED)
-    w = _work(h, b2.size, tied, block, False, buffers, threads)
+    w = _work(h, b2.size, tied, block, False, workspace, threads)
     for start in range(0, h.shape[0], block):
         rows = slice(start, start + block)
         _all_exponentials(w, h[rows], U, b2, tied, targets[rows], False, threads)
@@ -129,7 +129,7 @@ def forward(h, U, b2, tied, targets, log_probability, buffers: Buffers, threads)
 
 
 def backward(
-    h, U, b2, tied, targets, scale, dU, db2, dh, buffers: Buffers, threads, weigh: Weigh | None = None, together=1
+    h, U, b2, tied, targets, scale, dU, db2, dh, workspace: Workspace, threads, weigh: Weigh | None = None, together=1
 ):
     """See ``outputs.softmax.backward``.
 
@@ -142,7 +142,7 @@ def backward(
     groups = h.shape[0] // together
     most = max(64, min(HELD // (b2.size * h.itemsize), _H_HELD // (h.shape[1] * h.itemsize)))
     block = -(-groups // -(-groups // max(1, most // together))) * together
-    w = _work(h, b2.size, tied, block, True, buffers, threads)
+    w = _work(h, b2.size, tied, block, True, workspace, threads)
     losses = np.zeros(threads)
     w.scales[:] = scale
     for start in range(0, h.shape[0], block):

@@ -18,7 +18,7 @@ from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 
 if TYPE_CHECKING:
-    from rnnlm.kernels.workspace import Buffers
+    from rnnlm.kernels.workspace import Workspace
 
 # Logits that a thread holds at once: as many rows as stay in the cache.
 _HELD = 1 << 20
@@ -28,18 +28,18 @@ _ALONE = 1 << 19
 _TINY = 1.2e-38
 
 
-def forward(h, U, b2, tied, targets, log_probability, rank, entropy, details, buffers: Buffers, threads):
+def forward(h, U, b2, tied, targets, log_probability, rank, entropy, details, workspace: Workspace, threads):
     """Writes log_probability, and with `details` rank and entropy; see ``outputs.softmax.forward``."""
     block = max(1, min(-(-h.shape[0] // threads), _HELD // b2.size))
-    z = buffers.take("logits", (threads, block, b2.size))
-    packed = _whole(buffers, *_shape(U, tied))
+    z = workspace.take("logits", (threads, block, b2.size))
+    packed = _whole(workspace, *_shape(U, tied))
     _forward(threads, h, U, packed, b2, tied, targets, z, log_probability, rank, entropy, details)
 
 
-def distribution(h, U, b2, tied, buffers: Buffers):
+def distribution(h, U, b2, tied, workspace: Workspace):
     """log y^(t), N x |V| float64."""
-    z = buffers.take("logits", (h.shape[0], b2.size))
-    step(ready(U, tied, buffers), b2, h, z, 1)
+    z = workspace.take("logits", (h.shape[0], b2.size))
+    step(ready(U, tied, workspace), b2, h, z, 1)
     return log_softmax(z)
 
 
@@ -55,15 +55,15 @@ def _shape(U, tied) -> tuple[int, int]:
     return U.shape[::-1] if tied else U.shape
 
 
-def _whole(buffers: Buffers, hidden: int, vocabulary: int) -> np.ndarray:
+def _whole(workspace: Workspace, hidden: int, vocabulary: int) -> np.ndarray:
     """Room for U packed as panels of its own numbers: whole rows are not rounded, in training either."""
-    return buffers.take("whole_U", (hidden * (-(-vocabulary // LANES) * LANES),))
+    return workspace.take("whole_U", (hidden * (-(-vocabulary // LANES) * LANES),))
 
 
-def ready(U, tied, buffers: Buffers):
+def ready(U, tied, workspace: Workspace):
     """What `step` and `draw` read, from weights that do not change any more."""
     hidden, vocabulary = _shape(U, tied)
-    packed = _whole(buffers, hidden, vocabulary)
+    packed = _whole(workspace, hidden, vocabulary)
     _pack(U, tied, hidden, vocabulary, packed)
     return packed
 

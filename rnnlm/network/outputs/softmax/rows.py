@@ -26,7 +26,7 @@ from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 
 if TYPE_CHECKING:
-    from rnnlm.kernels.workspace import Buffers
+    from rnnlm.kernels.workspace import Workspace
 
 # Bytes of a block: its rows of h and of delta2 stay in a core's second cache.
 _HELD = 512 << 10
@@ -47,30 +47,30 @@ class _Work(NamedTuple):
     db2: np.ndarray  # own
 
 
-def _work(h, U, vocabulary, tied, block, buffers: Buffers, threads) -> _Work:
+def _work(h, U, vocabulary, tied, block, workspace: Workspace, threads) -> _Work:
     hidden, padded = h.shape[1], -(-vocabulary // LANES) * LANES
-    take = buffers.take
+    take = workspace.take
     return _Work(
-        packed_U=buffers.panels("packed_U", hidden, vocabulary),
-        packed_back=buffers.panels("packed_back", vocabulary, hidden),
-        h_rows=buffers.rows("h_rows", threads, block, hidden),
-        h_columns=buffers.columns("h_columns", block, hidden, threads),
-        h_panels=buffers.panels("h_panels", block, tied and hidden, threads),
+        packed_U=workspace.panels("packed_U", hidden, vocabulary),
+        packed_back=workspace.panels("packed_back", vocabulary, hidden),
+        h_rows=workspace.rows("h_rows", threads, block, hidden),
+        h_columns=workspace.columns("h_columns", block, hidden, threads),
+        h_panels=workspace.panels("h_panels", block, tied and hidden, threads),
         z=take("z", (threads, block, padded)),
-        z_rows=buffers.rows("z_rows", threads, block, vocabulary),
-        z_columns=buffers.columns("z_columns", block, padded, threads),
+        z_rows=workspace.rows("z_rows", threads, block, vocabulary),
+        z_columns=workspace.columns("z_columns", block, padded, threads),
         dU=take("dU", (max(1, threads - 1), *U.shape)),
         db2=take("db2", (threads, vocabulary)),
     )
 
 
-def backward(h, U, b2, tied, targets, scale, dU, db2, dh, buffers: Buffers, threads):
+def backward(h, U, b2, tied, targets, scale, dU, db2, dh, workspace: Workspace, threads):
     """See ``outputs.softmax.backward``."""
     most = max(12, _HELD // ((b2.size + h.shape[1]) * h.itemsize))
     own = -(-h.shape[0] // threads)
     block = -(-own // -(-own // most))
     losses = np.zeros(threads)
-    w = _work(h, U, b2.size, tied, block, buffers, threads)
+    w = _work(h, U, b2.size, tied, block, workspace, threads)
     _backward(threads, w, block, h, U, b2, tied, targets, scale, dU, db2, dh, losses)
     return float(losses.sum())
 
