@@ -26,13 +26,12 @@ BETAS = (0.5, 0.999)
 
 
 class Rnnlm:
-    """The updates of ``rnnlm.run``."""
+    """The updates that training makes."""
 
     def __init__(self, texts: Texts, precision: str) -> None:
         from rnnlm.config.schema import Config
-        from rnnlm.network import network as model
-        from rnnlm.network.network import Network
-        from rnnlm.training.optimizers.rules import Optimizer
+        from rnnlm.network import build
+        from rnnlm.training.optimizers.optimizer import Optimizer
 
         self.texts = texts
         self.config = Config.model_validate(
@@ -47,20 +46,23 @@ class Rnnlm:
             }
         )  # fmt: skip
         table = np.random.default_rng(1).uniform(-0.1, 0.1, (texts.vocabulary, HIDDEN))
-        self.network = Network(self.config, model.init(self.config, texts.vocabulary, table))
-        self.optimizer = Optimizer(self.config.train, self.network.parameters)
+        self.network = build.build(self.config, build.init(self.config, texts.vocabulary, table))
+        self.optimizer = Optimizer(self.config.train, self.network.named)
         self.reset()
 
     def reset(self) -> None:
-        self.states = self.network.zero_state(BATCH)
+        self.states = self.network.initial_states(BATCH)
 
     def update(self, number: int, x: np.ndarray, y: np.ndarray, rate: float) -> None:
-        network = self.network
-        network.forward(x, np.zeros(x.shape, np.bool_), self.states, mask=(1, number))
-        _, gradients = network.backward(y, len(y))
-        _, factor = self.optimizer.clip(gradients, network.threads)
-        self.optimizer.update(gradients, rate, factor, network.threads)
-        self.states = network.states_after(len(x), self.states)
+        from rnnlm.network.network import Window
+        from rnnlm.training.update import TrainingWindow, update
+
+        def carry(trace: Any, loss: float) -> None:
+            self.states = self.network.states_after(trace, len(x))
+
+        window = Window(x, np.zeros(x.shape, np.bool_), self.states)
+        parts = [TrainingWindow(window, y, len(y), (1, number))]
+        update(self.network, self.optimizer, parts, 1, rate, passed=carry)
 
     def perplexity(self) -> float:
         from rnnlm.network.scoring import mean_loss

@@ -23,13 +23,12 @@ _WINDOWS = 40  # different ones, read again and again
 
 
 def _rnnlm_network(case: Case, precision: str, threads: int) -> Any:
-    from rnnlm.network import network as model
-    from rnnlm.network.network import Network
+    from rnnlm.network import build
 
     config = case.config(precision, threads)
     table = np.random.default_rng(0).standard_normal((case.vocabulary, case.hidden), np.float32)
     table *= np.float32(0.1)
-    return Network(config, model.init(config, case.vocabulary, table))
+    return build.build(config, build.init(config, case.vocabulary, table))
 
 
 def _window(case: Case, ids: Any, number: int) -> tuple[Any, Any]:
@@ -39,26 +38,29 @@ def _window(case: Case, ids: Any, number: int) -> tuple[Any, Any]:
 
 
 def rnnlm_trainer(case: Case, precision: str, threads: int) -> Callable[[int], float]:
-    """The update of ``rnnlm.run``: forward, backward, clip, sgd."""
-    from rnnlm.training.optimizers.rules import Optimizer
+    """The update that training makes: forward, backward, clip, sgd."""
+    from rnnlm.network.network import Window
+    from rnnlm.training.optimizers.optimizer import Optimizer
+    from rnnlm.training.update import TrainingWindow, update
 
     network = _rnnlm_network(case, precision, threads)
-    optimizer = Optimizer(network.config.train, network.parameters)
+    settings = network.config.train
+    optimizer = Optimizer(settings, network.named)
     ids = case.ids(_WINDOWS)
     reset = np.zeros((case.steps, case.batch), np.bool_)
-    states = network.zero_state(case.batch)
+    states = network.initial_states(case.batch)
 
-    def update(number: int) -> float:
+    def carry(trace: Any, loss: float) -> None:
         nonlocal states
-        x, y = _window(case, ids, number)
-        network.forward(x, reset, states, mask=(0, number))
-        loss, gradients = network.backward(y, case.steps)
-        _, factor = optimizer.clip(gradients, network.threads)
-        optimizer.update(gradients, network.config.train.learning_rate, factor, network.threads)
-        states = network.states_after(case.steps, states)
-        return loss / (case.steps * case.batch)
+        states = network.states_after(trace, case.steps)
 
-    return update
+    def train(number: int) -> float:
+        x, y = _window(case, ids, number)
+        window = TrainingWindow(Window(x, reset, states), y, case.steps, (0, number))
+        made = update(network, optimizer, [window], 1, settings.learning_rate, passed=carry)
+        return made.loss / (case.steps * case.batch)
+
+    return train
 
 
 def _torch_network(case: Case, threads: int) -> Any:
@@ -125,18 +127,20 @@ def torch_trainer(case: Case, precision: str, threads: int, compiled: bool = Fal
 
 def rnnlm_evaluator(case: Case, precision: str, threads: int) -> Callable[[int], float]:
     """What ``rnnlm eval`` does with a state that is carried on: one stream, a window of a thousand tokens."""
+    from rnnlm.network.network import Window
+
     network = _rnnlm_network(case, precision, threads)
     ids = case.ids(_WINDOWS).T.reshape(-1, 1)
-    states = network.zero_state(1)
+    states = network.initial_states(1)
     window = 1024
     windows = (len(ids) - 1) // window
 
     def evaluate(number: int) -> float:
         nonlocal states
         start = number % windows * window
-        network.forward(ids[start : start + window], np.zeros((window, 1), np.bool_), states)
-        found = network.log_probabilities(ids[start + 1 : start + window + 1])[0]
-        states = network.states_after(window, states)
+        trace = network.forward(Window(ids[start : start + window], np.zeros((window, 1), np.bool_), states))
+        found = network.scores(trace, ids[start + 1 : start + window + 1]).log_probability
+        states = network.states_after(trace, window)
         return -float(found.mean())
 
     evaluate.tokens = window  # type: ignore[attr-defined]
@@ -167,15 +171,16 @@ def torch_evaluator(case: Case, precision: str, threads: int, compiled: bool = F
 
 def rnnlm_sampler(case: Case, precision: str, threads: int, streams: int) -> Callable[[int], float]:
     """What ``rnnlm sample`` does for a token, without the text."""
-    from rnnlm.network.decoder import Stepper
+    from rnnlm.network.decoder import Decoder
+    from rnnlm.network.protocols import Draw
 
     network = _rnnlm_network(case, precision, threads)
-    stepper = Stepper(network, network.zero_state(streams))
+    decoder = Decoder(network, network.initial_states(streams))
     generators = [np.random.default_rng(i) for i in range(streams)]
 
     def sample(number: int) -> float:
         uniforms = np.array([generator.random() for generator in generators])
-        stepper.step(stepper.draw(1.0, -1, uniforms))
+        decoder.step(decoder.draw(Draw(1.0, -1, uniforms)))
         return 0.0
 
     sample.tokens = streams  # type: ignore[attr-defined]

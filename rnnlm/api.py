@@ -29,7 +29,8 @@ from rnnlm.files.checkpoint import Trained
 from rnnlm.gradients import commands as gradient_commands
 from rnnlm.gradients.check.records import GradientCheck
 from rnnlm.gradients.ledger.records import Ledger
-from rnnlm.network.network import Network
+from rnnlm.network import build
+from rnnlm.network.parameters import unflatten
 from rnnlm.sampling import sample as sampling
 from rnnlm.sampling.records import Sampled, Samples
 from rnnlm.text import corpus, tokenizer
@@ -100,7 +101,7 @@ class LanguageModel:
         self.trained = trained
         self.config = trained.config
         self.vocabulary = trained.vocabulary
-        self.network = Network(trained.config, trained.parameters, threads)
+        self.network = build.build(trained.config, unflatten(trained.parameters), threads)
 
     @property
     def parameters(self) -> dict[str, Any]:

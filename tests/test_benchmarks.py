@@ -42,20 +42,21 @@ def test_the_trainer_of_rnnlm_learns() -> None:
 def test_losses_are_pytorchs(monkeypatch: pytest.MonkeyPatch) -> None:
     """200 updates from the same weights on the same ids."""
     torch: Any = pytest.importorskip("torch")
-    from rnnlm.network import network as model
+    from rnnlm.network import build
     from rnnlm.network.network import Network
+    from rnnlm.network.parameters import Parameters, flatten
 
     made: dict[str, np.ndarray] = {}
     real = Network.__init__
 
-    def watched(self: Network, config: Any, parameters: dict[str, np.ndarray], *rest: Any) -> None:
-        made.update(parameters)
-        real(self, config, parameters, *rest)
+    def watched(self: Network, config: Any, cells: Any, output: Any, parameters: Parameters, *rest: Any) -> None:
+        made.update(flatten(parameters))
+        real(self, config, cells, output, parameters, *rest)
 
     monkeypatch.setattr(Network, "__init__", watched)
     ours = worker.rnnlm_trainer(TINY, "float32", 1)
     start = {name: torch.from_numpy(value.copy()) for name, value in made.items()}
-    assert set(start) == set(model.shapes(TINY.config(), TINY.vocabulary))
+    assert set(start) == set(build.shapes(TINY.config(), TINY.vocabulary))
 
     module = torch.nn.Module.__init__
     nets: list[Any] = []

@@ -13,7 +13,7 @@ same bytes. When it was trained stands in ``log.jsonl``.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,40 +23,14 @@ from rnnlm.config import file as config_file
 from rnnlm.config.schema import Config
 from rnnlm.errors import ConfigError, ModelError
 from rnnlm.files import atomic as storage
-from rnnlm.network import network as model
+from rnnlm.network import build
 from rnnlm.text.vocabulary import Vocabulary
-from rnnlm.training.averaging import Average
-from rnnlm.training.optimizers.rules import Optimizer
 from rnnlm.version import __version__
 
 MODEL, STATE = "model.safetensors", "state.safetensors"
 
 # What may differ when a run goes on: how long and how watched, not what is trained.
 MAY_CHANGE = ("epochs", "max_steps", "patience", "threads", "checkpoint_every", "checkpoint_minutes", "log_every")
-
-
-@dataclass
-class Position:
-    """Where training is. All that a run decides from is here or in the tensors."""
-
-    step: int = 0  # updates made
-    epoch: int = 0  # passes completed
-    offset: int = 0  # tokens of each stream that have had their loss in this pass
-    window: int = 0  # where in the stream the next window begins; before `offset` when bptt_every < bptt
-    tokens: int = 0  # tokens trained on
-    seconds: float = 0.0
-    halvings: int = 0
-    best: float | None = None  # the lowest validation perplexity
-    best_epoch: int = 0
-    stale: int = 0  # validations since the best one
-    epoch_loss: float = 0.0  # of this pass so far, nats
-    epoch_tokens: int = 0
-    since_loss: float = 0.0  # since the last progress record
-    since_tokens: int = 0
-    losses: list[float] = field(default_factory=list)  # of the validations, nats a token
-    averaged: int = 0  # updates in the average of the weights
-    finished: str = ""  # why training has ended
-    corpus: str = ""  # key of the training corpus
 
 
 @dataclass(frozen=True)
@@ -82,18 +56,12 @@ def save_state(
     path: Path,
     config: Config,
     vocabulary: Vocabulary,
-    optimizer: Optimizer,
-    average: Average,
-    states: list[np.ndarray],
-    position: Position,
+    arrays: dict[str, np.ndarray],
+    position: dict[str, Any],
     training: dict[str, Any],
 ) -> None:
-    """Write ``state.safetensors``."""
-    tensors = dict(optimizer.parameters)
-    tensors |= {f"optimizer.{name}": value for name, value in optimizer.moments.items()}
-    tensors |= {f"average.{name}": value for name, value in average.values.items()}
-    tensors |= {f"carry.{layer}": value for layer, value in enumerate(states)}
-    storage.write_tensors(path, tensors, header(config, vocabulary, training) | {"position": asdict(position)})
+    """Write ``state.safetensors``: the weights and whatever else training needs to go on, by name, and its place."""
+    storage.write_tensors(path, arrays, header(config, vocabulary, training) | {"position": position})
 
 
 def load(path: str | Path) -> Trained:
@@ -113,7 +81,7 @@ def load(path: str | Path) -> Trained:
         config = config_file.validate(values)
         vocabulary = Vocabulary(metadata["vocabulary"], metadata["counts"], config.data.unit, config.vocab.lowercase)
         training = dict(metadata["training"])
-        expected = model.shapes(config, len(vocabulary))
+        expected = build.shapes(config, len(vocabulary))
     except (KeyError, TypeError, ValueError, ConfigError) as error:
         raise ModelError(f"{path}: damaged: the header does not hold a model ({error})") from None
     dtype = np.dtype(config.train.dtype)
@@ -129,26 +97,6 @@ def load(path: str | Path) -> Trained:
     if "position" in metadata:
         training["position"] = metadata["position"]
     return Trained(config, vocabulary, parameters, training, path, tensors)
-
-
-def restore(trained: Trained, optimizer: Optimizer, average: Average) -> tuple[list[np.ndarray], Position]:
-    """The hidden states and the position of a ``state.safetensors``; puts the moments into `optimizer` and the
-    average of the weights into `average`.
-
-    Raises:
-        ModelError: the file has no such state.
-    """
-    try:
-        for name in optimizer.moments:
-            optimizer.moments[name] = trained.extra[f"optimizer.{name}"]
-        if any(name.startswith("average.") for name in trained.extra):
-            average.values = {name: trained.extra[f"average.{name}"] for name in trained.parameters}
-        states = [trained.extra[f"carry.{layer}"] for layer in range(len(trained.config.model.sizes))]
-        position = Position(**trained.training["position"])
-    except (KeyError, TypeError) as error:
-        raise ModelError(f"{trained.path}: not a state to go on from: {error} is missing") from None
-    optimizer.updates, average.count = position.step, position.averaged
-    return states, position
 
 
 def check_same(config: Config, trained: Trained) -> None:

@@ -21,8 +21,9 @@ from rnnlm.gradients.derivation.records import Heading, Quantity, Remark
 from rnnlm.gradients.ledger import ledger
 from rnnlm.gradients.ledger.records import Ledger
 from rnnlm.gradients.source import Source
-from rnnlm.network import network as model
+from rnnlm.network import build
 from rnnlm.network.network import Network
+from rnnlm.network.parameters import unflatten
 from rnnlm.text import tokenizer
 from rnnlm.text.corpus import equal_streams, line_streams
 from rnnlm.work import Note, Task
@@ -160,7 +161,7 @@ def _only_elman(command: str, found: Source) -> None:
         other = "layers are normalised"
     elif settings.output != "softmax":
         other = f"output layer is a {settings.output}"
-    elif "output.P" in found.network.parameters:
+    elif "output.P" in found.network.named:
         other = "tied output layer has a projection"
     if other is not None:
         raise InputError(
@@ -200,10 +201,8 @@ def _small(activation: str, embedding: int, hidden: int, vocabulary: int, seed: 
         }
     )
     generator = np.random.default_rng(seed)
-    return Network(
-        config,
-        {name: _rounded(generator, shape) for name, shape in model.shapes(config, vocabulary).items()},
-    )
+    parameters = {name: _rounded(generator, shape) for name, shape in build.shapes(config, vocabulary).items()}
+    return build.build(config, unflatten(parameters))
 
 
 def _rounded(generator: np.random.Generator, shape: tuple[int, ...], activation: str = "") -> np.ndarray:

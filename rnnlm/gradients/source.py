@@ -13,8 +13,9 @@ from rnnlm.corpora import prepare
 from rnnlm.errors import InputError
 from rnnlm.files import checkpoint
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
-from rnnlm.network import network as model
+from rnnlm.network import build
 from rnnlm.network.network import Network
+from rnnlm.network.parameters import unflatten
 from rnnlm.text import corpus
 from rnnlm.text.corpus import Corpus
 from rnnlm.text.vocabulary import Vocabulary
@@ -54,7 +55,7 @@ def from_model(
     yield from prepare.check_coverage(encoded)
     config = _with_precision(trained.config, precision)
     parameters = {name: value.astype(config.train.dtype) for name, value in trained.parameters.items()}
-    return Source(Network(config, parameters, threads), encoded)
+    return Source(build.build(config, unflatten(parameters), threads), encoded)
 
 
 def from_config(config: Config, text: Path | None, folder: Path) -> Task[Source]:
@@ -65,7 +66,7 @@ def from_config(config: Config, text: Path | None, folder: Path) -> Task[Source]
     encoded = yield from corpus.encode(text or paths.train, words, folder)
     yield from prepare.check_coverage(encoded)
     table = yield from _table(config, encoded, words)
-    return Source(Network(config, model.init(config, len(words), table)), encoded)
+    return Source(build.build(config, build.init(config, len(words), table)), encoded)
 
 
 def _table(config: Config, encoded: Corpus, words: Vocabulary) -> Task[np.ndarray]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm.errors import TextError
+from rnnlm.network import network as networks
 from rnnlm.network.network import Network
 from rnnlm.text.corpus import Streams
 
@@ -35,13 +36,18 @@ class Window:
     def batch(self) -> int:
         return self.inputs.shape[1]
 
+    @property
+    def read(self) -> networks.Window:
+        """What the network reads of it."""
+        return networks.Window(self.inputs, self.reset, self.states)
+
     def last(self, network: Network, steps: int) -> Window:
         """The last `steps` steps, begun from the states that this window has there."""
         before = self.steps - steps
         states = self.states
         if before:
-            network.forward(self.inputs[:before], self.reset[:before], self.states)
-            states = network.states_after(before, self.states)
+            trace = network.forward(networks.Window(self.inputs[:before], self.reset[:before], self.states))
+            states = network.states_after(trace, before)
         return replace(
             self,
             inputs=self.inputs[before:], targets=self.targets[before:], reset=self.reset[before:], states=states,
@@ -63,11 +69,11 @@ def read(network: Network, streams: Streams, start: int, steps: int, loss_steps:
             + (f" after the first {start}" if start else "")
             + f"; lower {' or '.join(options)}, or give a longer text"
         )
-    states = network.zero_state(streams.batch)
+    states = network.initial_states(streams.batch)
     for first in range(0, start, 256):
         last = min(start, first + 256)
         before = streams.window(first, last)
-        network.forward(before.inputs, before.reset, states)
-        states = network.states_after(last - first, states)
+        trace = network.forward(networks.Window(before.inputs, before.reset, states))
+        states = network.states_after(trace, last - first)
     part = streams.window(start, start + steps)
     return Window(part.inputs, part.targets, part.reset, states, loss_steps, start)

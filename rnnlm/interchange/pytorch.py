@@ -28,7 +28,8 @@ from rnnlm.errors import ConfigError, InputError
 from rnnlm.files import atomic as storage
 from rnnlm.files import checkpoint
 from rnnlm.files.checkpoint import Trained
-from rnnlm.network import network as model
+from rnnlm.network import build
+from rnnlm.network import parameters as model
 from rnnlm.text import vocabulary as vocabulary_file
 from rnnlm.text.vocabulary import Vocabulary
 
@@ -174,7 +175,7 @@ def import_(
     for layer in range(layers):
         found |= {f"cell.{layer}.{name}": value for name, value in _layer(rnn, layer, cell, hidden).items()}
     parameters = {}
-    for name, shape in model.shapes(config, len(vocabulary)).items():
+    for name, shape in build.shapes(config, len(vocabulary)).items():
         if found[name].shape != shape:
             raise InputError(f"{path}: {name} would be {found[name].shape}; {shape} is needed")
         parameters[name] = np.array(found[name], dtype, order="C")

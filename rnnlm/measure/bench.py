@@ -20,12 +20,12 @@ from rnnlm.kernels.matmul.blas import gemm
 from rnnlm.kernels.parallel.thread_pool import parallel
 from rnnlm.measure.records import Bench, Layer
 from rnnlm.measure.trial import Trial, prepared
-from rnnlm.network.network import Network
-from rnnlm.network.outputs import OUTPUTS
+from rnnlm.network.network import CELLS, OUTPUT, REST, Network
 from rnnlm.network.scoring import score
-from rnnlm.text.corpus import Window
+from rnnlm.network.stopwatch import Stopwatch
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import memory
+from rnnlm.training.update import RULE, TrainingWindow
 from rnnlm.work import Progress, Task
 
 # The size of the machine's own products: large enough that what goes on beside them is lost in it.
@@ -51,7 +51,6 @@ def bench(config: Config, seconds: float = 3.0) -> Task[Bench]:
     yield Progress("compiling the kernels", 1, 1, "steps")
     speed = yield from _rate("training", training.update, seconds)
     layers = training.layers()
-    network.watch(lambda clock: clock.layer)  # what follows is measured without them
     evaluation = yield from _rate("evaluation", _scorer(network, found.corpora), seconds)
     one = yield from _rate("sampling", _sampler(network, vocabulary, 1), seconds)
     many = yield from _rate("sampling of 64", _sampler(network, vocabulary, _STREAMS), seconds)
@@ -107,62 +106,37 @@ def _machine(network: Network, seconds: float) -> Task[float]:
     return rate / 1e9
 
 
-class _Clock:
-    """A layer with a watch: what its functions take, by name."""
-
-    def __init__(self, layer: Any) -> None:
-        self.layer = layer
-        self.seconds: dict[str, float] = {}
-
-    def __getattr__(self, name: str) -> Any:
-        function = getattr(self.layer, name)
-
-        def timed(*arguments: Any) -> Any:
-            began = time.perf_counter()
-            result = function(*arguments)
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
-            return result
-
-        return timed
-
-
 class _Training:
-    """A trial with a watch on every layer; the first update, which compiles, is not counted."""
+    """A trial with a stopwatch; the first update, which compiles, is not counted."""
 
     def __init__(self, trial: Trial) -> None:
-        self.trial = trial
-        self.cell, self.output = trial.network.watch(_Clock)
+        self.trial, self.watch = trial, Stopwatch()
         self.number = 0
-        self.seconds = self.optimizer_seconds = self.cell_products = self.output_products = 0.0
+        self.cell_products = self.output_products = 0.0
 
     def update(self) -> int:
         """One update; returns its new tokens."""
-        began = time.perf_counter()
         window = self.trial.window(self.number)
-        gradients = self.trial.backward(self.number, window)
-        clipping = time.perf_counter()
-        self.trial.step(gradients)
-        ended = time.perf_counter()
-        if self.number == 0:
-            self.cell.seconds.clear()
-            self.output.seconds.clear()
-        else:
-            self.seconds += ended - began
-            self.optimizer_seconds += ended - clipping
+        if self.number == 1:
+            self.watch = Stopwatch()
+        self.watch.lap(REST)
+        self.trial.update(window, self.watch)
+        if self.number > 0:
             self._count_products(window)
         self.number += 1
         return min(self.trial.settings.stride, len(window.targets)) * self.trial.streams.batch
 
-    def _count_products(self, window: Window) -> None:
-        network = self.trial.network
-        inputs = np.unique(window.inputs).size if network.config.model.dropout_rates[0] == 0 else window.inputs.size
-        for layer, own in enumerate(network.layers):
-            read = inputs if layer == 0 else window.inputs.size
-            self.cell_products += 6.0 * own["I"].size * read
-            self.cell_products += 6.0 * own["H"].size * window.inputs.size if "H" in own else 0.0
-        model = network.config.model
-        once = OUTPUTS[model.output].multiplications(model.sizes[-1], network.d, network.vocabulary_size, model)
-        self.output_products += 6.0 * once * self.trial.loss_steps(window) * self.trial.streams.batch
+    def _count_products(self, window: TrainingWindow) -> None:
+        network, inputs = self.trial.network, window.window.inputs
+        distinct = np.unique(inputs).size if network.config.model.dropout_rates[0] == 0 else inputs.size
+        for layer, cell in enumerate(network.cells):
+            self.cell_products += 6.0 * cell.multiplications(distinct if layer == 0 else inputs.size, inputs.size)
+        self.output_products += 6.0 * network.output.multiplications() * window.loss_steps * inputs.shape[1]
+
+    @property
+    def seconds(self) -> float:
+        """Of all updates but the first."""
+        return sum(self.watch.seconds.values())
 
     @property
     def gflops(self) -> float:
@@ -170,13 +144,12 @@ class _Training:
 
     def layers(self) -> list[Layer]:
         """What each part takes of an update."""
-        cell, output = (sum(clock.seconds.values()) for clock in (self.cell, self.output))
-        rest = self.seconds - cell - output - self.optimizer_seconds
+        seconds, products = self.watch.seconds, {CELLS: self.cell_products, OUTPUT: self.output_products}
         return [
-            Layer("recurrent layers", cell / self.seconds, self.cell_products / cell / 1e9),
-            Layer("output layer", output / self.seconds, self.output_products / output / 1e9),
-            Layer("clipping and update", self.optimizer_seconds / self.seconds, None),
-            Layer("embedding, dropout, windows", rest / self.seconds, None),
+            Layer(
+                part, seconds[part] / self.seconds, products[part] / seconds[part] / 1e9 if part in products else None
+            )
+            for part in (CELLS, OUTPUT, RULE, REST)
         ]
 
 

@@ -8,9 +8,8 @@ import time
 from rnnlm.config.schema import Config
 from rnnlm.measure.records import Plan
 from rnnlm.measure.trial import Trial, prepared
-from rnnlm.network import network as model
-from rnnlm.training import memory
-from rnnlm.training import windows as cuts
+from rnnlm.network import build
+from rnnlm.training import memory, windows
 from rnnlm.work import Progress, Task
 
 _SECONDS = 3.0  # of measuring
@@ -24,11 +23,11 @@ def plan(config: Config) -> Task[Plan]:
     """
     found = yield from prepared(config)
     need, vocabulary, corpora = found.needs, found.vocabulary, found.corpora
-    shapes = model.shapes(config, len(vocabulary))
+    shapes = build.shapes(config, len(vocabulary))
     trial = Trial(found)
 
     def update(number: int) -> None:
-        trial.step(trial.backward(number, trial.window(number)))
+        trial.update(trial.window(number))
 
     yield Progress("compiling the kernels", 0, 1, "steps")
     update(0)
@@ -41,8 +40,8 @@ def plan(config: Config) -> Task[Plan]:
     seconds_per_update = elapsed / number
     # The trial's updates have one window each.
     seconds_per_update *= config.train.accumulate
-    steps_per_epoch = cuts.updates(config.train, trial.streams.length, 0)
-    total = cuts.all_updates(config.train, trial.streams.length)
+    steps_per_epoch = windows.updates(config.train, trial.streams.length, 0)
+    total = windows.all_updates(config.train, trial.streams.length)
     return Plan(
         tensors=tuple((name, shape, math.prod(shape)) for name, shape in shapes.items()),
         parameters=need.parameters,

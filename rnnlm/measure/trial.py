@@ -10,13 +10,15 @@ from rnnlm.config.schema import Config
 from rnnlm.corpora import prepare
 from rnnlm.corpora.prepare import Corpora
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
-from rnnlm.network import network as model
-from rnnlm.network.network import Network
-from rnnlm.text.corpus import Window, equal_streams
+from rnnlm.network import build, stopwatch
+from rnnlm.network.network import Window
+from rnnlm.network.parameters import TABLE
+from rnnlm.text.corpus import equal_streams
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import memory
 from rnnlm.training.memory import Needs
-from rnnlm.training.optimizers.rules import Gradients, Optimizer
+from rnnlm.training.optimizers.optimizer import Optimizer
+from rnnlm.training.update import TrainingWindow, update
 from rnnlm.work import Task
 
 
@@ -45,33 +47,26 @@ def prepared(config: Config) -> Task[Prepared]:
 
 
 class Trial:
-    """Updates of a network of random weights, window after window, each from a state of 0."""
+    """Updates of a network of random weights, window after window, each from the initial state."""
 
     def __init__(self, found: Prepared) -> None:
         self.settings = found.config.train
-        shape = model.shapes(found.config, len(found.vocabulary))[model.TABLE]
+        shape = build.shapes(found.config, len(found.vocabulary))[TABLE]
         table = np.random.default_rng(0).normal(0, 0.1, shape)
-        self.network = Network(found.config, model.init(found.config, len(found.vocabulary), table))
-        self.optimizer = Optimizer(self.settings, self.network.parameters)
+        self.network = build.build(found.config, build.init(found.config, len(found.vocabulary), table))
+        self.optimizer = Optimizer(self.settings, self.network.named)
         self.streams = equal_streams(found.corpora.train, self.settings.batch, self.settings.state)
         self._context = self.settings.bptt - self.settings.stride
         self._windows = max(1, (self.streams.length - self._context) // self.settings.stride)
 
-    def window(self, number: int) -> Window:
+    def window(self, number: int) -> TrainingWindow:
+        """The window of update `number`, from 0."""
         start = number % self._windows * self.settings.stride
-        return self.streams.window(start, min(start + self._context + self.settings.stride, self.streams.length))
+        part = self.streams.window(start, min(start + self._context + self.settings.stride, self.streams.length))
+        states = self.network.initial_states(self.streams.batch)
+        loss_steps = 1 if self.settings.loss == "last" else min(self.settings.stride, len(part.targets))
+        return TrainingWindow(Window(part.inputs, part.reset, states), part.targets, loss_steps, (0, number))
 
-    def loss_steps(self, window: Window) -> int:
-        return 1 if self.settings.loss == "last" else min(self.settings.stride, len(window.targets))
-
-    def backward(self, number: int, window: Window) -> Gradients:
-        """Forward and backward of one window."""
-        network = self.network
-        network.forward(window.inputs, window.reset, network.zero_state(self.streams.batch), mask=(0, number))
-        return network.backward(window.targets, self.loss_steps(window))[1]
-
-    def step(self, gradients: Gradients) -> None:
-        """Clip, and one update, so small that the network stays as it is."""
-        threads = self.network.threads
-        _, factor = self.optimizer.clip(gradients, threads)
-        self.optimizer.update(gradients, 1e-6, factor, threads)
+    def update(self, window: TrainingWindow, watch: stopwatch.Stopwatch = stopwatch.OFF) -> None:
+        """One update, so small that the network stays as it is."""
+        update(self.network, self.optimizer, [window], 1, 1e-6, watch=watch)

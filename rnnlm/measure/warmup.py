@@ -22,11 +22,13 @@ from rnnlm.kernels.cpu import HAS_BFLOAT16
 from rnnlm.kernels.jit import cache_folder
 from rnnlm.kernels.parallel.thread_pool import available_threads
 from rnnlm.measure.records import Warmed
-from rnnlm.network import network as model
-from rnnlm.network.decoder import Stepper
-from rnnlm.network.network import Network
+from rnnlm.network import build
+from rnnlm.network.decoder import Decoder
+from rnnlm.network.network import Network, Window
+from rnnlm.network.protocols import Draw
 from rnnlm.training import loop as training
-from rnnlm.training.optimizers.rules import Optimizer
+from rnnlm.training.optimizers.optimizer import Optimizer
+from rnnlm.training.update import TrainingWindow, update
 from rnnlm.work import Note, Progress, Task
 
 PRECISIONS = ("float32", "float64", "bfloat16")
@@ -77,33 +79,30 @@ def _network(precision: str, vocabulary: int, **settings: Any) -> Network:
         }
     )
     table = np.zeros((vocabulary, 4))
-    return Network(config, model.init(config, vocabulary, table))
+    return build.build(config, build.init(config, vocabulary, table))
 
 
-def _window(vocabulary: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    ids = np.arange(6, dtype=np.int32).reshape(3, 2) % vocabulary
-    return ids, ids, np.zeros((3, 2), np.bool_)
+def _window(network: Network) -> TrainingWindow:
+    """Three steps of two streams."""
+    ids = np.arange(6, dtype=np.int32).reshape(3, 2) % network.vocabulary_size
+    window = Window(ids, np.zeros((3, 2), np.bool_), network.initial_states(2))
+    return TrainingWindow(window, ids, 3, (0, 0))
 
 
 def _train(network: Network) -> None:
-    inputs, targets, reset = _window(network.vocabulary_size)
-    network.forward(inputs, reset, network.zero_state(2), mask=(0, 0))
-    _, gradients = network.backward(targets, 3)
-    optimizer = Optimizer(network.config.train, network.parameters)
-    _, factor = optimizer.clip(gradients, 1)
-    optimizer.update(gradients, 0.1, factor, 1)
+    update(network, Optimizer(network.config.train, network.named), [_window(network)], 1, 0.1)
 
 
 def _score(network: Network, details: bool) -> None:
-    inputs, targets, reset = _window(network.vocabulary_size)
-    network.forward(inputs, reset, network.zero_state(2))
-    network.log_probabilities(targets, details)
+    window = _window(network)
+    network.scores(network.forward(window.window), window.targets, details)
 
 
 def _sample(network: Network) -> None:
-    stepper = Stepper(network, network.zero_state(1))
-    stepper.step(np.zeros(1, np.int32))
-    stepper.draw(1.0, -1, np.zeros(1))
+    decoder = Decoder(network, network.initial_states(1))
+    decoder.step(np.zeros(1, np.int32))
+    decoder.log_distribution()
+    decoder.draw(Draw(1.0, -1, np.zeros(1)))
 
 
 def _read_a_text(precision: str) -> None:
@@ -130,7 +129,6 @@ def _small(precision: str) -> None:
     network = _network(precision, 20, tie=True)
     _train(network)
     _score(network, details=True)
-    network.distribution()
     _sample(network)
     _read_a_text(precision)
 
@@ -149,8 +147,7 @@ def _mixture(precision: str) -> None:
         _train(network)
         for details in (False, True):
             _score(network, details)
-        network.distribution()
-        _sample(network)
+            _sample(network)
 
 
 PARTS: dict[str, Callable[[str], None]] = {"small": _small, "large": _large, "mixture": _mixture}

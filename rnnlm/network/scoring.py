@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlm.network.network import Network
+from rnnlm.network.network import Network, Window
 from rnnlm.text.corpus import Corpus, line_streams
 
 # Enough rows for a matrix product at full speed; the output layer cuts them into blocks itself.
@@ -40,13 +40,13 @@ def score(
     """
     streams = line_streams(corpus, batch, state)
     window = window or max(1, _ROWS // streams.batch)
-    states = network.zero_state(streams.batch)
+    states = network.initial_states(streams.batch)
     for start in range(0, streams.length, window):
         stop = min(start + window, streams.length)
         part = streams.window(start, stop)
-        network.forward(part.inputs, part.reset, states)
-        log_probability, rank, entropy = network.log_probabilities(part.targets, details)
-        states = network.states_after(stop - start, states)
+        trace = network.forward(Window(part.inputs, part.reset, states))
+        log_probability, rank, entropy = network.scores(trace, part.targets, details)
+        states = network.states_after(trace, stop - start)
         position = streams.starts[None, :] + np.arange(start, stop)[:, None]
         real = part.real
         unknown = np.asarray(corpus.stored[position[real]] == len(corpus.vocabulary))

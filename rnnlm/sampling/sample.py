@@ -22,8 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm.errors import InputError
-from rnnlm.network.decoder import Stepper
-from rnnlm.network.network import Network
+from rnnlm.network.decoder import Decoder
+from rnnlm.network.network import Network, Window
+from rnnlm.network.protocols import Draw
 from rnnlm.sampling.records import Sampled
 from rnnlm.text import tokenizer
 from rnnlm.text.vocabulary import Vocabulary
@@ -94,8 +95,9 @@ def sample(
     count = settings.samples
     generators = [np.random.default_rng([settings.seed, i]) for i in range(count)]
     inputs = np.repeat(history[:, None], count, axis=1)
-    network.forward(inputs, (inputs == vocabulary.line_end) & (state == "reset"), network.zero_state(count))
-    stepper = Stepper(network, network.states_after(len(inputs), network.zero_state(count)))
+    reset = (inputs == vocabulary.line_end) & (state == "reset")
+    trace = network.forward(Window(inputs, reset, network.initial_states(count)))
+    decoder = Decoder(network, network.states_after(trace, len(inputs)), inputs)
     running = np.ones(count, np.bool_)
     if settings.only_temperature:
         unk = -1 if settings.unk or vocabulary.unk is None else vocabulary.unk
@@ -105,9 +107,9 @@ def sample(
     for _ in range(settings.tokens):
         if settings.only_temperature:
             uniforms = np.array([generator.random() for generator in generators])
-            chosen = stepper.draw(settings.temperature, unk, uniforms)
+            chosen = decoder.draw(Draw(settings.temperature, unk, uniforms))
         else:
-            log_probability = _penalised(stepper.log_probability(), seen, settings.repetition_penalty)
+            log_probability = _penalised(decoder.log_distribution(), seen, settings.repetition_penalty)
             if vocabulary.unk is not None and not settings.unk:
                 log_probability[:, vocabulary.unk] = -np.inf
             chosen = np.array(
@@ -120,7 +122,7 @@ def sample(
             running &= chosen != vocabulary.line_end
             if not running.any():
                 return
-        stepper.step(chosen, chosen == vocabulary.line_end if state == "reset" else None)
+        decoder.step(chosen, chosen == vocabulary.line_end if state == "reset" else None)
 
 
 def _penalised(log_probability: NDArray[np.float64], seen: NDArray[np.bool_], penalty: float) -> NDArray[np.float64]:

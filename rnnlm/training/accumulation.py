@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnlm.training.optimizers.rules import Gradients
+from rnnlm.network.parameters import Gradients
 
 
 class Accumulated:

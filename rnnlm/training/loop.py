@@ -15,27 +15,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from rnnlm.config import file as config_file
 from rnnlm.config.schema import Config
-from rnnlm.corpora import prepare
-from rnnlm.errors import ConfigError, ModelError
-from rnnlm.files import atomic as storage
-from rnnlm.files import checkpoint, run_folder
-from rnnlm.files.run_folder import Log, earlier_run
-from rnnlm.kernels.parallel.thread_pool import threads_to_use
-from rnnlm.network import network as model
-from rnnlm.network.network import Network
-from rnnlm.training import memory
-from rnnlm.training.optimizers.rules import Optimizer
-from rnnlm.training.run import Run
-from rnnlm.work import Note, Task
+from rnnlm.corpora.prepare import Corpora
+from rnnlm.training.start import start
+from rnnlm.work import Task
 
 
 def train(
     config: Config, resume: bool = False, stop: Callable[[], bool] = lambda: False, restart: bool = False
-) -> Task[prepare.Corpora]:
+) -> Task[Corpora]:
     """Train a network. Yields records as it goes.
 
     Args:
@@ -44,7 +33,7 @@ def train(
         stop: asked after every update; True ends the run with a checkpoint.
 
     Returns:
-        prepare.Corpora, the encoded texts (a generator's return value).
+        Corpora, the encoded texts (a generator's return value).
 
     Raises:
         InputError: something of the configuration, the texts or the run's folder that the user can mend.
@@ -77,45 +66,3 @@ def train(
     finally:
         log.close()
     return run.corpora
-
-
-def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
-    """Prepare a new run, or take up one that was stopped."""
-    folder = Path(config.run)
-    old = None if restart else earlier_run(config, resume)
-    if resume and old is None:
-        yield Note(f"{folder}: no checkpoint yet, so the run starts from the beginning")
-    paths = yield from prepare.texts(config)
-    vocabulary = old.vocabulary if old else (yield from prepare.build_vocabulary(config, paths.train))
-    corpora = yield from prepare.encode(config, paths, vocabulary)
-    if config.train.average == "asgd" and corpora.valid is None:
-        raise ConfigError("train.average: asgd begins when validation stops improving; give a validation text")
-    need = memory.needs(config, len(vocabulary), corpora.tokens, threads_to_use(config.train.threads))
-    memory.check(config, need)
-    if restart:
-        run_folder.remove(config)
-    if old is None:
-        table = yield from prepare.embedding_table(config, corpora.train, vocabulary)
-        parameters = model.init(config, len(vocabulary), table)
-    else:
-        parameters = {name: value.copy() for name, value in old.parameters.items()}
-    network = Network(config, parameters)
-    if config.train.precision == "bfloat16" and not network.bfloat16:
-        yield Note("this processor has no products of bfloat16 (AVX512-BF16): training in float32", warning=True)
-    run = Run(config, corpora, vocabulary, paths.lowest, network, Optimizer(config.train, parameters))
-    if old is not None:
-        run.states, run.at = checkpoint.restore(old, run.optimizer, run.average)
-        if run.at.corpus != corpora.train.key:
-            raise ModelError(
-                f"{paths.train}: not the text that {folder} was trained on; take another folder with --run"
-            )
-        # The text may be the same and the plan longer: more epochs than before end nothing.
-        run.at.finished = ""
-        run.finish_if_done()
-        if run.at.finished:
-            yield Note(f"{folder}: complete after step {run.at.step:,}; more train.epochs would go on from there")
-        else:
-            yield Note(f"{folder}: goes on after step {run.at.step:,} (epoch {run.at.epoch + 1})")
-    storage.write_text(folder / "config.yaml", config_file.dump(config))
-    vocabulary.save(folder / "vocab.txt")
-    return run, Log(folder, run.at.step)

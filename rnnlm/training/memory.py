@@ -11,10 +11,9 @@ from pathlib import Path
 
 from rnnlm.config.schema import Config
 from rnnlm.errors import ResourceError
-from rnnlm.network import network as model
-from rnnlm.network.cells import CELLS
-from rnnlm.network.outputs import OUTPUTS
-from rnnlm.training.optimizers.rules import MOMENTS
+from rnnlm.network import build
+from rnnlm.network.parameters import TABLE
+from rnnlm.training.optimizers.optimizer import RULES
 
 
 @dataclass(frozen=True)
@@ -30,26 +29,20 @@ class Needs:
 def needs(config: Config, vocabulary: int, tokens: int, threads: int) -> Needs:
     """What training takes beside Python itself (about 200 MB); `tokens`: of all encoded texts."""
     itemsize = 8 if config.train.dtype == "float64" else 4
-    counts = {name: math.prod(shape) for name, shape in model.shapes(config, vocabulary).items()}
+    counts = {name: math.prod(shape) for name, shape in build.shapes(config, vocabulary).items()}
     parameters = sum(counts.values())
     weights = parameters * itemsize
-    table = counts[model.TABLE] * itemsize
+    table = counts[TABLE] * itemsize
     dense = weights - (0 if config.model.tie else table)
     rows = config.train.bptt * config.train.batch
-    cell, output = CELLS[config.model.cell], OUTPUTS[config.model.output]
-    layers = sum(
-        rows * (3 * cell.state_size(hidden) + 4 * counts[f"cell.{layer}.b1"] + 2 * config.embedding.size) * itemsize
-        for layer, hidden in enumerate(config.model.sizes)
-    )
-    moments = len(MOMENTS[config.train.optimizer]) * weights
+    layers = sum(rows * (cell.held + 2 * config.embedding.size) * itemsize for cell in build.cells(config))
+    moments = len(RULES[config.train.optimizer].MOMENTS) * weights
     average = weights if config.train.average != "none" else 0
     # Accumulated gradients are added up beside the window's own.
     gradients = dense * (2 if config.train.accumulate > 1 else 1)
     training = (
         weights + gradients + moments + average
-        + output.held_bytes(
-            rows, config.model.sizes[-1], config.embedding.size, vocabulary, config.model, itemsize, threads
-        )
+        + build.output(config, vocabulary).held_bytes(rows, itemsize, threads)
         + layers
     )  # fmt: skip
     # The model, the state, and one of them being written beside its place.

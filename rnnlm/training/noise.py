@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnnlm.config.schema import Train
-from rnnlm.training.optimizers.rules import Gradients
+from rnnlm.network.parameters import Gradients
 
 _FALL = 0.55
 

@@ -1,9 +1,11 @@
-"""One training run: everything it holds, and the steps that the loop of ``rnnlm.training`` is made of."""
+"""One training run: everything it holds, and the steps that ``training.loop`` is made of."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +16,19 @@ from rnnlm.config.schema import Config
 from rnnlm.corpora.prepare import Corpora
 from rnnlm.errors import NotFiniteError
 from rnnlm.files import checkpoint
-from rnnlm.files.checkpoint import MODEL, STATE, Position
-from rnnlm.network.network import Network
+from rnnlm.files.checkpoint import MODEL, STATE
+from rnnlm.network.network import Network, Trace, Window
+from rnnlm.network.protocols import Array
 from rnnlm.network.scoring import mean_loss
 from rnnlm.text.corpus import Streams, equal_streams
 from rnnlm.text.vocabulary import Vocabulary
-from rnnlm.training import noise
-from rnnlm.training import windows as cuts
-from rnnlm.training.accumulation import Accumulated
+from rnnlm.training import windows
 from rnnlm.training.averaging import Average
-from rnnlm.training.optimizers.rules import Gradients, Optimizer
+from rnnlm.training.optimizers.optimizer import Optimizer
+from rnnlm.training.position import Position
 from rnnlm.training.records import Checkpoint, End, Start, Step, Valid
 from rnnlm.training.schedule import learning_rate
+from rnnlm.training.update import TrainingWindow, update
 
 
 class Run:
@@ -44,72 +47,67 @@ class Run:
         self.network, self.optimizer = network, optimizer
         self.folder = Path(config.run)
         self.streams: Streams = equal_streams(corpora.train, self.settings.batch, self.settings.state)
-        self.states = network.zero_state(self.streams.batch)
+        self.states = network.initial_states(self.streams.batch)
         self.at = Position(corpus=corpora.train.key)
-        self.average = Average(self.settings, network.parameters)
-        self.total_steps = cuts.all_updates(self.settings, self.streams.length)
-        self._ends, self._ends_of = cuts.ends(self.settings, self.streams.length, 0), 0
+        self.average = Average(self.settings, network.named)
+        self.total_steps = windows.all_updates(self.settings, self.streams.length)
+        self._ends, self._ends_of = windows.ends(self.settings, self.streams.length, 0), 0
         self._last_seconds = 0.0
 
     def start(self) -> Start:
         self._last_seconds = self.at.seconds
-        parameters = sum(parameter.size for parameter in self.network.parameters.values())
+        parameters = sum(parameter.size for parameter in self.network.named.values())
         tokens = self.streams.length * self.streams.batch
         return Start(
             self.at.step, self.at.epoch, self.settings.epochs,
-            cuts.updates(self.settings, self.streams.length, self.at.epoch), self.total_steps, tokens,
+            windows.updates(self.settings, self.streams.length, self.at.epoch), self.total_steps, tokens,
             parameters, self.network.threads,
         )  # fmt: skip
 
     def update(self) -> tuple[float, float]:
-        """One step of the optimizer, with the gradient of the next window (``train.accumulate``: windows). Returns
-        the gradient's norm and the learning rate."""
-        at, settings, threads = self.at, self.settings, self.network.threads
-        stops = self._next_stops()
-        if settings.accumulate == 1:
-            loss, gradients = self._window(int(stops[0]), at.step)
-        else:
-            accumulated, loss = Accumulated(len(stops)), 0.0
-            for number, stop in enumerate(stops):
-                own, found = self._window(int(stop), at.step * settings.accumulate + number)
-                accumulated.add(found)
-                loss += own
-            gradients = accumulated.mean()
-        norm, factor = self.optimizer.clip(gradients, threads)
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise NotFiniteError(self._explain_not_finite(loss, gradients))
-        noise.add(settings, gradients, at.step, factor)
-        rate = learning_rate(settings, at.step, self.total_steps, at.halvings)
-        self.optimizer.update(gradients, rate, factor, threads)
-        self.average.update(threads)
+        """One update, with the gradient of the next window (``train.accumulate``: windows). Returns the gradient's
+        norm and the learning rate."""
+        at, stops = self.at, self._next_stops()
+        rate = learning_rate(self.settings, at.step, self.total_steps, at.halvings)
+        try:
+            made = update(
+                self.network, self.optimizer, self._windows(stops), len(stops), rate, self.average, self._passed
+            )
+        except NotFiniteError as error:
+            raise NotFiniteError(self._explain(error)) from None
         at.step += 1
-        return norm, rate
+        return made.norm, rate
 
     def _next_stops(self) -> NDArray[np.int64]:
         """Where the windows of the next update end."""
         if self._ends_of != self.at.epoch:
-            self._ends, self._ends_of = cuts.ends(self.settings, self.streams.length, self.at.epoch), self.at.epoch
+            self._ends = windows.ends(self.settings, self.streams.length, self.at.epoch)
+            self._ends_of = self.at.epoch
         first = int(np.searchsorted(self._ends, self.at.offset, side="right"))
         return self._ends[first : first + self.settings.accumulate]
 
-    def _window(self, stop: int, mask: int) -> tuple[float, Gradients]:
-        """Forward and backward of the window whose losses end before step `stop`, and past it. Returns its loss and
-        gradient. mask: number of its dropout masks."""
-        at, settings = self.at, self.settings
-        loss_steps = 1 if settings.loss == "last" else stop - at.offset
-        window = self.streams.window(at.window, stop)
-        self.network.forward(window.inputs, window.reset, self.states, mask=(settings.seed, mask))
-        loss, gradients = self.network.backward(window.targets, loss_steps)
+    def _windows(self, stops: NDArray[np.int64]) -> Iterator[TrainingWindow]:
+        """The windows whose losses end before these steps, each from the states that the one before has left."""
+        for number, stop in enumerate(stops.tolist()):
+            at, settings = self.at, self.settings
+            loss_steps = 1 if settings.loss == "last" else stop - at.offset
+            part = self.streams.window(at.window, stop)
+            mask = (settings.seed, at.step * settings.accumulate + number)
+            yield TrainingWindow(Window(part.inputs, part.reset, self.states), part.targets, loss_steps, mask)
+
+    def _passed(self, trace: Trace, loss: float) -> None:
+        """Go past a window."""
+        at, settings, batch = self.at, self.settings, self.streams.batch
+        stop = at.window + len(trace.window.inputs)
         next_window = max(at.window, stop - (settings.bptt - settings.stride))
-        self.states = self.network.states_after(next_window - at.window, self.states)
-        counted = loss_steps * self.streams.batch
-        at.tokens += (stop - at.offset) * self.streams.batch
+        self.states = self.network.states_after(trace, next_window - at.window)
+        counted = (1 if settings.loss == "last" else stop - at.offset) * batch
+        at.tokens += (stop - at.offset) * batch
         at.window, at.offset = next_window, stop
         at.epoch_loss += loss
         at.epoch_tokens += counted
         at.since_loss += loss
         at.since_tokens += counted
-        return loss, gradients
 
     def progress(self, norm: float, rate: float) -> Step:
         """The record of the steps since the last one."""
@@ -125,7 +123,7 @@ class Run:
         at, settings = self.at, self.settings
         at.epoch += 1
         at.offset = at.window = 0
-        self.states = self.network.zero_state(self.streams.batch)
+        self.states = self.network.initial_states(self.streams.batch)
         train_loss = at.epoch_loss / at.epoch_tokens
         at.epoch_loss, at.epoch_tokens = 0.0, 0
         if self.corpora.valid is None:
@@ -184,15 +182,31 @@ class Run:
             self._save_model()
         path = self.folder / STATE
         self.at.averaged = self.average.count
-        checkpoint.save_state(
-            path, self.config, self.vocabulary, self.optimizer, self.average, self.states, self.at, self._training()
-        )
+        arrays = dict(self.network.named)
+        arrays |= {f"optimizer.{name}": value for name, value in self.optimizer.moments.items()}
+        arrays |= {f"average.{name}": value for name, value in self.average.values.items()}
+        arrays |= {f"carry.{layer}": value for layer, value in enumerate(self.states)}
+        checkpoint.save_state(path, self.config, self.vocabulary, arrays, asdict(self.at), self._training())
         return Checkpoint(self.at.step, self.at.epoch, self.at.tokens, self.at.seconds, str(path))
+
+    def restore(self, arrays: dict[str, Array], position: dict[str, Any]) -> None:
+        """Go on where `save` has left off; undoes it but for the weights.
+
+        Raises:
+            KeyError, TypeError: something is missing.
+        """
+        at = Position(**position)
+        for name in self.optimizer.moments:
+            self.optimizer.moments[name] = arrays[f"optimizer.{name}"]
+        if any(name.startswith("average.") for name in arrays):
+            self.average.values = {name: arrays[f"average.{name}"] for name in self.network.named}
+        self.states = [arrays[f"carry.{layer}"] for layer in range(len(self.network.cells))]
+        self.at, self.optimizer.updates, self.average.count = at, at.step, at.averaged
 
     def _save_model(self) -> None:
         with self.average.in_place():
             checkpoint.save_model(
-                self.folder / MODEL, self.config, self.vocabulary, self.network.parameters, self._training()
+                self.folder / MODEL, self.config, self.vocabulary, self.network.named, self._training()
             )
 
     def _training(self) -> dict[str, Any]:
@@ -205,15 +219,12 @@ class Run:
             "lowest_perplexity": self.lowest,
         }
 
-    def _explain_not_finite(self, loss: float, gradients: Gradients) -> str:
-        arrays = [*self.network.parameters.items()] + [(f"the gradient of {n}", a) for n, a in gradients.arrays()]
-        culprits = [name for name, array in arrays if not np.isfinite(array).all()]
+    def _explain(self, error: NotFiniteError) -> str:
         state = self.folder / STATE
         kept = f"the last checkpoint is {state}" if state.exists() else "there was no checkpoint yet"
         return (
-            f"step {self.at.step + 1}: not finite: the loss is {loss:g}; {', '.join(culprits[:3]) or 'no parameter'} "
-            f"{'has' if len(culprits) == 1 else 'have'} numbers that are not finite; {kept}; "
-            f"lower train.learning_rate ({self.settings.learning_rate:g}) or train.clip ({self.settings.clip})"
+            f"step {self.at.step + 1}: {error}; {kept}; lower train.learning_rate "
+            f"({self.settings.learning_rate:g}) or train.clip ({self.settings.clip})"
         )
 
 

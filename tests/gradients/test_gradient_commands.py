@@ -15,8 +15,9 @@ from rnnlm import api
 from rnnlm.config import file as config_file
 from rnnlm.files import checkpoint
 from rnnlm.gradients.ledger import files as ledger_files
-from rnnlm.network import network as model
+from rnnlm.network import build
 from rnnlm.network.cells import recurrence
+from rnnlm.network.parameters import flatten
 from rnnlm.text.vocabulary import Vocabulary
 
 Call = Any
@@ -255,7 +256,7 @@ def _large_model(folder: Path) -> Path:
     )
     vocabulary = Vocabulary(["<unk>", "</s>", *(f"w{i}" for i in range(2, 10_000))], [1] * 10_000, "word", False)
     table = np.random.default_rng(1).normal(0, 0.1, (10_000, 200))
-    parameters = model.init(config, 10_000, table)
+    parameters = flatten(build.init(config, 10_000, table))
     checkpoint.save_model(folder / "model.safetensors", config, vocabulary, parameters, {"step": 0, "epoch": 0})
     return folder
 

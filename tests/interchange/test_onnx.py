@@ -26,7 +26,7 @@ every_network = pytest.mark.parametrize("model", NETWORKS.values(), ids=NETWORKS
 def trained(model: dict[str, Any], precision: str = "float32") -> tuple[Case, Trained]:
     settings = config(d=5, precision=precision, model=model)
     case = Case(settings, len(WORDS), resets=False)
-    return case, Trained(settings, WORDS, case.network.parameters, {"step": 1, "epoch": 1}, Path("model.safetensors"))
+    return case, Trained(settings, WORDS, case.network.named, {"step": 1, "epoch": 1}, Path("model.safetensors"))
 
 
 def run(model: str | bytes, tokens: np.ndarray, states: list[np.ndarray]) -> list[np.ndarray]:
@@ -43,11 +43,9 @@ def run(model: str | bytes, tokens: np.ndarray, states: list[np.ndarray]) -> lis
 def own(case: Case) -> list[np.ndarray]:
     """The same of the network itself."""
     network = case.network
-    network.forward(case.inputs, case.reset, case.states)
-    columns = [
-        network.log_probabilities(np.full_like(case.targets, token))[0].copy() for token in range(case.vocabulary)
-    ]
-    return [np.stack(columns, axis=2), *network.states_after(case.steps, case.states)]
+    trace = case.forward()
+    columns = [network.scores(trace, np.full_like(case.targets, token))[0].copy() for token in range(case.vocabulary)]
+    return [np.stack(columns, axis=2), *network.states_after(trace, case.steps)]
 
 
 def check(found: list[np.ndarray], wanted: list[np.ndarray]) -> None:

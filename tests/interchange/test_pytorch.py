@@ -30,7 +30,7 @@ def saved(folder: Path, model: dict[str, Any]) -> tuple[Case, Path]:
     case = Case(settings, len(WORDS), resets=False)
     path = folder / "model.safetensors"
     words = Vocabulary(WORDS, range(len(WORDS)), "word", False)
-    checkpoint.save_model(path, settings, words, case.network.parameters, {"step": 1, "epoch": 1})
+    checkpoint.save_model(path, settings, words, case.network.named, {"step": 1, "epoch": 1})
     return case, path
 
 
@@ -43,7 +43,7 @@ def test_there_and_back(model: dict[str, Any], tmp_path: Path, call: Any) -> Non
     found = checkpoint.load(back)
     assert found.vocabulary.tokens == tuple(WORDS)
     assert found.config.model.model_dump() == case.network.config.model.model_dump()
-    for name, value in case.network.parameters.items():
+    for name, value in case.network.named.items():
         assert (found.parameters[name] == value).all(), name
 
 
@@ -69,8 +69,8 @@ def test_pytorch_gives_the_same_probabilities(model: dict[str, Any], tmp_path: P
     with torch.no_grad():
         h, _ = net.rnn(net.embedding(torch.from_numpy(case.inputs).long()))
         wanted = torch.log_softmax(net.output(h), 2).numpy()
-    case.network.forward(case.inputs, case.reset, case.network.zero_state(case.batch))
-    found = case.network.log_probabilities(case.targets)[0]
+    case.states = case.network.initial_states(case.batch)
+    found = case.network.scores(case.forward(), case.targets).log_probability
     own = np.take_along_axis(wanted, case.targets[..., None].astype(int), 2)[..., 0]
     np.testing.assert_allclose(found, own, rtol=0, atol=1e-5)
 

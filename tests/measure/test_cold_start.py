@@ -15,10 +15,11 @@ from every_cell import CELLS
 PROGRAM = """
 import hashlib, json, sys
 import numpy as np
-from rnnlm.network import network as model
 from rnnlm.config.schema import Config
-from rnnlm.network.network import Network
-from rnnlm.training.optimizers.rules import Optimizer
+from rnnlm.network import build
+from rnnlm.network.network import Window
+from rnnlm.training.optimizers.optimizer import Optimizer
+from rnnlm.training.update import TrainingWindow, update
 
 settings, vocabulary, precision = json.loads(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 train = {"precision": precision, "threads": 2, "optimizer": "adam"}
@@ -28,20 +29,22 @@ config = Config.model_validate(
 )
 generator = np.random.default_rng(0)
 table = generator.normal(0, 0.3, (vocabulary, embedding["size"]))
-network = Network(config, model.init(config, vocabulary, table))
-optimizer = Optimizer(config.train, network.parameters)
-states = network.zero_state(8)
+network = build.build(config, build.init(config, vocabulary, table))
+optimizer = Optimizer(config.train, network.named)
+states = network.initial_states(8)
+
+def carry(trace, loss):
+    global states
+    states = network.states_after(trace, 20)
+
 for step in range(3):
     inputs, targets = (generator.integers(0, vocabulary, (20, 8)).astype(np.int32) for _ in range(2))
-    network.forward(inputs, generator.random(inputs.shape) < 0.1, states, (1, step))
-    loss, gradients = network.backward(targets, 20)
-    norm, factor = optimizer.clip(gradients, 2)
-    optimizer.update(gradients, 0.01, factor, 2)
-    states = network.states_after(20, states)
+    window = Window(inputs, generator.random(inputs.shape) < 0.1, states)
+    made = update(network, optimizer, [TrainingWindow(window, targets, 20, (1, step))], 1, 0.01, passed=carry)
     digest = hashlib.sha256()
-    for name, value in network.parameters.items():
+    for value in network.named.values():
         digest.update(value.tobytes())
-    print(loss, norm, digest.hexdigest())
+    print(made.loss, made.norm, digest.hexdigest())
 """
 
 

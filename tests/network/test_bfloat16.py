@@ -9,7 +9,9 @@ import pytest
 from networks import Case, config
 
 from rnnlm.kernels.cpu import HAS_BFLOAT16
-from rnnlm.network import network as model
+from rnnlm.network import build
+from rnnlm.network import network as networks
+from rnnlm.network.parameters import flatten
 from rnnlm.training import loop as training
 from rnnlm.work import Note
 
@@ -22,7 +24,7 @@ def pair(**settings: object) -> tuple[Case, Case]:
         Case(config("tanh", d=24, hidden=40, precision=p, **settings), 600, steps=9) for p in ("bfloat16", "float32")
     ]  # type: ignore[arg-type]
     for case in made:
-        for parameter in case.network.parameters.values():
+        for parameter in case.network.named.values():
             parameter *= 0.25  # far from saturated, where small errors grow from step to step
     return made[0], made[1]
 
@@ -56,30 +58,27 @@ def test_gradients_are_those_of_float32_within_the_rounding(settings: dict[str, 
 @pytest.mark.parametrize("model", [{}, {"tie": True}, {"output": "mixture", "mixture": 2}], ids=str)
 def test_the_loss_alone_is_the_one_that_is_differentiated(vocabulary: int, model: dict[str, object]) -> None:
     case = Case(config("tanh", hidden=24, d=24, precision="bfloat16", model=model), vocabulary, steps=9)
-    case.network.forward(case.inputs, case.reset, case.states, (1, 2))
-    alone = case.network.loss(case.targets, 9)
-    assert alone == pytest.approx(case.network.backward(case.targets, 9)[0], rel=3e-3)
+    alone = case.network.loss(case.forward((1, 2)), case.targets, 9)
+    assert alone == pytest.approx(case.backward(9, (1, 2))[0], rel=3e-3)
 
 
 @needs_bfloat16
 def test_scores_are_not_rounded() -> None:
     rough, exact = pair()
-    for case in (rough, exact):
-        case.network.forward(case.inputs, case.reset, case.states)
-    found, wanted = (case.network.log_probabilities(case.targets)[0] for case in (rough, exact))
+    found, wanted = (case.network.scores(case.forward(), case.targets)[0] for case in (rough, exact))
     assert (found == wanted).all()
 
 
 def test_weights_are_float32() -> None:
     settings = config(precision="bfloat16")
-    parameters = model.init(settings, 30, np.zeros((30, 5)))
-    assert {value.dtype for value in parameters.values()} == {np.dtype(np.float32)}
+    parameters = build.init(settings, 30, np.zeros((30, 5)))
+    assert {value.dtype for value in flatten(parameters).values()} == {np.dtype(np.float32)}
 
 
 def test_elsewhere_it_says_so_and_trains_in_float32(
     runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model, "HAS_BFLOAT16", False)
+    monkeypatch.setattr(networks, "HAS_BFLOAT16", False)
     text = tmp_path / "text.txt"
     text.write_text("the dog sees the cat\n" * 300, encoding="utf-8")
 

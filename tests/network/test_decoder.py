@@ -9,7 +9,7 @@ import pytest
 from every_cell import every_cell
 from networks import Case, config
 
-from rnnlm.network.decoder import Stepper
+from rnnlm.network.decoder import Decoder
 from rnnlm.network.outputs.softmax import logits
 
 
@@ -23,30 +23,30 @@ def test_the_same_probabilities_as_in_a_window(
     settings = config(d=6, hidden=20, layers=layers, tie=tie, precision=precision, model=model)
     case = Case(settings, vocabulary, steps=12)
     network, close = case.network, {"rtol": 0, "atol": 1e-12 if precision == "float64" else 2e-5}
-    stepper = Stepper(network, case.states)
+    decoder = Decoder(network, case.states)
     for t in range(case.steps):
-        stepper.step(case.inputs[t], case.reset[t])
-        network.forward(case.inputs[: t + 1], case.reset[: t + 1], case.states)
-        np.testing.assert_allclose(stepper.log_probability(), network.distribution(), **close)
+        decoder.step(case.inputs[t], case.reset[t])
+        wanted = network.log_distribution(case.forward(steps=t + 1))
+        np.testing.assert_allclose(decoder.log_distribution(), wanted, **close)
 
 
 def test_the_states_that_it_starts_from_are_left_alone() -> None:
     case = Case(config())
     before = [state.copy() for state in case.states]
-    stepper = Stepper(case.network, case.states)
+    decoder = Decoder(case.network, case.states)
     for _ in range(3):
-        stepper.step(case.inputs[0])
+        decoder.step(case.inputs[0])
     assert all((a == b).all() for a, b in zip(before, case.states, strict=True))
 
 
 def test_a_stream_is_the_same_whatever_the_number_of_streams() -> None:
     """To the last bit: otherwise sample 1 of 1 and sample 1 of 64 could part ways."""
     case = Case(config("tanh", d=30, hidden=70, precision="float32"), vocabulary=600, batch=64)
-    many, one = Stepper(case.network, case.states), Stepper(case.network, [state[:1] for state in case.states])
+    many, one = Decoder(case.network, case.states), Decoder(case.network, [state[:1] for state in case.states])
     for t in range(case.steps):
         many.step(case.inputs[t])
         one.step(case.inputs[t, :1])
-        assert (many.logits()[0] == one.logits()[0]).all()
+        assert (many.log_distribution()[0] == one.log_distribution()[0]).all()
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -7,20 +7,23 @@ import oracle
 import pytest
 from networks import Case, config
 
-from rnnlm.network import network as model
+from rnnlm.network import build
+from rnnlm.network.network import Window
+from rnnlm.network.parameters import flatten
 
 
 @pytest.mark.parametrize("layers", [1, 2])
 def test_two_windows_with_carried_state_are_one_long_window(layers: int) -> None:
     case = Case(config(layers=layers), steps=8)
     network = case.network
-    whole = network.forward(case.inputs, case.reset, case.states).copy()
-    after = network.states_after(8, case.states)
-    first = network.forward(case.inputs[:3], case.reset[:3], case.states).copy()
-    states = network.states_after(3, case.states)
-    second = network.forward(case.inputs[3:], case.reset[3:], states).copy()
+    trace = case.forward()
+    whole, after = trace.up.copy(), network.states_after(trace, 8)
+    trace = case.forward(steps=3)
+    first, states = trace.up.copy(), network.states_after(trace, 3)
+    trace = network.forward(Window(case.inputs[3:], case.reset[3:], states))
+    second = trace.up.copy()
     np.testing.assert_allclose(np.concatenate([first, second]), whole, rtol=0, atol=1e-15)
-    for a, b in zip(network.states_after(5, states), after, strict=True):
+    for a, b in zip(network.states_after(trace, 5), after, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-15)
 
 
@@ -33,24 +36,21 @@ def test_the_gradient_stops_at_the_window_and_at_a_reset() -> None:
     alone.inputs, alone.targets, alone.reset = case.inputs[3:], case.targets[3:], case.reset[3:]
     for name, wanted in alone.gradients(3).items():
         np.testing.assert_allclose(with_past[name], wanted, rtol=0, atol=1e-15)
-    case.gradients(3)
-    assert np.abs(case.network.d_state).max() == 0
+    assert np.abs(case.backward(3)[1].states[0]).max() == 0
 
 
 def test_probabilities_sum_to_one_and_agree_with_the_oracle() -> None:
     case = Case(config("sigmoid", layers=2), vocabulary=30)
-    case.network.forward(case.inputs, case.reset, case.states)
-    wanted = oracle.forward(case.network.parameters, case.inputs, case.states, "sigmoid", reset=case.reset)
-    found = case.network.distribution()
+    wanted = oracle.forward(case.network.named, case.inputs, case.states, "sigmoid", reset=case.reset)
+    found = case.network.log_distribution(case.forward())
     np.testing.assert_allclose(np.exp(found).sum(axis=1), 1, rtol=1e-14)
     np.testing.assert_allclose(found, wanted.log_y_hat[-1], rtol=0, atol=1e-13)
 
 
 def test_log_probabilities_ranks_and_entropies() -> None:
     case = Case(config("tanh"), vocabulary=30)
-    case.network.forward(case.inputs, case.reset, case.states)
-    log_probability, rank, entropy = case.network.log_probabilities(case.targets, details=True)
-    wanted = oracle.forward(case.network.parameters, case.inputs, case.states, "tanh", reset=case.reset).log_y_hat
+    log_probability, rank, entropy = case.network.scores(case.forward(), case.targets, details=True)
+    wanted = oracle.forward(case.network.named, case.inputs, case.states, "tanh", reset=case.reset).log_y_hat
     for t in range(case.steps):
         for b in range(case.batch):
             row = wanted[t, b]
@@ -65,9 +65,8 @@ def test_log_probabilities_ranks_and_entropies() -> None:
 def test_blocks_of_any_shape(vocabulary: int, precision: str) -> None:
     """More rows than a block of logits, and vocabularies around the widths that the kernels work in."""
     case = Case(config(precision=precision), vocabulary=vocabulary, steps=50, batch=17)
-    case.network.forward(case.inputs, case.reset, case.states)
-    found = case.network.log_probabilities(case.targets)[0]
-    parameters = {name: value.astype(np.float64) for name, value in case.network.parameters.items()}
+    found = case.network.scores(case.forward(), case.targets).log_probability
+    parameters = {name: value.astype(np.float64) for name, value in case.network.named.items()}
     states = [state.astype(np.float64) for state in case.states]
     log_y_hat = oracle.forward(parameters, case.inputs, states, "tanh", reset=case.reset).log_y_hat
     wanted = np.take_along_axis(log_y_hat, case.targets[..., None].astype(int), axis=2)[..., 0]
@@ -102,7 +101,7 @@ def test_dropout_masks_of_neighbouring_places_are_independent() -> None:
 
 def test_shapes_carry_the_notation() -> None:
     settings = config(d=3, hidden=4, layers=2)
-    assert model.shapes(settings, 9) == {
+    assert build.shapes(settings, 9) == {
         "embedding.table": (9, 3),
         "cell.0.I": (3, 4),
         "cell.0.H": (4, 4),
@@ -113,14 +112,14 @@ def test_shapes_carry_the_notation() -> None:
         "output.U": (4, 9),
         "output.b2": (9,),
     }
-    assert "output.U" not in model.shapes(config(tie=True), 9)
+    assert "output.U" not in build.shapes(config(tie=True), 9)
 
 
 def test_init_is_seeded_and_of_the_precision_asked_for() -> None:
     table = np.zeros((9, 5), np.float32)
 
     def start(**train: int | str) -> dict[str, np.ndarray]:
-        return model.init(config(**train), 9, table)  # type: ignore[arg-type]
+        return flatten(build.init(config(**train), 9, table))  # type: ignore[arg-type]
 
     same, other = start(seed=1), start(seed=2)
     for name, value in start(seed=1).items():

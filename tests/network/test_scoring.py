@@ -49,7 +49,7 @@ def result(work: object) -> Evaluation:
 def test_perplexity(precision: str, tolerance: float, state: str, threads: int, batch: int, window: int) -> None:
     text = make_corpus()
     net = network(config("sigmoid", d=12, hidden=16, precision=precision, threads=threads), 50)
-    weights = {name: value.astype(np.float64) for name, value in net.parameters.items()}
+    weights = {name: value.astype(np.float64) for name, value in net.named.items()}
     ids = text.ids(0, len(text))
     line_end = text.vocabulary.line_end
     found = result(evaluate(net, text, state, batch, window))
@@ -72,7 +72,7 @@ def test_every_token(state: str, layers: int, activation: str) -> None:
     # Small enough that relu's states do not grow without end over the text.
     net = network(config(activation, d=12, hidden=16, layers=layers), 50, deviation=0.2)
     ids = text.ids(0, len(text))
-    arguments = (net.parameters, ids, text.vocabulary.line_end, activation)
+    arguments = (net.named, ids, text.vocabulary.line_end, activation)
     parts = list(score(net, text, state, batch=7, window=10, details=True))
     position = np.concatenate([part.position for part in parts])
     assert sorted(position) == list(range(TOKENS))

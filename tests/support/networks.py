@@ -11,8 +11,10 @@ from rnnlm.config.schema import Config
 from rnnlm.gradients.check import check
 from rnnlm.gradients.check.records import GradientCheck
 from rnnlm.gradients.window import Window
-from rnnlm.network import network as networks
-from rnnlm.network.network import Network
+from rnnlm.network import build
+from rnnlm.network.network import Network, Trace
+from rnnlm.network.network import Window as Read
+from rnnlm.network.parameters import Gradients, unflatten
 
 
 def config(
@@ -49,9 +51,9 @@ def network(settings: Config, vocabulary: int, seed: int = 0, deviation: float =
     generator = np.random.default_rng(seed)
     parameters = {
         name: (generator.normal(0, deviation, shape)).astype(settings.train.dtype)
-        for name, shape in networks.shapes(settings, vocabulary).items()
+        for name, shape in build.shapes(settings, vocabulary).items()
     }
-    return Network(settings, parameters)
+    return build.build(settings, unflatten(parameters))
 
 
 class Case:
@@ -74,31 +76,37 @@ class Case:
         self.reset = generator.random(shape) < 0.2 if resets else np.zeros(shape, np.bool_)
         dtype = settings.train.dtype
         self.states = [
-            generator.normal(0, 0.5, state.shape).astype(dtype) for state in self.network.zero_state(batch)
+            generator.normal(0, 0.5, state.shape).astype(dtype) for state in self.network.initial_states(batch)
         ]
         self.batch, self.steps, self.vocabulary = batch, steps, vocabulary
 
     def distance_from_kinks(self) -> float:
         """The smallest |z1| of the window: relu has no derivative at 0, so a finite difference must not step over
         it."""
-        parameters = {name: value.astype(np.float64) for name, value in self.network.parameters.items()}
+        parameters = {name: value.astype(np.float64) for name, value in self.network.named.items()}
         states = [state.astype(np.float64) for state in self.states]
         activation = self.network.config.model.activation
         found = oracle.forward(parameters, self.inputs, states, activation, reset=self.reset)
         return min(float(np.abs(z1).min()) for z1 in found.z1)
 
+    def forward(self, mask: tuple[int, int] | None = None, steps: int | None = None) -> Trace:
+        """The network's trace of the window, or of its first steps."""
+        return self.network.forward(Read(self.inputs[:steps], self.reset[:steps], self.states), mask)
+
+    def backward(self, loss_steps: int, mask: tuple[int, int] | None = None) -> tuple[float, Gradients]:
+        """The sum of J over the losses and streams, and the gradients while they live."""
+        return self.network.backward(self.forward(mask), self.targets, loss_steps)
+
     def loss(self, loss_steps: int, mask: tuple[int, int] | None = None) -> float:
         """J: summed over the last `loss_steps` steps, averaged over the streams."""
-        self.network.forward(self.inputs, self.reset, self.states, mask)
-        return self.network.backward(self.targets, loss_steps)[0] / self.batch
+        return self.backward(loss_steps, mask)[0] / self.batch
 
     def gradients(self, loss_steps: int, mask: tuple[int, int] | None = None) -> dict[str, np.ndarray]:
         """dJ/d(parameter), whole tables, copied."""
-        self.network.forward(self.inputs, self.reset, self.states, mask)
-        _, found = self.network.backward(self.targets, loss_steps)
+        _, found = self.backward(loss_steps, mask)
         result = {name: value.copy() for name, value in found.dense.items()}
         for name, (tokens, rows) in found.rows.items():
-            result[name] = np.zeros_like(self.network.parameters[name])
+            result[name] = np.zeros_like(self.network.named[name])
             result[name][tokens] = rows
         return result
 

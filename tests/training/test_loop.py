@@ -25,7 +25,7 @@ from rnnlm.config.schema import Config
 from rnnlm.errors import ConfigError, ModelError, NotFiniteError, TextError
 from rnnlm.files import checkpoint
 from rnnlm.training.loop import train
-from rnnlm.training.optimizers.rules import RULES
+from rnnlm.training.optimizers.optimizer import RULES
 from rnnlm.training.records import Checkpoint, End, Start, Step, Valid
 from rnnlm.work import Note
 

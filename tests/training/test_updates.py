@@ -11,11 +11,12 @@ from networks import Case, config
 from pydantic import ValidationError
 
 from rnnlm.config.schema import Train
+from rnnlm.network.network import Window
+from rnnlm.network.parameters import Gradients
 from rnnlm.training import noise
 from rnnlm.training import windows as cuts
 from rnnlm.training.accumulation import Accumulated
 from rnnlm.training.averaging import Average
-from rnnlm.training.optimizers.rules import Gradients
 
 
 def settings(**keys: Any) -> Train:
@@ -65,8 +66,8 @@ def test_accumulated_gradients_are_those_of_a_larger_batch(tie: bool) -> None:
     accumulated = Accumulated(2)
     for half in (slice(0, 3), slice(3, 6)):
         inputs, targets, reset = (np.ascontiguousarray(a[:, half]) for a in (case.inputs, case.targets, case.reset))
-        case.network.forward(inputs, reset, [state[half].copy() for state in case.states])
-        accumulated.add(case.network.backward(targets, case.steps)[1])
+        trace = case.network.forward(Window(inputs, reset, [state[half].copy() for state in case.states]))
+        accumulated.add(case.network.backward(trace, targets, case.steps)[1])
     found = accumulated.mean()
     assert set(found.rows) == (set() if tie else {"embedding.table"})
     for name, (tokens, rows) in found.rows.items():

@@ -25,8 +25,10 @@ from rnnlm.gradients.check import differences
 from rnnlm.gradients.check.records import GradientCheck, ParameterCheck, TruncationBias
 from rnnlm.gradients.check.verdict import verdict
 from rnnlm.gradients.window import Window
-from rnnlm.network.network import TABLE, Network
-from rnnlm.network.reference import loss as plain
+from rnnlm.network.cells import Elman
+from rnnlm.network.network import Network, Trace
+from rnnlm.network.parameters import TABLE
+from rnnlm.network.reference import loss as reference
 from rnnlm.work import Progress, Task
 
 Array = NDArray[np.float64]
@@ -48,34 +50,35 @@ class Subject:
 
     def loss(self) -> float:
         """J by the kernels."""
-        self._forward()
-        return self.network.loss(self.window.targets, self.window.loss_steps) / self.window.batch
+        return self.network.loss(self._forward(), self.window.targets, self.window.loss_steps) / self.window.batch
 
     def gradient(self) -> dict[str, Array]:
         """dJ/d(parameter) by the kernels, whole arrays."""
-        self._forward()
-        _, found = self.network.backward(self.window.targets, self.window.loss_steps)
+        _, found = self.network.backward(self._forward(), self.window.targets, self.window.loss_steps)
         result = {name: value.copy() for name, value in found.dense.items()}
         for name, (tokens, rows) in found.rows.items():
-            result[name] = np.zeros_like(self.network.parameters[name])
+            result[name] = np.zeros_like(self.network.named[name])
             result[name][tokens] = rows
         return result
 
     def plain_loss(self, changed: dict[str, NDArray[np.complex128]] | None = None) -> complex:
         """J by the plain equations, some parameters changed."""
         masks = self.network.masks(self.window.inputs, self.mask) if self.mask else None
-        parameters = self.network.parameters | (changed or {})
-        return complex(plain.loss(parameters, self.window, self.network.config, masks, self.mask is not None))
+        parameters = self.network.named | (changed or {})
+        w = self.window
+        return complex(
+            reference.loss(self.network, parameters, w.read, w.targets, w.loss_steps, masks, self.mask is not None)
+        )
 
     def kinks(self) -> list[NDArray[np.bool_]]:
-        """Which units of relu are on in the window that was last run."""
-        settings = self.network.config.model
-        relu = settings.cell == "elman" and settings.activation == "relu"
-        return [h > 0 for h, _ in self.network.hidden()] if relu else []
+        """Which units of relu are on in the window."""
+        cells = self.network.cells
+        relu = [layer for layer, cell in enumerate(cells) if isinstance(cell, Elman) and cell.activation == "relu"]
+        hidden = self._forward().hidden() if relu else []
+        return [hidden[layer][0] > 0 for layer in relu]
 
-    def _forward(self) -> None:
-        w = self.window
-        self.network.forward(w.inputs, w.reset, w.states, self.mask)
+    def _forward(self) -> Trace:
+        return self.network.forward(self.window.read, self.mask)
 
 
 def check(
@@ -110,7 +113,7 @@ def check(
     tokens = window.loss_steps
     return GradientCheck(
         parameters=tuple(checks),
-        frozen=tuple(name for name in network.parameters if name not in {found.name for found in checks}),
+        frozen=tuple(name for name in network.named if name not in {found.name for found in checks}),
         loss=loss / tokens,
         plain_loss=plain_loss / tokens,
         forward_passed=forward_passed,
@@ -140,7 +143,7 @@ def _compare_all(subject: Subject, numbers: int, seed: int, task: str) -> Task[l
 
 
 def _compare(subject: Subject, name: str, gradient: Array, numbers: int, seed: int) -> ParameterCheck:
-    x = subject.network.parameters[name]
+    x = subject.network.named[name]
     generator = np.random.default_rng([seed, len(name), x.size])
     places = _places(subject, name, gradient, numbers, generator)
     loss = subject.loss()
@@ -264,7 +267,7 @@ def _kept(x: Array, place: Any) -> Iterator[None]:
 
 def _complex_step(subject: Subject, name: str, v: Array) -> float:
     s = differences.COMPLEX_STEP
-    return subject.plain_loss({name: subject.network.parameters[name] + 1j * s * v}).imag / s
+    return subject.plain_loss({name: subject.network.named[name] + 1j * s * v}).imag / s
 
 
 def _one(x: Array, place: tuple[int, ...]) -> Array:

@@ -17,7 +17,8 @@ from rnnlm.gradients.derivation.quantities import Checker
 from rnnlm.gradients.derivation.records import Heading, Remark
 from rnnlm.gradients.derivation.vector import Records
 from rnnlm.gradients.window import Window
-from rnnlm.network.network import B2, TABLE, Network, U
+from rnnlm.network.network import Network
+from rnnlm.network.parameters import B2, TABLE, U
 from rnnlm.network.reference import equations
 
 Array = NDArray[np.float64]
@@ -29,7 +30,7 @@ def scalar(network: Network, window: Window) -> Records:
     Args:
         network: float64, d = D_h = 1, one layer; window: two steps of one stream, loss_steps 1.
     """
-    p = network.parameters
+    p = network.named
     activation = network.config.model.activation
     given = {
         "s(0)": float(window.states[0][0, 0]),
@@ -72,8 +73,8 @@ def scalar(network: Network, window: Window) -> Records:
     yield checker.given("c", "output bias, b2", "1 x |V|", c)
 
     yield Heading("forward")
-    network.forward(window.inputs, window.reset, window.states)
-    hidden = network.hidden()[0][0]
+    trace = network.forward(window.read)
+    hidden = trace.hidden()[0][0]
     for t in (1, 2):
         z = np.array([[values[f"z({t})"]]])
         terms = [(np.array([[given["w"]]]), np.array([[values[f"s({t - 1})"]]]))]
@@ -84,9 +85,9 @@ def scalar(network: Network, window: Window) -> Records:
     o = values["s(2)"] * u + c
     yield checker.sums("o", "s(2) u + c", "1 x |V|", o, [(np.array([[values["s(2)"]]]), u)], c)
     y_hat = equations.softmax(o)
-    yield checker.equal("y^", "softmax(o)", "1 x |V|", y_hat, np.exp(network.distribution()), "the kernels")
+    yield checker.equal("y^", "softmax(o)", "1 x |V|", y_hat, np.exp(network.log_distribution(trace)), "the kernels")
     yield checker.given("y", "1 at the token that came", "1 x |V|", y)
-    loss = np.array(network.loss(window.targets, 1))
+    loss = np.array(network.loss(trace, window.targets, 1))
     yield checker.equal(
         "J", "- sum_j y_j log y^_j, at the last step only", one, np.array(values["J"]), loss, "the kernels"
     )
@@ -141,7 +142,7 @@ def scalar(network: Network, window: Window) -> Records:
     )
 
     yield Heading("the same from the kernels that train")
-    _, found = network.backward(window.targets, 1)
+    _, found = network.backward(trace, window.targets, 1)
     for name, parameter, value in (("dJ/dw", "H", dw), ("dJ/dv", "I", dv), ("dJ/db", "b1", delta_2 + delta_1)):
         kernel = found.dense[f"cell.0.{parameter}"]
         yield checker.equal(name, f"cell.0.{parameter}", one, np.array(value), kernel, "the kernels")

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from rnnlm.gradients.derivation.quantities import Checker
 from rnnlm.gradients.derivation.records import Heading, Quantity, Remark
 from rnnlm.gradients.window import Window
-from rnnlm.network.network import B2, TABLE, Network, U
+from rnnlm.network.network import Network
+from rnnlm.network.parameters import B2, TABLE, U
 from rnnlm.network.reference import equations
 
 Array = NDArray[np.float64]
@@ -48,9 +49,9 @@ class _Step:
         self.network = network
         self.window = window
         self.activation = network.config.model.activation
-        self.layers = len(network.layers)
+        self.layers = len(network.cells)
         self.x, self.target = int(window.inputs[0, 0]), int(window.targets[0, 0])
-        parameters = network.parameters
+        parameters = network.named
         self.tied = U not in parameters
         self.given: dict[str, Array] = {
             "e(t)": parameters[TABLE][self.x : self.x + 1],
@@ -102,8 +103,8 @@ class _Step:
 def _forward(step: _Step, checker: Checker) -> Records:
     yield Heading("forward")
     network, window = step.network, step.window
-    network.forward(window.inputs, window.reset, window.states)
-    hidden = [h[0] for h, _ in network.hidden()]
+    trace = network.forward(window.read)
+    hidden = [h[0] for h, _ in trace.hidden()]
     yield checker.given("e(t)", f"row x(t) = {step.x} of the table", "1 x d", step["e(t)"])
     for layer in range(step.layers):
         before, I, H, b1, z1, h = (step.of(name, layer) for name in ("h(t-1)", "I", "H", "b1", "z1(t)", "h(t)"))
@@ -124,10 +125,10 @@ def _forward(step: _Step, checker: Checker) -> Records:
         [(step[h], step["U"])],
         step["b2"],
     )
-    y_hat = np.exp(network.distribution())
+    y_hat = np.exp(network.log_distribution(trace))
     yield checker.equal("y^(t)", "softmax(z2(t))", "1 x |V|", step["y^(t)"], y_hat, "the kernels")
     yield checker.given("y(t)", f"1 at the token that came, {step.target}", "1 x |V|", step["y"])
-    loss = np.array(network.loss(window.targets, 1))
+    loss = np.array(network.loss(trace, window.targets, 1))
     yield checker.equal("J(t)", "- sum_j y_j(t) log y^_j(t)", "1 x 1", step["J"], loss, "the kernels")
 
 

@@ -29,7 +29,8 @@ from rnnlm.errors import ResourceError
 from rnnlm.gradients.ledger.jacobian import product_norms
 from rnnlm.gradients.ledger.records import Kept, Lag, LayerLedger, Ledger
 from rnnlm.gradients.window import Window
-from rnnlm.network.network import B2, TABLE, Network, U
+from rnnlm.network.network import Network, Trace
+from rnnlm.network.parameters import B2, TABLE, U
 from rnnlm.network.reference import equations
 from rnnlm.training import memory
 from rnnlm.work import Progress, Task
@@ -67,11 +68,11 @@ def ledger(
     """
     began = time.perf_counter()
     _check_memory(network, window)
-    network.forward(window.inputs, window.reset, window.states)
+    trace = network.forward(window.read)
     loss_steps = slice(window.steps - window.loss_steps, window.steps)
-    layers, y_hat = _layers(network, window, loss_steps)
+    layers, y_hat = _layers(network, window, loss_steps, trace)
     own = y_hat[np.arange(window.loss_steps), window.targets[loss_steps, 0]]
-    _, kernels = network.backward(window.targets, window.loss_steps)
+    _, kernels = network.backward(trace, window.targets, window.loss_steps)
     found = []
     for number, layer in enumerate(layers):
         yield Progress("ledger", number, len(layers), "layers")
@@ -135,11 +136,11 @@ def _check_memory(network: Network, window: Window) -> None:
         )
 
 
-def _layers(network: Network, window: Window, loss_steps: slice) -> tuple[list[_Layer], Array]:
+def _layers(network: Network, window: Window, loss_steps: slice, trace: Trace) -> tuple[list[_Layer], Array]:
     """Every layer with its delta1(t; s), and y^(t) of the losses."""
     activation = network.config.model.activation
-    parameters = {name: value.astype(np.float64) for name, value in network.parameters.items()}
-    hidden = [(h[:, 0].astype(np.float64), before[:, 0].astype(np.float64)) for h, before in network.hidden()]
+    parameters = {name: value.astype(np.float64) for name, value in network.named.items()}
+    hidden = [(h[:, 0].astype(np.float64), before[:, 0].astype(np.float64)) for h, before in trace.hidden()]
     weights = parameters[U] if U in parameters else parameters[TABLE].T
     y_hat = equations.softmax(equations.z2(hidden[-1][0][loss_steps], weights, parameters[B2]))
     y = np.zeros_like(y_hat)

@@ -38,13 +38,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnnlm.config.schema import Model
+from rnnlm.config.schema import Config, Model
 from rnnlm.errors import InputError
 from rnnlm.files import atomic as storage
 from rnnlm.files import checkpoint
 from rnnlm.files.checkpoint import Trained
-from rnnlm.network import network as model
-from rnnlm.network.cells import CELLS
+from rnnlm.network import build
+from rnnlm.network import parameters as model
 from rnnlm.network.layers import layer_norm as normalization
 from rnnlm.version import __version__
 
@@ -84,7 +84,7 @@ def to_onnx(trained: Trained) -> onnx.ModelProto:
         InputError: the package onnx is not installed, or the model is too large for one file.
     """
     graph = _Graph()
-    _add_network(graph, trained.config.model, trained.parameters)
+    _add_network(graph, trained.config, trained.parameters)
     header = checkpoint.header(trained.config, trained.vocabulary, trained.training)
     metadata = {key: json.dumps(value, sort_keys=True) for key, value in header.items()}
     size = sum(value.nbytes for value in graph.weights.values()) + sum(map(len, metadata.values()))
@@ -132,17 +132,18 @@ class _Graph:
         return self.onnx.helper.make_graph(self._nodes, name, self.inputs, self.outputs, tensors)
 
 
-def _add_network(graph: _Graph, settings: Model, parameters: Tensors) -> None:
+def _add_network(graph: _Graph, config: Config, parameters: Tensors) -> None:
+    settings, tree = config.model, model.unflatten(parameters)
     table = graph.weight(model.TABLE, parameters[model.TABLE])
     graph.inputs.append(graph.value("tokens", "T", "B", kind="INT64"))
     graph.outputs.append(graph.value("log_probability", "T", "B", len(parameters[model.TABLE])))
     graph.node("Gather", [table, "tokens"], ["e"])
     e = "e"
-    for layer, hidden in enumerate(settings.sizes):
-        size = CELLS[settings.cell].state_size(hidden)
+    for layer, cell in enumerate(build.cells(config)):
+        hidden, size = cell.D_h, cell.state_size
         graph.inputs.append(graph.value(f"state.{layer}", "B", size))
         graph.outputs.append(graph.value(f"state_after.{layer}", "B", size))
-        own = model.of(parameters, f"cell.{layer}")
+        own = tree["cells"][layer]
         add = {"mingru": _add_mingru, "scrn": _add_scrn}.get(settings.cell, _add_layer)
         e = add(graph, settings, own, layer, hidden, e)
         if settings.layer_norm:
@@ -152,7 +153,7 @@ def _add_network(graph: _Graph, settings: Model, parameters: Tensors) -> None:
         graph.node("Transpose", [table], [model.U], perm=[1, 0])
     else:
         graph.weight(model.U, parameters[model.U])
-    own = model.of(parameters, "output")
+    own = tree["output"]
     (_add_mixture if settings.output == "mixture" else _add_softmax)(graph, settings, own, e)
 
 

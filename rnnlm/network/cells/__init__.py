@@ -1,9 +1,28 @@
 """The recurrent layers, by the name that ``model.cell`` gives them. The first of the two places to extend rnnlm.
 
-Each file has the same functions in the same order: shapes, state_size, init, forward, state_after, backward, and for
-sampling ready, project, step. ``recurrence`` has what they share.
+Each is a file with a class that has the methods of ``protocols.Cell``, and the compiled functions of its steps.
+``recurrence`` has what they share.
 """
 
-from rnnlm.network.cells import elman, gru, gru_before, lstm, mingru, scrn
+from collections.abc import Callable
+from typing import Any
 
-CELLS = {"elman": elman, "gru": gru, "gru_before": gru_before, "lstm": lstm, "mingru": mingru, "scrn": scrn}
+from rnnlm.network.cells.elman import Elman
+from rnnlm.network.cells.gru import GRU
+from rnnlm.network.cells.gru_before import GRUBefore
+from rnnlm.network.cells.lstm import LSTM
+from rnnlm.network.cells.mingru import MinGRU
+from rnnlm.network.cells.scrn import SCRN
+from rnnlm.network.protocols import Cell
+
+# Called with d, D_h and the options of the cell's section in the configuration, by name.
+CELLS: dict[str, Callable[..., Cell[Any, Any]]] = {
+    "elman": Elman,
+    "gru": GRU,
+    "gru_before": GRUBefore,
+    "lstm": LSTM,
+    "mingru": MinGRU,
+    "scrn": SCRN,
+}
+
+__all__ = ["CELLS", "GRU", "LSTM", "SCRN", "Elman", "GRUBefore", "MinGRU"]

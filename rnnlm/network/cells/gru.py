@@ -4,8 +4,8 @@
     m(t) = h(t-1) H_n + bh                                              n = tanh(e(t) I_n + b1_n + r o m)
     h(t) = (1 - u) o n + u o h(t-1)                  I: d x 3 D_h   H: D_h x 3 D_h   b1: 3 D_h   bh: D_h
 
-(The sign o between two vectors is the product number by number.) Blocks stand in PyTorch's order, r u n; PyTorch
-writes z for u. ``cells.gru_before`` has the other convention.
+(o: the elementwise product.) Blocks stand in PyTorch's order, r u n; PyTorch writes z for u. ``cells.gru_before`` has
+the other convention.
 
 Backward:
 
@@ -15,12 +15,13 @@ Backward:
     dJ/dH = sum_t h(t-1)' [dJ/dz_r dJ/dz_u dJ/dm]    dJ/dbh = sum_t dJ/dm
     dJ/d(e I + b1) = [dJ/dz_r dJ/dz_u dJ/dz_n]
 
-Where `reset[t]` is set, step t sees 0 for h(t-1) and sends nothing back.
+Where `reset[t]` is set, step t sees the initial state for h(t-1) and sends nothing back.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,38 +34,18 @@ from rnnlm.kernels.matmul.layout import fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
-from rnnlm.network.cells import recurrence
+from rnnlm.kernels.workspace import Context
+from rnnlm.network.cells import initializers, recurrence
 from rnnlm.network.cells.recurrence import (
     add_state,
-    fill_back,
+    carry_state,
+    own_part,
     pack_blocks,
-    part,
+    pack_delta,
     read_inputs,
     send_back,
-    take_over,
 )
-
-if TYPE_CHECKING:
-    from rnnlm.config.schema import Model
-    from rnnlm.kernels.workspace import Workspace
-
-
-def shapes(d: int, hidden: int, settings: Model) -> dict[str, tuple[int, ...]]:
-    """Parameters by name."""
-    return {"I": (d, 3 * hidden), "H": (hidden, 3 * hidden), "b1": (3 * hidden,), "bh": (hidden,)}
-
-
-def state_size(hidden: int) -> int:
-    """Numbers of a stream's state: h."""
-    return hidden
-
-
-def init(d: int, hidden: int, settings: Model, generator: np.random.Generator) -> dict[str, np.ndarray]:
-    """Weights uniform in +-1/sqrt(D_h), as PyTorch has them; biases 0."""
-    bound = 1 / np.sqrt(hidden)
-    result = {name: generator.uniform(-bound, bound, shape) for name, shape in shapes(d, hidden, settings).items()}
-    result["b1"][:], result["bh"][:] = 0, 0
-    return result
+from rnnlm.network.protocols import Array, Arrays, Axis, Cell, CellGradients, Initializer, Inputs, Shapes
 
 
 class Trace(NamedTuple):
@@ -76,61 +57,102 @@ class Trace(NamedTuple):
     n: np.ndarray  # T x B x D_h
 
 
-def forward(parameters, settings, e, index, reset, state, workspace: Workspace, threads) -> Trace:
-    """h(t) for every step of a window; see ``cells.elman.forward``."""
-    (steps, batch), H = index.shape, parameters["H"]
-    hidden, width = H.shape
-    h, previous, n = (workspace.take(name, (steps, batch, hidden)) for name in ("h", "previous", "n"))
-    gates = workspace.take("gates", (steps, batch, width))
-    projected = recurrence.project(parameters, e, workspace, threads)
-    _recur(
-        threads, recurrence.by_columns(H, batch, threads), projected, index, reset, state, H, parameters["bh"],
-        workspace.panels("packed_H", hidden, hidden, 3), workspace.rows("previous_rows", steps, batch, hidden),
-        previous, gates, n, h,
-    )  # fmt: skip
-    return Trace(h, previous, gates, n)
+class Packed(NamedTuple):
+    """Weights that do not change any more, for one token at a time."""
+
+    projection: recurrence.Projection
+    packed_H: np.ndarray  # 3 x panels
+    bh: np.ndarray
 
 
-def state_after(trace: Trace, step: int) -> np.ndarray:
-    """The state of every stream after a step, B x D_h, a copy."""
-    return trace.h[step].copy()
+@dataclass(frozen=True)
+class GRU(Cell[Trace, Packed]):
+    """The gated recurrent unit: d numbers in, D_h units."""
+
+    d: int
+    D_h: int
+
+    @property
+    def projection(self) -> int:
+        return 3 * self.D_h
+
+    def multiplications(self, distinct: int, places: int) -> int:
+        return 3 * self.D_h * (self.d * distinct + self.D_h * places)
+
+    def shapes(self) -> Shapes:
+        d, D_h, blocks = Axis(self.d, "d"), Axis(self.D_h, "D_h"), Axis(3 * self.D_h, "3 D_h")
+        return {"I": (d, blocks), "H": (D_h, blocks), "b1": (blocks,), "bh": (D_h,)}
+
+    def init(self, generator: np.random.Generator, initializer: Initializer | None = None) -> Arrays:
+        """Weights uniform in +-1/sqrt(D_h), as PyTorch has them; biases 0."""
+        bound = 1 / np.sqrt(self.D_h)
+        result: Arrays = {name: generator.uniform(-bound, bound, shape) for name, shape in self.shapes().items()}
+        result["b1"][:], result["bh"][:] = 0, 0
+        if initializer is not None:
+            shapes = {name: result[name].shape for name in ("I", "H")}
+            result |= initializers.draw(initializer, shapes, self.D_h, generator)
+        return result
+
+    def forward(self, parameters: Arrays, inputs: Inputs, context: Context) -> Trace:
+        I, H, b1, bh = (parameters[name] for name in ("I", "H", "b1", "bh"))
+        steps, batch = inputs.read.shape
+        h, previous, n = (context.workspace.take(name, (steps, batch, self.D_h)) for name in ("h", "previous", "n"))
+        trace = Trace(h, previous, context.workspace.take("gates", (steps, batch, 3 * self.D_h)), n)
+        window = recurrence.steps_of(inputs, I, b1, context)
+        products = recurrence.forward_products(H, steps, batch, context)
+        _recur(context.threads, window, H, bh, products, trace)
+        return trace
+
+    def backward(
+        self, parameters: Arrays, gradients: Arrays, inputs: Inputs, trace: Trace, dh: Array, context: Context
+    ) -> CellGradients:
+        """The trace's gates become dJ/dz_r, dJ/dz_u and dJ/dm, its n becomes dJ/dz_n."""
+        I, H = parameters["I"], parameters["H"]
+        steps, batch, _ = dh.shape
+        d_state = context.workspace.take("d_state", (batch, self.D_h))
+        products = recurrence.backward_products(H, steps, batch, context)
+        _recur_back(context.threads, trace, inputs.reset, H, products, dh, d_state)
+        d_projected = recurrence.new_projected_gradient(inputs, 3 * self.D_h, context)
+        into = recurrence.weight_gradients(gradients, d_projected)
+        recurrence.weights_back(trace.gates, trace.previous, inputs.read, into, 0, context)
+        _candidates_back(context.threads, trace.n, inputs.read, d_projected, gradients["b1"], gradients["bh"])
+        return CellGradients(recurrence.inputs_back(I, gradients["I"], inputs, d_projected, context), d_state)
+
+    def pack(self, parameters: Arrays, context: Context) -> Packed:
+        projection = recurrence.pack_projection(parameters["I"], parameters["b1"], context)
+        return Packed(projection, recurrence.pack_state_weights(parameters["H"], context), parameters["bh"])
+
+    def project(self, packed: Packed, e: Array, projected: Array, threads: int) -> None:
+        recurrence.project(packed.projection, e, projected, threads)
+
+    def step(self, packed: Packed, projected: Array, state: Array, new: Array, threads: int) -> Array:
+        threads = recurrence.threads_for(3 * state.size * self.D_h, threads)
+        _step(threads, packed.packed_H, packed.bh, projected, state, new)
+        return new
 
 
 @parallel
-def _recur(
-    thread,
-    by_columns,
-    projected,
-    index,
-    reset,
-    h0,
-    H,
-    bh,
-    packed_H,
-    previous_rows,
-    previous,
-    gates,
-    n,
-    h,
-):
+def _recur(thread, steps, H, bh, products, trace):
     """The loop over time; each thread has its own streams, or its own columns of h."""
-    batch, hidden = h0.shape
+    batch, hidden = steps.state.shape
     start, stop = partition(thread, hidden, 2 * LANES)
-    pack_blocks(H, start, stop, packed_H)
+    pack_blocks(H, start, stop, products.packed)
     wait(thread)
-    first, last, start, stop = part(thread, by_columns, batch, hidden)
-    for t in range(index.shape[0]):
-        take_over(h0 if t == 0 else h[t - 1], reset[t], first, last, start, stop, previous[t])
-        read_inputs(projected, index[t], first, last, start, stop, hidden, 2, gates[t])
-        for b in range(first, last):
+    part = own_part(thread, products.by_columns, batch, hidden)
+    start, stop = part.start, part.stop
+    h, previous, gates, n = trace.h, trace.previous, trace.gates, trace.n
+    for t in range(h.shape[0]):
+        carry_state(steps.state if t == 0 else h[t - 1], steps.reset[t], steps.initial, part, previous[t])
+        read_inputs(steps.projected, steps.read[t], part, hidden, 2, gates[t])
+        for b in range(part.first, part.last):
             copy(bh[start:stop], gates[t, b, 2 * hidden + start : 2 * hidden + stop])
-            copy(projected[index[t, b], 2 * hidden + start : 2 * hidden + stop], n[t, b, start:stop])
-        before, rows = previous[t, first:last], previous_rows[t, first:last]
+            copy(steps.projected[steps.read[t, b], 2 * hidden + start : 2 * hidden + stop], n[t, b, start:stop])
+        before, rows = previous[t, part.first : part.last], products.rows[t, part.first : part.last]
         fill_rows(before, start, stop, rows)
-        if by_columns:
+        if products.by_columns:
             wait(thread)
-        add_state(before, rows, start, stop, packed_H, 0, 3, gates[t, first:last])
-        for b in range(first, last):
+        add_state(before, rows, part, products.packed, 0, 3, gates[t, part.first : part.last])
+        for b in range(part.first, part.last):
             _cell(gates[t, b], hidden, start, previous[t, b, start:stop], n[t, b, start:stop], h[t, b, start:stop])
 
 
@@ -151,48 +173,36 @@ def _cell(z, hidden, start, before, n, h):
 
 @jit
 def _blocks(z, hidden, start, size):
-    """The same columns of the three blocks."""
+    """The same columns of the three blocks of z (3 D_h)."""
     second, third = hidden + start, 2 * hidden + start
     return z[start : start + size], z[second : second + size], z[third : third + size]
 
 
-def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, workspace: Workspace, threads):
-    """See ``cells.elman.backward``; the trace's gates become dJ/dz_r, dJ/dz_u and dJ/dm, its n dJ/dz_n."""
-    (steps, batch, hidden), H = dh.shape, parameters["H"]
-    dh0 = workspace.take("dh0", (batch, hidden))
-    _recur_back(
-        threads, recurrence.by_columns(H, batch, threads), reset, H, trace.previous,
-        workspace.panels("packed_back", 3 * hidden, hidden), workspace.rows("delta_rows", steps, batch, 3 * hidden),
-        trace.gates, trace.n, dh, dh0,
-    )  # fmt: skip
-    d_projected = workspace.take("d_projected", (len(e), len(gradients["b1"])))
-    recurrence.weights_back(trace.gates, index, trace.previous, gradients, d_projected, 0, workspace, threads)
-    _inputs_back(threads, trace.n, index, d_projected, gradients["b1"], gradients["bh"])
-    return recurrence.project_back(parameters, e, d_projected, gradients, workspace, threads), dh0
-
-
 @parallel
-def _recur_back(thread, by_columns, reset, H, previous, packed_back, delta_rows, gates, n, dh, dh0):
+def _recur_back(thread, trace, reset, H, products, dh, d_state):
     """Undoes `_recur`: gates become dJ/dz_r, dJ/dz_u, dJ/dm; n becomes dJ/dz_n."""
     steps, batch, hidden = dh.shape
     start, stop = partition(thread, hidden, 2 * LANES)
-    pack_panels(H, True, start, stop, 3 * hidden, packed_back)
+    pack_panels(H, True, start, stop, 3 * hidden, products.packed)
     wait(thread)
-    first, last, start, stop = part(thread, by_columns, batch, hidden)
-    for b in range(first, last):
-        clear(dh0[b, start:stop])
+    part = own_part(thread, products.by_columns, batch, hidden)
+    start, stop = part.start, part.stop
+    gates, n = trace.gates, trace.n
+    for b in range(part.first, part.last):
+        clear(d_state[b, start:stop])
     for t in range(steps - 1, -1, -1):
-        for b in range(first, last):
+        for b in range(part.first, part.last):
             own, n_own = dh[t, b, start:stop], n[t, b, start:stop]
-            _cell_back(gates[t, b], hidden, start, previous[t, b, start:stop], n_own, own)
+            _cell_back(gates[t, b], hidden, start, trace.previous[t, b, start:stop], n_own, own)
             if not reset[t, b]:
-                add(own, dh0[b, start:stop] if t == 0 else dh[t - 1, b, start:stop])
-        delta, rows, below = gates[t, first:last], delta_rows[t, first:last], dh0 if t == 0 else dh[t - 1]
-        one_by_one = fill_back(delta, reset[t, first:last], start, stop, hidden, rows)
-        if by_columns:
+                add(own, d_state[b, start:stop] if t == 0 else dh[t - 1, b, start:stop])
+        delta, rows = gates[t, part.first : part.last], products.rows[t, part.first : part.last]
+        below, own_reset = d_state if t == 0 else dh[t - 1], reset[t, part.first : part.last]
+        one_by_one = pack_delta(delta, own_reset, part, hidden, rows)
+        if products.by_columns:
             wait(thread)
         # dJ/dh(t-1) += [dJ/dz_r dJ/dz_u dJ/dm] H'
-        send_back(delta, rows, reset[t, first:last], one_by_one, packed_back, start, stop, below[first:last])
+        send_back(delta, rows, own_reset, one_by_one, products.packed, part, below[part.first : part.last])
 
 
 @jit
@@ -213,39 +223,19 @@ def _cell_back(z, hidden, start, before, n, dh):
 
 
 @parallel
-def _inputs_back(thread, dn, index, d_projected, db1, dbh):
-    """`weights_back` has summed dJ/dm up as the third block, which is dJ/dbh; of the inputs and of b1 it is
-    dJ/dz_n."""
+def _candidates_back(thread, dn, read, d_projected, db1, dbh):
+    """dJ/dz_n (T x B x D_h) summed by input and into db1's third block. There `weights_back` has summed dJ/dm, which
+    is dJ/dbh."""
     steps, batch, hidden = dn.shape
     start, stop = partition(thread, hidden, 2 * LANES)
     copy(db1[2 * hidden + start : 2 * hidden + stop], dbh[start:stop])
     flat = dn.reshape((steps * batch, hidden))
-    recurrence.sum_by_input(flat, index.reshape(steps * batch), d_projected, db1, start, stop, 2 * hidden)
-
-
-def ready(parameters, settings, workspace: Workspace):
-    """What `project` and `step` read, from weights that do not change any more."""
-    H = parameters["H"]
-    packed_H = workspace.panels("packed_H", len(H), len(H), 3)
-    recurrence.pack_all_blocks(H, packed_H)
-    return recurrence.ready_projection(parameters, workspace), packed_H, parameters["bh"]
-
-
-def project(packed, e, projected, threads):
-    """What a step gets from below: projected = e I + b1, n x 3 D_h, for the n rows of e."""
-    recurrence.project_ready(packed[0], e, projected, threads)
-
-
-def step(packed, projected, h, new, threads):
-    """One step of every stream from h to new, B x D_h, not the same array; projected is written over. Returns what
-    the layer above reads, h(t)."""
-    _step(recurrence.threads_for(h.shape[0] * 3 * h.shape[1] ** 2, threads), *packed[1:], projected, h, new)
-    return new
+    recurrence.sum_by_input(flat, read.reshape(steps * batch), d_projected, db1, start, stop, 2 * hidden)
 
 
 @parallel
 def _step(thread, packed_H, bh, z, h, new):
-    """Each thread has its own columns."""
+    """One token: new(h), all B x D_h; z comes as e I + b1, B x 3 D_h. Each thread has its own columns."""
     batch, hidden = h.shape
     start, stop = partition(thread, hidden, 2 * LANES)
     for b in range(batch):

@@ -4,8 +4,8 @@
     q(t) = r o h(t-1)                                                   n = tanh(q H_n + e(t) I_n + b1_n)
     h(t) = (1 - u) o n + u o h(t-1)                  I: d x 3 D_h   H: D_h x 3 D_h   b1: 3 D_h
 
-(The sign o between two vectors is the product number by number; Cho et al. write z for u, and 1 - u for it.) A step
-has two products, the second of which waits for the first: ``cells.gru`` is faster, and what PyTorch has.
+(o: the elementwise product; Cho et al. write z for u, and 1 - u for it.) A step has two products, the second of which
+waits for the first: ``cells.gru`` is faster, and what PyTorch has.
 
 Backward:
 
@@ -14,12 +14,13 @@ Backward:
     dJ/dh(t-1) gets dJ/dh o u + dJ/dq o r + [dJ/dz_r dJ/dz_u] [H_r H_u]'
     dJ/d[H_r H_u] = sum_t h(t-1)' [dJ/dz_r dJ/dz_u]  dJ/dH_n = sum_t q(t)' dJ/dz_n
 
-Where `reset[t]` is set, step t sees 0 for h(t-1) and sends nothing back.
+Where `reset[t]` is set, step t sees the initial state for h(t-1) and sends nothing back.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -32,38 +33,18 @@ from rnnlm.kernels.matmul.layout import depth, fill_rows, operand, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
-from rnnlm.network.cells import recurrence
+from rnnlm.kernels.workspace import Context
+from rnnlm.network.cells import initializers, recurrence
 from rnnlm.network.cells.recurrence import (
     add_state,
-    fill_back,
+    carry_state,
+    own_part,
     pack_blocks,
-    part,
+    pack_delta,
     read_inputs,
     send_back,
-    take_over,
 )
-
-if TYPE_CHECKING:
-    from rnnlm.config.schema import Model
-    from rnnlm.kernels.workspace import Workspace
-
-
-def shapes(d: int, hidden: int, settings: Model) -> dict[str, tuple[int, ...]]:
-    """Parameters by name."""
-    return {"I": (d, 3 * hidden), "H": (hidden, 3 * hidden), "b1": (3 * hidden,)}
-
-
-def state_size(hidden: int) -> int:
-    """Numbers of a stream's state: h."""
-    return hidden
-
-
-def init(d: int, hidden: int, settings: Model, generator: np.random.Generator) -> dict[str, np.ndarray]:
-    """Weights uniform in +-1/sqrt(D_h), as PyTorch has them; biases 0."""
-    bound = 1 / np.sqrt(hidden)
-    result = {name: generator.uniform(-bound, bound, shape) for name, shape in shapes(d, hidden, settings).items()}
-    result["b1"][:] = 0
-    return result
+from rnnlm.network.protocols import Array, Arrays, Axis, Cell, CellGradients, Initializer, Inputs, Shapes
 
 
 class Trace(NamedTuple):
@@ -76,68 +57,124 @@ class Trace(NamedTuple):
     n: np.ndarray  # T x B x D_h
 
 
-def forward(parameters, settings, e, index, reset, state, workspace: Workspace, threads) -> Trace:
-    """h(t) for every step of a window; see ``cells.elman.forward``."""
-    (steps, batch), H = index.shape, parameters["H"]
-    hidden = len(H)
-    h, previous, q, n = (workspace.take(name, (steps, batch, hidden)) for name in ("h", "previous", "q", "n"))
-    gates = workspace.take("gates", (steps, batch, 2 * hidden))
-    projected = recurrence.project(parameters, e, workspace, threads)
-    _recur(
-        threads, recurrence.by_columns(H, batch, threads), projected, index, reset, state, H,
-        workspace.panels("packed_H", hidden, hidden, 3), workspace.rows("previous_rows", steps, batch, hidden),
-        workspace.rows("q_rows", steps, batch, hidden), previous, gates, q, n, h,
-    )  # fmt: skip
-    return Trace(h, previous, gates, q, n)
+class Packed(NamedTuple):
+    """Weights that do not change any more, for one token at a time."""
+
+    projection: recurrence.Projection
+    packed_H: np.ndarray  # 3 x panels
 
 
-def state_after(trace: Trace, step: int) -> np.ndarray:
-    """The state of every stream after a step, B x D_h, a copy."""
-    return trace.h[step].copy()
+class _Candidates(NamedTuple):
+    """How the loop back multiplies by H_n', beside its products with [H_r H_u]'."""
+
+    packed: np.ndarray  # panels of H_n'
+    rows: np.ndarray  # T x ..., pairs of dJ/dz_n
+    dq: np.ndarray  # B x D_h: dJ/dq of one step
+
+
+@dataclass(frozen=True)
+class GRUBefore(Cell[Trace, Packed]):
+    """The gated recurrent unit with the reset gate before the product: d numbers in, D_h units."""
+
+    d: int
+    D_h: int
+
+    @property
+    def projection(self) -> int:
+        return 3 * self.D_h
+
+    def multiplications(self, distinct: int, places: int) -> int:
+        return 3 * self.D_h * (self.d * distinct + self.D_h * places)
+
+    def shapes(self) -> Shapes:
+        d, D_h, blocks = Axis(self.d, "d"), Axis(self.D_h, "D_h"), Axis(3 * self.D_h, "3 D_h")
+        return {"I": (d, blocks), "H": (D_h, blocks), "b1": (blocks,)}
+
+    def init(self, generator: np.random.Generator, initializer: Initializer | None = None) -> Arrays:
+        """Weights uniform in +-1/sqrt(D_h), as PyTorch has them; biases 0."""
+        bound = 1 / np.sqrt(self.D_h)
+        result: Arrays = {name: generator.uniform(-bound, bound, shape) for name, shape in self.shapes().items()}
+        result["b1"][:] = 0
+        if initializer is not None:
+            shapes = {name: result[name].shape for name in ("I", "H")}
+            result |= initializers.draw(initializer, shapes, self.D_h, generator)
+        return result
+
+    def forward(self, parameters: Arrays, inputs: Inputs, context: Context) -> Trace:
+        I, H, b1 = (parameters[name] for name in ("I", "H", "b1"))
+        steps, batch = inputs.read.shape
+        names = ("h", "previous", "q", "n")
+        h, previous, q, n = (context.workspace.take(name, (steps, batch, self.D_h)) for name in names)
+        trace = Trace(h, previous, context.workspace.take("gates", (steps, batch, 2 * self.D_h)), q, n)
+        window = recurrence.steps_of(inputs, I, b1, context)
+        products = recurrence.forward_products(H, steps, batch, context)
+        q_rows = context.workspace.rows("q_rows", steps, batch, self.D_h)
+        _recur(context.threads, window, H, products, q_rows, trace)
+        return trace
+
+    def backward(
+        self, parameters: Arrays, gradients: Arrays, inputs: Inputs, trace: Trace, dh: Array, context: Context
+    ) -> CellGradients:
+        """The trace's gates become dJ/dz_r and dJ/dz_u, its n becomes dJ/dz_n."""
+        I, H = parameters["I"], parameters["H"]
+        (steps, batch, hidden), workspace = dh.shape, context.workspace
+        d_state = workspace.take("d_state", (batch, hidden))
+        # Whether threads have columns is a question of the whole of H; what is packed are two of its blocks.
+        products = recurrence.backward_products(H[:, : 2 * hidden], steps, batch, context)
+        products = products._replace(by_columns=recurrence.by_columns(H, batch, context.threads))
+        candidates = _Candidates(
+            workspace.panels("packed_n", hidden, hidden),
+            workspace.rows("n_rows", steps, batch, hidden),
+            workspace.take("dq", (batch, hidden)),
+        )
+        _recur_back(context.threads, trace, inputs.reset, H, products, candidates, dh, d_state)
+        d_projected = recurrence.new_projected_gradient(inputs, 3 * hidden, context)
+        into = recurrence.weight_gradients(gradients, d_projected)
+        recurrence.weights_back(trace.gates, trace.previous, inputs.read, into, 0, context)
+        recurrence.weights_back(trace.n, trace.q, inputs.read, into, 2 * hidden, context)
+        return CellGradients(recurrence.inputs_back(I, gradients["I"], inputs, d_projected, context), d_state)
+
+    def pack(self, parameters: Arrays, context: Context) -> Packed:
+        projection = recurrence.pack_projection(parameters["I"], parameters["b1"], context)
+        return Packed(projection, recurrence.pack_state_weights(parameters["H"], context))
+
+    def project(self, packed: Packed, e: Array, projected: Array, threads: int) -> None:
+        recurrence.project(packed.projection, e, projected, threads)
+
+    def step(self, packed: Packed, projected: Array, state: Array, new: Array, threads: int) -> Array:
+        threads = recurrence.threads_for(3 * state.size * self.D_h, threads)
+        _step(threads, packed.packed_H, projected, state, np.empty_like(state), new)
+        return new
 
 
 @parallel
-def _recur(
-    thread,
-    by_columns,
-    projected,
-    index,
-    reset,
-    h0,
-    H,
-    packed_H,
-    previous_rows,
-    q_rows,
-    previous,
-    gates,
-    q,
-    n,
-    h,
-):
+def _recur(thread, steps, H, products, q_rows, trace):
     """The loop over time; each thread has its own streams, or its own columns of h."""
-    batch, hidden = h0.shape
+    batch, hidden = steps.state.shape
     start, stop = partition(thread, hidden, 2 * LANES)
-    pack_blocks(H, start, stop, packed_H)
+    pack_blocks(H, start, stop, products.packed)
     wait(thread)
-    first, last, start, stop = part(thread, by_columns, batch, hidden)
-    for t in range(index.shape[0]):
-        take_over(h0 if t == 0 else h[t - 1], reset[t], first, last, start, stop, previous[t])
-        read_inputs(projected, index[t], first, last, start, stop, hidden, 2, gates[t])
-        for b in range(first, last):
-            copy(projected[index[t, b], 2 * hidden + start : 2 * hidden + stop], n[t, b, start:stop])
-        before, rows = previous[t, first:last], previous_rows[t, first:last]
+    part = own_part(thread, products.by_columns, batch, hidden)
+    start, stop = part.start, part.stop
+    h, previous, gates, q, n = trace.h, trace.previous, trace.gates, trace.q, trace.n
+    for t in range(h.shape[0]):
+        carry_state(steps.state if t == 0 else h[t - 1], steps.reset[t], steps.initial, part, previous[t])
+        read_inputs(steps.projected, steps.read[t], part, hidden, 2, gates[t])
+        for b in range(part.first, part.last):
+            copy(steps.projected[steps.read[t, b], 2 * hidden + start : 2 * hidden + stop], n[t, b, start:stop])
+        before, rows = previous[t, part.first : part.last], products.rows[t, part.first : part.last]
         fill_rows(before, start, stop, rows)
-        if by_columns:
+        if products.by_columns:
             wait(thread)
-        add_state(before, rows, start, stop, packed_H, 0, 2, gates[t, first:last])
-        for b in range(first, last):
+        add_state(before, rows, part, products.packed, 0, 2, gates[t, part.first : part.last])
+        for b in range(part.first, part.last):
             _gates(gates[t, b], hidden, start, previous[t, b, start:stop], q[t, b, start:stop])
-        own, rows = q[t, first:last], q_rows[t, first:last]
+        own, rows = q[t, part.first : part.last], q_rows[t, part.first : part.last]
         fill_rows(own, start, stop, rows)
-        if by_columns:
+        if products.by_columns:
             wait(thread)
-        add_state(own, rows, start, stop, packed_H[2:], 0, 1, n[t, first:last])
-        for b in range(first, last):
+        add_state(own, rows, part, products.packed[2:], 0, 1, n[t, part.first : part.last])
+        for b in range(part.first, part.last):
             u = gates[t, b, hidden + start : hidden + stop]
             _new_state(u, previous[t, b, start:stop], n[t, b, start:stop], h[t, b, start:stop])
 
@@ -156,7 +193,7 @@ def _gates(z, hidden, start, before, q):
 
 @jit
 def _new_state(u, before, n, h):
-    """n holds z_n; h(t) = (1 - u) o n + u o h(t-1)."""
+    """One stream's columns: n holds z_n and becomes n; h(t) = (1 - u) o n + u o h(t-1)."""
     one = h.dtype.type(1)
     for j in range(h.size):
         n[j] = tanh(n[j])
@@ -164,75 +201,46 @@ def _new_state(u, before, n, h):
         h[j] = (one - u[j]) * n[j] + u[j] * before[j]
 
 
-def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, workspace: Workspace, threads):
-    """See ``cells.elman.backward``; the trace's gates become dJ/dz_r and dJ/dz_u, its n dJ/dz_n."""
-    (steps, batch, hidden), H = dh.shape, parameters["H"]
-    dh0, dq = workspace.take("dh0", (batch, hidden)), workspace.take("dq", (batch, hidden))
-    _recur_back(
-        threads, recurrence.by_columns(H, batch, threads), reset, H, trace.previous,
-        workspace.panels("packed_back", 2 * hidden, hidden), workspace.panels("packed_n", hidden, hidden),
-        workspace.rows("delta_rows", steps, batch, 2 * hidden), workspace.rows("n_rows", steps, batch, hidden),
-        trace.gates, trace.n, dq, dh, dh0,
-    )  # fmt: skip
-    d_projected = workspace.take("d_projected", (len(e), 3 * hidden))
-    recurrence.weights_back(trace.gates, index, trace.previous, gradients, d_projected, 0, workspace, threads)
-    recurrence.weights_back(trace.n, index, trace.q, gradients, d_projected, 2 * hidden, workspace, threads)
-    return recurrence.project_back(parameters, e, d_projected, gradients, workspace, threads), dh0
-
-
 @parallel
-def _recur_back(
-    thread,
-    by_columns,
-    reset,
-    H,
-    previous,
-    packed_back,
-    packed_n,
-    delta_rows,
-    n_rows,
-    gates,
-    n,
-    dq,
-    dh,
-    dh0,
-):
+def _recur_back(thread, trace, reset, H, products, candidates, dh, d_state):
     """Undoes `_recur`: gates become dJ/dz_r, dJ/dz_u; n becomes dJ/dz_n."""
     steps, batch, hidden = dh.shape
     start, stop = partition(thread, hidden, 2 * LANES)
-    pack_panels(H[:, : 2 * hidden], True, start, stop, 2 * hidden, packed_back)
-    pack_panels(H[:, 2 * hidden :], True, start, stop, hidden, packed_n)
+    pack_panels(H[:, : 2 * hidden], True, start, stop, 2 * hidden, products.packed)
+    pack_panels(H[:, 2 * hidden :], True, start, stop, hidden, candidates.packed)
     wait(thread)
-    first, last, start, stop = part(thread, by_columns, batch, hidden)
-    for b in range(first, last):
-        clear(dh0[b, start:stop])
+    part = own_part(thread, products.by_columns, batch, hidden)
+    start, stop = part.start, part.stop
+    previous, gates, n, dq = trace.previous, trace.gates, trace.n, candidates.dq
+    for b in range(part.first, part.last):
+        clear(d_state[b, start:stop])
     for t in range(steps - 1, -1, -1):
-        below = dh0 if t == 0 else dh[t - 1]
-        for b in range(first, last):
+        below, own_reset = d_state if t == 0 else dh[t - 1], reset[t, part.first : part.last]
+        for b in range(part.first, part.last):
             own = dh[t, b, start:stop]
             u = gates[t, b, hidden + start : hidden + stop]
             _new_state_back(u, previous[t, b, start:stop], n[t, b, start:stop], own)
             if not reset[t, b]:
                 add(own, below[b, start:stop])
             clear(dq[b, start:stop])
-        delta, rows = n[t, first:last], n_rows[t, first:last]
+        delta, rows = n[t, part.first : part.last], candidates.rows[t, part.first : part.last]
         fill_rows(delta, start, stop, rows)
-        if by_columns:
+        if products.by_columns:
             wait(thread)
-        multiply_rows(  # dJ/dq = dJ/dz_n H_n'
-            operand(delta, rows), depth(packed_n, hidden), packed_n, start, stop, dq[first:last], True
-        )
-        for b in range(first, last):
+        packed_n, own_dq = candidates.packed, dq[part.first : part.last]
+        # dJ/dq = dJ/dz_n H_n'
+        multiply_rows(operand(delta, rows), depth(packed_n, hidden), packed_n, start, stop, own_dq, True)
+        for b in range(part.first, part.last):
             own = dq[b, start:stop]
             _gates_back(gates[t, b, start:stop], previous[t, b, start:stop], own)
             if not reset[t, b]:
                 add(own, below[b, start:stop])
-        both, rows = gates[t, first:last], delta_rows[t, first:last]
-        one_by_one = fill_back(both, reset[t, first:last], start, stop, hidden, rows)
-        if by_columns:
+        both, rows = gates[t, part.first : part.last], products.rows[t, part.first : part.last]
+        one_by_one = pack_delta(both, own_reset, part, hidden, rows)
+        if products.by_columns:
             wait(thread)
         # dJ/dh(t-1) += [dJ/dz_r dJ/dz_u] [H_r H_u]'
-        send_back(both, rows, reset[t, first:last], one_by_one, packed_back, start, stop, below[first:last])
+        send_back(both, rows, own_reset, one_by_one, products.packed, part, below[part.first : part.last])
 
 
 @jit
@@ -256,30 +264,9 @@ def _gates_back(r, before, dq):
         dq[j] *= R
 
 
-def ready(parameters, settings, workspace: Workspace):
-    """What `project` and `step` read, from weights that do not change any more."""
-    H = parameters["H"]
-    packed_H = workspace.panels("packed_H", len(H), len(H), 3)
-    recurrence.pack_all_blocks(H, packed_H)
-    return recurrence.ready_projection(parameters, workspace), packed_H
-
-
-def project(packed, e, projected, threads):
-    """What a step gets from below: projected = e I + b1, n x 3 D_h, for the n rows of e."""
-    recurrence.project_ready(packed[0], e, projected, threads)
-
-
-def step(packed, projected, h, new, threads):
-    """One step of every stream from h to new, B x D_h, not the same array; projected is written over. Returns what
-    the layer above reads, h(t)."""
-    q = np.empty_like(h)
-    _step(recurrence.threads_for(h.shape[0] * 3 * h.shape[1] ** 2, threads), packed[1], projected, h, q, new)
-    return new
-
-
 @parallel
 def _step(thread, packed_H, z, h, q, new):
-    """Each thread has its own columns."""
+    """One token: new(h), all B x D_h; z comes as e I + b1, B x 3 D_h. Each thread has its own columns."""
     batch, hidden = h.shape
     start, stop = partition(thread, hidden, 2 * LANES)
     for b in range(batch):

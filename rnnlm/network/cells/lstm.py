@@ -4,10 +4,10 @@
     i = sigmoid(z_i)   f = sigmoid(z_f)   g = tanh(z_g)   o = sigmoid(z_o)
     c(t) = f o c(t-1) + i o g                            h(t) = o o tanh(c(t))
 
-(The sign o between two vectors is the product number by number.) Blocks stand in PyTorch's order, i f g o. Options:
+(o: the elementwise product.) Blocks stand in PyTorch's order, i f g o. Options:
 
-    peepholes   z_i and z_f get c(t-1) o P_i and c(t-1) o P_f, z_o gets c(t) o P_o      (Gers & Schmidhuber 2000)
-    coupled     i = 1 - f; the blocks are f g o, P's rows f o                           (Greff et al. 2017, "CIFG")
+    peepholes       z_i and z_f get c(t-1) o P_i and c(t-1) o P_f, z_o gets c(t) o P_o  (Gers & Schmidhuber 2000)
+    coupled_gates   i = 1 - f; the blocks are f g o, P's rows f o                       (Greff et al. 2017, "CIFG")
 
 Backward, with dJ/dc(t) first what step t+1 sends:
 
@@ -19,13 +19,14 @@ Backward, with dJ/dc(t) first what step t+1 sends:
     dJ/dc(t-1) = dJ/dc o f  (+ dJ/dz_i o P_i + dJ/dz_f o P_f)
     dJ/dh(t-1) gets dJ/dz H'                 dJ/dP_i = sum_t dJ/dz_i o c(t-1), and so on
 
-The state of a stream is h and c behind one another, 2 D_h numbers. Where `reset[t]` is set, step t sees 0 for both
-and sends nothing back.
+The state of a stream is h and c behind one another, 2 D_h numbers. Where `reset[t]` is set, step t sees the initial
+state and sends nothing back.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -38,46 +39,19 @@ from rnnlm.kernels.matmul.layout import fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
-from rnnlm.network.cells import recurrence
+from rnnlm.kernels.workspace import Context
+from rnnlm.network.cells import initializers, recurrence
 from rnnlm.network.cells.recurrence import (
+    Part,
     add_state,
-    fill_back,
+    carry_state,
+    own_part,
     pack_blocks,
-    part,
+    pack_delta,
     read_inputs,
     send_back,
-    take_over,
 )
-
-if TYPE_CHECKING:
-    from rnnlm.config.schema import Model
-    from rnnlm.kernels.workspace import Workspace
-
-
-def shapes(d: int, hidden: int, settings: Model) -> dict[str, tuple[int, ...]]:
-    """Parameters by name."""
-    blocks = 3 if settings.coupled else 4
-    result: dict[str, tuple[int, ...]] = {"I": (d, blocks * hidden), "H": (hidden, blocks * hidden)}
-    result["b1"] = (blocks * hidden,)
-    if settings.peepholes:
-        result["P"] = (blocks - 1, hidden)
-    return result
-
-
-def state_size(hidden: int) -> int:
-    """Numbers of a stream's state: h and c."""
-    return 2 * hidden
-
-
-def init(d: int, hidden: int, settings: Model, generator: np.random.Generator) -> dict[str, np.ndarray]:
-    """Weights uniform in +-1/sqrt(D_h), as PyTorch has them; biases 0, those of the forget gates
-    ``model.forget_bias`` (Jozefowicz et al. 2015)."""
-    bound = 1 / np.sqrt(hidden)
-    result = {name: generator.uniform(-bound, bound, shape) for name, shape in shapes(d, hidden, settings).items()}
-    result["b1"][:] = 0
-    forget = 0 if settings.coupled else hidden
-    result["b1"][forget : forget + hidden] = settings.forget_bias
-    return result
+from rnnlm.network.protocols import Array, Arrays, Axis, Cell, CellGradients, Initializer, Inputs, Shapes
 
 
 class Trace(NamedTuple):
@@ -86,84 +60,157 @@ class Trace(NamedTuple):
     h: np.ndarray  # T x B x D_h: h(t)
     previous: np.ndarray  # T x B x D_h: h(t-1) as step t saw it
     c: np.ndarray  # T x B x D_h: c(t)
-    before: np.ndarray  # T x B x D_h: c(t-1) as step t saw it
+    c_previous: np.ndarray  # T x B x D_h: c(t-1) as step t saw it
     gates: np.ndarray  # T x B x 4 D_h: i f g o
 
 
-def forward(parameters, settings, e, index, reset, state, workspace: Workspace, threads) -> Trace:
-    """h(t) for every step of a window; see ``cells.elman.forward``. state: B x 2 D_h."""
-    (steps, batch), H = index.shape, parameters["H"]
-    hidden, width = H.shape
-    h, previous, c, before = (
-        workspace.take(name, (steps, batch, hidden)) for name in ("h", "previous", "c", "before")
-    )
-    gates = workspace.take("gates", (steps, batch, width))
-    projected = recurrence.project(parameters, e, workspace, threads)
-    h0, c0 = (np.ascontiguousarray(part) for part in (state[:, :hidden], state[:, hidden:]))
-    _recur(
-        threads, recurrence.by_columns(H, batch, threads), projected, index, reset, h0, c0, H, _peepholes(parameters),
-        workspace.panels("packed_H", hidden, hidden, width // hidden),
-        workspace.rows("previous_rows", steps, batch, hidden), previous, gates, before, c, h,
-    )  # fmt: skip
-    return Trace(h, previous, c, before, gates)
+class Packed(NamedTuple):
+    """Weights that do not change any more, for one token at a time."""
+
+    projection: recurrence.Projection
+    packed_H: np.ndarray  # a block's panels a gate
+    P: np.ndarray
 
 
-def state_after(trace: Trace, step: int) -> np.ndarray:
-    """The state of every stream after a step, B x 2 D_h, a copy."""
-    return np.concatenate([trace.h[step], trace.c[step]], axis=1)
+class _CellState(NamedTuple):
+    """c before the window, and the initial c, beside those of h."""
+
+    state: np.ndarray  # B x D_h
+    initial: np.ndarray  # D_h
+
+
+@dataclass(frozen=True)
+class LSTM(Cell[Trace, Packed]):
+    """Long short-term memory: d numbers in, D_h units."""
+
+    d: int
+    D_h: int
+    peepholes: bool = False
+    coupled_gates: bool = False
+    forget_bias: float = 1.0
+
+    @property
+    def state_size(self) -> int:
+        return 2 * self.D_h
+
+    @property
+    def projection(self) -> int:
+        return (3 if self.coupled_gates else 4) * self.D_h
+
+    def multiplications(self, distinct: int, places: int) -> int:
+        return self.projection * (self.d * distinct + self.D_h * places)
+
+    def shapes(self) -> Shapes:
+        d, D_h = Axis(self.d, "d"), Axis(self.D_h, "D_h")
+        gates = self.projection // self.D_h
+        blocks = Axis(self.projection, f"{gates} D_h")
+        result: Shapes = {"I": (d, blocks), "H": (D_h, blocks), "b1": (blocks,)}
+        return result | ({"P": (Axis(gates - 1, "gates"), D_h)} if self.peepholes else {})
+
+    def init(self, generator: np.random.Generator, initializer: Initializer | None = None) -> Arrays:
+        """Weights uniform in +-1/sqrt(D_h), as PyTorch has them; biases 0, those of the forget gates `forget_bias`
+        (Jozefowicz et al. 2015)."""
+        bound = 1 / np.sqrt(self.D_h)
+        result: Arrays = {name: generator.uniform(-bound, bound, shape) for name, shape in self.shapes().items()}
+        result["b1"][:] = 0
+        forget = 0 if self.coupled_gates else self.D_h
+        result["b1"][forget : forget + self.D_h] = self.forget_bias
+        if initializer is not None:
+            shapes = {name: result[name].shape for name in ("I", "H")}
+            result |= initializers.draw(initializer, shapes, self.D_h, generator)
+        return result
+
+    def forward(self, parameters: Arrays, inputs: Inputs, context: Context) -> Trace:
+        I, H, b1 = (parameters[name] for name in ("I", "H", "b1"))
+        (steps, batch), hidden = inputs.read.shape, self.D_h
+        names = ("h", "previous", "c", "c_previous")
+        h, previous, c, c_previous = (context.workspace.take(name, (steps, batch, hidden)) for name in names)
+        gates = context.workspace.take("gates", (steps, batch, self.projection))
+        trace = Trace(h, previous, c, c_previous, gates)
+        h0, c0 = (np.ascontiguousarray(part) for part in (inputs.state[:, :hidden], inputs.state[:, hidden:]))
+        window = recurrence.steps_of(inputs._replace(state=h0, initial=inputs.initial[:hidden]), I, b1, context)
+        cells = _CellState(c0, inputs.initial[hidden:])
+        products = recurrence.forward_products(H, steps, batch, context)
+        _recur(context.threads, window, cells, H, _peepholes(parameters), products, trace)
+        return trace
+
+    def state_after(self, trace: Trace, step: int) -> Array:
+        return np.concatenate([trace.h[step], trace.c[step]], axis=1)
+
+    def backward(
+        self, parameters: Arrays, gradients: Arrays, inputs: Inputs, trace: Trace, dh: Array, context: Context
+    ) -> CellGradients:
+        """The trace's gates become dJ/dz."""
+        I, H, P = parameters["I"], parameters["H"], _peepholes(parameters)
+        steps, batch, hidden = dh.shape
+        dh0, dc = (context.workspace.take(name, (batch, hidden)) for name in ("dh0", "dc"))
+        products = recurrence.backward_products(H, steps, batch, context)
+        _recur_back(context.threads, trace, inputs.reset, H, P, products, dh, _StateGradient(dh0, dc))
+        if P.size:
+            _peepholes_back(context.threads, trace.gates, trace.c_previous, trace.c, gradients["P"])
+        d_projected = recurrence.new_projected_gradient(inputs, self.projection, context)
+        into = recurrence.weight_gradients(gradients, d_projected)
+        recurrence.weights_back(trace.gates, trace.previous, inputs.read, into, 0, context)
+        de = recurrence.inputs_back(I, gradients["I"], inputs, d_projected, context)
+        return CellGradients(de, np.concatenate([dh0, dc], axis=1))
+
+    def pack(self, parameters: Arrays, context: Context) -> Packed:
+        projection = recurrence.pack_projection(parameters["I"], parameters["b1"], context)
+        packed_H = recurrence.pack_state_weights(parameters["H"], context)
+        return Packed(projection, packed_H, _peepholes(parameters))
+
+    def project(self, packed: Packed, e: Array, projected: Array, threads: int) -> None:
+        recurrence.project(packed.projection, e, projected, threads)
+
+    def step(self, packed: Packed, projected: Array, state: Array, new: Array, threads: int) -> Array:
+        h = np.empty((len(state), self.D_h), state.dtype)
+        threads = recurrence.threads_for(projected.size * self.D_h, threads)
+        _step(threads, packed.packed_H, packed.P, projected, state, new, h)
+        return h
+
+
+class _StateGradient(NamedTuple):
+    """dJ/dh and dJ/dc of the state before the window, B x D_h each."""
+
+    dh0: np.ndarray
+    dc: np.ndarray  # in the loop: dJ/dc(t)
+
+
+def _peepholes(parameters: Arrays) -> Array:
+    """P, or no rows of it."""
+    found = parameters.get("P")
+    return np.empty((0, 0), parameters["H"].dtype) if found is None else found
 
 
 @parallel
-def _recur(
-    thread,
-    by_columns,
-    projected,
-    index,
-    reset,
-    h0,
-    c0,
-    H,
-    P,
-    packed_H,
-    previous_rows,
-    previous,
-    gates,
-    c_before,
-    c,
-    h,
-):
+def _recur(thread, steps, cells, H, P, products, trace):
     """The loop over time; each thread has its own streams, or its own columns of h."""
-    batch, hidden = h0.shape
-    blocks = packed_H.shape[0]
+    batch, hidden = steps.state.shape
+    blocks = products.packed.shape[0]
     start, stop = partition(thread, hidden, 2 * LANES)
-    pack_blocks(H, start, stop, packed_H)
+    pack_blocks(H, start, stop, products.packed)
     wait(thread)
-    first, last, start, stop = part(thread, by_columns, batch, hidden)
-    for t in range(index.shape[0]):
-        take_over(h0 if t == 0 else h[t - 1], reset[t], first, last, start, stop, previous[t])
-        take_over(c0 if t == 0 else c[t - 1], reset[t], first, last, start, stop, c_before[t])
-        read_inputs(projected, index[t], first, last, start, stop, hidden, blocks, gates[t])
-        before, rows = previous[t, first:last], previous_rows[t, first:last]
+    part = own_part(thread, products.by_columns, batch, hidden)
+    start, stop = part.start, part.stop
+    h, previous, c, c_previous, gates = trace.h, trace.previous, trace.c, trace.c_previous, trace.gates
+    for t in range(h.shape[0]):
+        carry_state(steps.state if t == 0 else h[t - 1], steps.reset[t], steps.initial, part, previous[t])
+        carry_state(cells.state if t == 0 else c[t - 1], steps.reset[t], cells.initial, part, c_previous[t])
+        read_inputs(steps.projected, steps.read[t], part, hidden, blocks, gates[t])
+        before, rows = previous[t, part.first : part.last], products.rows[t, part.first : part.last]
         fill_rows(before, start, stop, rows)
-        if by_columns:
+        if products.by_columns:
             wait(thread)
-        add_state(before, rows, start, stop, packed_H, 0, blocks, gates[t, first:last])
-        for b in range(first, last):
-            _cell(
-                gates[t, b],
-                hidden,
-                start,
-                stop,
-                P,
-                c_before[t, b, start:stop],
-                c[t, b, start:stop],
-                h[t, b, start:stop],
-            )
+        add_state(before, rows, part, products.packed, 0, blocks, gates[t, part.first : part.last])
+        for b in range(part.first, part.last):
+            own_c, own_h = c[t, b, start:stop], h[t, b, start:stop]
+            _cell(gates[t, b], hidden, part, P, c_previous[t, b, start:stop], own_c, own_h)
 
 
 @jit
-def _cell(z, hidden, start, stop, P, before, c, h):
-    """One stream's columns: z becomes i f g o; c(t) and h(t)."""
+def _cell(z, hidden, part, P, before, c, h):
+    """One stream's columns: z (4 D_h, or 3 D_h where the gates are coupled) becomes i f g o; c(t) and h(t)."""
+    start, stop = part.start, part.stop
     coupled = z.size == 3 * hidden
     at = start if coupled else hidden + start
     f, g, o = (
@@ -194,72 +241,57 @@ def _cell(z, hidden, start, stop, P, before, c, h):
 
 @jit
 def _add_product(a, b, z):
+    """z += a o b, rows."""
     for j in range(z.size):
         z[j] += a[j] * b[j]
 
 
 @jit
 def _sigmoid(z):
+    """z := sigmoid(z), a row."""
     for j in range(z.size):
         z[j] = sigmoid(z[j])
 
 
 @jit
 def _tanh(z):
+    """z := tanh(z), a row."""
     for j in range(z.size):
         z[j] = tanh(z[j])
 
 
-def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, workspace: Workspace, threads):
-    """See ``cells.elman.backward``; the trace's gates become dJ/dz."""
-    (steps, batch, hidden), H = dh.shape, parameters["H"]
-    width = H.shape[1]
-    dh0, dc = workspace.take("dh0", (batch, hidden)), workspace.take("dc", (batch, hidden))
-    P = _peepholes(parameters)
-    _recur_back(
-        threads, recurrence.by_columns(H, batch, threads), reset, H, P, trace.before, trace.c,
-        workspace.panels("packed_back", width, hidden), workspace.rows("delta_rows", steps, batch, width),
-        trace.gates, dc, dh, dh0,
-    )  # fmt: skip
-    if P.size:
-        _peepholes_back(threads, trace.gates, trace.before, trace.c, gradients["P"])
-    d_projected = workspace.take("d_projected", (len(e), len(gradients["b1"])))
-    recurrence.weights_back(trace.gates, index, trace.previous, gradients, d_projected, 0, workspace, threads)
-    de = recurrence.project_back(parameters, e, d_projected, gradients, workspace, threads)
-    return de, np.concatenate([dh0, dc], axis=1)
-
-
 @parallel
-def _recur_back(thread, by_columns, reset, H, P, c_before, c, packed_back, delta_rows, gates, dc, dh, dh0):
+def _recur_back(thread, trace, reset, H, P, products, dh, state_gradient):
     """Undoes `_recur`: gates become dJ/dz; dc is dJ/dc(t), in the end that of the state before the window."""
     steps, batch, hidden = dh.shape
-    width = H.shape[1]
     start, stop = partition(thread, hidden, 2 * LANES)
-    pack_panels(H, True, start, stop, width, packed_back)
+    pack_panels(H, True, start, stop, H.shape[1], products.packed)
     wait(thread)
-    first, last, start, stop = part(thread, by_columns, batch, hidden)
-    for b in range(first, last):
+    part = own_part(thread, products.by_columns, batch, hidden)
+    start, stop = part.start, part.stop
+    dh0, dc, gates = state_gradient.dh0, state_gradient.dc, trace.gates
+    for b in range(part.first, part.last):
         clear(dc[b, start:stop])
         clear(dh0[b, start:stop])
     for t in range(steps - 1, -1, -1):
-        for b in range(first, last):
-            _cell_back(
-                gates[t, b], hidden, start, stop, P, c_before[t, b, start:stop], c[t, b, start:stop],
-                dh[t, b, start:stop], dc[b, start:stop],
-            )  # fmt: skip
+        for b in range(part.first, part.last):
+            before, c = trace.c_previous[t, b, start:stop], trace.c[t, b, start:stop]
+            _cell_back(gates[t, b], hidden, part, P, before, c, dh[t, b, start:stop], dc[b, start:stop])
             if reset[t, b]:
                 clear(dc[b, start:stop])
-        delta, rows, below = gates[t, first:last], delta_rows[t, first:last], dh0 if t == 0 else dh[t - 1]
-        one_by_one = fill_back(delta, reset[t, first:last], start, stop, hidden, rows)
-        if by_columns:
+        delta, rows = gates[t, part.first : part.last], products.rows[t, part.first : part.last]
+        below, own_reset = dh0 if t == 0 else dh[t - 1], reset[t, part.first : part.last]
+        one_by_one = pack_delta(delta, own_reset, part, hidden, rows)
+        if products.by_columns:
             wait(thread)
         # dJ/dh(t-1) += dJ/dz(t) H'
-        send_back(delta, rows, reset[t, first:last], one_by_one, packed_back, start, stop, below[first:last])
+        send_back(delta, rows, own_reset, one_by_one, products.packed, part, below[part.first : part.last])
 
 
 @jit
-def _cell_back(z, hidden, start, stop, P, before, c, dh, dc):
+def _cell_back(z, hidden, part, P, before, c, dh, dc):
     """Undoes `_cell`: z holds i f g o and becomes dJ/dz; dc comes as what step t+1 sent and becomes dJ/dc(t-1)."""
+    start, stop = part.start, part.stop
     coupled, one = z.size == 3 * hidden, z.dtype.type(1)
     at = start if coupled else hidden + start
     f, g, o = (
@@ -295,15 +327,10 @@ def _cell_back(z, hidden, start, stop, P, before, c, dh, dc):
         _add_product(f, P[rows - 2, start:stop], dc)
 
 
-def _peepholes(parameters) -> np.ndarray:
-    """P, or no rows of it."""
-    found: np.ndarray | None = parameters.get("P")
-    return np.empty((0, 0), parameters["H"].dtype) if found is None else found
-
-
 @parallel
 def _peepholes_back(thread, delta, before, c, dP):
-    """dP = sum_t dJ/dz o c(t-1), for the output gate o c(t). Columns are shared out."""
+    """dP (gates x D_h) = sum_t dJ/dz o c(t-1), for the output gate o c(t). Columns are shared out. delta: T x B x 4
+    D_h; before, c: T x B x D_h."""
     steps, batch, hidden = c.shape
     rows = dP.shape[0]
     start, stop = partition(thread, hidden, 2 * LANES)
@@ -318,32 +345,10 @@ def _peepholes_back(thread, delta, before, c, dP):
                 _add_product(delta[t, b, left + start : left + stop], seen, own)
 
 
-def ready(parameters, settings, workspace: Workspace):
-    """What `project` and `step` read, from weights that do not change any more."""
-    H = parameters["H"]
-    hidden, width = H.shape
-    packed_H = workspace.panels("packed_H", hidden, hidden, width // hidden)
-    recurrence.pack_all_blocks(H, packed_H)
-    return recurrence.ready_projection(parameters, workspace), packed_H, _peepholes(parameters)
-
-
-def project(packed, e, projected, threads):
-    """What a step gets from below: projected = e I + b1, n x 4 D_h, for the n rows of e."""
-    recurrence.project_ready(packed[0], e, projected, threads)
-
-
-def step(packed, projected, state, new, threads):
-    """One step of every stream from `state` to `new`, B x 2 D_h, not the same array; projected is written over.
-    Returns what the layer above reads, h(t), B x D_h."""
-    batch, hidden = state.shape[0], state.shape[1] // 2
-    h = np.empty((batch, hidden), state.dtype)
-    _step(recurrence.threads_for(batch * projected.shape[1] * hidden, threads), *packed[1:], projected, state, new, h)
-    return h
-
-
 @parallel
 def _step(thread, packed_H, P, z, state, new, h):
-    """Each thread has its own columns."""
+    """One token: state and new are B x 2 D_h, h is B x D_h; z comes as e I + b1, B x 4 D_h. Each thread has its own
+    columns."""
     batch, hidden = h.shape
     start, stop = partition(thread, hidden, 2 * LANES)
     before = state[:, :hidden]
@@ -352,5 +357,5 @@ def _step(thread, packed_H, P, z, state, new, h):
         multiply_rows(before, hidden, packed_H[block], start, stop, z[:, left : left + hidden], True)
     for b in range(batch):
         c = slice(hidden + start, hidden + stop)
-        _cell(z[b], hidden, start, stop, P, state[b, c], new[b, c], h[b, start:stop])
+        _cell(z[b], hidden, Part(0, batch, start, stop), P, state[b, c], new[b, c], h[b, start:stop])
         copy(h[b, start:stop], new[b, start:stop])

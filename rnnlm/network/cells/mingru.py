@@ -3,7 +3,7 @@
     [z_u n](t) = e(t) I + b1      u = sigmoid(z_u)                    I: d x 2 D_h   b1: 2 D_h
     h(t) = (1 - u) o h(t-1) + u o n
 
-(The sign o between two vectors is the product number by number; u is the paper's z.) Gates and candidates do not see
+(o: the elementwise product; u is the paper's z.) Gates and candidates do not see
 the state, so all products of a window are done at once, and what is left is a scan: every number of h of every stream
 runs through time by itself. There are far more of them than cores, so each thread scans its own columns.
 
@@ -12,12 +12,13 @@ Backward:
     dJ/dn = dJ/dh o u             dJ/dz_u = dJ/dh o (n - h(t-1)) o u (1 - u)
     dJ/dh(t-1) gets dJ/dh o (1 - u)
 
-Where `reset[t]` is set, step t sees 0 for h(t-1) and sends nothing back.
+Where `reset[t]` is set, step t sees the initial state for h(t-1) and sends nothing back.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,28 +28,10 @@ from rnnlm.kernels.elementwise.rows import add, clear
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
-from rnnlm.network.cells import recurrence
-from rnnlm.network.cells.recurrence import read_inputs, sum_by_input, take_over
-
-if TYPE_CHECKING:
-    from rnnlm.config.schema import Model
-    from rnnlm.kernels.workspace import Workspace
-
-
-def shapes(d: int, hidden: int, settings: Model) -> dict[str, tuple[int, ...]]:
-    """Parameters by name."""
-    return {"I": (d, 2 * hidden), "b1": (2 * hidden,)}
-
-
-def state_size(hidden: int) -> int:
-    """Numbers of a stream's state: h."""
-    return hidden
-
-
-def init(d: int, hidden: int, settings: Model, generator: np.random.Generator) -> dict[str, np.ndarray]:
-    """Weights uniform in +-1/sqrt(d); biases 0."""
-    bound = 1 / np.sqrt(d)
-    return {"I": generator.uniform(-bound, bound, (d, 2 * hidden)), "b1": np.zeros(2 * hidden)}
+from rnnlm.kernels.workspace import Context
+from rnnlm.network.cells import initializers, recurrence
+from rnnlm.network.cells.recurrence import Part, carry_state, read_inputs, sum_by_input
+from rnnlm.network.protocols import Array, Arrays, Axis, Cell, CellGradients, Initializer, Inputs, Shapes
 
 
 class Trace(NamedTuple):
@@ -59,28 +42,84 @@ class Trace(NamedTuple):
     gates: np.ndarray  # T x B x 2 D_h: u n
 
 
-def forward(parameters, settings, e, index, reset, state, workspace: Workspace, threads) -> Trace:
-    """h(t) for every step of a window; see ``cells.elman.forward``."""
-    (steps, batch), hidden = index.shape, state.shape[1]
-    h, previous = (workspace.take(name, (steps, batch, hidden)) for name in ("h", "previous"))
-    gates = workspace.take("gates", (steps, batch, 2 * hidden))
-    _scan(threads, recurrence.project(parameters, e, workspace, threads), index, reset, state, previous, gates, h)
-    return Trace(h, previous, gates)
+class _Sums(NamedTuple):
+    """Where the scan back sums dJ/dz_u and dJ/dn."""
+
+    d_projected: np.ndarray  # n x 2 D_h, by input
+    db1: np.ndarray  # 2 D_h
 
 
-def state_after(trace: Trace, step: int) -> np.ndarray:
-    """The state of every stream after a step, B x D_h, a copy."""
-    return trace.h[step].copy()
+@dataclass(frozen=True)
+class MinGRU(Cell[Trace, recurrence.Projection]):
+    """The minimal gated recurrent unit: d numbers in, D_h units."""
+
+    d: int
+    D_h: int
+
+    @property
+    def recurrent(self) -> tuple[str, ...]:
+        return ()
+
+    @property
+    def projection(self) -> int:
+        return 2 * self.D_h
+
+    def multiplications(self, distinct: int, places: int) -> int:
+        return 2 * self.D_h * self.d * distinct
+
+    def shapes(self) -> Shapes:
+        blocks = Axis(2 * self.D_h, "2 D_h")
+        return {"I": (Axis(self.d, "d"), blocks), "b1": (blocks,)}
+
+    def init(self, generator: np.random.Generator, initializer: Initializer | None = None) -> Arrays:
+        """Weights uniform in +-1/sqrt(d); biases 0."""
+        bound = 1 / np.sqrt(self.d)
+        I = generator.uniform(-bound, bound, (self.d, 2 * self.D_h))
+        result: Arrays = {"I": I, "b1": np.zeros(2 * self.D_h)}
+        if initializer is not None:
+            result |= initializers.draw(initializer, {"I": I.shape}, self.D_h, generator)
+        return result
+
+    def forward(self, parameters: Arrays, inputs: Inputs, context: Context) -> Trace:
+        steps, batch = inputs.read.shape
+        h, previous = (context.workspace.take(name, (steps, batch, self.D_h)) for name in ("h", "previous"))
+        trace = Trace(h, previous, context.workspace.take("gates", (steps, batch, 2 * self.D_h)))
+        window = recurrence.steps_of(inputs, parameters["I"], parameters["b1"], context)
+        _scan(context.threads, window, trace)
+        return trace
+
+    def backward(
+        self, parameters: Arrays, gradients: Arrays, inputs: Inputs, trace: Trace, dh: Array, context: Context
+    ) -> CellGradients:
+        """The trace's gates become dJ/dz_u and dJ/dn."""
+        d_state = context.workspace.take("d_state", dh.shape[1:])
+        d_projected = recurrence.new_projected_gradient(inputs, 2 * self.D_h, context)
+        sums = _Sums(d_projected, gradients["b1"])
+        _scan_back(context.threads, trace, inputs.reset, inputs.read, sums, dh, d_state)
+        de = recurrence.inputs_back(parameters["I"], gradients["I"], inputs, d_projected, context)
+        return CellGradients(de, d_state)
+
+    def pack(self, parameters: Arrays, context: Context) -> recurrence.Projection:
+        return recurrence.pack_projection(parameters["I"], parameters["b1"], context)
+
+    def project(self, packed: recurrence.Projection, e: Array, projected: Array, threads: int) -> None:
+        recurrence.project(packed, e, projected, threads)
+
+    def step(self, packed: recurrence.Projection, projected: Array, state: Array, new: Array, threads: int) -> Array:
+        _step(projected, state, new)
+        return new
 
 
 @parallel
-def _scan(thread, projected, index, reset, h0, previous, gates, h):
+def _scan(thread, steps, trace):
     """The loop over time; each thread has its own columns."""
-    batch, hidden = h0.shape
+    batch, hidden = steps.state.shape
     start, stop = partition(thread, hidden, 2 * LANES)
-    for t in range(index.shape[0]):
-        take_over(h0 if t == 0 else h[t - 1], reset[t], 0, batch, start, stop, previous[t])
-        read_inputs(projected, index[t], 0, batch, start, stop, hidden, 2, gates[t])
+    part = Part(0, batch, start, stop)
+    h, previous, gates = trace.h, trace.previous, trace.gates
+    for t in range(h.shape[0]):
+        carry_state(steps.state if t == 0 else h[t - 1], steps.reset[t], steps.initial, part, previous[t])
+        read_inputs(steps.projected, steps.read[t], part, hidden, 2, gates[t])
         for b in range(batch):
             _cell(gates[t, b], hidden, start, previous[t, b, start:stop], h[t, b, start:stop])
 
@@ -95,32 +134,23 @@ def _cell(z, hidden, start, before, h):
         h[j] = before[j] + u[j] * (n[j] - before[j])
 
 
-def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh, workspace: Workspace, threads):
-    """See ``cells.elman.backward``; the trace's gates become dJ/dz_u and dJ/dn."""
-    batch, hidden = dh.shape[1:]
-    dh0 = workspace.take("dh0", (batch, hidden))
-    d_projected = workspace.take("d_projected", (len(e), 2 * hidden))
-    _scan_back(threads, reset, index, trace.previous, trace.gates, d_projected, gradients["b1"], dh, dh0)
-    return recurrence.project_back(parameters, e, d_projected, gradients, workspace, threads), dh0
-
-
 @parallel
-def _scan_back(thread, reset, index, previous, gates, d_projected, db1, dh, dh0):
+def _scan_back(thread, trace, reset, read, sums, dh, d_state):
     """Undoes `_scan`, and sums dJ/dz_u and dJ/dn by input."""
     steps, batch, hidden = dh.shape
     start, stop = partition(thread, hidden, 2 * LANES)
     for b in range(batch):
-        clear(dh0[b, start:stop])
+        clear(d_state[b, start:stop])
     for t in range(steps - 1, -1, -1):
-        below = dh0 if t == 0 else dh[t - 1]
+        below = d_state if t == 0 else dh[t - 1]
         for b in range(batch):
             own = dh[t, b, start:stop]
-            _cell_back(gates[t, b], hidden, start, previous[t, b, start:stop], own)
+            _cell_back(trace.gates[t, b], hidden, start, trace.previous[t, b, start:stop], own)
             if not reset[t, b]:
                 add(own, below[b, start:stop])
-    flat = gates.reshape((steps * batch, 2 * hidden))
+    flat, inputs = trace.gates.reshape((steps * batch, 2 * hidden)), read.reshape(steps * batch)
     for left in (0, hidden):
-        sum_by_input(flat, index.reshape(steps * batch), d_projected, db1, left + start, left + stop, 0)
+        sum_by_input(flat, inputs, sums.d_projected, sums.db1, left + start, left + stop, 0)
 
 
 @jit
@@ -135,24 +165,8 @@ def _cell_back(z, hidden, start, before, dh):
         dh[j] *= one - U
 
 
-def ready(parameters, settings, workspace: Workspace):
-    """What `project` and `step` read, from weights that do not change any more."""
-    return recurrence.ready_projection(parameters, workspace)
-
-
-def project(packed, e, projected, threads):
-    """What a step gets from below: projected = e I + b1, n x 2 D_h, for the n rows of e."""
-    recurrence.project_ready(packed, e, projected, threads)
-
-
-def step(packed, projected, h, new, threads):
-    """One step of every stream from h to new, B x D_h, not the same array; projected is written over. Returns what
-    the layer above reads, h(t)."""
-    _step(projected, h, new)
-    return new
-
-
 @jit
 def _step(z, h, new):
+    """One token: new(h), B x D_h; z comes as e I + b1, B x 2 D_h."""
     for b in range(h.shape[0]):
         _cell(z[b], h.shape[1], 0, h[b], new[b])

@@ -1,4 +1,4 @@
-"""What the recurrent layers have in common: everything but the equations of a step.
+"""What the recurrent layers share: everything but the equations of a step.
 
 G is the number of a cell's blocks of D_h columns: 1 in the Elman network, 3 or 4 where there are gates. All of them
 read the inputs by one product and the state by another:
@@ -13,12 +13,14 @@ and with delta(t) = dJ/dz(t) send back
     dJ/dI = sum_t e(t)' delta(t)       dJ/de(t) = delta(t) I'       summed by input before it is multiplied
 
 In the loops over time a thread has its own streams, all columns of them, or its own columns of h and of every block,
-for all streams (`by_columns`); then all meet once a step.
+for all streams (`by_columns`); then all threads wait for each other once a step.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import NamedTuple
+
+import numpy as np
 
 from rnnlm.kernels.cpu import LANES32 as LANES
 from rnnlm.kernels.elementwise.rows import add, clear, copy
@@ -30,9 +32,8 @@ from rnnlm.kernels.matmul.linear import pack
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
-
-if TYPE_CHECKING:
-    from rnnlm.kernels.workspace import Workspace
+from rnnlm.kernels.workspace import Context
+from rnnlm.network.protocols import Array, Arrays, Inputs
 
 # Bytes of H that stay in a core's second cache; columns that are worth a thread of their own.
 _CACHED, _LEAST_COLUMNS = 768 << 10, 64
@@ -40,71 +41,153 @@ _CACHED, _LEAST_COLUMNS = 768 << 10, 64
 _ALONE = 1 << 19
 
 
-def by_columns(H, batch, threads):
-    """Whether threads share out the columns of h, waiting for each other at every step, instead of the streams: where
-    there are fewer streams than threads, or where H does not stay in a core's second cache. (Blocks of an odd width
-    are never shared out: pairs of bfloat16 would lie across two of them.)"""
+class Steps(NamedTuple):
+    """What a loop over time reads, beside the weights."""
+
+    projected: np.ndarray  # n x G D_h: e I + b1 of the different inputs
+    read: np.ndarray  # T x B int32, the row of `projected` that each place reads
+    reset: np.ndarray  # T x B bool
+    state: np.ndarray  # B x S, before the window
+    initial: np.ndarray  # S, where `reset` is set
+
+
+class Products(NamedTuple):
+    """How a loop over time multiplies the state by H: who has what, and room for the packed operands."""
+
+    by_columns: bool  # threads have their own columns of h instead of their own streams
+    packed: np.ndarray  # panels of H, or of H'
+    rows: np.ndarray  # T x ..., pairs of the states, or of delta
+
+
+class Part(NamedTuple):
+    """One thread's part of a step: streams first ... last and columns start ... stop of h and of every block."""
+
+    first: int
+    last: int
+    start: int
+    stop: int
+
+
+def by_columns(H: Array, batch: int, threads: int) -> bool:
+    """Whether threads have their own columns of h, waiting for each other at every step, instead of their own
+    streams: where there are fewer streams than threads, or where H does not stay in a core's second cache. (Blocks of
+    an odd width are never cut: pairs of bfloat16 would lie across two of them.)"""
     hidden, width = H.shape
     fits = hidden >= _LEAST_COLUMNS * threads and (width == hidden or hidden % 2 == 0)
     return threads > 1 and fits and (batch < threads or H.nbytes > _CACHED)
 
 
-def threads_for(multiplications, threads):
+def threads_for(multiplications: int, threads: int) -> int:
     """As many threads as a product is worth."""
     return threads if multiplications > _ALONE else 1
 
 
-def project(parameters, e, workspace: Workspace, threads):
-    """projected = e I + b1, n x G D_h."""
-    I = parameters["I"]
+def forward_products(H: Array, steps: int, batch: int, context: Context) -> Products:
+    """Room for the loop over time of `steps` steps: each block of H as the panels of a matrix of its own."""
+    (hidden, width), workspace = H.shape, context.workspace
+    return Products(
+        by_columns(H, batch, context.threads),
+        workspace.panels("packed_H", hidden, hidden, width // hidden),
+        workspace.rows("previous_rows", steps, batch, hidden),
+    )
+
+
+def backward_products(H: Array, steps: int, batch: int, context: Context) -> Products:
+    """Room for the loop back: H' as one matrix, G D_h x D_h."""
+    (hidden, width), workspace = H.shape, context.workspace
+    return Products(
+        by_columns(H, batch, context.threads),
+        workspace.panels("packed_back", width, hidden),
+        workspace.rows("delta_rows", steps, batch, width),
+    )
+
+
+def steps_of(inputs: Inputs, I: Array, b1: Array, context: Context) -> Steps:
+    """What the loop over time reads: projected = e I + b1, once for each different input."""
+    e, workspace = inputs.e, context.workspace
     projected = workspace.take("projected", (len(e), I.shape[1]))
     linear.forward(
-        threads, e, I, parameters["b1"], workspace.rows("e_rows", *e.shape), workspace.panels("packed_I", *I.shape),
+        context.threads, e, I, b1, workspace.rows("e_rows", *e.shape), workspace.panels("packed_I", *I.shape),
         projected,
     )  # fmt: skip
-    return projected
+    return Steps(projected, inputs.read, inputs.reset, inputs.state, inputs.initial)
 
 
-def weights_back(delta, index, previous, gradients, d_projected, offset, workspace: Workspace, threads):
+def new_projected_gradient(inputs: Inputs, width: int, context: Context) -> Array:
+    """Room for d_projected, n x width: delta summed by input."""
+    return context.workspace.take("d_projected", (len(inputs.e), width))
+
+
+def weights_back(
+    delta: Array, previous: Array, read: Array, gradients: _WeightGradients, offset: int, context: Context
+) -> None:
     """From delta (T x B x some blocks) and what H multiplied (T x B x D_h): these blocks of dJ/dH, of dJ/db1 and of
-    d_projected (delta summed by input), columns from `offset` on."""
-    steps, batch, width = delta.shape
+    d_projected, columns from `offset` on."""
+    (steps, batch, width), workspace = delta.shape, context.workspace
     rows, hidden = steps * batch, previous.shape[2]
-    _weights_back(
-        threads, delta, index, previous, workspace.columns("previous_columns", rows, hidden),
-        workspace.panels("packed_delta", rows, width), d_projected, gradients["H"], gradients["b1"], offset,
-    )  # fmt: skip
+    columns, panels = (
+        workspace.columns("previous_columns", rows, hidden),
+        workspace.panels("packed_delta", rows, width),
+    )
+    _weights_back(context.threads, delta, previous, read, columns, panels, gradients, offset)
 
 
-def project_back(parameters, e, d_projected, gradients, workspace: Workspace, threads):
-    """Undoes `project`: dJ/dI, and dJ/de (n x d) for each different input."""
+def inputs_back(I: Array, dI: Array, inputs: Inputs, d_projected: Array, context: Context) -> Array:
+    """Undoes `steps_of`: writes dJ/dI and returns dJ/de (n x d) of each different input."""
+    e, workspace = inputs.e, context.workspace
     (n, d), width = e.shape, d_projected.shape[1]
     de = workspace.take("de", e.shape)
     linear.backward(
-        threads, e, parameters["I"], d_projected, workspace.columns("e_columns", n, d),
+        context.threads, e, I, d_projected, workspace.columns("e_columns", n, d),
         workspace.panels("packed_projected", n, width), workspace.rows("projected_rows", n, width),
-        workspace.panels("packed_I", width, d), gradients["I"], de,
+        workspace.panels("packed_I", width, d), dI, de,
     )  # fmt: skip
     return de
 
 
-def ready_projection(parameters, workspace: Workspace):
-    """What `project_ready` reads, from weights that do not change any more."""
-    I = parameters["I"]
-    packed = workspace.panels("packed_I", *I.shape)
+class Projection(NamedTuple):
+    """I and b1 packed, for one token at a time."""
+
+    packed_I: Array
+    b1: Array
+
+
+def pack_projection(I: Array, b1: Array, context: Context) -> Projection:
+    """What `project` reads, from weights that do not change any more."""
+    packed = context.workspace.panels("packed_I", *I.shape)
     pack(I, packed)
-    return packed, parameters["b1"]
+    return Projection(packed, b1)
 
 
-def project_ready(packed, e, projected, threads):
-    """projected = e I + b1, n x G D_h; `packed` from `ready_projection`."""
-    packed_I, b1 = packed
-    linear.forward_packed(threads_for(e.size * b1.size, threads), packed_I, b1, e, projected)
+def project(packed: Projection, e: Array, projected: Array, threads: int) -> None:
+    """projected = e I + b1, n x G D_h."""
+    linear.forward_packed(threads_for(e.size * packed.b1.size, threads), packed.packed_I, packed.b1, e, projected)
+
+
+def pack_state_weights(H: Array, context: Context) -> Array:
+    """The panels of each block of H, for one token at a time."""
+    hidden, width = H.shape
+    packed = context.workspace.panels("packed_H", hidden, hidden, width // hidden)
+    _pack_all_blocks(H, packed)
+    return packed
+
+
+class _WeightGradients(NamedTuple):
+    """Where `weights_back` writes."""
+
+    dH: np.ndarray  # D_h x G D_h
+    db1: np.ndarray  # G D_h
+    d_projected: np.ndarray  # n x G D_h
+
+
+def weight_gradients(gradients: Arrays, d_projected: Array) -> _WeightGradients:
+    """Where `weights_back` writes, from a cell's gradients by name."""
+    return _WeightGradients(gradients["H"], gradients["b1"], d_projected)
 
 
 @parallel
-def _weights_back(thread, delta, index, previous, previous_columns, packed_delta, d_projected, dH, db1, offset):
-    """Columns of delta are shared out."""
+def _weights_back(thread, delta, previous, read, previous_columns, packed_delta, gradients, offset):
+    """Columns of delta are shared out; see `weights_back`."""
     steps, batch, width = delta.shape
     rows, hidden = steps * batch, previous.shape[2]
     flat, flat_previous = delta.reshape((rows, width)), previous.reshape((rows, hidden))
@@ -114,19 +197,20 @@ def _weights_back(thread, delta, index, previous, previous_columns, packed_delta
     pack_panels(flat, False, start, stop, rows, packed_delta)
     wait(thread)
     before = operand(flat_previous, previous_columns)
-    multiply_columns(before, depth(packed_delta, rows), packed_delta, start, stop, dH[:, offset:], False)
-    sum_by_input(flat, index.reshape(rows), d_projected, db1, start, stop, offset)
+    dH = gradients.dH[:, offset:]
+    multiply_columns(before, depth(packed_delta, rows), packed_delta, start, stop, dH, False)
+    sum_by_input(flat, read.reshape(rows), gradients.d_projected, gradients.db1, start, stop, offset)
 
 
 @jit
-def sum_by_input(delta, index, d_projected, db1, start, stop, offset):
-    """Columns start ... stop of delta (rows x width), summed for each input and over all rows; what they become
-    stands `offset` columns further on."""
+def sum_by_input(delta, read, d_projected, db1, start, stop, offset):
+    """Columns start ... stop of delta (rows x width), summed for each input and over all rows; the sums stand
+    `offset` columns further on in d_projected (n x G D_h) and db1 (G D_h). read: rows, the input of each."""
     to, end = start + offset, stop + offset
     for i in range(d_projected.shape[0]):
         clear(d_projected[i, to:end])
     for row in range(delta.shape[0]):
-        add(delta[row, start:stop], d_projected[index[row], to:end])
+        add(delta[row, start:stop], d_projected[read[row], to:end])
     clear(db1[to:end])
     for i in range(d_projected.shape[0]):
         add(d_projected[i, to:end], db1[to:end])
@@ -143,72 +227,75 @@ def pack_blocks(H, start, stop, packed_H):
 
 
 @jit
-def pack_all_blocks(H, packed_H):
+def _pack_all_blocks(H, packed_H):
     """All columns of H's blocks."""
     pack_blocks(H, 0, H.shape[0], packed_H)
 
 
 @jit
-def part(thread, by_columns, batch, hidden):
-    """One thread's streams, first ... last, and its columns of h, start ... stop, in the loop over time: all of
-    one."""
+def own_part(thread, by_columns, batch, hidden):
+    """One thread's streams, or its columns of h, in the loop over time, and all of the other."""
     if by_columns:
         start, stop = partition(thread, hidden, 2 * LANES)
-        return 0, batch, start, stop
+        return Part(0, batch, start, stop)
     first, last = partition(thread, batch, 1)
-    return first, last, 0, hidden
+    return Part(first, last, 0, hidden)
 
 
 @jit
-def take_over(below, reset, first, last, start, stop, previous):
-    """h(t-1) as step t sees it, into `previous` (B x D_h): `below`, but 0 after a reset (B bool)."""
-    for b in range(first, last):
+def carry_state(before, reset, initial, part, previous):
+    """h(t-1) as step t sees it, into `previous` (B x D_h): `before` (B x D_h), but `initial` (D_h) after a reset
+    (B bool)."""
+    for b in range(part.first, part.last):
         if reset[b]:
-            clear(previous[b, start:stop])
+            copy(initial[part.start : part.stop], previous[b, part.start : part.stop])
         else:
-            copy(below[b, start:stop], previous[b, start:stop])
+            copy(before[b, part.start : part.stop], previous[b, part.start : part.stop])
 
 
 @jit
-def read_inputs(projected, index, first, last, start, stop, hidden, blocks, z):
-    """What one step's inputs (index: B) bring: z = projected, the first `blocks` blocks of it."""
-    for b in range(first, last):
+def read_inputs(projected, read, part, hidden, blocks, z):
+    """What one step's inputs bring: z (B x G D_h) = projected (n x G D_h), the first `blocks` blocks of it. read: B,
+    rows of `projected`."""
+    for b in range(part.first, part.last):
         for block in range(blocks):
-            low, high = block * hidden + start, block * hidden + stop
-            copy(projected[index[b], low:high], z[b, low:high])
+            low, high = block * hidden + part.start, block * hidden + part.stop
+            copy(projected[read[b], low:high], z[b, low:high])
 
 
 @jit
-def add_state(before, before_rows, start, stop, packed_H, begin, end, z):
-    """z(t) += h(t-1) H, columns start ... stop of the blocks from `begin` to before `end`."""
+def add_state(before, before_rows, part, packed_H, begin, end, z):
+    """z(t) += h(t-1) H, the part's columns of the blocks from `begin` to before `end`. before: the part's streams x
+    D_h; before_rows: its pairs; z: the part's streams x G D_h."""
     hidden = before.shape[1]
     own, deep = operand(before, before_rows), depth(packed_H, hidden)
     for block in range(begin, end):
         left = block * hidden
-        multiply_rows(own, deep, packed_H[block], start, stop, z[:, left : left + hidden], True)
+        multiply_rows(own, deep, packed_H[block], part.start, part.stop, z[:, left : left + hidden], True)
 
 
 @jit
-def fill_back(delta, reset, start, stop, hidden, pairs):
-    """The operand of `send_back` from columns start ... stop of each of delta's blocks. Returns whether `send_back`
-    must take the streams one by one, to leave out those that were reset."""
+def pack_delta(delta, reset, part, hidden, pairs):
+    """The operand of `send_back` from the part's columns of each of delta's blocks. Returns whether `send_back` must
+    take the streams one by one, to leave out those that were reset. delta: the part's streams x G D_h."""
     one_by_one, rows = False, delta.shape[0]
     for left in range(0, delta.shape[1], hidden):
-        fill_rows(delta, left + start, left + stop, pairs)
+        fill_rows(delta, left + part.start, left + part.stop, pairs)
         for b in range(rows):
-            if reset[b] and not clear_row(pairs, rows, b, left + start, left + stop):
+            if reset[b] and not clear_row(pairs, rows, b, left + part.start, left + part.stop):
                 one_by_one = True
     return one_by_one
 
 
 @jit
-def send_back(delta, pairs, reset, one_by_one, packed_back, start, stop, below):
-    """dJ/dh(t-1) += delta(t) H', columns start ... stop, but where the state was reset. packed_back: H'."""
+def send_back(delta, pairs, reset, one_by_one, packed_back, part, below):
+    """dJ/dh(t-1) += delta(t) H', the part's columns, but where the state was reset. packed_back: panels of H'; delta,
+    below: the part's streams x G D_h and x D_h."""
     deep = depth(packed_back, delta.shape[1])
     if one_by_one:
         for b in range(delta.shape[0]):
             if not reset[b]:
                 one = delta[b : b + 1]
-                multiply_rows(operand(one, pairs), deep, packed_back, start, stop, below[b : b + 1], True)
+                multiply_rows(operand(one, pairs), deep, packed_back, part.start, part.stop, below[b : b + 1], True)
     else:
-        multiply_rows(operand(delta, pairs), deep, packed_back, start, stop, below, True)
+        multiply_rows(operand(delta, pairs), deep, packed_back, part.start, part.stop, below, True)

@@ -5,7 +5,7 @@
                              for all steps of a window (Gal & Ghahramani 2016).
     words                    e~(t) = m_x e(t), one number for each word x of the vocabulary: where it is 0 the word is
                              missing throughout the window (Gal & Ghahramani 2016)
-    weights                  H~ = m o H, once a window: DropConnect (Wan et al. 2013; Merity et al. 2018)
+    recurrent                H~ = m o H, once a window: DropConnect (Wan et al. 2013; Merity et al. 2018)
 
 The masks are not drawn from a stream of random numbers but computed from (seed, step, place, j) by a hash
 (splitmix64; Steele, Lea & Flood 2014). So they need no state in a checkpoint, no memory (backward computes them
@@ -24,7 +24,7 @@ from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 
 # Places of masks beside those of the layers, which are numbered from 0, the input.
-_WORDS, _WEIGHTS = 1000, 2000
+_WORDS, _RECURRENT = 1000, 2000
 
 _A, _B, _C = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
@@ -55,7 +55,7 @@ class Masks:
 
     def numbers(self, x: np.ndarray, place: int, batch: int) -> None:
         """What goes up: place 0 is e(t), place l + 1 the h(t) of layer l. x: T B x D, or T x B x D."""
-        p = self.settings.dropout_rates[place]
+        p = self.rate(place)
         if p > 0:
             period = batch * x.shape[-1] if self.settings.variational else x.size
             apply(self.threads, x, key(self.seed, self.step, place), p, period)
@@ -65,11 +65,20 @@ class Masks:
         if self.settings.dropout_words > 0:
             _apply_to_rows(e, tokens, key(self.seed, self.step, _WORDS), self.settings.dropout_words)
 
-    def weights(self, H: np.ndarray, layer: int) -> None:
-        """H of a layer."""
-        if self.settings.dropout_weights > 0:
-            place = key(self.seed, self.step, _WEIGHTS + layer)
-            apply(self.threads, H, place, self.settings.dropout_weights, H.size)
+    def recurrent(self, weights: np.ndarray, layer: int, number: int) -> None:
+        """A matrix of a layer that multiplies the state; number: which of its recurrent matrices, from 0."""
+        if self.drops_recurrent:
+            place = key(self.seed, self.step, _RECURRENT * (number + 1) + layer)
+            apply(self.threads, weights, place, self.settings.dropout_weights, weights.size)
+
+    def rate(self, place: int) -> float:
+        """The share of numbers that `numbers` drops there."""
+        return self.settings.dropout_rates[place]
+
+    @property
+    def drops_recurrent(self) -> bool:
+        """Whether recurrent weights are dropped."""
+        return self.settings.dropout_weights > 0
 
 
 def masks(settings: Model, mask: tuple[int, int] | None, threads: int) -> Masks | None:

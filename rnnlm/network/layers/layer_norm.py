@@ -20,7 +20,8 @@ import numpy as np
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
-from rnnlm.kernels.workspace import Workspace
+from rnnlm.kernels.workspace import Context
+from rnnlm.network.protocols import Array, Arrays, Axis, Shapes
 
 EPSILON = 1e-5
 
@@ -32,28 +33,29 @@ class Trace(NamedTuple):
     s: np.ndarray  # n
 
 
-def shapes(hidden: int) -> dict[str, tuple[int, ...]]:
-    """Parameters by name."""
-    return {"g": (hidden,), "b": (hidden,)}
+def shapes(hidden: int) -> Shapes:
+    """Parameters by name; hidden: D_h."""
+    return {"g": (Axis(hidden, "D_h"),), "b": (Axis(hidden, "D_h"),)}
 
 
-def init(hidden: int) -> dict[str, np.ndarray]:
+def init(hidden: int) -> Arrays:
     """g = 1, b = 0."""
     return {"g": np.ones(hidden), "b": np.zeros(hidden)}
 
 
-def forward(parameters, h, out, workspace: Workspace, threads) -> Trace:
+def forward(parameters: Arrays, h: Array, out: Array, context: Context) -> Trace:
     """Writes h^(t).
 
     Args:
         parameters: g, b; h, out: n x D_h, a row a step of a stream; may be the same array.
     """
+    workspace = context.workspace
     trace = Trace(workspace.take("normal", h.shape), workspace.take("deviation", (len(h),)))
-    _forward(threads, h, parameters["g"], parameters["b"], *trace, out)
+    _forward(context.threads, h, parameters["g"], parameters["b"], *trace, out)
     return trace
 
 
-def backward(parameters, gradients, trace: Trace, dh) -> None:
+def backward(parameters: Arrays, gradients: Arrays, trace: Trace, dh: Array) -> None:
     """dh (n x D_h), dJ/dh^(t), becomes dJ/dh(t); gradients: g, b: written, not added to."""
     np.einsum("rk,rk->k", dh, trace.x, out=gradients["g"])
     np.sum(dh, axis=0, out=gradients["b"])

@@ -39,7 +39,7 @@ def backward(h, P, dp, dP, dh, workspace: Workspace, threads):
     )  # fmt: skip
 
 
-class Ready(NamedTuple):
+class Packed(NamedTuple):
     """Weights that do not change any more, packed."""
 
     packed_P: np.ndarray
@@ -47,14 +47,14 @@ class Ready(NamedTuple):
     workspace: Workspace
 
 
-def ready(P, b, workspace: Workspace) -> Ready:
+def pack(P, b, workspace: Workspace) -> Packed:
     """What `step` reads."""
     packed_P = workspace.panels("packed_P", *P.shape)
     linear.pack(P, packed_P)
-    return Ready(packed_P, _bias(P, b), workspace)
+    return Packed(packed_P, _bias(P, b), workspace)
 
 
-def step(packed: Ready, h, threads):
+def step(packed: Packed, h, threads):
     """p of the next token, B x k, which lives until the next call."""
     p = packed.workspace.take("p", (len(h), packed.b.size))
     linear.forward_packed(threads if h.size * packed.b.size > _ALONE else 1, packed.packed_P, packed.b, h, p)

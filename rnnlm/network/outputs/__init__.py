@@ -1,9 +1,16 @@
 """The output layers, by the name that ``model.output`` gives them. The second of the two places to extend rnnlm.
 
-Each has the same functions in the same order: shapes, init, forward, loss, backward, distribution; ready, step,
-log_softmax and draw for one token at a time; multiplications and held_bytes, what it takes.
+Each is a package with a class that has the methods of ``protocols.OutputLayer``, and its compiled functions.
 """
 
-from rnnlm.network.outputs import mixture, softmax
+from collections.abc import Callable
+from typing import Any
 
-OUTPUTS = {"softmax": softmax, "mixture": mixture}
+from rnnlm.network.outputs.mixture import Mixture
+from rnnlm.network.outputs.softmax import Softmax
+from rnnlm.network.protocols import OutputLayer
+
+# Called with D_h, d, V, tied and the options of the output layer's section in the configuration, by name.
+OUTPUTS: dict[str, Callable[..., OutputLayer[Any]]] = {"softmax": Softmax, "mixture": Mixture}
+
+__all__ = ["OUTPUTS", "Mixture", "Softmax"]

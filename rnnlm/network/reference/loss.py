@@ -12,50 +12,56 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlm.config.schema import Config
-from rnnlm.gradients.window import Window
 from rnnlm.network.layers.layer_norm import EPSILON
-from rnnlm.network.network import TABLE, Applied, of, of_output
-from rnnlm.network.reference import cells as plain_cells
-from rnnlm.network.reference import outputs as plain_outputs
-
-Parameters = dict[str, NDArray[Any]]
+from rnnlm.network.network import Applied, Network, Window
+from rnnlm.network.parameters import unflatten
+from rnnlm.network.reference import cells as reference_cells
+from rnnlm.network.reference import outputs as reference_outputs
 
 
 def loss(
-    parameters: Parameters, window: Window, config: Config, masks: Applied | None, penalise: bool = False
+    network: Network,
+    parameters: dict[str, NDArray[Any]],
+    window: Window,
+    targets: NDArray[np.int32],
+    loss_steps: int,
+    masks: Applied | None,
+    penalise: bool = False,
 ) -> Any:
-    """J in nats: the sum of J(t) over the last ``window.loss_steps`` steps, averaged over the streams.
+    """J in nats: the sum of J(t) over the last `loss_steps` steps, averaged over the streams.
 
     Args:
-        parameters: by name; float64 or complex128.
-        config: sections model and train.
-        penalise: with label smoothing and the penalties, as in training.
+        network: its layers and settings; its parameters are not read.
+        parameters: by flat name; float64 or complex128.
         masks: of dropout, from ``Network.masks``.
+        penalise: with label smoothing and the penalties, as in training.
     """
-    up = parameters[TABLE][window.inputs]
+    tree, train = unflatten(parameters), network.config.train
+    up = tree["embedding"]["table"][window.inputs]
     if masks is not None:
         up = up * masks.up[0]
-    settings, train = config.model, config.train
-    step = plain_cells.STEPS[settings.cell]
-    for layer, (state, hidden) in enumerate(zip(window.states, settings.sizes, strict=True)):
-        p = of(parameters, f"cell.{layer}")
-        if masks is not None and "H" in p:
-            p["H"] = p["H"] * masks.weights[layer]
-        h = np.zeros((*window.inputs.shape, hidden), np.result_type(up, *p.values()))
+    for layer, cell in enumerate(network.cells):
+        p, step = dict(tree["cells"][layer]), reference_cells.STEPS[type(cell)]
+        if masks is not None:
+            p |= {name: p[name] * mask for name, mask in masks.recurrent[layer].items()}
+        initial = 0 if window.initial is None else window.initial[layer]
+        state = window.states[layer]
+        h = np.zeros((*window.inputs.shape, cell.D_h), np.result_type(up, *p.values()))
         for t in range(len(up)):
-            state = step(p, np.where(window.reset[t][:, None], 0, state), up[t], settings)
-            h[t] = state[:, :hidden]
-        up = h
-        if settings.layer_norm:
+            state = step(cell, p, np.where(window.reset[t][:, None], initial, state), up[t])
+            h[t] = state[:, : cell.D_h]
+        up, norm = h, tree["norms"][layer]
+        if norm:
             centred = h - h.mean(axis=2, keepdims=True)
             deviation = np.sqrt((centred**2).mean(axis=2, keepdims=True) + EPSILON)
-            norm = of(parameters, f"norm.{layer}")
             up = norm["g"] * centred / deviation + norm["b"]
         up = up if masks is None else up * masks.up[layer + 1]
-    first = len(up) - window.loss_steps
-    log_y_hat = plain_outputs.LOG_Y_HAT[settings.output](of_output(config, parameters), up[first:], settings)
-    own = np.take_along_axis(log_y_hat, window.targets[first:, :, None], axis=2)
+    first = len(up) - loss_steps
+    own_parameters = tree["output"] | network.tables
+    if network.output.tied:
+        own_parameters = own_parameters | {"E": tree["embedding"]["table"]}
+    log_y_hat = reference_outputs.LOG_Y_HAT[type(network.output)](network.output, own_parameters, up[first:])
+    own = np.take_along_axis(log_y_hat, targets[first:, :, None], axis=2)
     if not penalise:
         return -own.sum() / window.inputs.shape[1]
     share = train.label_smoothing

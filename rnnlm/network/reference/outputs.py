@@ -1,41 +1,43 @@
 """log y^ of each output layer by its equations alone, in plain NumPy: no kernel, no block, no thread.
 
-    log_y_hat(p, h, settings) -> ... x |V| from h (... x D_h)
+    log_y_hat(layer, p, h) -> ... x |V| from h (... x D_h)
 
-p: the layer's parameters by name, with the embedding table as ``E`` where the weights are tied; settings: the section
-`model`. Complex numbers pass through, so that a complex step can differentiate. The equations and where they are from
-stand at the top of each file of ``outputs``.
+layer: the output layer, for its options; p: its parameters by name, with the embedding table as ``E`` where the
+weights are tied. Complex numbers pass through, so that a complex step can differentiate. The equations and where they
+are from stand at the top of each file of ``outputs``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlm.config.schema import Model
+from rnnlm.network.outputs import Mixture, Softmax
 from rnnlm.network.reference import equations
 
 Array = NDArray[Any]
-Layer = dict[str, NDArray[Any]]
+Arrays = dict[str, NDArray[Any]]
 
 
-def softmax(p: Layer, h: Array, settings: Model) -> Array:
+def softmax(layer: Softmax, p: Arrays, h: Array) -> Array:
     return equations.log_softmax(equations.z2(h @ p["P"] if "P" in p else h, _U(p), p["b2"]))
 
 
-def mixture(p: Layer, h: Array, settings: Model) -> Array:
+def mixture(layer: Mixture, p: Arrays, h: Array) -> Array:
     log_pi = equations.log_softmax(h @ p["W"])
-    parts = zip(np.split(p["P"], settings.mixture, axis=1), np.split(p["c"], settings.mixture), strict=True)
+    parts = zip(np.split(p["P"], layer.softmaxes, axis=1), np.split(p["c"], layer.softmaxes), strict=True)
     log_q = [equations.log_softmax(equations.z2(np.tanh(h @ P + c), _U(p), p["b2"])) for P, c in parts]
-    joint = np.stack([log_pi[..., k, None] + log_q[k] for k in range(settings.mixture)])
+    joint = np.stack([log_pi[..., k, None] + log_q[k] for k in range(layer.softmaxes)])
     top = joint.real.max(axis=0)
     return np.asarray(top + np.log(np.exp(joint - top).sum(axis=0)))
 
 
-def _U(p: Layer) -> Array:
+def _U(p: Arrays) -> Array:
     return p["E"].T if "E" in p else p["U"]
 
 
-LOG_Y_HAT = {"softmax": softmax, "mixture": mixture}
+# By the output layer's class.
+LOG_Y_HAT: dict[type, Callable[[Any, Arrays, Array], Array]] = {Softmax: softmax, Mixture: mixture}

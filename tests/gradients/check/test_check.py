@@ -42,17 +42,17 @@ def run(case: Case, loss_steps: int | None = None, **arguments: Any) -> Gradient
 )
 def test_right_gradients_pass(activation: str, layers: int, tie: bool, dropout: float, loss_steps: int) -> None:
     case = Case(config(activation, layers=layers, tie=tie, dropout=dropout))
-    before = {name: value.copy() for name, value in case.network.parameters.items()}
+    before = {name: value.copy() for name, value in case.network.named.items()}
     found = run(case, loss_steps)
     assert found.passed, found.verdict
     assert found.verdict == "every gradient is the derivative of the loss"
-    assert {one.name for one in found.parameters} == set(case.network.parameters)
+    assert {one.name for one in found.parameters} == set(case.network.named)
     for one in found.parameters:
         assert one.relative < 1e-7
         assert one.complex_step < 1e-13
         assert one.direction < 1e-7
         assert one.cosine == pytest.approx(1, abs=1e-9)
-    for name, value in case.network.parameters.items():
+    for name, value in case.network.named.items():
         assert value.tobytes() == before[name].tobytes(), "a parameter was not put back"
 
 
@@ -171,7 +171,7 @@ def test_a_broken_kernel_is_found_by_name(
     module, function, breaking, wanted = BREAKS[name]
     d, hidden, vocabulary = size
     case = Case(config("tanh", d=d, hidden=hidden), vocabulary=vocabulary, resets=False)
-    for parameter in case.network.parameters.values():
+    for parameter in case.network.named.values():
         parameter *= 0.6 if d == 20 else 1.0  # far from saturated
     monkeypatch.setattr(module, function, breaking(getattr(module, function)))
     found = run(case)

@@ -34,9 +34,7 @@ def test_every_quantity_passes_and_is_the_oracles(activation: str, layers: int, 
     found = quantities(derive.vector(case.network, step(case), edge))
     assert all(one.passed for one in found)
     assert sum(one.against == "central differences" for one in found) >= 15
-    gradients, states = oracle.gradients(
-        case.network.parameters, case.inputs, case.targets, case.states, activation, 1
-    )
+    gradients, states = oracle.gradients(case.network.named, case.inputs, case.targets, case.states, activation, 1)
     by_name = {one.name: one.value for one in found}
     for layer in range(layers):
         mark = "" if layers == 1 else f"[{layer}]"

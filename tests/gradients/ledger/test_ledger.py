@@ -49,7 +49,7 @@ def _with_copies(case: Case, t: int) -> list[dict[str, np.ndarray]]:
     The part of step s is the gradient through the steps s ... t less the gradient through s+1 ... t, each with the
     state before it held fixed.
     """
-    parameters = case.network.parameters
+    parameters = case.network.named
     activation = case.network.config.model.activation
     gradients = []
     for s in range(t + 1):
@@ -73,7 +73,7 @@ def test_each_part_is_the_oracles(activation: str) -> None:
     case = Case(config(activation), steps=6, batch=1, seed=4)
     found = run(case, 6).layers[0]
     wholes, _ = oracle.gradients(
-        case.network.parameters, case.inputs, case.targets, case.states, activation, 6, case.reset
+        case.network.named, case.inputs, case.targets, case.states, activation, 6, case.reset
     )
     for t in range(6):
         for s, part in enumerate(_with_copies(case, t)):
@@ -108,7 +108,7 @@ def test_nothing_goes_back_over_a_reset() -> None:
 def test_the_jacobian_products_are_those_of_finite_differences(activation: str) -> None:
     case = Case(config(activation), steps=5, batch=1, resets=False, seed=2)
     norms = run(case, 2).layers[0].jacobian
-    parameters = case.network.parameters
+    parameters = case.network.named
     for i, t in enumerate((3, 4)):
         assert norms[i, 0] == 1
         for lag in range(1, t + 1):
@@ -140,7 +140,7 @@ def test_spectral_norms_of_large_and_tiny_matrices() -> None:
 def test_the_scalar_networks_closed_forms(activation: str, seed: int) -> None:
     """d = D_h = 1, two steps, the loss at the last one."""
     case = Case(config(activation, d=1, hidden=1), vocabulary=3, steps=2, batch=1, resets=False, seed=seed)
-    p = {name: value for name, value in case.network.parameters.items()}
+    p = {name: value for name, value in case.network.named.items()}
     w, v, b = p["cell.0.H"][0, 0], p["cell.0.I"][0, 0], p["cell.0.b1"][0]
     e1, e2 = p["embedding.table"][case.inputs[:, 0], 0]
     f = np.tanh if activation == "tanh" else lambda z: 1 / (1 + np.exp(-z))
@@ -171,7 +171,7 @@ def test_what_truncation_keeps_is_the_gradient_of_truncated_windows() -> None:
     """With one loss, keeping K steps is the window of the last K steps."""
     case = Case(config("tanh"), steps=8, batch=1, resets=False)
     found = run(case, 1)
-    parameters = case.network.parameters
+    parameters = case.network.named
 
     def gradient(K: int) -> np.ndarray:
         states = case.states
@@ -210,7 +210,7 @@ def test_the_advice_is_the_least_number_from_which_on_enough_is_kept(ratios: lis
 
 def test_dead_units_give_zeros_not_errors() -> None:
     case = Case(config("relu"), steps=4, batch=1, resets=False)
-    case.network.parameters["cell.0.b1"][:] = -100
+    case.network.named["cell.0.b1"][:] = -100
     found = run(case, 4)
     assert (found.layers[0].norm["H"][3] == 0).all()
     assert found.layers[0].rate is None

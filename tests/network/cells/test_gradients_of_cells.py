@@ -25,7 +25,7 @@ def test_gradients(model: dict[str, Any], layers: int, tie: bool, dropout: float
 def test_layers_of_different_sizes(model: dict[str, Any]) -> None:
     case = Case(config(model=model | {"hidden": [7, 4, 5]}))
     sizes = [14, 8, 10] if model["cell"] == "lstm" else [7, 4, 5]
-    assert [state.shape[1] for state in case.network.zero_state(1)] == sizes
+    assert [state.shape[1] for state in case.network.initial_states(1)] == sizes
     assert checked(case, 5).passed
 
 
@@ -45,7 +45,7 @@ def test_pytorch_agrees(model: dict[str, Any], module: str, layers: int, precisi
     """States, losses and every gradient, from the same weights on the same window."""
     torch = pytest.importorskip("torch")
     case = Case(config(d=6, hidden=8, layers=layers, precision=precision, model=model), 50, steps=9, resets=False)
-    parameters, dtype = case.network.parameters, getattr(torch, precision)
+    parameters, dtype = case.network.named, getattr(torch, precision)
     options = {"nonlinearity": model["activation"]} if module == "RNN" else {}
     embedding, output = torch.nn.Embedding(50, 6, dtype=dtype), torch.nn.Linear(8, 50, dtype=dtype)
     rnn = getattr(torch.nn, module)(6, 8, layers, dtype=dtype, **options)
@@ -74,7 +74,7 @@ def test_pytorch_agrees(model: dict[str, Any], module: str, layers: int, precisi
     (loss / case.batch).backward()
 
     assert case.loss(9) == pytest.approx(loss.item() / case.batch, rel=close)
-    np.testing.assert_allclose(case.network.hidden()[-1][0], h.detach().numpy(), rtol=0, atol=close)
+    np.testing.assert_allclose(case.forward().hidden()[-1][0], h.detach().numpy(), rtol=0, atol=close)
     for name, found in case.gradients(9).items():
         if name.endswith(".bh"):
             wanted = getattr(rnn, f"bias_hh_l{name.split('.')[1]}").grad.numpy()[16:]
@@ -114,9 +114,11 @@ def test_gradients_with_every_penalty(train: dict[str, float], tie: bool, vocabu
     found = checked(case, 5)
     assert found.passed, found.verdict
     assert all(one.relative < 1e-7 for one in found.parameters)
-    case.network.forward(case.inputs, case.reset, case.states, (1, 1))
-    plain_loss = case.network.backward(case.targets, 5)[0]
-    assert case.network.loss(case.targets, 5) != pytest.approx(plain_loss, rel=1e-4), "J has the penalty in it"
+    trace = case.forward((1, 1))
+    plain_loss = case.network.backward(trace, case.targets, 5)[0]
+    assert case.network.loss(case.forward((1, 1)), case.targets, 5) != pytest.approx(plain_loss, rel=1e-4), (
+        "J has the penalty in it"
+    )
 
 
 @every_cell

@@ -9,12 +9,13 @@ import pytest
 from every_cell import every_cell
 from networks import config
 
-from rnnlm.network import network as networks
+from rnnlm.network import build
+from rnnlm.network.parameters import flatten
 
 
 def started(model: dict[str, Any], hidden: int = 40, d: int = 30) -> dict[str, np.ndarray]:
     settings = config(d=d, hidden=hidden, model=model)
-    return networks.init(settings, 9, np.zeros((9, d)))
+    return flatten(build.init(settings, 9, np.zeros((9, d))))
 
 
 def blocks(weights: np.ndarray, hidden: int) -> list[np.ndarray]:

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from networks import config
 
-from rnnlm.network.network import Network
+from rnnlm.network import build
+from rnnlm.network.network import Network, Window
+from rnnlm.network.parameters import unflatten
 
 # One fast and one slow unit; e(t) I_s is 4 for token 0 and 8 for token 1; h(t) = sigmoid(s(t) log(3) / 3).
 WEIGHTS = {
@@ -21,17 +23,19 @@ WEIGHTS = {
 
 def made() -> Network:
     model = {"cell": "scrn", "context": 1, "context_decay": 0.5}
-    return Network(config(d=1, hidden=2, model=model), {name: np.array(value) for name, value in WEIGHTS.items()})
+    weights = {name: np.array(value) for name, value in WEIGHTS.items()}
+    return build.build(config(d=1, hidden=2, model=model), unflatten(weights))
 
 
 def test_slow_units_blend_and_fast_ones_read_them_at_once() -> None:
     network = made()
     inputs, reset = np.array([[0], [1], [0]], np.int32), np.array([[False], [False], [True]])
-    h = network.forward(inputs, reset, [np.array([[0.7, 2.0]])])[:, 0]
+    trace = network.forward(Window(inputs, reset, [np.array([[0.7, 2.0]])]))
+    h = trace.up[:, 0]
     # 4 / 2 + 2 / 2, then 8 / 2 + 3 / 2, then, after the reset, 4 / 2
     assert h[:, 1].tolist() == [3, 5.5, 2]
     assert h[:, 0].tolist() == pytest.approx([3 / 4, 1 / (1 + 3 ** (-5.5 / 3)), 1 / (1 + 3 ** (-2 / 3))], rel=1e-14)
-    assert network.states_after(2, [])[0].tolist() == h[1:2].tolist()
+    assert network.states_after(trace, 2)[0].tolist() == h[1:2].tolist()
 
 
 def test_what_goes_back_shrinks_by_a_each_step() -> None:
@@ -40,11 +44,11 @@ def test_what_goes_back_shrinks_by_a_each_step() -> None:
     network = made()
     inputs, targets = np.array([[0], [1], [0]], np.int32), np.array([[0], [0], [1]], np.int32)
     for reset, reached in (([0, 0, 0], [1, 1, 1, 1]), ([0, 1, 0], [0, 0, 1, 1])):
-        h = network.forward(inputs, np.array(reset, np.bool_)[:, None], [np.array([[0.7, 2.0]])])
-        ds = 1 / (1 + np.exp(-h[2, 0, 1])) - 1
-        _, gradients = network.backward(targets, 1)
+        trace = network.forward(Window(inputs, np.array(reset, np.bool_)[:, None], [np.array([[0.7, 2.0]])]))
+        ds = 1 / (1 + np.exp(-trace.up[2, 0, 1])) - 1
+        _, gradients = network.backward(trace, targets, 1)
         before, first, second, third = (
             ds * share * there for share, there in zip((1 / 8, 1 / 8, 1 / 4, 1 / 2), reached, strict=True)
         )
-        np.testing.assert_allclose(network.d_state, [[0, before]], rtol=1e-14)
+        np.testing.assert_allclose(gradients.states[0], [[0, before]], rtol=1e-14)
         np.testing.assert_allclose(gradients.dense["cell.0.I"], [[0, first + 2 * second + third]], rtol=1e-14)

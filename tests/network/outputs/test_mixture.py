@@ -9,10 +9,11 @@ import pytest
 
 from rnnlm.kernels import workspace
 from rnnlm.kernels.cpu import HAS_BFLOAT16
-from rnnlm.kernels.workspace import Workspace
-from rnnlm.network.outputs import mixture, softmax
+from rnnlm.kernels.workspace import Context, Workspace
+from rnnlm.network.outputs import Mixture, Softmax
 from rnnlm.network.outputs.mixture import rows as whole_rows
 from rnnlm.network.outputs.softmax import columns
+from rnnlm.network.protocols import Objective, Rows
 
 needs_bfloat16 = pytest.mark.skipif(not HAS_BFLOAT16, reason="this processor has no products of bfloat16")
 KINDS = [
@@ -89,14 +90,26 @@ class Problem:
         found["E" if "E" in p else "U"] += dU.T if "E" in p else dU
         return loss, found, dh
 
+    @property
+    def layer(self) -> Mixture:
+        p = self.parameters
+        tied, m = "E" in p, p["c"].size // self.count
+        return Mixture(self.h.shape[1], m, p["b2"].size, tied, self.count)
+
     def backward(self, packed: type, workers: int) -> tuple[float, dict[str, np.ndarray], np.ndarray]:
         found = {name: np.full_like(value, np.nan) for name, value in self.parameters.items()}
         dh, room = np.full_like(self.h, np.nan), Workspace(self.h.dtype, packed)
-        loss = mixture.backward(self.parameters, found, self.h, self.targets, SCALE, 0.0, dh, room, workers)
+        rows, context = Rows(self.h, self.targets), Context(room, workers)
+        loss = self.layer.backward(self.parameters, found, rows, Objective(SCALE), dh, context).J
         return loss, found, dh
 
     def forward(self, workers: int, details: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return mixture.forward(self.parameters, self.h, self.targets, Workspace(self.h.dtype), workers, details)
+        context = Context(Workspace(self.h.dtype), workers)
+        return self.layer.scores(self.parameters, Rows(self.h, self.targets), context, details)
+
+    def log_distribution(self, workers: int) -> np.ndarray:
+        packed = self.layer.pack(self.parameters, Context(Workspace(self.h.dtype), workers))
+        return self.layer.log_distribution(packed, self.h, None, workers)
 
 
 def _softmax(z: np.ndarray) -> np.ndarray:
@@ -150,7 +163,7 @@ def test_probabilities_ranks_and_entropies(
         np.testing.assert_allclose(log_probability, np.log(own), rtol=0, atol=bound)
         np.testing.assert_allclose(entropy, -(y_hat * np.log(y_hat)).sum(axis=1), rtol=bound, atol=bound)
         assert (rank == 1 + (y_hat > own[:, None]).sum(axis=1)).all()
-        found = mixture.distribution(problem.parameters, problem.h, Workspace(dtype), workers)
+        found = problem.log_distribution(workers)
         np.testing.assert_allclose(found, np.log(y_hat), rtol=0, atol=bound)
         np.testing.assert_allclose(np.exp(found).sum(axis=1), 1, rtol=1e-13)
 
@@ -160,7 +173,8 @@ def test_one_softmax_is_the_plain_one_of_g(tied: bool) -> None:
     problem = Problem.random(20, 6, 7, 1, 50, np.float64, tied)
     g = problem.plain()[1][:, 0]
     plain = {name: problem.parameters[name] for name in ("E" if tied else "U", "b2")}
-    wanted = softmax.forward(plain, g, problem.targets, Workspace(np.float64), 2)[0]
+    layer, context = Softmax(7, 7, 50, tied), Context(Workspace(np.float64), 2)
+    wanted = layer.scores(plain, Rows(g, problem.targets), context).log_probability
     np.testing.assert_allclose(problem.forward(2, False)[0], wanted, rtol=0, atol=1e-13)
 
 
@@ -169,7 +183,7 @@ def test_a_mixture_can_do_what_one_softmax_cannot() -> None:
     ranks = []
     for count in (1, 4):
         problem = Problem.random(40, 8, 3, count, 40, np.float64)
-        log_y = mixture.distribution(problem.parameters, problem.h, Workspace(np.float64), 1)
+        log_y = problem.log_distribution(1)
         ranks.append(np.linalg.matrix_rank(log_y - log_y.mean(axis=1, keepdims=True), tol=1e-6))
     assert ranks[0] <= 4
     assert ranks[1] > 10
@@ -218,12 +232,12 @@ def test_the_same_bytes_every_time(vocabulary: int) -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_stream_is_the_same_whatever_the_number_of_streams(dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = Problem.random(64, 31, 23, 3, 600, dtype)
-    packed = mixture.ready(problem.parameters, Workspace(dtype))
+    packed = problem.layer.pack(problem.parameters, Context(Workspace(dtype), 2))
     many, parts, one = (np.empty((rows, 600), dtype) for rows in (64, 64, 1))
-    mixture.step(packed, problem.h, many, 2)
+    whole_rows.step(packed, problem.h, many, 2)
     monkeypatch.setattr(whole_rows, "_DRAWN", 5 * 3 * 600)
-    mixture.step(packed, problem.h, parts, 2)
+    whole_rows.step(packed, problem.h, parts, 2)
     assert (parts == many).all()
     for r in (0, 1, 17, 63):
-        mixture.step(packed, problem.h[r : r + 1], one, 2)
+        whole_rows.step(packed, problem.h[r : r + 1], one, 2)
         assert (one[0] == many[r]).all()

@@ -21,10 +21,11 @@ from rnnlm.files import atomic as storage
 from rnnlm.files import checkpoint
 from rnnlm.interchange import pytorch as interchange
 from rnnlm.kernels.cpu import HAS_BFLOAT16
-from rnnlm.network import network as model
-from rnnlm.network.decoder import Stepper
-from rnnlm.network.outputs import OUTPUTS, mixture
-from rnnlm.network.outputs.mixture import heads
+from rnnlm.network import build
+from rnnlm.network.decoder import Decoder
+from rnnlm.network.outputs import OUTPUTS
+from rnnlm.network.outputs.mixture import heads, responsibilities
+from rnnlm.network.protocols import Draw
 from rnnlm.network.reference import outputs as plain_outputs
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import loop as training
@@ -47,21 +48,12 @@ every_new_layer = pytest.mark.parametrize("layer", [LAYERS[name] for name in NEW
 
 
 def test_there_are_equations_for_every_layer() -> None:
-    assert set(plain_outputs.LOG_Y_HAT) == set(OUTPUTS)
-
-
-def test_every_layer_has_the_same_functions() -> None:
-    names = [
-        {name for name, value in vars(module).items() if callable(value) and name[0].islower()}
-        for module in OUTPUTS.values()
-    ]
-    assert all(own == names[0] for own in names)
-    assert {"shapes", "init", "forward", "loss", "backward", "distribution"} <= names[0]
+    assert set(plain_outputs.LOG_Y_HAT) == set(OUTPUTS.values())
 
 
 def test_shapes() -> None:
     def of(layer: dict[str, Any]) -> dict[str, tuple[int, ...]]:
-        found = model.shapes(config(model=layer), 9)
+        found = build.shapes(config(model=layer), 9)
         return {name: shape for name, shape in found.items() if name.startswith("output.")}
 
     assert of(LAYERS["softmax, tied"]) == {"output.b2": (9,)}
@@ -88,7 +80,7 @@ def test_gradients(
     found = checked(case, loss_steps)
     assert found.passed, found.verdict
     assert found.frozen == ()
-    assert {one.name for one in found.parameters} == set(case.network.parameters)
+    assert {one.name for one in found.parameters} == set(case.network.named)
     for one in found.parameters:
         if layer.get("mixture") == 1 and one.name == "output.W":  # one softmax is all there is, whatever W says
             assert one.absolute < 1e-10
@@ -122,7 +114,7 @@ def test_bfloat16_is_float32_within_the_rounding(layer: dict[str, Any]) -> None:
     layer = layer | {"hidden": 24 if layer.get("hidden") == 5 else 40}
     cases = [Case(config(d=24, precision=p, model=layer), 600, steps=9) for p in ("bfloat16", "float32")]
     for case in cases:
-        for parameter in case.network.parameters.values():
+        for parameter in case.network.named.values():
             parameter *= 0.5  # far from saturated, where small errors grow
     rough, exact = cases
     assert rough.loss(9, mask=(1, 2)) == pytest.approx(exact.loss(9, mask=(1, 2)), rel=1e-3)
@@ -133,9 +125,7 @@ def test_bfloat16_is_float32_within_the_rounding(layer: dict[str, Any]) -> None:
             continue
         difference = np.linalg.norm(found - wanted[name])
         assert 0 < difference < 0.02 * np.linalg.norm(wanted[name]), name
-    for case in cases:
-        case.network.forward(case.inputs, case.reset, case.states)
-    found, exactly = (case.network.log_probabilities(case.targets)[0] for case in cases)
+    found, exactly = (case.network.scores(case.forward(), case.targets)[0] for case in cases)
     assert (found == exactly).all(), "scores are not rounded"
 
 
@@ -146,40 +136,40 @@ def test_bfloat16_is_float32_within_the_rounding(layer: dict[str, Any]) -> None:
 def test_token_by_token_is_a_window(layer: dict[str, Any], precision: str, layers: int, vocabulary: int) -> None:
     case = Case(config(layers=layers, precision=precision, model=layer), vocabulary, steps=6)
     network, close = case.network, {"rtol": 0, "atol": 1e-12 if precision == "float64" else 3e-5}
-    stepper = Stepper(network, case.states)
+    decoder = Decoder(network, case.states)
     p = {name: value.astype(np.float64) for name, value in network.output_parameters.items()}
     for t in range(case.steps):
-        stepper.step(case.inputs[t], case.reset[t])
-        network.forward(case.inputs[: t + 1], case.reset[: t + 1], case.states)
-        found = network.distribution()
-        np.testing.assert_allclose(stepper.log_probability(), found, **close)
-        h = network.hidden()[-1][0][-1].astype(np.float64)
-        np.testing.assert_allclose(found, plain_outputs.LOG_Y_HAT[network.config.model.output](
-            p, h, network.config.model), **close)  # fmt: skip
+        decoder.step(case.inputs[t], case.reset[t])
+        trace = case.forward(steps=t + 1)
+        found = network.log_distribution(trace)
+        np.testing.assert_allclose(decoder.log_distribution(), found, **close)
+        h = trace.hidden()[-1][0][-1].astype(np.float64)
+        wanted = plain_outputs.LOG_Y_HAT[type(network.output)](network.output, p, h)
+        np.testing.assert_allclose(found, wanted, **close)
         np.testing.assert_allclose(np.exp(found).sum(axis=1), 1, rtol=1e-13)
         own = np.take_along_axis(found, case.targets[t][:, None].astype(int), axis=1)[:, 0]
         for details in (False, True):
-            np.testing.assert_allclose(network.log_probabilities(case.targets[: t + 1], details)[0][t], own, **close)
-        chosen = stepper.draw(0.0, -1, np.zeros(case.batch))
+            np.testing.assert_allclose(network.scores(trace, case.targets[: t + 1], details)[0][t], own, **close)
+        chosen = decoder.draw(Draw(0.0, -1, np.zeros(case.batch)))
         assert (found[np.arange(case.batch), chosen] >= found.max(axis=1) - 1e-6).all()
 
 
 @every_layer
 def test_a_stream_is_the_same_whatever_the_number_of_streams(layer: dict[str, Any]) -> None:
     case = Case(config(precision="float32", model=layer), vocabulary=600, batch=64)
-    many, one = Stepper(case.network, case.states), Stepper(case.network, [state[:1] for state in case.states])
+    many, one = Decoder(case.network, case.states), Decoder(case.network, [state[:1] for state in case.states])
     for t in range(case.steps):
         many.step(case.inputs[t])
         one.step(case.inputs[t, :1])
-        assert (many.logits()[0] == one.logits()[0]).all()
+        assert (many.log_distribution()[0] == one.log_distribution()[0]).all()
 
 
 def test_draws_have_the_probabilities() -> None:
     case = Case(config(model=LAYERS["mixture"]), vocabulary=11, batch=1)
-    stepper = Stepper(case.network, [np.repeat(state, 20_000, axis=0) for state in case.states])
-    stepper.step(np.repeat(case.inputs[0], 20_000))
-    wanted = np.exp(stepper.log_probability()[0])
-    found = stepper.draw(1.0, -1, (np.arange(20_000) + 0.5) / 20_000)
+    decoder = Decoder(case.network, [np.repeat(state, 20_000, axis=0) for state in case.states])
+    decoder.step(np.repeat(case.inputs[0], 20_000))
+    wanted = np.exp(decoder.log_probability()[0])
+    found = decoder.draw(1.0, -1, (np.arange(20_000) + 0.5) / 20_000)
     np.testing.assert_allclose(np.bincount(found, minlength=11) / 20_000, wanted, rtol=0, atol=1e-4)
 
 
@@ -209,7 +199,7 @@ def test_training_lowers_the_loss_and_goes_on_to_the_same_bytes(run: Config) -> 
         one, other = (hashlib.sha256((Path(config.run) / name).read_bytes()).digest() for config in (run, parts))
         assert one == other, name
     trained = checkpoint.load(run.run)
-    assert set(trained.parameters) == set(model.shapes(run, len(trained.vocabulary)))
+    assert set(trained.parameters) == set(build.shapes(run, len(trained.vocabulary)))
 
 
 def test_commands_of_a_trained_network(run: Config, tmp_path: Path, call: Any) -> None:
@@ -241,7 +231,7 @@ def test_commands_of_a_trained_network(run: Config, tmp_path: Path, call: Any) -
 def test_a_table_of_another_size_is_no_output_layer(tmp_path: Path) -> None:
     """PyTorch's weights without an output layer, which had to be the table."""
     case = Case(config(d=5, hidden=6, precision="float32", model={"cell": "lstm"}))
-    tensors = interchange.to_pytorch(case.network.config, case.network.parameters)
+    tensors = interchange.to_pytorch(case.network.config, case.network.named)
     del tensors["output.weight"]
     storage.write_tensors(
         tmp_path / "torch.safetensors", {k: np.ascontiguousarray(v) for k, v in tensors.items()}, {}
@@ -257,11 +247,11 @@ def test_a_table_of_another_size_is_no_output_layer(tmp_path: Path) -> None:
 def test_what_it_takes(layer: dict[str, Any]) -> None:
     settings = config(d=50, model=layer | {"hidden": 50 if layer.get("hidden") == 5 else 60}, batch=20)
     needs = memory.needs(settings, 3000, 10_000, 2)
-    assert needs.parameters == sum(int(np.prod(shape)) for shape in model.shapes(settings, 3000).values())
-    module, sizes = OUTPUTS[settings.model.output], (settings.model.sizes[-1], 50, 3000, settings.model)
-    plain = sizes[0] if not settings.model.tie else 50
+    assert needs.parameters == sum(int(np.prod(shape)) for shape in build.shapes(settings, 3000).values())
+    output = build.output(settings, 3000)
+    plain = settings.model.sizes[-1] if not settings.model.tie else 50
     count = layer.get("mixture", 1)
-    assert 1 <= module.multiplications(*sizes) / (count * plain * 3000) < 1.03
+    assert 1 <= output.multiplications() / (count * plain * 3000) < 1.03
     weights = 8 * needs.parameters
     assert needs.training_bytes > 2 * weights + min(count * 700 * 3000 * 8, 96 << 20)
 
@@ -278,8 +268,8 @@ def test_a_wrong_gradient_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "output.W: look at dJ/dW = h(t)' (pi(t) - r(t)) (the opposite" in found.verdict
 
 
-def test_a_wrong_share_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = mixture.shares.backward
+def test_a_wrong_responsibility_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = responsibilities.backward
 
     def broken(log_pi: Any, log_q: Any, scale: float, weights: Any, d_prior: Any) -> float:
         loss: float = real(log_pi, log_q, scale, weights, d_prior)
@@ -287,6 +277,6 @@ def test_a_wrong_share_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         d_prior *= 2
         return loss
 
-    monkeypatch.setattr(mixture.shares, "backward", broken)
+    monkeypatch.setattr(responsibilities, "backward", broken)
     found = checked(Case(config(model=LAYERS["mixture"])), 5)
     assert "look at dJ/dz_k(t) = r_k(t) (q_k(t) - y(t)) (the right direction, 2 times" in found.verdict

@@ -9,9 +9,10 @@ import pytest
 
 from rnnlm.kernels import workspace
 from rnnlm.kernels.cpu import HAS_BFLOAT16
-from rnnlm.kernels.workspace import Workspace
-from rnnlm.network.outputs import softmax
+from rnnlm.kernels.workspace import Context, Workspace
+from rnnlm.network.outputs import Softmax
 from rnnlm.network.outputs.softmax import columns
+from rnnlm.network.protocols import Objective, Rows
 
 needs_bfloat16 = pytest.mark.skipif(not HAS_BFLOAT16, reason="this processor has no products of bfloat16")
 KINDS = [
@@ -52,6 +53,10 @@ class Problem:
         delta2 = SCALE * y
         return loss, h.T @ delta2, delta2.sum(axis=0), delta2 @ U.T
 
+    def layer(self, tied: bool) -> Softmax:
+        hidden, vocabulary = self.U.shape
+        return Softmax(hidden, hidden, vocabulary, tied)
+
     def parameters(self, tied: bool) -> dict[str, np.ndarray]:
         return {"E": np.ascontiguousarray(self.U.T), "b2": self.b2} if tied else {"U": self.U, "b2": self.b2}
 
@@ -59,11 +64,16 @@ class Problem:
         parameters, dh = self.parameters(tied), np.full_like(self.h, np.nan)
         found = {name: np.full_like(value, np.nan) for name, value in parameters.items()}
         room = Workspace(self.h.dtype, packed)
-        loss = softmax.backward(parameters, found, self.h, self.targets, SCALE, 0.0, dh, room, workers)
+        loss = (
+            self.layer(tied)
+            .backward(parameters, found, Rows(self.h, self.targets), Objective(SCALE), dh, Context(room, workers))
+            .J
+        )
         return loss, found["E"].T if tied else found["U"], found["b2"], dh
 
     def log_probability(self, tied: bool, workers: int) -> np.ndarray:
-        return softmax.forward(self.parameters(tied), self.h, self.targets, Workspace(self.h.dtype), workers)[0]
+        context = Context(Workspace(self.h.dtype), workers)
+        return self.layer(tied).scores(self.parameters(tied), Rows(self.h, self.targets), context).log_probability
 
 
 def check(problem: Problem, tied: bool, packed: type, workers: int, bound: float) -> None:

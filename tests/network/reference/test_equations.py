@@ -63,14 +63,11 @@ def test_the_plain_loss_is_the_oracles_and_the_kernels(
     if masks:
         named = {"embedding": masks.up[0], **{f"hidden.{l}": mask for l, mask in enumerate(masks.up[1:])}}
     window = Window(case.inputs, case.targets, case.reset, case.states, 4, 0)
-    found = plain.loss(case.network.parameters, window, case.network.config, masks)
-    wanted = oracle.loss(
-        case.network.parameters, case.inputs, case.targets, case.states, activation, 4, case.reset, named
-    )
+    found = plain.loss(case.network, case.network.named, window.read, window.targets, 4, masks)
+    wanted = oracle.loss(case.network.named, case.inputs, case.targets, case.states, activation, 4, case.reset, named)
     assert found == pytest.approx(wanted, rel=1e-13)
     assert case.loss(4, mask) == pytest.approx(wanted, rel=1e-13)
-    case.network.forward(case.inputs, case.reset, case.states, mask)
-    assert case.network.loss(case.targets, 4) / 3 == pytest.approx(wanted, rel=1e-13)
+    assert case.network.loss(case.forward(mask), case.targets, 4) / 3 == pytest.approx(wanted, rel=1e-13)
 
 
 def test_central_differences_are_of_fourth_order() -> None:

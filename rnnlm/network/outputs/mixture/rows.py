@@ -41,17 +41,17 @@ def forward(log_pi, g, U, b2, tied, targets, log_probability, rank, entropy, wor
     _forward(threads, log_pi, g, U, packed, b2, tied, targets, z, spare, log_probability, rank, entropy)
 
 
-class Ready(NamedTuple):
+class Packed(NamedTuple):
     """Weights that do not change any more, packed."""
 
     packed_U: np.ndarray
     b2: np.ndarray
-    W: projection.Ready
-    P: projection.Ready
+    W: projection.Packed
+    P: projection.Packed
     workspace: Workspace
 
 
-def step(packed: Ready, h, z, threads):
+def step(packed: Packed, h, z, threads):
     """log y^ of the next token, B x |V|, written to z."""
     log_pi = heads.log_prior(projection.step(packed.W, h, threads))
     rows, count = log_pi.shape

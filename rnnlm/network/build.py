@@ -1,0 +1,79 @@
+"""From a configuration to a network: the only part that looks into the registries of cells and output layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rnnlm.config.schema import Config
+from rnnlm.network.cells import CELLS
+from rnnlm.network.layers import layer_norm
+from rnnlm.network.network import Network
+from rnnlm.network.outputs import OUTPUTS
+from rnnlm.network.parameters import Parameters, flatten
+from rnnlm.network.protocols import Array, Axis, Cell, Initializer, OutputLayer, Shapes
+
+
+def cells(config: Config) -> list[Cell[Any, Any]]:
+    """The recurrent layers, from the embedding up."""
+    model = config.model
+    options: dict[str, dict[str, Any]] = {
+        "elman": {"activation": model.activation},
+        "lstm": {
+            "peepholes": model.peepholes,
+            "coupled_gates": model.coupled,
+            "forget_bias": model.forget_bias,
+        },
+        "scrn": {"context": model.context, "context_decay": model.context_decay},
+    }
+    inputs = (config.embedding.size, *model.sizes[:-1])
+    make = CELLS[model.cell]
+    return [make(d, D_h, **options.get(model.cell, {})) for d, D_h in zip(inputs, model.sizes, strict=True)]
+
+
+def output(config: Config, vocabulary: int) -> OutputLayer[Any]:
+    """The output layer for a vocabulary of so many tokens."""
+    model = config.model
+    options = {"softmaxes": model.mixture} if model.output == "mixture" else {}
+    return OUTPUTS[model.output](model.sizes[-1], config.embedding.size, vocabulary, model.tie, **options)
+
+
+def build(config: Config, parameters: Parameters, threads: int | str | None = None) -> Network:
+    """The network of a configuration with these parameters, which are used in place; threads: None:
+    ``train.threads``."""
+    vocabulary = len(parameters["embedding"]["table"])
+    return Network(config, cells(config), output(config, vocabulary), parameters, threads)
+
+
+def shapes(config: Config, vocabulary: int) -> dict[str, tuple[Axis, ...]]:
+    """The shape of every parameter, by its flat name."""
+    tree = {
+        "embedding": {"table": (Axis(vocabulary, "V"), Axis(config.embedding.size, "d"))},
+        "cells": [cell.shapes() for cell in cells(config)],
+        "norms": [_norm_shapes(config, hidden) for hidden in config.model.sizes],
+        "output": output(config, vocabulary).shapes(),
+    }
+    return flatten(tree)  # type: ignore[arg-type, return-value]  # a tree of shapes, where arrays are expected
+
+
+def _norm_shapes(config: Config, hidden: int) -> Shapes:
+    return layer_norm.shapes(hidden) if config.model.layer_norm else {}
+
+
+def init(config: Config, vocabulary: int, table: Array) -> Parameters:
+    """Parameters to start from, of ``train.precision``; `table` (|V| x d) is what ``rnnlm.vectors`` made."""
+    model, dtype = config.model, np.dtype(config.train.dtype)
+    initializer = None if model.init is None else Initializer(model.init, model.init_scale)
+    seed = config.train.seed
+    starts = [
+        cell.init(np.random.default_rng([seed, 1, layer]), initializer) for layer, cell in enumerate(cells(config))
+    ]
+    norms = [layer_norm.init(hidden) if model.layer_norm else {} for hidden in model.sizes]
+    return Parameters(
+        # A copy, always: the parameters are changed in place.
+        embedding={"table": np.array(table, dtype, order="C")},
+        cells=[{name: np.array(value, dtype, order="C") for name, value in own.items()} for own in starts],
+        norms=[{name: value.astype(dtype) for name, value in own.items()} for own in norms],
+        output=output(config, vocabulary).init(dtype, np.random.default_rng([seed, 2])),
+    )

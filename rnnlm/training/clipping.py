@@ -1,0 +1,50 @@
+"""Clipping of the gradient, in this order: every number to +-clip_value, then the whole gradient, all parameters
+together, to the norm `clip_norm` (Pascanu, Mikolov & Bengio 2013, algorithm 1)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from rnnlm.kernels.jit import jit
+from rnnlm.kernels.parallel.partition import partition
+from rnnlm.kernels.parallel.thread_pool import parallel
+from rnnlm.network.parameters import Gradients
+
+# Numbers that one thread is done with in some 10 microseconds, what it takes to call another.
+_ALONE = 1 << 16
+
+
+def clip(gradients: Gradients, norm: float | None, value: float | None, threads: int) -> tuple[float, float]:
+    """Clips by value, in place; returns the gradient's norm after that, and the factor that clips by norm, which the
+    optimizer multiplies by."""
+    squares = 0.0
+    for _, array in gradients.arrays():
+        flat = array.reshape(array.size)
+        parts = np.zeros(threads)
+        useful = threads if flat.size > _ALONE else 1
+        _clip_and_square(useful, flat, flat.dtype.type(value or 0), value is not None, parts)
+        squares += float(parts.sum())
+    found = math.sqrt(squares) if squares >= 0 else math.nan
+    return found, norm / found if norm is not None and found > norm else 1.0
+
+
+@parallel
+def _clip_and_square(thread, gradient, limit, by_value, parts):
+    """Clips each number to +-limit and sums the squares in float64, a part a thread."""
+    start, stop = partition(thread, gradient.size, 16)
+    parts[thread.number] = _clip_and_square_range(gradient[start:stop], limit, by_value)
+
+
+@jit
+def _clip_and_square_range(g, limit, by_value):
+    """One thread's numbers; returns the sum of their squares."""
+    if by_value:
+        for j in range(g.size):
+            g[j] = limit if g[j] > limit else g[j]
+            g[j] = -limit if g[j] < -limit else g[j]
+    total = 0.0
+    for j in range(g.size):
+        total += np.float64(g[j]) * np.float64(g[j])
+    return total

@@ -1,0 +1,23 @@
+"""Adagrad (Duchi, Hazan & Singer 2011).
+
+v += g o g                     with l w added to g
+w -= a g / (sqrt(v) + eps)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rnnlm.kernels.jit import jit
+
+MOMENTS = ("v",)
+DECOUPLED_DECAY = False
+
+
+@jit
+def step(w, g, m, v, n):
+    """One block of a parameter, all one-dimensional; n: ``numbers.Numbers``."""
+    for j in range(w.size):
+        own = n.factor * g[j] + n.decay * w[j]
+        v[j] += own * own
+        w[j] -= n.rate * own / (np.sqrt(v[j]) + n.epsilon)

@@ -1,0 +1,12 @@
+"""Adam with decoupled weight decay (Loshchilov & Hutter 2019): Adam without l in g, and beside it
+
+w -= a l w
+"""
+
+from __future__ import annotations
+
+from rnnlm.training.optimizers import adam
+
+MOMENTS = adam.MOMENTS
+DECOUPLED_DECAY = True
+step = adam.step

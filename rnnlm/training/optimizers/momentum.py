@@ -1,0 +1,20 @@
+"""Gradient descent with momentum (Polyak 1964), mu = `momentum`.
+
+m = mu m + (g + l w)
+w -= a m
+"""
+
+from __future__ import annotations
+
+from rnnlm.kernels.jit import jit
+
+MOMENTS = ("m",)
+DECOUPLED_DECAY = False
+
+
+@jit
+def step(w, g, m, v, n):
+    """One block of a parameter, all one-dimensional; n: ``numbers.Numbers``."""
+    for j in range(w.size):
+        m[j] = n.beta1 * m[j] + n.factor * g[j] + n.decay * w[j]
+        w[j] -= n.rate * m[j]

@@ -1,0 +1,142 @@
+"""The optimizer: one pass over each parameter with the rule of ``train.optimizer``, clipping by norm included.
+
+The embedding's gradient comes as the rows that the window used; only these rows, their moments included, are touched:
+for momentum and adam a row that is not used stands still instead of coasting on.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import numpy as np
+
+from rnnlm.config.schema import Train
+from rnnlm.kernels.jit import jit
+from rnnlm.kernels.parallel.partition import partition
+from rnnlm.kernels.parallel.thread_pool import parallel
+from rnnlm.network.parameters import Gradients
+from rnnlm.network.protocols import Array
+from rnnlm.training.optimizers import adagrad, adam, adamw, lion, momentum, nadam, rmsprop, sgd
+from rnnlm.training.optimizers.numbers import Numbers, named
+
+# A rule's place here is its number in `apply`.
+RULES: dict[str, ModuleType] = {
+    "sgd": sgd,
+    "momentum": momentum,
+    "adagrad": adagrad,
+    "rmsprop": rmsprop,
+    "adam": adam,
+    "adamw": adamw,
+    "nadam": nadam,
+    "lion": lion,
+}
+_CODES = {name: code for code, name in enumerate(RULES)}
+
+# Numbers that one thread is done with in some 10 microseconds, what it takes to call another.
+_ALONE = 1 << 16
+
+
+class Optimizer:
+    """An update rule with its moments.
+
+    Args:
+        settings: the section `train`.
+        parameters: by flat names; updated in place.
+
+    Attributes:
+        moments: by the moment's name and the parameter's, ``m.cell.0.H``.
+        updates: made so far.
+    """
+
+    def __init__(self, settings: Train, parameters: dict[str, Array]) -> None:
+        self.settings, self.parameters = settings, parameters
+        self.updates = 0
+        self.moments = {
+            f"{moment}.{name}": np.zeros_like(parameter)
+            for name, parameter in parameters.items()
+            for moment in RULES[settings.optimizer].MOMENTS
+        }
+
+    def update(self, gradients: Gradients, learning_rate: float, factor: float, threads: int) -> None:
+        """One update of every parameter that has a gradient; `factor` multiplies the gradient."""
+        self.updates += 1
+        rule = _CODES[self.settings.optimizer]
+        for name, gradient in gradients.dense.items():
+            w, (m, v) = self.parameters[name], self._moments(name)
+            flat = (array.reshape(-1) for array in (w, gradient, m, v))
+            _update(_useful(threads, w.size), rule, *flat, self._numbers(w, learning_rate, factor))
+        for name, (tokens, gradient) in gradients.rows.items():
+            w, (m, v) = self.parameters[name], self._moments(name)
+            numbers = self._numbers(w, learning_rate, factor)
+            _update_rows(_useful(threads, gradient.size), rule, w, tokens, gradient, m, v, numbers)
+
+    def _moments(self, name: str) -> tuple[Array, Array]:
+        """m and v of a parameter; an empty array for what the rule does not keep."""
+        w = self.parameters[name]
+        nothing = np.empty((0,) * w.ndim, w.dtype)
+        m, v = (self.moments.get(f"{moment}.{name}", nothing) for moment in ("m", "v"))
+        return m, v
+
+    def _numbers(self, w: Array, learning_rate: float, factor: float) -> Array:
+        s, k = self.settings, self.updates
+        beta1 = s.momentum if s.optimizer == "momentum" else s.beta1
+        decay = s.weight_decay if w.ndim > 1 else 0.0
+        decoupled = RULES[s.optimizer].DECOUPLED_DECAY
+        return Numbers(
+            rate=learning_rate,
+            factor=factor,
+            decay=0.0 if decoupled else decay,
+            decoupled_decay=decay if decoupled else 0.0,
+            beta1=beta1,
+            one_minus_beta1=1 - beta1,
+            beta2=s.beta2,
+            one_minus_beta2=1 - s.beta2,
+            epsilon=s.epsilon,
+            unbias_m=1 / (1 - s.beta1**k),
+            unbias_v=1 / (1 - s.beta2**k),
+            unbias_next=1 / (1 - s.beta1 ** (k + 1)),
+        ).array(w.dtype)
+
+
+def _useful(threads: int, size: int) -> int:
+    """Threads for arrays of this size: one alone is done with a small one before another is awake."""
+    return threads if size > _ALONE else 1
+
+
+@parallel
+def _update(thread, rule, w, g, m, v, numbers):
+    """A whole parameter, all flat."""
+    start, stop = partition(thread, w.size, 16)
+    apply(rule, w[start:stop], g[start:stop], m[start:stop], v[start:stop], numbers)
+
+
+@parallel
+def _update_rows(thread, rule, w, tokens, g, m, v, numbers):
+    """The rows `tokens` (n) of a table w (|V| x d); g: n x d; m, v: |V| x d, or empty."""
+    nothing = np.empty(0, w.dtype)
+    start, stop = partition(thread, tokens.size, 1)
+    for i in range(start, stop):
+        token = tokens[i]
+        m_row = m[token] if m.size else nothing
+        v_row = v[token] if v.size else nothing
+        apply(rule, w[token], g[i], m_row, v_row, numbers)
+
+
+@jit
+def apply(rule, w, g, m, v, numbers):
+    """The rule with this number in `RULES`, on one-dimensional arrays."""
+    n = named(numbers)
+    if rule == 0:
+        sgd.step(w, g, m, v, n)
+    elif rule == 1:
+        momentum.step(w, g, m, v, n)
+    elif rule == 2:
+        adagrad.step(w, g, m, v, n)
+    elif rule == 3:
+        rmsprop.step(w, g, m, v, n)
+    elif rule == 4 or rule == 5:
+        adam.step(w, g, m, v, n)
+    elif rule == 6:
+        nadam.step(w, g, m, v, n)
+    else:
+        lion.step(w, g, m, v, n)

@@ -1,0 +1,18 @@
+"""Stochastic gradient descent.
+
+w -= a (g + l w)
+"""
+
+from __future__ import annotations
+
+from rnnlm.kernels.jit import jit
+
+MOMENTS: tuple[str, ...] = ()
+DECOUPLED_DECAY = False
+
+
+@jit
+def step(w, g, m, v, n):
+    """One block of a parameter, all one-dimensional; n: ``numbers.Numbers``."""
+    for j in range(w.size):
+        w[j] -= n.rate * (n.factor * g[j] + n.decay * w[j])

@@ -1,0 +1,29 @@
+"""Where training is. All that a run decides from is here or in the tensors of its checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Position:
+    """The place of a run in its training text, and what it remembers of its validations."""
+
+    step: int = 0  # updates made
+    epoch: int = 0  # passes completed
+    offset: int = 0  # tokens of each stream that have had their loss in this pass
+    window: int = 0  # where in the stream the next window begins; before `offset` where windows overlap
+    tokens: int = 0  # tokens trained on
+    seconds: float = 0.0
+    halvings: int = 0
+    best: float | None = None  # the lowest validation perplexity
+    best_epoch: int = 0
+    stale: int = 0  # validations since the best one
+    epoch_loss: float = 0.0  # of this pass so far, nats
+    epoch_tokens: int = 0
+    since_loss: float = 0.0  # since the last progress record
+    since_tokens: int = 0
+    losses: list[float] = field(default_factory=list)  # of the validations, nats a token
+    averaged: int = 0  # updates in the average of the weights
+    finished: str = ""  # why training has ended
+    corpus: str = ""  # key of the training corpus
