@@ -12,7 +12,7 @@ from rnnlm.cli.arguments import JsonOption, ModelArgument, QuietOption, choices
 
 
 class FloatType(StrEnum):
-    """What a ledger can be computed in: bfloat16 rounds the parts that it would compare."""
+    """What the kernels compute a ledger in."""
 
     float32 = "float32"
     float64 = "float64"
