@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -59,32 +60,52 @@ def _command(name: str, command: Any) -> list[str]:
         parameter for parameter in command.params if parameter.param_type_name == "option" and not parameter.hidden
     ]
     usage = " ".join([name, *(_metavar(argument) for argument in arguments), "[OPTIONS]"])
-    lines = [f"### {name}", "", f"    {usage}", "", command.help.strip(), "", "| | |", "| --- | --- |"]
-    lines += [f"| `{_metavar(argument)}` | {argument.help} |" for argument in arguments]
+    rows = [(f"`{_metavar(argument)}`", argument.help) for argument in arguments]
     for option in options:
         value = "" if option.is_flag else f" {_metavar(option)}"
         default = "" if option.is_flag or option.default in (None, "") else f" Default: {option.default}."
-        lines.append(f"| `{', '.join(option.opts)}{value}` | {option.help}{default} |")
-    return [*lines, ""]
+        rows.append((f"`{', '.join(option.opts)}{value}`", option.help + default))
+    return [
+        f"### {name}",
+        "",
+        f"    {usage}",
+        "",
+        command.help.strip(),
+        "",
+        *_table(("argument or option", "meaning"), rows),
+        "",
+    ]
 
 
 def _metavar(parameter: Any) -> str:
-    return (parameter.metavar or parameter.name.upper()).replace("|", "\\|")
+    """What stands for the value; an argument that may be left out is in brackets."""
+    name = str(parameter.metavar or parameter.name.upper())
+    return name if parameter.required or parameter.param_type_name == "option" else f"[{name}]"
+
+
+def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """A table in Markdown."""
+    return [_row(heading), _row(["---"] * len(heading)), *map(_row, rows)]
+
+
+def _row(cells: Sequence[str]) -> str:
+    """A line of a table; a | inside a cell is no border."""
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _section(name: str, section: type[Section]) -> list[str]:
-    lines = [
+    rows = []
+    for key, field in section.model_fields.items():
+        default = "required" if field.is_required() else f"`{_yaml(field.default)}`"
+        rows.append((f"`{key}`", _kind(field.annotation, field.metadata), default, field.description or ""))
+    return [
         f"### {name}",
         "",
         (section.__doc__ or "").strip(),
         "",
-        "| key | value | default | |",
-        "| --- | --- | --- | --- |",
+        *_table(("key", "value", "default", "meaning"), rows),
+        "",
     ]
-    for key, field in section.model_fields.items():
-        default = "required" if field.is_required() else f"`{_yaml(field.default)}`"
-        lines.append(f"| `{key}` | {_kind(field.annotation, field.metadata)} | {default} | {field.description} |")
-    return [*lines, ""]
 
 
 def _yaml(value: Any) -> str:

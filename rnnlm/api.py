@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 
 from rnnlm.config import file as config_file
 from rnnlm.config.schema import Config
-from rnnlm.console import curve as plot
 from rnnlm.corpora import prepare
 from rnnlm.errors import InputError
 from rnnlm.evaluation import perplexity as evaluate
@@ -36,6 +35,7 @@ from rnnlm.sampling.records import Sampled, Samples
 from rnnlm.text import corpus, tokenizer
 from rnnlm.text.corpus import Corpus
 from rnnlm.training import loop as training
+from rnnlm.training import loss_curve
 from rnnlm.training.records import End, Start
 from rnnlm.work import Note, Task, run_to_end
 
@@ -224,7 +224,7 @@ def run(
         if isinstance(record, End):
             result = {key: value for key, value in asdict(record).items() if key != "event"}
         yield record
-    picture = plot.loss_curve(Path(config.run))
+    picture = loss_curve.draw(Path(config.run))
     if picture is not None:
         yield Note(f"the loss as a picture: {picture}")
     if result["reason"] == "interrupted":

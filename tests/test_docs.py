@@ -64,6 +64,29 @@ def test_links_lead_somewhere() -> None:
             assert (path.parent / target).exists(), f"{path.name}: {target}"
 
 
+def test_tables_are_whole() -> None:
+    """A line of a table has as many cells as its heading: a | inside a cell is escaped."""
+    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        prose = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.M | re.S)
+        for table in re.findall(r"(?:^\|.*\n)+", prose, re.M):
+            borders = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
+            assert len(borders) == 1, f"{path.name}: {table}"
+
+
+def test_nothing_installs_the_rnnlm_of_the_package_index() -> None:
+    """That one is another project."""
+    texts = [
+        path
+        for pattern in ("*.md", "*.toml", "rnnlm/**/*.py", "docs/*", "benchmarks/*", "configs/*", "corpora/*")
+        for path in ROOT.glob(pattern)
+        if path.suffix in (".md", ".py", ".toml", ".yaml")
+    ]
+    assert ROOT / "README.md" in texts
+    assert ROOT / "rnnlm" / "interchange" / "onnx" / "export.py" in texts
+    for path in texts:
+        assert not re.search(r"pip install +(?:-\S+ +)*['\"]?rnnlm", path.read_text(encoding="utf-8")), path
+
+
 DERIVATION = ROOT / "docs" / "derivation.md"
 
 

@@ -92,7 +92,9 @@ def main() -> None:
             error.show()  # the help
             sys.exit(2)
         path = error.ctx.command_path if error.ctx else "rnnlm"
-        _fail(InputError(f"{path}: {error.format_message().rstrip('.')}; {path} --help says what there is"))
+        # Some versions of typer begin the reason with the kind of error that pydantic had inside.
+        found = error.format_message().replace("Value error, ", "").rstrip(".")
+        _fail(InputError(f"{path}: {found}; {path} --help says what there is"))
     except RnnlmError as error:
         if debug:
             raise

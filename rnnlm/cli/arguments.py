@@ -1,7 +1,9 @@
-"""Arguments and options that several commands have."""
+"""Arguments, options and choices that several commands have."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -22,6 +24,53 @@ SetOption = Annotated[
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors and results.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+
+
+class Unit(StrEnum):
+    """What a token is."""
+
+    word = "word"
+    char = "char"
+    byte = "byte"
+
+
+class State(StrEnum):
+    """The hidden state at line ends."""
+
+    carry = "carry"
+    reset = "reset"
+
+
+class Activation(StrEnum):
+    """f of an Elman network."""
+
+    tanh = "tanh"
+    sigmoid = "sigmoid"
+    relu = "relu"
+
+
+class Precision(StrEnum):
+    """What the kernels compute in."""
+
+    float32 = "float32"
+    float64 = "float64"
+    bfloat16 = "bfloat16"
+
+
+def choices(values: Iterable[StrEnum]) -> str:
+    """The metavar of an option that takes one of `values`: "carry|reset"."""
+    return "|".join(values)
+
+
+def number_or(word: str) -> Callable[[Optional[str]], Optional[str]]:
+    """The callback of an option that takes a number of at least 1, or `word`."""
+
+    def check(value: Optional[str]) -> Optional[str]:
+        if value is None or value == word or (value.isdecimal() and int(value) >= 1):
+            return value
+        raise typer.BadParameter(f"{value!r} is neither {word} nor a number of at least 1")
+
+    return check
 
 
 def load_config(path: str, overrides: list[str] | None, run: Path | None = None) -> Config:

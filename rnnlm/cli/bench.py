@@ -1,16 +1,16 @@
+"""Measures this machine, and a configuration's speed on it: ``rnnlm bench``."""
+
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
 
-from rnnlm.cli.arguments import JsonOption, QuietOption, SetOption, load_config
+from rnnlm.cli.arguments import ConfigArgument, JsonOption, QuietOption, SetOption, load_config
 
 
 def command(
-    config: Annotated[
-        str, typer.Argument(metavar="[CONFIG]", help="A YAML file, or the name of one of our recipes.")
-    ] = "quickstart",
+    config: ConfigArgument = "quickstart",
     seconds: Annotated[
         float, typer.Option("--seconds", metavar="S", min=0.01, help="How long to measure each figure.")
     ] = 3.0,
@@ -20,6 +20,7 @@ def command(
 ) -> None:
     """Measure this machine, and a configuration's speed on it, layer by layer."""
     from rnnlm.console import Console
+    from rnnlm.console.views.measure import bench_view
     from rnnlm.measure.bench import bench
 
     console = Console(quiet)
@@ -27,4 +28,4 @@ def command(
     if json:
         console.json(found.json())
     else:
-        console.bench(found)
+        console.show(bench_view(found))

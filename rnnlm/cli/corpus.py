@@ -1,3 +1,5 @@
+"""Lists, makes and downloads texts: ``rnnlm corpus list``, ``make`` and ``get``."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -14,14 +16,15 @@ app = typer.Typer(no_args_is_help=True, help="The built-in grammar's text, and p
 def list_command(json: JsonOption = False) -> None:
     """The grammars and corpora that rnnlm knows."""
     from rnnlm.console import Console
+    from rnnlm.console.views.corpora import corpora_view, grammars_view
     from rnnlm.corpora import catalogue, listing
 
     console = Console()
     if json:
         console.json(listing.as_json())
-        return
-    console.grammars(listing.grammars())
-    console.corpora(catalogue.describe())
+    else:
+        console.show(grammars_view(listing.grammars()))
+        console.show(corpora_view(catalogue.describe()))
 
 
 @app.command("make")
@@ -45,6 +48,7 @@ def make_command(
 ) -> None:
     """Write a grammar's text, and say its exact entropy and the lowest perplexity that any model can reach on it."""
     from rnnlm.console import Console
+    from rnnlm.console.views.corpora import made_view
     from rnnlm.corpora import listing
 
     console = Console(quiet)
@@ -52,7 +56,7 @@ def make_command(
     if json:
         console.json(made.json())
     else:
-        console.made(made)
+        console.show(made_view(made))
 
 
 @app.command("get")

@@ -1,11 +1,14 @@
+"""Derives the gradients with real numbers and checks each of them: ``rnnlm derive``."""
+
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import JsonOption, QuietOption
+from rnnlm.cli.arguments import Activation, JsonOption, QuietOption, choices
 
 
 def command(
@@ -20,8 +23,8 @@ def command(
         bool, typer.Option("--scalar", help="The network of one unit over two steps, with the loss at the last one.")
     ] = False,
     activation: Annotated[
-        Optional[str],
-        typer.Option("--activation", metavar="tanh|sigmoid|relu", help="The small network's f; left out: tanh."),
+        Optional[Activation],
+        typer.Option("--activation", metavar=choices(Activation), help="The small network's f; left out: tanh."),
     ] = None,
     embedding: Annotated[int, typer.Option("--embedding", metavar="D", min=1, help="The small network's d.")] = 2,
     hidden: Annotated[int, typer.Option("--hidden", metavar="D", min=1, help="The small network's D_h.")] = 3,
@@ -37,22 +40,32 @@ def command(
 ) -> None:
     """The derivation of the gradients with real numbers, each checked as it is printed."""
     from rnnlm.console import Console
+    from rnnlm.console.views.derivation import derivation_view, verdict_view
     from rnnlm.errors import InputError
     from rnnlm.gradients import commands
+    from rnnlm.gradients.derivation.records import Verdict
 
-    if activation not in (None, "tanh", "sigmoid", "relu"):
-        raise InputError(f"--activation: found {activation}; must be tanh, sigmoid or relu")
     if model is not None and (scalar or activation):
-        raise InputError(
-            f"--{'scalar' if scalar else 'activation'} is for a small network; {model} has its own numbers"
-        )
+        option = "--scalar" if scalar else "--activation"
+        raise InputError(f"{option} is for a small network; {model} has its own numbers")
     console = Console(quiet)
     edge = 0 if full else 3
+    f = str(activation or Activation.tanh)
     if model is not None:
         walk = console.watch(commands.derive_model(model, text, at, edge))
     elif scalar:
-        walk = commands.derive_scalar(activation or "tanh", seed)
+        walk = commands.derive_scalar(f, seed)
     else:
-        walk = commands.derive_small(activation or "tanh", embedding, hidden, vocabulary, seed, edge)
-    if not console.derivation(walk, json):
+        walk = commands.derive_small(f, embedding, hidden, vocabulary, seed, edge)
+    records = []
+    for record in walk:
+        records.append(record)
+        if not json:
+            console.show(derivation_view(record, console.width))
+    found = Verdict.of(records)
+    if json:
+        console.json({**asdict(found), "derivation": [record.json() for record in records]})
+    else:
+        console.show(verdict_view(found))
+    if not found.passed:
         raise typer.Exit(1)

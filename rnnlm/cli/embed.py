@@ -1,3 +1,5 @@
+"""Makes the table that the embedding layer starts from: ``rnnlm embed``."""
+
 from __future__ import annotations
 
 from pathlib import Path

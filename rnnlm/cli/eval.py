@@ -1,3 +1,5 @@
+"""Scores a text: its perplexity, with all that it stands on (``rnnlm eval``)."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -5,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import JsonOption, ModelArgument, QuietOption
+from rnnlm.cli.arguments import JsonOption, ModelArgument, QuietOption, State, choices, number_or
 
 
 def command(
@@ -15,9 +17,9 @@ def command(
         typer.Argument(metavar="TEXT", help="A text file, plain or gzip; left out: the run's own test text."),
     ] = None,
     state: Annotated[
-        Optional[str],
+        Optional[State],
         typer.Option(
-            "--state", metavar="carry|reset", help="The hidden state at line ends; left out: as in training."
+            "--state", metavar=choices(State), help="The hidden state at line ends; left out: as in training."
         ),
     ] = None,
     per_token: Annotated[
@@ -26,19 +28,17 @@ def command(
             "--per-token", metavar="FILE", help="Write every token's surprisal, rank and entropy there (TSV)."
         ),
     ] = None,
-    threads: Annotated[str, typer.Option("--threads", metavar="N|auto", help="Threads.")] = "auto",
+    threads: Annotated[
+        str, typer.Option("--threads", metavar="N|auto", callback=number_or("auto"), help="Threads.")
+    ] = "auto",
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Perplexity of a text, with all that it stands on."""
     from rnnlm import api
     from rnnlm.console import Console
-    from rnnlm.errors import InputError
+    from rnnlm.console.views.evaluation import evaluation_view
 
-    if state not in (None, "carry", "reset"):
-        raise InputError(f"--state: found {state}; must be carry or reset")
-    if threads != "auto" and not (threads.isdigit() and int(threads) >= 1):
-        raise InputError(f"--threads: found {threads}; must be auto or a number of at least 1")
     console = Console(quiet)
     network = api.load(model, threads)
     source = network.own_text() if text is None else text
@@ -46,4 +46,4 @@ def command(
     if json:
         console.json({"text": str(source), **found.json()})
     else:
-        console.evaluation(found, str(source))
+        console.show(evaluation_view(found, str(source)))

@@ -1,3 +1,5 @@
+"""Writes a model for other programs, PyTorch's weights or an ONNX graph: ``rnnlm export``."""
+
 from __future__ import annotations
 
 from enum import StrEnum
@@ -6,10 +8,12 @@ from typing import Annotated
 
 import typer
 
-from rnnlm.cli.arguments import ModelArgument, QuietOption
+from rnnlm.cli.arguments import ModelArgument, QuietOption, choices
 
 
 class Target(StrEnum):
+    """What the model is written for."""
+
     pytorch = "pytorch"
     onnx = "onnx"
 
@@ -25,8 +29,10 @@ def command(
     to: Annotated[
         Target,
         typer.Option(
+            "--to",
+            metavar=choices(Target),
             help="As what: pytorch, weights as its nn.Embedding, nn.RNN, nn.GRU or nn.LSTM, and nn.Linear have them; "
-            "onnx, a graph that other programs run (needs the package onnx)."
+            "onnx, a graph that other programs run (needs the package onnx).",
         ),
     ] = Target.pytorch,
     quiet: QuietOption = False,
@@ -38,7 +44,7 @@ def command(
     from rnnlm.interchange.onnx import export as onnx_file
 
     trained = checkpoint.load(model)
-    if to == Target.onnx:
+    if to is Target.onnx:
         graph = onnx_file.export(trained, output).graph
         given, answered = (", ".join(value.name for value in values) for values in (graph.input, graph.output))
         says = f"{given} -> {answered}"

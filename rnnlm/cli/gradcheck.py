@@ -1,3 +1,5 @@
+"""Checks every gradient against derivatives that need no derivation: ``rnnlm gradcheck``."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -5,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import JsonOption, QuietOption, SetOption
+from rnnlm.cli.arguments import JsonOption, QuietOption, SetOption, number_or
 
 
 def command(
@@ -20,6 +22,7 @@ def command(
         typer.Option(
             "--through",
             metavar="N|all",
+            callback=number_or("all"),
             help="Also differentiate through N steps before the window, and report what truncation loses.",
         ),
     ] = None,
@@ -55,16 +58,14 @@ def command(
 ) -> None:
     """Check every gradient against derivatives that need no derivation; exit status 1 when one is wrong."""
     from rnnlm.console import Console
-    from rnnlm.errors import InputError
+    from rnnlm.console.views.gradient_check import gradient_check_view
     from rnnlm.gradients import commands
 
-    if through is not None and through != "all" and not (through.isdigit() and int(through) >= 1):
-        raise InputError(f"--through: found {through}; must be all or a number of at least 1")
     console = Console(quiet)
     found = console.watch(commands.gradcheck(source, overrides or (), text, steps, batch, at, through, numbers, seed))
     if json:
         console.json(found.json())
     else:
-        console.gradient_check(found)
+        console.show(gradient_check_view(found, console.width))
     if not found.passed:
         raise typer.Exit(1)

@@ -1,11 +1,21 @@
+"""Splits a window's gradient by loss and by time lag, the ledger: ``rnnlm gradients``."""
+
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import JsonOption, ModelArgument, QuietOption
+from rnnlm.cli.arguments import JsonOption, ModelArgument, QuietOption, choices
+
+
+class FloatType(StrEnum):
+    """What the kernels compute a ledger in."""
+
+    float32 = "float32"
+    float64 = "float64"
 
 
 def command(
@@ -29,20 +39,18 @@ def command(
         typer.Option("--tsv", metavar="FILE", help="Write every part there: a line for each loss, layer and lag."),
     ] = None,
     precision: Annotated[
-        Optional[str],
-        typer.Option("--precision", metavar="float32|float64", help="Of the kernels; left out: the model's own."),
+        Optional[FloatType],
+        typer.Option("--precision", metavar=choices(FloatType), help="Of the kernels; left out: the model's own."),
     ] = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """The ledger: from which loss, and from how many steps back, each part of the gradient came."""
     from rnnlm.console import Console
-    from rnnlm.errors import InputError
+    from rnnlm.console.views.ledger import ledger_view
     from rnnlm.gradients import commands
     from rnnlm.gradients.ledger import files as ledger_files
 
-    if precision not in (None, "float32", "float64"):
-        raise InputError(f"--precision: found {precision}; must be float32 or float64")
     console = Console(quiet)
     found = console.watch(commands.gradients(model, text, at, steps, losses, precision))
     if tsv is not None:
@@ -52,4 +60,4 @@ def command(
     if json:
         console.json(ledger_files.as_json(found))
     else:
-        console.ledger(found)
+        console.show(ledger_view(found, console.width))

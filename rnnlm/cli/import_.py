@@ -1,3 +1,5 @@
+"""Makes a model of PyTorch's weights: ``rnnlm import``."""
+
 from __future__ import annotations
 
 from enum import StrEnum
@@ -6,23 +8,14 @@ from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import QuietOption
+from rnnlm.cli.arguments import QuietOption, State, Unit, choices
 
 
-class Unit(StrEnum):
-    word = "word"
-    char = "char"
-    byte = "byte"
+class Nonlinearity(StrEnum):
+    """f of PyTorch's nn.RNN."""
 
-
-class Activation(StrEnum):
     tanh = "tanh"
     relu = "relu"
-
-
-class State(StrEnum):
-    carry = "carry"
-    reset = "reset"
 
 
 def command(
@@ -37,10 +30,18 @@ def command(
             "wrote.",
         ),
     ] = None,
-    unit: Annotated[Unit, typer.Option(help="What a token is (with --vocab).")] = Unit.word,
+    unit: Annotated[
+        Unit, typer.Option("--unit", metavar=choices(Unit), help="What a token is (with --vocab).")
+    ] = Unit.word,
     lowercase: Annotated[bool, typer.Option(help="Lower-case every text (with --vocab).")] = False,
-    activation: Annotated[Activation, typer.Option(help="Of an nn.RNN (with --vocab).")] = Activation.tanh,
-    state: Annotated[State, typer.Option(help="Over line ends (with --vocab).")] = State.carry,
+    activation: Annotated[
+        Nonlinearity,
+        typer.Option("--activation", metavar=choices(Nonlinearity), help="Of an nn.RNN (with --vocab)."),
+    ] = Nonlinearity.tanh,
+    state: Annotated[
+        State,
+        typer.Option("--state", metavar=choices(State), help="The hidden state at line ends (with --vocab)."),
+    ] = State.carry,
     quiet: QuietOption = False,
 ) -> None:
     """Make a model of PyTorch's weights: an nn.Embedding, an nn.RNN, nn.GRU or nn.LSTM, and an nn.Linear."""

@@ -1,3 +1,5 @@
+"""Says what is in a model file: ``rnnlm inspect``."""
+
 from __future__ import annotations
 
 from rnnlm.cli.arguments import JsonOption, ModelArgument
@@ -6,6 +8,7 @@ from rnnlm.cli.arguments import JsonOption, ModelArgument
 def command(model: ModelArgument, json: JsonOption = False) -> None:
     """What is in a model file."""
     from rnnlm.console import Console
+    from rnnlm.console.views.inspection import inspection_view
     from rnnlm.files import inspection
 
     console = Console()
@@ -13,4 +16,4 @@ def command(model: ModelArgument, json: JsonOption = False) -> None:
     if json:
         console.json(found)
     else:
-        console.inspection(found)
+        console.show(inspection_view(found, console.width))

@@ -1,3 +1,5 @@
+"""Writes text with a trained network: ``rnnlm sample``."""
+
 from __future__ import annotations
 
 from typing import Annotated, Optional
@@ -38,6 +40,7 @@ def command(
     """Write text with a trained network."""
     from rnnlm import api
     from rnnlm.console import Console
+    from rnnlm.console.stream import stream
     from rnnlm.sampling.sample import Settings
     from rnnlm.text.tokenizer import Joiner
 
@@ -48,6 +51,6 @@ def command(
     console = Console(quiet)
     network = api.load(model)
     joiners = [Joiner(network.config.data.unit, prompt) for _ in range(samples)]
-    texts = console.stream(network.sampling(prompt, settings), prompt, joiners, show=not json)
+    texts = stream(console, network.sampling(prompt, settings), prompt, joiners, show=not json)
     if json:
         console.json({"prompt": prompt, "samples": texts})

@@ -1,3 +1,5 @@
+"""Trains a network, and scores and samples the best model of the run: ``rnnlm train``."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -29,13 +31,14 @@ def command(
     console = Console(quiet)
     settings = load_config(config, overrides, run)
     if plan:
+        from rnnlm.console.views.measure import plan_view
         from rnnlm.measure.plan import plan as make_plan
 
         found = console.watch(make_plan(settings))
         if json:
             console.json(found.json())
         else:
-            console.plan(found)
+            console.show(plan_view(found))
         return
 
     from rnnlm import api

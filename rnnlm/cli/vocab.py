@@ -1,3 +1,5 @@
+"""Counts the training text and writes the vocabulary: ``rnnlm vocab``."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,19 +1,20 @@
+"""Compiles all kernels ahead: ``rnnlm warmup``."""
+
 from __future__ import annotations
 
 from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import JsonOption, QuietOption
-from rnnlm.errors import InputError
+from rnnlm.cli.arguments import JsonOption, Precision, QuietOption, choices
 
 
 def command(
     precision: Annotated[
-        Optional[list[str]],
+        Optional[list[Precision]],
         typer.Option(
             "--precision",
-            metavar="float32|float64|bfloat16",
+            metavar=choices(Precision),
             help="Compile for this precision alone; may be repeated. Left out: all that this processor has.",
         ),
     ] = None,
@@ -22,14 +23,12 @@ def command(
 ) -> None:
     """Compile all kernels ahead, so that no later command waits for it."""
     from rnnlm.console import Console
-    from rnnlm.measure.warmup import PRECISIONS, warm_up
+    from rnnlm.console.views.measure import warmed_view
+    from rnnlm.measure.warmup import warm_up
 
-    for name in precision or ():
-        if name not in PRECISIONS:
-            raise InputError(f"--precision: found {name}; must be {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}")
     console = Console(quiet)
-    found = console.watch(warm_up(tuple(precision or PRECISIONS)))
+    found = console.watch(warm_up(tuple(precision or Precision)))
     if json:
         console.json(found.json())
     else:
-        console.warmed(found)
+        console.show(warmed_view(found))

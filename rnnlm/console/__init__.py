@@ -1,4 +1,4 @@
-"""The only part that prints."""
+"""The console: the only part that prints."""
 
 from rnnlm.console.console import Console
 

@@ -1,46 +1,15 @@
-"""The loss curve: a picture where matplotlib is installed (extra ``plot``), and a small one in characters always."""
+"""The loss curve in block characters."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from pathlib import Path
-
-from rnnlm.files import atomic as storage
 
 _BARS = "▁▂▃▄▅▆▇█"
 
 
-def loss_curve(folder: Path) -> Path | None:
-    """Draw ``log.jsonl`` of the run's folder as ``loss.png`` there; None without matplotlib."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        return None
-    records = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.add_subplot()
-    for event, label, style in (
-        ("step", "training", {"color": "#7aa6c2", "linewidth": 1}),
-        ("valid", "validation", {"color": "#c2573a", "marker": "o"}),
-    ):
-        found = [record for record in records if record["event"] == event]
-        if found:
-            axes.plot([r["step"] for r in found], [r["loss"] for r in found], label=label, **style)
-    axes.set_xlabel("updates")
-    axes.set_ylabel("loss (nats a token)")
-    axes.grid(alpha=0.3)
-    if axes.lines:
-        axes.legend()
-    path = folder / "loss.png"
-    with storage.atomic_write(path) as file:
-        figure.savefig(file, format="png", dpi=120)
-    return path
-
-
 def curve_lines(values: Sequence[float], width: int = 60, height: int = 6) -> list[str]:
-    """A curve in block characters, `height` lines from the top, the mean of its share of `values` in each column."""
+    """A curve of `height` lines from the top, the mean of its share of `values` in each column."""
     finite = [value for value in values if math.isfinite(value)]
     if len(finite) < 2:
         return []

@@ -1,20 +1,41 @@
-"""How numbers, times and tables look."""
+"""Formats of numbers, times, tables and lines on the screen."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 
-def new_table(columns: Sequence[tuple[str, str]]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+def table(
+    columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[str | Text]], padding: int | None = None
+) -> Table:
+    """A table; columns are (heading, "left" | "right"), with `padding` between them where they are many."""
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    if padding is not None:
+        made.padding = (0, padding, 0, 0)
     for heading, side in columns:
-        table.add_column(heading, justify="right" if side == "right" else "left")
-    return table
+        made.add_column(heading, justify="right" if side == "right" else "left")
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
+def facts(pairs: Iterable[tuple[str, str]], width: int) -> Iterator[Text]:
+    """A line for each (name, value), the names in a column of `width`."""
+    for name, value in pairs:
+        yield Text(f"{name:<{width}} {value}")
+
+
+def prose(text: str, width: int, style: str = "", indent: str = "") -> Iterator[Text]:
+    """Lines of at most `width` columns, and of at most 120, broken between words."""
+    for line in textwrap.wrap(text, min(width, 120), initial_indent=indent, subsequent_indent=indent):
+        yield Text(line, style=style)
 
 
 def figure(value: float | None) -> str:
@@ -25,6 +46,7 @@ def figure(value: float | None) -> str:
 
 
 def amount(value: float | None) -> str:
+    """A count with its decimal prefix, before a unit: "12.3 M"."""
     if value is None:
         return "?"
     for size, letter in ((1e9, " G"), (1e6, " M"), (1e4, " k")):
@@ -39,12 +61,14 @@ def counted(count: int, noun: str) -> str:
 
 
 def value_text(value: Any) -> str:
+    """A value of the configuration, as YAML has it."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
     return str(value)
 
 
 def duration(seconds: float) -> str:
+    """Seconds, minutes or hours, as many digits as matter."""
     if seconds < 100:
         return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -53,6 +77,7 @@ def duration(seconds: float) -> str:
 
 
 def finite(value: Any) -> Any:
+    """`value` with None for every number in it that is not finite: JSON has no word for those."""
     if isinstance(value, dict):
         return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

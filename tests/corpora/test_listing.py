@@ -10,6 +10,7 @@ import pytest
 from reading import result
 
 from rnnlm.console import Console
+from rnnlm.console.views.corpora import corpora_view, grammars_view, made_view
 from rnnlm.corpora import catalogue, grammar, listing
 from rnnlm.errors import InputError, TextError
 
@@ -52,8 +53,8 @@ def test_a_narrow_list_has_every_name_and_count_whole(
     (tmp_path / "tinyshakespeare").mkdir()
     (tmp_path / "tinyshakespeare" / "input.txt").write_bytes(bytes(1115394))
     console = Console()
-    console.grammars(listing.grammars())
-    console.corpora(catalogue.describe(tmp_path))
+    console.show(grammars_view(listing.grammars()))
+    console.show(corpora_view(catalogue.describe(tmp_path)))
     printed = capsys.readouterr().out
     assert "…" not in printed
     rows = {line.split()[0]: line.split() for line in reversed(printed.splitlines()) if line.strip()}
@@ -70,7 +71,8 @@ def test_figures_that_may_be_too_high_say_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], ambiguous: bool
 ) -> None:
     (tmp_path / "g.yaml").write_text(AMBIGUOUS if ambiguous else AMBIGUOUS.replace("S S", "A S"))
-    Console().made(result(listing.make(str(tmp_path / "g.yaml"), tmp_path, (3, 2, 1), 0)))
+    made = result(listing.make(str(tmp_path / "g.yaml"), tmp_path, (3, 2, 1), 0))
+    Console().show(made_view(made))
     printed = capsys.readouterr().out
     assert printed.count("or less: the grammar may be ambiguous") == (3 if ambiguous else 0)
     assert ("x may belong to S or come after it" in printed) == ambiguous

@@ -94,8 +94,8 @@ def test_gradcheck_fails_with_status_1_and_names_the_parameter(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--through", "some"], "--through: found some; must be all or a number"),
-        (["--through", "0"], "--through: found 0"),
+        (["--through", "some"], "'--through': 'some' is neither all nor a number"),
+        (["--through", "0"], "'--through': '0' is neither"),
         (["--through", "all", "--at", "0"], "no step stands before the window"),
         (["--set", "model.hidden=3"], "--set goes with a CONFIG"),
         (["--at", "100000"], "tokens in each of its 2 streams; the window wants 8 after the first 100000"),
@@ -195,7 +195,7 @@ def test_the_table_has_every_part(runs: dict[str, Path], text: Path, call: Call,
             ["--losses", "9"],
             "--losses: found 9; must be at most the window's steps (8)",
         ),
-        ("the dog sees the cat\na bird\n", ["--precision", "float16"], "--precision: found float16"),
+        ("the dog sees the cat\na bird\n", ["--precision", "float16"], "'--precision': 'float16' is not one of"),
     ],
 )
 def test_gradients_refuses(
@@ -319,7 +319,7 @@ def test_derive_as_json(call: Call) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--activation", "selu"], "--activation: found selu; must be tanh, sigmoid or relu"),
+        (["--activation", "selu"], "'--activation': 'selu' is not one of 'tanh', 'sigmoid', 'relu'"),
         (["--hidden", "0"], "--hidden"),
     ],
 )

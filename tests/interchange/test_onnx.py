@@ -149,5 +149,5 @@ def test_what_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_without_the_package_onnx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
-    with pytest.raises(InputError, match=r"pip install 'rnnlm\[onnx\]'"):
+    with pytest.raises(InputError, match=r"pip install '\.\[onnx\]' in a clone of rnnlm"):
         onnx_file.export(trained({})[1], tmp_path / "model.onnx")

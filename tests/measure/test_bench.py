@@ -67,4 +67,4 @@ def test_warmup_leaves_nothing_to_compile(tmp_path: Path) -> None:
 def test_warmup_refuses_what_is_no_precision() -> None:
     done = rnnlm("warmup", "--precision", "float16")
     assert done.returncode == 2
-    assert "found float16; must be float32, float64 or bfloat16" in done.stderr
+    assert "'float16' is not one of 'float32', 'float64', 'bfloat16'" in done.stderr

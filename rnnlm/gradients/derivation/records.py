@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -48,3 +49,16 @@ class Quantity:
 
     def json(self) -> dict[str, Any]:
         return {**asdict(self), "value": self.value.tolist(), "shape": list(self.value.shape)}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the checks of a derivation come to: whether all of them passed, and how many quantities were checked."""
+
+    passed: bool
+    checked: int
+
+    @classmethod
+    def of(cls, records: Iterable[Heading | Remark | Quantity]) -> Verdict:
+        quantities = [record for record in records if isinstance(record, Quantity)]
+        return cls(all(one.passed for one in quantities), sum(bool(one.against) for one in quantities))

@@ -109,7 +109,9 @@ class _Graph:
         try:
             import onnx
         except ImportError:
-            raise InputError("the package onnx is not installed; install it: pip install 'rnnlm[onnx]'") from None
+            raise InputError(
+                "the package onnx is not installed; install it: pip install '.[onnx]' in a clone of rnnlm"
+            ) from None
         self.onnx = onnx
         self.inputs: list[onnx.ValueInfoProto] = []
         self.outputs: list[onnx.ValueInfoProto] = []

@@ -1,0 +1,184 @@
+"""Progress of long tasks and of training: live bars in a terminal (`Bars`), plain lines elsewhere (`Lines`)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console, ConsoleOptions
+from rich.progress import BarColumn, ProgressColumn, TaskID, TaskProgressColumn, TextColumn
+from rich.progress import Progress as RichProgress
+from rich.table import Column, Table
+from rich.text import Text
+
+from rnnlm.console.formats import amount, duration
+from rnnlm.console.views import training
+from rnnlm.training.records import End, Start, Step, Valid
+from rnnlm.work import Progress
+
+_SECONDS = 10.0  # between two plain lines about one task
+
+
+class Display:
+    """What bars and lines have in common: how a training begins and ends.
+
+    Args:
+        console: standard error.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._start: Start | None = None
+        self._losses: list[float] = []
+
+    def start(self, record: Start) -> None:
+        self._start = record
+        self._losses.clear()
+        self.console.print(training.start_line(record))
+
+    def step(self, record: Step) -> None:
+        self._losses.append(record.loss)
+
+    def end(self, record: End) -> None:
+        for line in training.end_view(record, self._start, self._losses):
+            self.console.print(line)
+
+
+class Lines(Display):
+    """A line about each task every ten seconds; the first one only after a while, so that short work says nothing."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._last: dict[str, float] = {}  # task -> when its last line was printed, or was not due yet
+
+    def progress(self, record: Progress) -> None:
+        if self._due(record.task):
+            of = f" of {amount(record.total).rstrip()}" if record.total is not None else ""
+            self.console.print(f"{record.task}: {amount(record.done).rstrip()}{of} {record.unit}")
+        if _is_done(record):
+            self._last.pop(record.task, None)
+
+    def step(self, record: Step) -> None:
+        super().step(record)
+        if self._due("train", at_once=True):
+            self.console.print(training.step_line(record, self._start))
+
+    def valid(self, record: Valid) -> None:
+        self.console.print(training.valid_line(record))
+
+    def _due(self, task: str, at_once: bool = False) -> bool:
+        now = time.monotonic()
+        last = self._last.setdefault(task, now - _SECONDS if at_once else now)
+        if now - last < _SECONDS:
+            return False
+        self._last[task] = now
+        return True
+
+
+class Bars(Display):
+    """A bar for each task, and one for training with a table of validations above it."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self.bars = _Bars(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            TaskProgressColumn(),
+            _TimeLeft(),
+            _Detail(),
+            console=console,
+            transient=True,
+            refresh_per_second=8,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._headed = False
+        self.bars.start()
+
+    def stop(self) -> None:
+        """Take the bars away, so that what is printed from now on stays where it is."""
+        self.bars.stop()
+
+    def progress(self, record: Progress) -> None:
+        if record.task not in self._tasks:
+            self._tasks[record.task] = self.bars.add_task(record.task, total=record.total, detail="")
+        task = self._tasks[record.task]
+        detail = f"{amount(record.done).rstrip()} {record.unit}"
+        self.bars.update(task, completed=record.done, total=record.total, detail=detail)
+        if _is_done(record):
+            self.bars.update(task, visible=False)
+
+    def start(self, record: Start) -> None:
+        super().start(record)
+        self._headed = False
+        self._tasks.clear()
+        for task in self.bars.task_ids:
+            self.bars.remove_task(task)
+        self._tasks["train"] = self.bars.add_task(
+            "training",
+            total=record.total_steps,
+            completed=record.step,
+            detail="the first time, the kernels are compiled",
+        )
+
+    def step(self, record: Step) -> None:
+        super().step(record)
+        self.bars.update(
+            self._tasks["train"],
+            completed=record.step,
+            description=training.epoch_of(record, self._start),
+            detail=training.step_text(record),
+        )
+
+    def valid(self, record: Valid) -> None:
+        if not self._headed:
+            self._headed = True
+            for line in training.VALID_HEADING:
+                self.console.print(Text(line, style="bold"))
+        self.console.print(training.valid_row(record))
+
+    def end(self, record: End) -> None:
+        """After `stop`."""
+        if self._headed:
+            self.console.print()
+        super().end(record)
+
+
+def _is_done(record: Progress) -> bool:
+    return record.total is not None and record.done >= record.total
+
+
+class _Bars(RichProgress):
+    """Bars that leave room for the ^C that a terminal echoes: else it would begin a line, and the bar stay there."""
+
+    def get_renderables(self) -> Iterator[Any]:
+        yield _Narrower(self.make_tasks_table(self.tasks))
+
+
+class _Narrower:
+    def __init__(self, inner: Table) -> None:
+        self._inner = inner
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Any]:
+        yield from console.render(self._inner, options.update_width(options.max_width - 3))
+
+
+class _TimeLeft(ProgressColumn):
+    """Time left, for tasks that know their end."""
+
+    max_refresh = 0.5
+
+    def __init__(self) -> None:
+        super().__init__(Column(no_wrap=True))
+
+    def render(self, task: Any) -> Text:
+        left = task.time_remaining if task.total else None
+        return Text("" if left is None else f"{duration(left)} left")
+
+
+class _Detail(ProgressColumn):
+    """What a task says of itself; cut, not wrapped, where the terminal is narrow."""
+
+    def render(self, task: Any) -> Text:
+        # The text does not wrap, and the column may: so this one gives way, not the bar.
+        return Text(task.fields.get("detail", ""), style="dim", no_wrap=True, overflow="ellipsis")

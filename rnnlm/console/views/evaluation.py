@@ -1,0 +1,36 @@
+"""How an evaluation looks: the perplexity with all that it stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.text import Text
+
+from rnnlm.console.formats import figure
+from rnnlm.evaluation.records import Evaluation
+from rnnlm.work import Note
+
+
+def evaluation_view(found: Evaluation, source: str | None = None) -> Iterator[Text | Note]:
+    """``rnnlm eval``, and the test text at the end of ``rnnlm train``; `source`: the text's name."""
+    rows = [("text", source)] if source is not None else []
+    rows.append(("perplexity", figure(found.perplexity)))
+    if found.lowest_perplexity is not None:
+        over = found.perplexity / found.lowest_perplexity - 1
+        lowest = f"{figure(found.lowest_perplexity)}   (this model: {over:+.1%})"
+        rows.append(("lowest possible perplexity", lowest))
+    without = "none is known" if found.perplexity_without_unk is None else figure(found.perplexity_without_unk)
+    rows += [
+        ("perplexity without unknown tokens", without),
+        ("tokens scored", f"{found.tokens:,}   (line ends counted: {found.line_ends:,})"),
+        ("unknown tokens", f"{found.unknown:,}   ({found.unknown / found.tokens:.2%})"),
+        ("bits a token", f"{found.bits_per_token:.4f}"),
+        ("bits a character of the raw text", f"{found.bits_per_character:.4f}   ({found.characters:,} characters)"),
+        ("hidden state at line ends", "carried over" if found.state == "carry" else "reset"),
+        ("speed", f"{found.tokens_per_second:,.0f} tokens/s   ({found.seconds:.2f} s)"),
+    ]
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        yield Text(f"{name:<{width}}   {value}", style="bold" if name == "perplexity" else "")
+    for text in found.notes:
+        yield Note(text, warning=True)

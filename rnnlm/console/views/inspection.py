@@ -1,0 +1,51 @@
+"""How a model file looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from rnnlm.console.formats import counted, facts, figure, table, value_text
+
+_INDENT = 11  # columns of a section's name
+
+
+def inspection_view(found: dict[str, Any], width: int) -> Iterator[RenderableType]:
+    """``rnnlm inspect``."""
+    training = found["training"]
+    epochs = counted(training["epoch"], "epoch")
+    best = training.get("best_validation_perplexity")
+    yield from facts(
+        [
+            ("file", found["path"]),
+            ("parameters", f"{found['parameters']:,}"),
+            ("vocabulary", f"{found['vocabulary']:,} tokens: {' '.join(found['most_frequent'])} ..."),
+            ("trained", f"{training['step']:,} updates, {epochs}, by rnnlm {training['version']}"),
+            ("best", "no validation text" if best is None else f"validation perplexity {figure(best)}"),
+        ],
+        _INDENT,
+    )
+    yield table(
+        [("tensor", "left"), ("shape", "right"), ("type", "left"), ("norm", "right"), ("largest", "right")],
+        [
+            (name, " x ".join(f"{n:,}" for n in t["shape"]), t["type"], f"{t['norm']:.4g}", f"{t['largest']:.4g}")
+            for name, t in found["tensors"].items()
+        ],
+    )
+    for section, values in found["config"].items():
+        parts = [f"{key}: {value_text(value)}" for key, value in values.items()]
+        yield Text(section_lines(section, parts, width))
+
+
+def section_lines(name: str, parts: Sequence[str], width: int) -> str:
+    """The `parts` of a section after its `name`; broken between the parts, and indented."""
+    lines = [f"{name:<{_INDENT}} "]
+    for number, part in enumerate(parts, 1):
+        piece = part + ("," if number < len(parts) else "")
+        if len(lines[-1]) + len(piece) >= width and lines[-1].strip():
+            lines.append(" " * (_INDENT + 1))
+        lines[-1] += piece + " "
+    return "\n".join(line.rstrip() for line in lines)

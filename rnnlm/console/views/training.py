@@ -1,0 +1,100 @@
+"""How training looks: lines and table rows for its records, and its end with the loss curve."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.text import Text
+
+from rnnlm.console.curve import curve_lines
+from rnnlm.console.formats import counted, duration, figure
+from rnnlm.training.records import End, Start, Step, Valid
+
+_REASONS = {
+    "epochs": "all epochs done",
+    "max_steps": "train.max_steps reached",
+    "patience": "validation has not improved for train.patience epochs",
+}
+
+
+def start_line(record: Start) -> str:
+    return (
+        f"{record.parameters:,} parameters, {record.tokens_per_epoch:,} tokens an epoch "
+        f"in {record.steps_per_epoch:,} updates, "
+        f"{counted(record.epochs, 'epoch')}, {counted(record.threads, 'thread')}"
+    )
+
+
+def step_text(record: Step) -> str:
+    """The figures of a step, beside a bar or in a line."""
+    return (
+        f"perplexity {figure(record.perplexity)} · {record.tokens_per_second:,.0f} tokens/s · "
+        f"loss {record.loss:.3f} · gradient {record.gradient_norm:.3g} · rate {record.learning_rate:.3g}"
+    )
+
+
+def epoch_of(record: Step, start: Start | None) -> str:
+    """Which epoch a step is in, of how many."""
+    return f"epoch {record.epoch + 1} of {start.epochs if start else 0}"
+
+
+def step_line(record: Step, start: Start | None) -> str:
+    """A step as a plain line; the time left is known where training has gone on since `start`."""
+    left = ""
+    if start is not None and record.step > start.step:
+        seconds = record.seconds / record.step * (start.total_steps - record.step)
+        left = f" of {start.total_steps:,} · {duration(seconds)} left"
+    return f"epoch {record.epoch + 1} · update {record.step:,}{left} · {step_text(record)}"
+
+
+def valid_line(record: Valid) -> str:
+    """A validation as a plain line."""
+    return (
+        f"epoch {record.epoch} done · training perplexity {figure(record.train_perplexity)} · "
+        f"validation perplexity {figure(record.perplexity)}{' *' if record.best else ''} "
+        f"({record.loss:.4f} nats a token) · {duration(record.seconds)}"
+    )
+
+
+# The table of validations, a row an epoch, within 80 columns.
+_WIDTHS = (5, 11, 13, 15, 9, 11, 13)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return "".join(f"{cell:>{width}}" for cell, width in zip(cells, _WIDTHS, strict=True))
+
+
+VALID_HEADING = (
+    "* best so far" + _row(["", "", "training", "validation  ", "nats a", "learning", ""])[13:].rstrip(),
+    _row(["epoch", "updates", "perplexity", "perplexity  ", "token", "rate", "time"]),
+)
+
+
+def valid_row(record: Valid) -> str:
+    """A validation as a row of the table under `VALID_HEADING`."""
+    return _row(
+        [
+            str(record.epoch),
+            f"{record.step:,}",
+            figure(record.train_perplexity),
+            f"{figure(record.perplexity)} {'*' if record.best else ' '}",
+            f"{record.loss:.4f}",
+            f"{record.learning_rate:.3g}",
+            duration(record.seconds),
+        ]
+    )
+
+
+def end_view(record: End, start: Start | None, losses: Sequence[float]) -> Iterator[Text]:
+    """The end of training: the curve of the `losses` since its `start`, and why it ended."""
+    for line in curve_lines(losses):
+        yield Text(line, style="cyan")
+    if losses:
+        updates = record.step - (start.step if start else 0)
+        yield Text(f"{'':9} training loss, nats a token, over {updates:,} updates")
+    best = f", best validation perplexity {figure(record.best_perplexity)}"
+    after = f"after {duration(record.seconds)}{best if record.best_perplexity is not None else ''}"
+    if record.reason == "interrupted":
+        yield Text(f"stopped; --resume goes on from here ({after}); the run is in {record.run}")
+    else:
+        yield Text(f"{_REASONS[record.reason]} {after}; the run is in {record.run}")

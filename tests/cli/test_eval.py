@@ -1,0 +1,31 @@
+"""``rnnlm eval``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def test_an_evaluation_names_its_text(call: Any, runs: dict[str, Path]) -> None:
+    """Left out, it is the run's own, which nobody can see from the command."""
+    test = runs["word"].parent / "test.txt"
+    assert call("eval", runs["word"])[1].startswith(f"text                                {test}\n")
+    assert json.loads(call("eval", runs["word"], "--json")[1])["text"] == str(test)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "nowhere: no such file; give a run's folder"),
+        (["{folder}"], "no model.safetensors in this folder; has it been trained yet?"),
+        (["{run}", "nowhere"], "nowhere: No such file or directory; give the path of a text file"),
+        (["{run}", "{empty}"], "empty.txt: empty; give a text"),
+        (["{run}", "{binary}"], "binary.txt: not UTF-8 at byte 3"),
+    ],
+)  # fmt: skip
+def test_errors(refused: Callable[..., None], arguments: list[str], message: str) -> None:
+    refused(["eval", *arguments], message)

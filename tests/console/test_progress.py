@@ -1,0 +1,77 @@
+"""Progress of tasks and of training: bars in a terminal, plain lines where there is none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from screen import in_terminal, terminal, training
+
+from rnnlm.console import Console
+from rnnlm.training.records import End
+from rnnlm.work import Progress
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_the_table_of_validations_is_aligned_within_80_columns(width: int) -> None:
+    lines = in_terminal(width, training())
+    rows = [line for line in lines if re.search(r"(^epoch .* time|10,103.10 .*(s|min))$", line)]
+    assert len(rows) == 4
+    assert {len(row) for row in rows} == {77}
+    assert [row.endswith("1 h 01 min") for row in rows] == [False, False, True, False]
+    assert sum("8,103.10 *" in row for row in rows) == 2, "the last epoch was no best one"
+    heading = next(line for line in lines if line.startswith("* best so far"))
+    for above, below in (("training", "perplexity"), ("validation", "perplexity"), ("learning", "rate")):
+        end = heading.index(above) + len(above)
+        assert rows[0][:end].endswith(below), "one above the other, to the right"
+
+
+def test_a_long_run_keeps_its_bar_in_sight() -> None:
+    """A table in the part that is drawn over would push the bar off a screen of 25 lines."""
+    lines = in_terminal(80, training(epochs=60))
+    assert any("epoch 60 of 60" in line for line in lines)
+    assert sum("8,103.10" in line for line in lines) == 60, "each row once"
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_bar_does_not_give_way(width: int) -> None:
+    bars = [line for line in in_terminal(width, training()) if line.startswith("epoch 2 of 3")]
+    assert bars
+    for bar in bars:
+        assert len(bar) <= width - 2, "room for ^C"
+        assert sum(bar.count(mark) for mark in "━╸╺") == 20
+        assert "50% " in bar
+        assert "perplexity 8,955.30" in bar
+        assert ("gradient" in bar) == (width == 120)
+
+
+def test_an_interrupted_run_says_how_it_goes_on(capfd: pytest.CaptureFixture[str]) -> None:
+    Console().watch(iter([End(800, 1, 5000, 5.1, "interrupted", None, "runs/x")]))
+    line = "stopped; --resume goes on from here (after 5.1 s); the run is in runs/x\n"
+    assert capfd.readouterr().err == line
+
+
+def test_plain_lines_where_there_is_no_terminal(capfd: pytest.CaptureFixture[str]) -> None:
+    assert Console().watch(training()) == {"reason": "patience"}
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert "\x1b" not in err
+    assert "98,816 parameters, 5,000 tokens an epoch in 10 updates, 3 epochs, 2 threads\n" in err
+    assert "epoch 1 · update 5 of 30 · 5.0 s left · perplexity 8,955.30 · 123,456 tokens/s · loss 9.100" in err
+    assert "epoch 2 done · training perplexity 10,103.10 · validation perplexity 8,103.10 *" in err
+    assert "validation has not improved for train.patience epochs after 75 s, best validation perplexity" in err
+
+
+def test_an_interrupted_task_leaves_the_terminal_whole() -> None:
+    """The cursor comes back and the bars are gone, whatever ends the work."""
+
+    def work() -> Iterator[Any]:
+        yield Progress("counting", 1, 2, "bytes")
+        raise KeyboardInterrupt
+
+    console, stream = terminal(80)
+    with pytest.raises(KeyboardInterrupt):
+        console.watch(work())
+    assert stream.getvalue().rindex("\x1b[?25h") > stream.getvalue().rindex("\x1b[?25l")

@@ -1,0 +1,44 @@
+"""How an evaluation looks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rnnlm.console import Console
+from rnnlm.console.views.evaluation import evaluation_view
+from rnnlm.evaluation.records import Evaluation
+
+
+def evaluation(**changes: Any) -> Evaluation:
+    values: dict[str, Any] = {
+        "perplexity": 120.5, "perplexity_with_unk": 120.5, "perplexity_without_unk": 110.25, "tokens": 2000,
+        "unknown": 50, "line_ends": 100, "characters": 9000, "bits_per_token": 6.9128, "bits_per_character": 1.5362,
+        "state": "reset", "seconds": 0.5, "tokens_per_second": 4000.0,
+    }  # fmt: skip
+    return Evaluation(**(values | changes))
+
+
+def test_an_evaluation_says_what_it_stands_on(capfd: pytest.CaptureFixture[str]) -> None:
+    Console().show(evaluation_view(evaluation(lowest_perplexity=100.0), "test.txt"))
+    lines = capfd.readouterr().out.splitlines()
+    assert len({len(line) - len(line.split("   ", 1)[1].lstrip()) for line in lines}) == 1, "values in one column"
+    assert [tuple(part.strip() for part in line.split("   ", 1)) for line in lines[:6]] == [
+        ("text", "test.txt"),
+        ("perplexity", "120.50"),
+        ("lowest possible perplexity", "100.00   (this model: +20.5%)"),
+        ("perplexity without unknown tokens", "110.25"),
+        ("tokens scored", "2,000   (line ends counted: 100)"),
+        ("unknown tokens", "50   (2.50%)"),
+    ]
+
+
+def test_figures_that_are_not_finite(capfd: pytest.CaptureFixture[str]) -> None:
+    infinite = evaluation(perplexity=float("inf"), perplexity_without_unk=None)
+    Console().show(evaluation_view(infinite))
+    Console().json(infinite.json())
+    out = capfd.readouterr().out
+    assert "perplexity                          inf\n" in out
+    assert "none is known" in out
+    assert '"perplexity": null' in out
