@@ -194,7 +194,7 @@ class Network:
         """log y^(t) after the last step of the window, B x |V|."""
         context = Context(trace.workspace.part("distribution"), self.threads)
         packed = self.output.pack(self.output_parameters, context)
-        history = self._history(trace.window, len(trace.up) - 1)
+        history = self.history(trace.window, len(trace.up) - 1)
         return self.output.log_distribution(packed, trace.up[-1], history, self.threads)
 
     def loss(self, trace: Trace, targets: NDArray[np.int32], loss_steps: int) -> float:
@@ -351,9 +351,9 @@ class Network:
         """What the output layer reads of the last `loss_steps` steps."""
         first = len(trace.up) - loss_steps
         h = trace.up[first:].reshape(-1, trace.up.shape[2])
-        return Rows(h, targets[len(targets) - loss_steps :].reshape(-1), self._history(trace.window, first))
+        return Rows(h, targets[len(targets) - loss_steps :].reshape(-1), self.history(trace.window, first))
 
-    def _history(self, window: Window, first: int) -> NDArray[np.int32] | None:
+    def history(self, window: Window, first: int) -> NDArray[np.int32] | None:
         """The last n tokens of each row from step `first` on, N x n, where the output layer asks for them."""
         n = self.output.history
         if n == 0:

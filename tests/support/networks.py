@@ -61,7 +61,7 @@ class Case:
 
     def __init__(
         self,
-        settings: Config,
+        settings: Config | Network,
         vocabulary: int = 11,
         steps: int = 7,
         batch: int = 3,
@@ -69,12 +69,12 @@ class Case:
         resets: bool = True,
     ):
         generator = np.random.default_rng(seed + 1)
-        self.network = network(settings, vocabulary, seed)
+        self.network = settings if isinstance(settings, Network) else network(settings, vocabulary, seed)
         shape = (steps, batch)
         self.inputs = generator.integers(0, vocabulary, shape).astype(np.int32)
         self.targets = generator.integers(0, vocabulary, shape).astype(np.int32)
         self.reset = generator.random(shape) < 0.2 if resets else np.zeros(shape, np.bool_)
-        dtype = settings.train.dtype
+        dtype = self.network.dtype
         self.states = [
             generator.normal(0, 0.5, state.shape).astype(dtype) for state in self.network.initial_states(batch)
         ]

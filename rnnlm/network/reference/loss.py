@@ -60,7 +60,9 @@ def loss(
     own_parameters = tree["output"] | network.tables
     if network.output.tied:
         own_parameters = own_parameters | {"E": tree["embedding"]["table"]}
-    log_y_hat = reference_outputs.LOG_Y_HAT[type(network.output)](network.output, own_parameters, up[first:])
+    log_y_hat = reference_outputs.log_y_hat(
+        network.output, own_parameters, up[first:], network.history(window, first)
+    )
     own = np.take_along_axis(log_y_hat, targets[first:, :, None], axis=2)
     if not penalise:
         return -own.sum() / window.inputs.shape[1]

@@ -1,10 +1,11 @@
 """log y^ of each output layer by its equations alone, in plain NumPy: no kernel, no block, no thread.
 
-    log_y_hat(layer, p, h) -> ... x |V| from h (... x D_h)
+    log_y_hat(layer, p, h, history) -> ... x |V| from h (... x D_h)
 
 layer: the output layer, for its options; p: its parameters by name, with the embedding table as ``E`` where the
-weights are tied. Complex numbers pass through, so that a complex step can differentiate. The equations and where they
-are from stand at the top of each file of ``outputs``.
+weights are tied; history: ... x n, the tokens before, where the layer asks for them. Complex numbers pass through, so
+that a complex step can differentiate. The equations and where they are from stand at the top of each file of
+``outputs``.
 """
 
 from __future__ import annotations
@@ -16,17 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm.network.outputs import Mixture, Softmax
+from rnnlm.network.protocols import OutputLayer
 from rnnlm.network.reference import equations
 
 Array = NDArray[Any]
 Arrays = dict[str, NDArray[Any]]
 
 
-def softmax(layer: Softmax, p: Arrays, h: Array) -> Array:
+def softmax(layer: Softmax, p: Arrays, h: Array, history: Array | None) -> Array:
     return equations.log_softmax(equations.z2(h @ p["P"] if "P" in p else h, _U(p), p["b2"]))
 
 
-def mixture(layer: Mixture, p: Arrays, h: Array) -> Array:
+def mixture(layer: Mixture, p: Arrays, h: Array, history: Array | None) -> Array:
     log_pi = equations.log_softmax(h @ p["W"])
     parts = zip(np.split(p["P"], layer.softmaxes, axis=1), np.split(p["c"], layer.softmaxes), strict=True)
     log_q = [equations.log_softmax(equations.z2(np.tanh(h @ P + c), _U(p), p["b2"])) for P, c in parts]
@@ -40,4 +42,11 @@ def _U(p: Arrays) -> Array:
 
 
 # By the output layer's class.
-LOG_Y_HAT: dict[type, Callable[[Any, Arrays, Array], Array]] = {Softmax: softmax, Mixture: mixture}
+LOG_Y_HAT: dict[type, Callable[[Any, Arrays, Array, Array | None], Array]] = {Softmax: softmax, Mixture: mixture}
+
+
+def log_y_hat(layer: OutputLayer[Any], p: Arrays, h: Array, history: Array | None) -> Array:
+    """log y^ of any layer that has a reference: T x B x |V| from h (T x B x D_h); history: T B x n."""
+    if history is not None:
+        history = history.reshape(*h.shape[:-1], -1)
+    return LOG_Y_HAT[type(layer)](layer, p, h, history)
