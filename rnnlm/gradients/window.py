@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rnnlm.errors import TextError
 from rnnlm.network.network import Network
-from rnnlm.text.corpus import Streams
+from rnnlm.text.streams import Streams
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from rnnlm.measure.trial import Trial, prepared
 from rnnlm.network.network import Network
 from rnnlm.network.outputs import OUTPUTS
 from rnnlm.network.scoring import score
-from rnnlm.text.corpus import Window
+from rnnlm.text.streams import Window
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import memory
 from rnnlm.work import Progress, Task

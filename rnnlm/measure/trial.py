@@ -12,7 +12,7 @@ from rnnlm.corpora.prepare import Corpora
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.network import network as model
 from rnnlm.network.network import Network
-from rnnlm.text.corpus import Window, equal_streams
+from rnnlm.text.streams import Window, equal_streams
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import memory
 from rnnlm.training.memory import Needs

@@ -2,7 +2,7 @@
 
 A window is `inputs` (T x B token ids) and `reset` (T x B: the state goes to 0 before this step). What each step
 should predict, `targets`, is T x B too; only the last `loss_steps` steps have a loss. All of these are made by
-``rnnlm.text.corpus``.
+``rnnlm.text.streams``.
 
 The parameters' names are those in ``model.safetensors``: ``embedding.table`` (|V| x d), ``cell.0.I`` (d x D_h),
 ``cell.0.H`` (D_h x D_h), ``cell.0.b1`` (D_h), ``cell.1.…`` with d = D_h of the layer below, with layer

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from rnnlm import vectors
 from rnnlm.config import file as config_file
 from rnnlm.config.schema import Config
 from rnnlm.corpora import prepare
@@ -95,7 +96,9 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
     if restart:
         run_folder.remove(config)
     if old is None:
-        table = yield from prepare.embedding_table(config, corpora.train, vocabulary)
+        table = yield from vectors.make(
+            corpora.train, vocabulary, config.embedding, config.train.seed, config.train.threads
+        )
         parameters = model.init(config, len(vocabulary), table)
     else:
         parameters = {name: value.copy() for name, value in old.parameters.items()}

@@ -17,7 +17,7 @@ from rnnlm.files import checkpoint
 from rnnlm.files.checkpoint import MODEL, STATE, Position
 from rnnlm.network.network import Network
 from rnnlm.network.scoring import mean_loss
-from rnnlm.text.corpus import Streams, equal_streams
+from rnnlm.text.streams import Streams, equal_streams
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import noise
 from rnnlm.training import windows as cuts

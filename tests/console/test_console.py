@@ -13,7 +13,7 @@ from rich.console import Console as RichConsole
 from rnnlm.console import Console, formats
 from rnnlm.evaluation.records import Evaluation
 from rnnlm.sampling.records import Samples
-from rnnlm.text.tokenizer import Joiner
+from rnnlm.text import tokenizers
 from rnnlm.training.records import End, Start, Step, Valid
 from rnnlm.work import Note, Progress
 
@@ -141,7 +141,7 @@ def test_an_interrupted_task_leaves_the_terminal_whole() -> None:
 
 def evaluation(**changes: Any) -> Evaluation:
     values: dict[str, Any] = {
-        "perplexity": 120.5, "perplexity_with_unk": 120.5, "perplexity_without_unk": 110.25, "tokens": 2000,
+        "perplexity": 120.5, "perplexity_without_unk": 110.25, "tokens": 2000,
         "unknown": 50, "line_ends": 100, "characters": 9000, "bits_per_token": 6.9128, "bits_per_character": 1.5362,
         "state": "reset", "seconds": 0.5, "tokens_per_second": 4000.0,
     }  # fmt: skip
@@ -207,7 +207,7 @@ def test_a_stream_returns_what_it_shows(capfd: pytest.CaptureFixture[str], sampl
     from rnnlm.sampling.records import Sampled
 
     work = iter([Note("a word"), Sampled(("a",) * samples), Sampled(("b",) * samples)])
-    texts = Console().stream(work, "the", [Joiner("word", "the") for _ in range(samples)], show)
+    texts = Console().stream(work, "the", [tokenizers.joiner("word", "the") for _ in range(samples)], show)
     assert texts == ["the a b"] * samples
     out, err = capfd.readouterr()
     assert err == "a word\n"

@@ -17,8 +17,8 @@ from small import write_texts
 from rnnlm import api
 from rnnlm.config.schema import Config
 from rnnlm.errors import InputError
-from rnnlm.files import atomic as storage
 from rnnlm.files import checkpoint
+from rnnlm.files import tensors as storage
 from rnnlm.interchange import pytorch as interchange
 from rnnlm.kernels.cpu import HAS_BFLOAT16
 from rnnlm.network import network as model
