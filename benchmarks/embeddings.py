@@ -15,7 +15,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from rnnlm import api
+from rnnlm import pipeline
 from rnnlm.config import file as config_file
 from rnnlm.console import Console
 
@@ -50,7 +50,7 @@ def runs(ptb: Path, folder: Path, epochs: int, size: int) -> Iterator[tuple[str,
                 continue
             start.append(f"embedding.file={vectors}")
         config = config_file.load("ptb-elman", [*texts, *_RECIPE, *network, *start, f"run={folder / name}"])
-        result = Console(quiet=True).watch(api.run(config, restart=True), results=False)
+        result = Console(quiet=True).watch(pipeline.run(config, restart=True), results=False)
         lines = (Path(config.run) / "log.jsonl").read_text(encoding="utf-8").splitlines()
         valid = [record for record in map(json.loads, lines) if record["event"] == "valid"]
         yield (

@@ -143,7 +143,7 @@ class Texts:
     def __init__(self, folder: Path, cache: Path) -> None:
         from rnnlm.config.schema import Config
         from rnnlm.corpora import prepare
-        from rnnlm.text.corpus import equal_streams
+        from rnnlm.text.streams import equal_streams
 
         names = {name: str(folder / f"ptb.{name}.txt") for name in ("train", "valid", "test")}
         config = Config.model_validate({"data": {**names, "unit": "word"}, "run": str(cache)})

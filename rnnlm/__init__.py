@@ -11,7 +11,7 @@ Nothing heavy is imported until one of these is used, so that ``rnnlm --help`` i
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 # The kernels split the work over threads themselves: a BLAS with a thread pool of its own would fight them for the
 # cores. This must stand before the first import of NumPy.
@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
 _API = ("LanguageModel", "gradcheck", "ledger", "load", "train")
 
+# Hidden from type checkers, which would take every name that is not there for one that is.
+if not TYPE_CHECKING:
 
-def __getattr__(name: str) -> Any:
-    if name in _API:
-        from rnnlm import api
+    def __getattr__(name):
+        if name in _API:
+            from rnnlm import api
 
-        return getattr(api, name)
-    raise AttributeError(f"module 'rnnlm' has no attribute {name!r}")
+            return getattr(api, name)
+        raise AttributeError(f"module 'rnnlm' has no attribute {name!r}")

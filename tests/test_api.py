@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-import math
+import pkgutil
+import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
 import pytest
 from small import settings, write_texts
 
 import rnnlm
-from rnnlm import api, cli
-from rnnlm.errors import InputError, TextError
-from rnnlm.sampling.records import Samples
-from rnnlm.work import Progress, run_to_end
+from rnnlm import cli
 
 
 def test_the_lines_of_the_module(tmp_path: Path) -> None:
@@ -50,30 +49,6 @@ def test_an_unknown_name() -> None:
         rnnlm.nonsense  # noqa: B018
 
 
-@pytest.mark.parametrize("unit", ["word", "char", "byte"])
-def test_surprisal_adds_up_to_the_perplexity(runs: dict[str, Path], unit: str) -> None:
-    model = rnnlm.load(runs[unit])
-    text = "the dog sees the zebra\nébène\n"
-    scores = model.surprisal(text)
-    mean = sum(score.surprisal for score in scores) / len(scores)
-    assert model.perplexity(text) == pytest.approx(2**mean, rel=1e-6)
-    assert sum(score.is_unk for score in scores) == {"word": 2, "char": 3, "byte": 0}[unit]
-    joined = (" " if unit == "word" else "").join(score.token for score in scores).replace(" </s> ", "\n")
-    wanted = text.encode().decode("latin-1") if unit == "byte" else text
-    assert joined.replace(" </s>", "\n") == wanted, "the text's own tokens, also where they are unknown"
-
-
-def test_a_string_scores_as_the_file_of_it(runs: dict[str, Path], tmp_path: Path) -> None:
-    for folder in runs.values():
-        model = rnnlm.load(folder)
-        for text in ("the dog sleeps\n", "the dog\r\nsees é\n\n", "a bird", "\n"):
-            path = tmp_path / "text.txt"
-            path.write_bytes(text.encode())
-            in_memory, on_disk = model.evaluate(text), model.evaluate(path)
-            assert in_memory.perplexity == on_disk.perplexity
-            assert (in_memory.tokens, in_memory.characters) == (on_disk.tokens, on_disk.characters)
-
-
 def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], *arguments: object) -> str:
     monkeypatch.setattr(sys, "argv", ["rnnlm", *map(str, arguments)])
     cli.main()
@@ -91,7 +66,7 @@ def test_the_command_line_gives_the_same(
     model = rnnlm.load(runs[unit])
     text = tmp_path / "text.txt"
     text.write_text("the dog sees a zebra\na bird sings\n")
-    found = model.evaluate(text).json()
+    found = model.evaluate(path=text).json()
     shown = json.loads(call(monkeypatch, capfd, "eval", runs[unit], text, "--json"))
     assert shown.pop("text") == str(text)
     for figures in (found, shown):
@@ -103,63 +78,84 @@ def test_the_command_line_gives_the_same(
     wanted = model.sample("the", **settings)
     streamed = call(monkeypatch, capfd, "sample", runs[unit], *options)
     assert streamed == wanted + "\n" * (not wanted.endswith("\n")), "the pieces that are streamed are the text"
-    several = model.sample("the", samples=3, **settings)
+    several = model.samples(3, "the", **settings)
     assert several[0] == wanted
     shown = json.loads(call(monkeypatch, capfd, "sample", runs[unit], *options, "--samples", 3, "--json"))
     assert shown == {"prompt": "the", "samples": several}
 
 
-def test_surprisal_of_a_sentence_under_reset_is_the_same_anywhere(runs: dict[str, Path]) -> None:
-    model = rnnlm.load(runs["word"])
-    alone = [score.surprisal for score in model.surprisal("a bird sings", "reset")]
-    later = [score.surprisal for score in model.surprisal("the cats sleep\n\na bird sings\nx", "reset")]
-    assert later[5:9] == pytest.approx(alone, rel=1e-5)
-    carried = [score.surprisal for score in model.surprisal("the cats sleep\n\na bird sings\nx", "carry")]
-    assert carried[5:9] != pytest.approx(alone, rel=1e-5)
+TEXT = "the dog sees the cat\na bird sings\n"
 
 
-def test_weights_can_be_changed_in_place(runs: dict[str, Path]) -> None:
-    """All logits the same: every token has probability 1 / |V|."""
-    model = rnnlm.load(runs["word"])
-    model.parameters["output.U"][:] = 0
-    model.parameters["output.b2"][:] = 0
-    assert model.perplexity("the dog sleeps") == pytest.approx(len(model.vocabulary), rel=1e-5)
-    assert {score.rank for score in model.surprisal("the dog")} == {1}
-    assert model.surprisal("a")[0].entropy == pytest.approx(math.log2(len(model.vocabulary)), rel=1e-5)
-
-
-def test_errors(runs: dict[str, Path]) -> None:
-    model = rnnlm.load(runs["byte"])
-    with pytest.raises(InputError, match="--prompt: not UTF-8 at character 3"):
-        model.sample("ab\udcff")
-    with pytest.raises(TextError, match="empty"):
-        model.surprisal("")
-
-
-@pytest.mark.parametrize("last", [Progress, Samples])
-def test_a_wish_to_stop_is_heard_before_and_after_the_training(tmp_path: Path, last: type) -> None:
-    """Else Ctrl-C would do nothing while a large text is counted, or scored at the end."""
-    write_texts(tmp_path)
-    seen: list[Any] = []
-    work = api.run(settings(tmp_path, epochs=1), stop=lambda: bool(seen) and isinstance(seen[-1], last))
-    with pytest.raises(KeyboardInterrupt):
-        seen.extend(work)  # one by one
-    assert isinstance(seen[-1], last)
-    assert (tmp_path / "run" / "model.safetensors").exists() == (last is Samples)
-    assert not list(tmp_path.rglob("*.tmp"))
-
-
-def test_the_result_of_a_run(tmp_path: Path) -> None:
-    write_texts(tmp_path)
-    result = run_to_end(api.run(settings(tmp_path, epochs=1)))
-    assert result["reason"] == "epochs"
-    assert result["test"]["perplexity"] == rnnlm.load(tmp_path / "run").evaluate(tmp_path / "test.txt").perplexity
-    assert len(result["samples"]) == 3
-    json.dumps(result)
-
-
-def test_gradients_from_python(runs: dict[str, Path]) -> None:
+def test_gradients_from_python(runs: dict[str, Path], tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT)
     assert rnnlm.gradcheck(runs["word"], steps=3, numbers=8).passed
-    found = rnnlm.ledger(runs["word"], "the dog sees the cat\na bird sings\n", steps=5)
-    assert found.targets == ("the", "dog", "sees", "the", "cat")
+    from_text, from_path = (
+        rnnlm.gradcheck(runs["word"], steps=3, batch=1, at=2, numbers=8, **given)
+        for given in ({"text": TEXT}, {"path": str(path)})
+    )
+    assert from_text.passed
+    assert from_text.loss == from_path.loss
+    found, same = rnnlm.ledger(runs["word"], text=TEXT, steps=5), rnnlm.ledger(runs["word"], path=path, steps=5)
+    assert found.targets == same.targets == ("the", "dog", "sees", "the", "cat")
     assert found.layers[0].norm["H"].shape == (5, 5)
+
+
+def test_a_text_is_given_as_a_text_or_as_a_path(runs: dict[str, Path]) -> None:
+    for ask in (rnnlm.gradcheck, rnnlm.ledger):
+        with pytest.raises(TypeError, match="text= and path= are both given; give text="):
+            ask(runs["word"], text=TEXT, path="text.txt")
+    with pytest.raises(TypeError, match="neither text= nor path= is given; give text="):
+        rnnlm.ledger(runs["word"])
+
+
+def test_functions_and_modules_do_not_share_names() -> None:
+    """Else importing the module would take the function's place."""
+    packages = ["rnnlm", *(found.name for found in pkgutil.walk_packages(rnnlm.__path__, "rnnlm.") if found.ispkg)]
+    assert len(packages) > 15
+    for name in packages:
+        package = importlib.import_module(name)
+        for module in pkgutil.iter_modules(package.__path__):
+            found = getattr(package, module.name, None)
+            assert found is None or isinstance(found, ModuleType), f"{name}.{module.name}"
+
+
+SCRIPT = """
+import rnnlm
+
+model = rnnlm.train("quickstart", ["train.epochs=1"], resume=True)
+model = rnnlm.load("runs/quickstart", threads=2)
+perplexity: float = model.perplexity("the dogs sleep", "reset")
+evaluation = model.evaluate(path="text.txt")
+known: float | None = evaluation.perplexity_without_unk
+figures: dict[str, object] = evaluation.json()
+rank: int = [score.rank for score in model.surprisal("the dogs sleep")][0]
+text: str = model.sample("the", tokens=20, temperature=0.8, top_k=10)
+texts: list[str] = model.samples(3, "the", seed=2)
+shape: tuple[int, ...] = model.parameters["output.U"].shape
+passed: bool = rnnlm.gradcheck("quickstart", overrides=["model.layers=2"], path="text.txt", through="all").passed
+targets: tuple[str, ...] = rnnlm.ledger("runs/quickstart", text="the dogs", steps=3, precision="float64").targets
+"""
+
+
+@pytest.mark.slow
+def test_a_users_script_is_typed_through_and_through(tmp_path: Path) -> None:
+    """No expression of it is an Any, and mistakes are found."""
+
+    def check(script: str) -> str:
+        (tmp_path / "script.py").write_text(script)
+        command = [sys.executable, "-m", "mypy", "--strict", "--disallow-any-expr", "--follow-imports=silent"]
+        command += ["--config-file=", f"--cache-dir={tmp_path / 'cache'}", str(tmp_path / "script.py")]
+        return subprocess.run(command, capture_output=True, text=True, cwd=Path(rnnlm.__file__).parents[1]).stdout
+
+    assert "Success" in check(SCRIPT)
+    mistakes = [
+        "training = model.trained.training  # a dict[str, Any]",
+        "rnnlm.nonsense",
+        "model.sample(5)",
+        "model.evaluate('text.txt')",
+        "rnnlm.ledger('a', text=b'')",
+    ]
+    found = check(SCRIPT + "\n".join(mistakes))
+    assert f"Found {len(mistakes)} errors" in found, found

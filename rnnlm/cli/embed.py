@@ -20,11 +20,11 @@ def command(
     quiet: QuietOption = False,
 ) -> None:
     """Make the table that the embedding layer starts from, in word2vec's text format."""
+    from rnnlm import pipeline
     from rnnlm.console import Console
-    from rnnlm.corpora import prepare
 
     console = Console(quiet)
     settings = load_config(config, overrides)
     path = output or Path(settings.run) / "vectors.txt"
-    table = console.watch(prepare.write_embedding(settings, path))
+    table = console.watch(pipeline.write_embedding(settings, path))
     console.line(f"{path}: {table.shape[0]:,} vectors of {table.shape[1]:,} numbers ({settings.embedding.init})")

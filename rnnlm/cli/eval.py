@@ -42,7 +42,10 @@ def command(
     console = Console(quiet)
     network = api.load(model, threads)
     source = network.own_text() if text is None else text
-    found = console.watch(network.evaluating(text, state, per_token))
+    if text is None:
+        found = console.watch(network.evaluating_own_text(state, per_token))
+    else:
+        found = console.watch(network.evaluating(path=text, state=state, per_token=per_token))
     if json:
         console.json({"text": str(source), **found.json()})
     else:

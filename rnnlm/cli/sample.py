@@ -42,7 +42,7 @@ def command(
     from rnnlm.console import Console
     from rnnlm.console.stream import stream
     from rnnlm.sampling.sample import Settings
-    from rnnlm.text.tokenizer import Joiner
+    from rnnlm.text import tokenizers
 
     settings = Settings(
         tokens=tokens, samples=samples, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
@@ -50,7 +50,7 @@ def command(
     )  # fmt: skip
     console = Console(quiet)
     network = api.load(model)
-    joiners = [Joiner(network.config.data.unit, prompt) for _ in range(samples)]
+    joiners = [tokenizers.joiner(network.config.data.unit, prompt) for _ in range(samples)]
     texts = stream(console, network.sampling(prompt, settings), prompt, joiners, show=not json)
     if json:
         console.json({"prompt": prompt, "samples": texts})

@@ -41,14 +41,14 @@ def command(
             console.show(plan_view(found))
         return
 
-    from rnnlm import api
+    from rnnlm import pipeline
     from rnnlm.cli.interrupt import interrupts
     from rnnlm.errors import InputError
 
     if restart and resume:
         raise InputError("--resume goes on with a run, --restart throws it away; give one of them")
     with interrupts() as stop:
-        result = console.watch(api.run(settings, resume, stop, restart), results=not json)
+        result = console.watch(pipeline.run(settings, resume, stop, restart), results=not json)
     if json:
         console.json(result)
     if result["reason"] == "interrupted":

@@ -20,11 +20,11 @@ def command(
     quiet: QuietOption = False,
 ) -> None:
     """Count the training text and write the vocabulary (a token and its count a line)."""
+    from rnnlm import pipeline
     from rnnlm.console import Console
-    from rnnlm.corpora import prepare
 
     console = Console(quiet)
     settings = load_config(config, overrides)
     path = output or Path(settings.run) / "vocab.txt"
-    vocabulary = console.watch(prepare.write_vocabulary(settings, path))
+    vocabulary = console.watch(pipeline.write_vocabulary(settings, path))
     console.line(f"{path}: {len(vocabulary):,} tokens of {int(vocabulary.counts.sum()):,} in the training text")

@@ -1,4 +1,4 @@
-"""What ``rnnlm corpus list`` and ``corpus make`` answer."""
+"""Lists of grammars and corpora, and texts made from a grammar (``rnnlm corpus list`` and ``make``)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SENTENCES = (20000, 1000, 1000)
 
 @dataclass(frozen=True)
 class Made:
-    """A grammar and the texts that were written from it."""
+    """Description of a grammar, and the texts that were written from it."""
 
     grammar: Description
     texts: tuple[Written, ...]
@@ -28,12 +28,12 @@ class Made:
 
 
 def grammars() -> dict[str, Description]:
-    """The built-in grammars by name."""
-    return {name: grammar.load(name).describe() for name in grammar.built_in()}
+    """Descriptions of the built-in grammars, by name."""
+    return {name: grammar.describe(grammar.load(name)) for name in grammar.built_in()}
 
 
 def as_json() -> dict[str, Any]:
-    """Everything of ``rnnlm corpus list``."""
+    """Everything of ``rnnlm corpus list``, as plain data."""
     return {
         "grammars": {name: asdict(found) for name, found in grammars().items()},
         "corpora": [
@@ -61,4 +61,4 @@ def make(name: str, folder: Path | None, sentences: Sequence[int] | None, seed: 
     texts = []
     for number, (split, count) in enumerate(zip(SPLITS, counts, strict=True)):
         texts.append((yield from grammar.write(language, count, (seed, number), folder / f"{split}.txt")))
-    return Made(language.describe(), tuple(texts))
+    return Made(grammar.describe(language), tuple(texts))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A perplexity and all that it stands on. Losses are sums over tokens in nats."""
+    """Perplexity of a text, and all that it stands on.
+
+    perplexity: over all tokens, every line end included, the unknown ones scored as <unk>.
+    perplexity_without_unk: over the known tokens alone; None where there are none.
+    tokens, unknown, line_ends: how many were scored. characters: code points of the raw text.
+    state: "carry" or "reset". seconds: of scoring.
+    lowest_perplexity: the lowest that any model can reach on this text; None where nobody knows.
+    """
 
     perplexity: float
-    perplexity_with_unk: float
     perplexity_without_unk: float | None
     tokens: int
     unknown: int
@@ -22,9 +27,8 @@ class Evaluation:
     state: str
     seconds: float
     tokens_per_second: float
-    line_end_counts: bool = True
     lowest_perplexity: float | None = None
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
-    def json(self) -> dict[str, Any]:
+    def json(self) -> dict[str, object]:
         return asdict(self)

@@ -1,26 +1,23 @@
-"""Writing files so that nothing half-written is ever seen, and reading and writing safetensors."""
+"""Atomic file writes: a file is there whole or not at all."""
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import numpy as np
-from numpy.typing import NDArray
-
-from rnnlm.errors import ModelError, ResourceError
+from rnnlm.errors import ResourceError
 
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
-    """A binary file that stands under `path` only when the block ends without an error: written beside its place,
-    flushed to the disk, renamed over it. A link stays one; what is no file (``/dev/null``, a pipe) is written to and
-    not replaced.
+    """Atomic write: a binary file that stands under `path` only when the block ends without an error.
+
+    It is written beside its place, flushed to the disk and renamed over it. A link stays one; what is no
+    file (``/dev/null``, a pipe) is written to and not replaced.
 
     Raises:
         ResourceError: the folder cannot be written or the disk is full.
@@ -72,59 +69,10 @@ def _sync_folder(folder: Path) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    with atomic_write(path) as file:
-        file.write(text.encode("utf-8"))
-
-
-def write_tensors(path: str | Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> None:
-    """A safetensors file; `metadata` is kept as one JSON object under the key ``rnnlm``.
-
-    safetensors takes arrays that are not C-contiguous and writes them wrong without a word, so they are copied first.
-    """
-    from safetensors.numpy import save
-
-    text = json.dumps(metadata, ensure_ascii=False, sort_keys=True)
-    data = save({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}, {"rnnlm": text})
-    with atomic_write(path) as file:
-        file.write(data)
-
-
-def read_tensors(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """The tensors and the metadata of a file that `write_tensors` wrote.
+    """Write a text in UTF-8, atomically.
 
     Raises:
-        ModelError: no such file, a damaged one, or one that rnnlm did not write.
+        ResourceError: as `atomic_write`.
     """
-    metadata = read_metadata(path)
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        return load_file(path), metadata
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ModelError(f"{path}: damaged: {error}; take an earlier copy or train again") from None
-
-
-def read_metadata(path: str | Path) -> dict[str, Any]:
-    """The metadata alone: reads the header, not the tensors."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, "numpy") as file:
-            text = (file.metadata() or {}).get("rnnlm")
-    except FileNotFoundError:
-        raise ModelError(f"{path}: no such file; give a run's folder or its model.safetensors") from None
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ModelError(
-            f"{path}: not a whole safetensors file: {error}; take an earlier copy or train again"
-        ) from None
-    if text is None:
-        raise ModelError(f"{path}: a safetensors file, but not of rnnlm (its metadata has no key rnnlm)")
-    try:
-        metadata = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ModelError(f"{path}: damaged: the metadata is not JSON ({error})") from None
-    if not isinstance(metadata, dict) or metadata.get("format") != 1:
-        found = metadata.get("format") if isinstance(metadata, dict) else metadata
-        raise ModelError(f"{path}: format {found}; this rnnlm reads format 1")
-    return metadata
+    with atomic_write(path) as file:
+        file.write(text.encode("utf-8"))

@@ -22,7 +22,7 @@ import numpy as np
 from rnnlm.config import file as config_file
 from rnnlm.config.schema import Config
 from rnnlm.errors import ConfigError, ModelError
-from rnnlm.files import atomic as storage
+from rnnlm.files import tensors as storage
 from rnnlm.network import build
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.version import __version__

@@ -24,8 +24,8 @@ from rnnlm.gradients.source import Source
 from rnnlm.network import build
 from rnnlm.network.network import Network
 from rnnlm.network.parameters import unflatten
-from rnnlm.text import tokenizer
-from rnnlm.text.corpus import equal_streams, line_streams
+from rnnlm.text import tokenizers
+from rnnlm.text.streams import equal_streams, line_streams
 from rnnlm.work import Note, Task
 
 Derivation = Iterator[Heading | Remark | Quantity]
@@ -176,8 +176,8 @@ def _loss_steps(config: Config, steps: int) -> int:
 def _words(found: Source, text: Path | None, at: int, steps: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The inputs and the targets of a window, as they stand in the text."""
     vocabulary = found.text.vocabulary
-    line_end = tokenizer.line_end(vocabulary.unit)
-    pieces = tokenizer.pieces(text or found.text.source, vocabulary.unit, vocabulary.lowercase)
+    line_end = tokenizers.line_end(vocabulary.unit)
+    pieces = tokenizers.pieces(text or found.text.source, vocabulary.unit, vocabulary.lowercase)
     tokens = itertools.chain([line_end], itertools.chain.from_iterable(piece.tokens for piece in pieces))
     words = list(itertools.islice(tokens, at, at + steps + 1))
     unknown = [False, *(found.text.stored[: at + steps] == len(vocabulary))][at:]

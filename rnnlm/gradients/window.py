@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rnnlm.errors import TextError
 from rnnlm.network import network as networks
 from rnnlm.network.network import Network
-from rnnlm.text.corpus import Streams
+from rnnlm.text.streams import Streams
 
 
 @dataclass(frozen=True)

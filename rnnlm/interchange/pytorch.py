@@ -25,8 +25,8 @@ import numpy as np
 from rnnlm.config import file as config_file
 from rnnlm.config.schema import Config
 from rnnlm.errors import ConfigError, InputError
-from rnnlm.files import atomic as storage
 from rnnlm.files import checkpoint
+from rnnlm.files import tensors as storage
 from rnnlm.files.checkpoint import Trained
 from rnnlm.network import build
 from rnnlm.network import parameters as model

@@ -13,7 +13,7 @@ from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.network import build, stopwatch
 from rnnlm.network.network import Window
 from rnnlm.network.parameters import TABLE
-from rnnlm.text.corpus import equal_streams
+from rnnlm.text.streams import equal_streams
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import memory
 from rnnlm.training.memory import Needs

@@ -33,6 +33,10 @@ class Axis(int):
         axis.name = name
         return axis
 
+    def __getnewargs__(self) -> tuple[int, str]:
+        """So that it can be copied."""
+        return int(self), self.name
+
 
 Shapes = dict[str, tuple[Axis, ...]]
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm.network.network import Network, Window
-from rnnlm.text.corpus import Corpus, line_streams
+from rnnlm.text.corpus import Corpus
+from rnnlm.text.streams import line_streams
 
 # Enough rows for a matrix product at full speed; the output layer cuts them into blocks itself.
 _ROWS = 1024
@@ -48,9 +49,9 @@ def score(
         log_probability, rank, entropy = network.scores(trace, part.targets, details)
         states = network.states_after(trace, stop - start)
         position = streams.starts[None, :] + np.arange(start, stop)[:, None]
-        real = part.real
-        unknown = np.asarray(corpus.stored[position[real]] == len(corpus.vocabulary))
-        yield Scored(position[real], log_probability[real], unknown, rank[real], entropy[real])
+        valid = part.valid
+        unknown = np.asarray(corpus.stored[position[valid]] == len(corpus.vocabulary))
+        yield Scored(position[valid], log_probability[valid], unknown, rank[valid], entropy[valid])
 
 
 def mean_loss(network: Network, corpus: Corpus, state: str) -> float:

@@ -1,1 +1,1 @@
-"""Generation, token by token."""
+"""Sampling: generation, token by token."""

@@ -1,1 +1,1 @@
-"""From bytes to token ids: files, tokenizer, vocabulary, corpus; the built-in grammar; the public corpora."""
+"""From bytes to token ids: text files, tokenizers, vocabulary, encoded corpus, streams and their windows."""

@@ -57,8 +57,8 @@ def blocks(path: str | Path) -> Iterator[Block]:
 
 
 def characters(path: str | Path) -> Iterator[tuple[str, int]]:
-    """The text in blocks of code points, and the bytes read so far. CR LF is read as one line end, a byte-order mark
-    left out.
+    """The text in blocks of code points, and the bytes read so far. CR LF is read as one line end, a
+    byte-order mark left out.
 
     Raises:
         TextError: not UTF-8; names the byte.

@@ -1,7 +1,7 @@
 """The vocabulary: tokens by id, by falling count in the training text.
 
-Kept as readable text, ``token TAB count`` a line. Characters and bytes that would not show are escaped (``\\n``,
-``\\u00a0``, ``\\xff``; a backslash is ``\\\\``); words stand as they are, since they hold no white space.
+Kept as readable text, ``token TAB count`` a line. Characters and bytes that would not show are escaped
+(``\\n``, ``\\u00a0``, ``\\xff``; a backslash is ``\\\\``); words hold no white space and stand as they are.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from rnnlm.errors import TextError
 from rnnlm.files import atomic as storage
-from rnnlm.text import files, tokenizer
-from rnnlm.text.tokenizer import UNKNOWN
+from rnnlm.text import files, tokenizers
+from rnnlm.text.tokenizers import UNKNOWN
 from rnnlm.work import Progress, Task
 
 # So many digits fit 64 bits.
@@ -42,7 +42,7 @@ class Vocabulary:
         self.lowercase = lowercase
         self._ids = {token: i for i, token in enumerate(self.tokens)}
         self.unk = self._ids.get(UNKNOWN)
-        self.line_end = self._ids[tokenizer.line_end(unit)]
+        self.line_end = self._ids[tokenizers.line_end(unit)]
         self._by_code_point: NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
@@ -63,15 +63,15 @@ class Vocabulary:
         get = self._ids.get
         return np.fromiter((get(token, outside) for token in tokens), np.int32, len(tokens))
 
-    def known(self, ids: NDArray[Any]) -> NDArray[np.int32]:
-        """Ids for the network: |V|, which stands for anything outside the vocabulary, becomes the id of <unk>."""
+    def to_unk(self, ids: NDArray[Any]) -> NDArray[np.int32]:
+        """Ids outside of the vocabulary (|V|, one past the last) become the id of <unk>."""
         if self.unk is None:
             return ids.astype(np.int32)
         return np.where(ids == len(self), self.unk, ids).astype(np.int32)
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of some ids."""
-        return tokenizer.join([self.tokens[i] for i in ids], self.unit)
+        return tokenizers.join([self.tokens[i] for i in ids], self.unit)
 
     def spell(self, id: int) -> str:
         """The token without white space, as the vocabulary file has it."""
@@ -102,15 +102,15 @@ class Vocabulary:
 def build(path: str | Path, unit: str, lowercase: bool, min_count: int, max_size: int | None) -> Task[Vocabulary]:
     """Count a training text and keep what is frequent enough. Yields Progress, returns a Vocabulary.
 
-    The order is by falling count, then by code points. ``<unk>`` is counted with all that was left out. All 256 bytes
-    are kept whatever the text has.
+    The order is by falling count, then by code points. ``<unk>`` is counted with all that was left out. All
+    256 bytes are kept whatever the text has.
 
     Raises:
         TextError: the text is empty or cannot be read.
     """
     total = files.size(path)
     counts: Counter[str] = Counter()
-    for piece in tokenizer.pieces(path, unit, lowercase):
+    for piece in tokenizers.pieces(path, unit, lowercase):
         counts.update(_count(piece.tokens))
         yield Progress("vocabulary", piece.done, total, "bytes")
     if not counts:
@@ -122,7 +122,7 @@ def select(counts: Counter[str], unit: str, lowercase: bool, min_count: int, max
     """The vocabulary of these counts."""
     if unit == "byte":
         return _ordered({chr(value): counts[chr(value)] for value in range(256)}, unit, lowercase)
-    special = (UNKNOWN, tokenizer.line_end(unit))
+    special = (UNKNOWN, tokenizers.line_end(unit))
     candidates = sorted(
         (token for token, count in counts.items() if count >= min_count and token not in special),
         key=lambda token: (-counts[token], token),
@@ -138,7 +138,8 @@ def load(path: str | Path, unit: str, lowercase: bool) -> Vocabulary:
     """Read a vocabulary file; ``<unk>`` and the line end are added with count 0 where they are missing.
 
     Raises:
-        TextError: names the line of a duplicate token, a line without a count, or a token that is none of this unit.
+        TextError: names the line of a duplicate token, a line without a count, or a token that is none of
+            this unit.
     """
     data = b"".join(block.data for block in files.blocks(path))
     try:
@@ -167,7 +168,7 @@ def load(path: str | Path, unit: str, lowercase: bool) -> Vocabulary:
         counts[token] = int(count)
     if not counts:
         raise TextError(f"{path}: empty; a vocabulary has a token a line")
-    needed = [chr(value) for value in range(256)] if unit == "byte" else [UNKNOWN, tokenizer.line_end(unit)]
+    needed = [chr(value) for value in range(256)] if unit == "byte" else [UNKNOWN, tokenizers.line_end(unit)]
     for token in needed:
         counts.setdefault(token, 0)
     return Vocabulary(counts, counts.values(), unit, lowercase)

@@ -20,7 +20,7 @@ from rnnlm.files.checkpoint import MODEL, STATE
 from rnnlm.network.network import Network, Trace, Window
 from rnnlm.network.protocols import Array
 from rnnlm.network.scoring import mean_loss
-from rnnlm.text.corpus import Streams, equal_streams
+from rnnlm.text.streams import Streams, equal_streams
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import windows
 from rnnlm.training.averaging import Average

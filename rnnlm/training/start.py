@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rnnlm import vectors
 from rnnlm.config import file as config_file
 from rnnlm.config.schema import Config
 from rnnlm.corpora import prepare
@@ -35,7 +36,8 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
     if restart:
         run_folder.remove(config)
     if old is None:
-        table = yield from prepare.embedding_table(config, corpora.train, vocabulary)
+        settings = config.train
+        table = yield from vectors.make(corpora.train, vocabulary, config.embedding, settings.seed, settings.threads)
         parameters = build.init(config, len(vocabulary), table)
     else:
         parameters = unflatten({name: value.copy() for name, value in old.parameters.items()})

@@ -1,13 +1,13 @@
-"""What the embedding table starts as.
+"""Initial embedding tables: random, by SVD, by skip-gram, from pretrained vectors.
 
-A table is a float32 C-contiguous array, |V| x d, one row a token id. Every module that `INITS` names has the same
-function:
+A table is a float32 C-contiguous array, |V| x d, one row a token id. Every module that `INITS` names has the
+same function:
 
     make(corpus, vocabulary, settings, seed, threads)    a generator that yields records and returns the table
 
-with the training text, its vocabulary (`rnnlm.vectors.protocols`) and the section `embedding` of the configuration.
-The same arguments give the same bytes, on any number of threads. The modules are imported when they are used: this
-one is cheap.
+with the training text, its vocabulary (`rnnlm.vectors.protocols`) and the section `embedding` of the
+configuration. The same arguments give the same bytes, on any number of threads. The modules are imported
+when they are used: this one is cheap.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SCALED_BY_THEMSELVES = ("uniform", "normal")
 def make(
     corpus: Corpus, vocabulary: Vocabulary, settings: Embedding, seed: int, threads: int | str
 ) -> Task[np.ndarray]:
-    """The table, float32, |V| x d, that `settings` asks for; yields how far it has come.
+    """The initial embedding table, float32, |V| x d, that `settings` asks for. Yields Note and Progress.
 
     Raises:
         InputError: the vector file is not there, has another size, or has none of the vocabulary's words.
@@ -52,7 +52,8 @@ def make(
 def rescale(table: np.ndarray, scale: float) -> None:
     """Multiply `table`, in place, so that the standard deviation of all its numbers is `scale`.
 
-    Not centred: the mean of the rows is part of what the method found. A table of one repeated number stays as it is.
+    Not centred: the mean of the rows is part of what the method found. A table of one repeated number stays
+    as it is.
     """
     deviation = float(table.std(dtype=np.float64))
     if deviation > 0:

@@ -1,4 +1,4 @@
-"""Walking a text that may be larger than memory."""
+"""Token counts and line numbers of a text, block by block: it may be larger than memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def blocks(tokens: int, size: int = BLOCK) -> Iterator[tuple[int, int]]:
 
 
 def token_counts(corpus: Corpus, words: int) -> np.ndarray:
-    """How often each of the `words` ids stands in the text, int64.
+    """Token counts of the text by id (`words` ids), int64.
 
     Counted here and not taken from the vocabulary, which may have been built from another text.
     """
@@ -30,6 +30,6 @@ def token_counts(corpus: Corpus, words: int) -> np.ndarray:
 
 
 def line_numbers(ids: np.ndarray, line_end: int) -> np.ndarray:
-    """The number of the line that each token stands on, int64, from 0; a line end stands on the line that it ends."""
+    """The line number of each token, int64, from 0; a line end stands on the line that it ends."""
     ends = ids == line_end
     return np.cumsum(ends) - ends

@@ -1,4 +1,4 @@
-"""How much of a vocabulary and of the training text a file of word vectors covers."""
+"""Coverage of a vocabulary and of the training text by a file of word vectors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Coverage:
-    """Types are the vocabulary's entries, <unk> and the line end with them; tokens are those of the training text."""
+    """Coverage by types (the vocabulary's entries, <unk> and the line end with them) and by tokens (of the
+    training text)."""
 
     types: int
     types_found: int
@@ -20,7 +21,7 @@ class Coverage:
 
     @classmethod
     def of(cls, found: np.ndarray, lowercased: np.ndarray, counts: np.ndarray) -> Coverage:
-        """found, lowercased: bool, by id; counts: tokens of the training text, by id."""
+        """From found, lowercased (bool) and counts (tokens of the training text), all by id."""
         return cls(len(found), int(found.sum()), int(lowercased.sum()), int(counts.sum()), int(counts[found].sum()))
 
     @property

@@ -1,12 +1,12 @@
-"""The files that word vectors come in, each plain or gzip, told apart by what is in them.
+"""File formats of word vectors, each plain or gzip, told apart by their content.
 
     word2vec text, fastText .vec    "|V| d" on a line, then a row a line: token, d numbers, one space between
     GloVe text                      the same without the first line; a token may have spaces in it (glove.840B)
     word2vec binary                 "|V| d" on a line, then row after row: token, space, d float32, low byte first
 
-Tokens are bytes here: nothing but the space (0x20) and the newline (0x0A) divides anything, so that words with
-no-break spaces and other Unicode whitespace stay whole. Rows are read one by one and never all kept; the numbers of a
-row are looked at only when `VectorFile.numbers` is asked for them.
+Tokens are bytes here: nothing but the space (0x20) and the newline (0x0A) divides anything, so that words
+with no-break spaces and other Unicode whitespace stay whole. Rows are read one by one and never all kept;
+the numbers of a row are looked at only when `VectorFile.numbers` is asked for them.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class VectorFile:
         """Every row, in order.
 
         Raises:
-            TextError: a row has too few or too many numbers, or the file has fewer or more rows than its first line
-                says.
+            TextError: a row has too few or too many numbers, or the file has fewer or more rows than its
+                first line says.
         """
         return self._binary_rows() if self.binary else self._text_rows()
 
@@ -172,7 +172,8 @@ def open_vectors(path: str | Path) -> Iterator[VectorFile]:
 
     Raises:
         InputError: the file cannot be read, or is of another kind.
-        TextError: it is no file of word vectors, or the gzip data are damaged (then also while its rows are read).
+        TextError: it is no file of word vectors, or the gzip data are damaged (then also while its rows are
+            read).
     """
     path = Path(path)
     try:
@@ -211,7 +212,7 @@ def _recognise(path: Path, stream: BinaryIO, raw: BinaryIO, head: bytes) -> Vect
 
 
 def _is_binary(rows: bytes, dimension: int) -> bool:
-    """Whether the rows after the first line are binary: the first is not text, and some bytes are in no text."""
+    """Whether the rows after the first line are binary: the first is no text, and some bytes are in none."""
     fields = rows.partition(b"\n")[0].rstrip(b" \t\r").split(b" ")
     if len(fields) > dimension and all(map(_is_number, fields[-dimension:])):
         return False

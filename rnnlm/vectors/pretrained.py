@@ -1,11 +1,12 @@
-"""Tables from files of word vectors, and tables to files. The formats are in `rnnlm.vectors.formats`.
+"""Pretrained word vectors: tables from files and tables to files.
 
+The formats are in `rnnlm.vectors.formats`.
 A token takes the row of its own name; else, the row of its lower-case form. Tokens that the file lacks:
 
     <unk>      the mean of the rows that were found: what an unknown word is like on average
     others     N(m, diag(s^2)), with m and s the mean and the standard deviation, by dimension, of the rows that were
-               found: word vectors do not lie around 0 and differ in size by dimension, so that rows drawn otherwise
-               would have nothing in common but that the file lacks them
+               found: word vectors do not lie around 0 and differ in size by dimension, so that rows drawn
+               otherwise would have nothing in common but that the file lacks them
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ _ROWS_A_RECORD = 20_000
 def make(
     corpus: Corpus, vocabulary: Vocabulary, settings: Embedding, seed: int, threads: int | str
 ) -> Task[np.ndarray]:
-    """The table, float32, |V| x d, from the file `settings.file`.
+    """The embedding table, float32, |V| x d, from the pretrained vectors of the file `settings.file`.
 
     Raises:
         InputError: no such file, vectors of another size, or none of the vocabulary's words in it.
@@ -57,7 +58,7 @@ def make(
 
 
 def read(path: str | Path, vocabulary: Vocabulary, size: int) -> Task[tuple[np.ndarray, np.ndarray]]:
-    """The file's rows for the vocabulary's tokens: (table float32 |V| x d, zero where not found; match int8 |V|).
+    """The file's rows for the vocabulary: table (float32, |V| x d, zero where not found), match (int8, |V|).
 
     The numbers of other rows are counted (in text), not read.
 
@@ -89,7 +90,7 @@ def _wanted(vocabulary: Vocabulary) -> dict[bytes, list[tuple[int, int]]]:
     """Token in the file -> the ids that it would do for, and how well."""
     wanted: dict[bytes, list[tuple[int, int]]] = {}
     for token_id, token in enumerate(vocabulary.tokens):
-        # `save` writes spellings, so what a spelling names goes first: r"\n" is the newline before it is a word.
+        # Vocabularies are saved by spelling, so a spelling goes first: r"\n" is the newline before a word.
         ways = {token.lower(): LOWERCASED, token: EXACT, vocabulary.spell(token_id): SPELLED}
         for name, quality in ways.items():
             wanted.setdefault(name.encode("utf-8", "surrogateescape"), []).append((token_id, quality))
@@ -99,7 +100,7 @@ def _wanted(vocabulary: Vocabulary) -> dict[bytes, list[tuple[int, int]]]:
 def fill_missing(
     table: np.ndarray, found: np.ndarray, unk: int | None, scale: float, rng: np.random.Generator
 ) -> None:
-    """Fill the rows of `table` that are not `found` (bool, by id), in place; how is in the module's docstring.
+    """Initialise the rows of `table` that are not `found` (bool, by id), in place, as the module says.
 
     With fewer than two rows found there is no deviation: N(0, scale^2) then.
     """
@@ -116,15 +117,14 @@ def fill_missing(
         table[unk] = rows.mean(axis=0, dtype=np.float64)
 
 
-def save(path: str | Path, tokens: Sequence[str], table: np.ndarray, spellings: Sequence[str] | None = None) -> None:
-    """Write word2vec text: "|V| d", then a token and its d numbers a line.
+def save(path: str | Path, tokens: Sequence[str], table: np.ndarray) -> None:
+    """Write word vectors in word2vec's text format: "|V| d", then a token and its d numbers a line.
 
     Nine digits give each float32 back, bit by bit.
 
     Args:
-        tokens: by id.
+        tokens: by id; give spellings (``Vocabulary.spell``) where a token may be a space or a newline.
         table: float32, |V| x d.
-        spellings: by id, what to write for the tokens; needed where one is a space or a newline.
 
     Raises:
         InputError: a token that the format cannot hold.
@@ -137,7 +137,7 @@ def save(path: str | Path, tokens: Sequence[str], table: np.ndarray, spellings: 
     form = "{:.9g}".format
     with atomic_write(path) as file:
         file.write(f"{table.shape[0]} {table.shape[1]}\n".encode())
-        for name, row in zip(tokens if spellings is None else spellings, table, strict=True):
+        for name, row in zip(tokens, table, strict=True):
             if not name or " " in name or "\n" in name:
                 raise InputError(
                     f"{path}: not written: the token {name!r} is empty or has a space or newline in it; "

@@ -1,4 +1,4 @@
-"""What the makers of tables need to know of a text and its vocabulary."""
+"""Interfaces of the text and the vocabulary that an embedding table is made from."""
 
 from __future__ import annotations
 

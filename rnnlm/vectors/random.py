@@ -1,4 +1,4 @@
-"""Random tables: every number drawn alone, with mean 0 and standard deviation s (`embedding.scale`).
+"""Random initialisation: independent numbers with mean 0 and standard deviation s (`embedding.scale`).
 
 uniform    from -s sqrt(3) to s sqrt(3)
 normal     N(0, s^2)
@@ -21,7 +21,7 @@ DEFAULT_SCALE = 0.1
 def make(
     corpus: Corpus, vocabulary: Vocabulary, settings: Embedding, seed: int, threads: int | str
 ) -> Task[np.ndarray]:
-    """The table, float32, |V| x d; the text does not matter."""
+    """The random table, float32, |V| x d; the text does not matter."""
     yield from ()
     rng = np.random.default_rng(seed)
     shape = (len(vocabulary), settings.size)

@@ -1,7 +1,7 @@
-"""Skip-gram with negative sampling (Mikolov, Sutskever, Chen, Corrado & Dean 2013, "Distributed representations of
-words and phrases and their compositionality").
+"""Word vectors by skip-gram with negative sampling (Mikolov, Sutskever, Chen, Corrado & Dean 2013).
 
-For a word w and each word c within its window, with v_w the row of w in the table and u_c that of c in a second one:
+The paper is "Distributed representations of words and phrases and their compositionality". For a word w and
+each word c within its window, with v_w the row of w in the table and u_c that of c in a second one:
 
     J(w, c)  = - log s(v_w . u_c) - sum_{i=1..k} log s(- v_w . u_{n_i})        equation 4; s is the sigmoid
     n_i      ~ P(n) = count(n)^0.75 / sum                    noise over the whole vocabulary; n_i = c is left out
@@ -9,17 +9,17 @@ For a word w and each word c within its window, with v_w the row of w in the tab
     window   1 to L = `window` words on each side, drawn anew for each w
     rate     from 0.025 to 0, linearly over all passes
 
-t is 1e-4, or 1 / |V| where that is more: a word of average frequency is not a frequent word, and among few words
-(characters) 1e-4 would throw nearly all of the text away. Every token is a word: <unk>, and the line end, which is
-the last word of its line. Windows cross neither a line end nor the end of a round. At the start v is uniform within
-+-0.5 / d and u is zero; v is what is returned.
+t is 1e-4, or 1 / |V| where that is more: a word of average frequency is not a frequent word, and among few
+words (characters) 1e-4 would throw nearly all of the text away. Every token is a word: <unk>, and the line
+end, which is the last word of its line. Windows cross neither a line end nor the end of a round. At the
+start v is uniform within +-0.5 / d and u is zero; v is what is returned.
 
-All cores, one result. A round takes some ten thousand tokens and turns them into single examples (w, c or n_i). The
-words are dealt into 16 parts, and each example belongs to the block (part of its w, part of its c or n_i). In each of
-16 turns the 16 blocks (p, p + turn) are trained at the same time: they share no row of either table, so there is
-nothing to race for. Parts, blocks and random numbers do not depend on the number of threads, and so neither does any
-bit of the table. Against a plain pass two things differ: the order of the examples within a round, and that v_w moves
-after each example and not once for c and its noise together.
+All cores, one result. A round takes some ten thousand tokens and turns them into single examples (w, c or
+n_i). The words are dealt into 16 parts, and each example belongs to the block (part of its w, part of its c
+or n_i). In each of 16 turns the 16 blocks (p, p + turn) are trained at the same time: they share no row of
+either table, so there is nothing to race for. Parts, blocks and random numbers do not depend on the number
+of threads, and so neither does any bit of the table. Against a plain pass two things differ: the order of
+the examples within a round, and that v_w moves after each example and not once for c and its noise together.
 
     v, u        |V| x d
     examples    w: id of v's row; target: id of u's row for a context, ~id for noise
@@ -86,7 +86,7 @@ def make(
 
 
 def deal_words(counts: np.ndarray, parts: int) -> np.ndarray:
-    """The part of each word, int32: by falling count, to and fro over the parts, so that all have as much to do."""
+    """The part of each word, int32: by falling count, to and fro over the parts, so that all are as large."""
     part = np.empty(len(counts), np.int32)
     turn = np.arange(len(counts)) % (2 * parts)
     part[np.argsort(-counts, kind="stable")] = np.minimum(turn, 2 * parts - 1 - turn)
@@ -96,8 +96,8 @@ def deal_words(counts: np.ndarray, parts: int) -> np.ndarray:
 def alias_table(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Draw from a discrete distribution in constant time (Walker 1977, in the form of Vose 1991).
 
-    Returns (probability float32, alias int32): draw a slot i evenly; the outcome is i with probability[i], else
-    alias[i].
+    Returns (probability float32, alias int32): draw a slot i evenly; the outcome is i with probability[i],
+    else alias[i].
     """
     n = len(weights)
     total = weights.sum()
@@ -122,7 +122,7 @@ def make_examples(
     tokens: np.ndarray, line: np.ndarray, window: int, negative: int, probability: np.ndarray, alias: np.ndarray,
     part: np.ndarray, seed: np.uint64, threads: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
-    """All examples of a round, block after block, within a block in the order of the text: (w, target, starts)."""
+    """All examples of a round by block, within a block in the order of the text: (w, target, starts)."""
     parts = int(part.max()) + 1
     slots = np.zeros((threads, parts * parts), np.int64)
     nothing = np.empty(0, np.int32)
@@ -159,7 +159,7 @@ def _put(w, target, row, part, parts, slots, ws, targets, fill):
 def _walk(
     tokens, line, window, negative, probability, alias, part, parts, seed, begin, end, slots, ws, targets, fill
 ):
-    """Make the examples of words begin to end - 1; count them by block in `slots` and, with `fill`, write them there.
+    """Make the examples of words begin to end - 1; count them by block in `slots` or, with `fill`, write them.
 
     Each word's random numbers come from its place alone, so that counting and filling see the same ones.
     """
@@ -199,10 +199,11 @@ def _walk_shards(
 
 @jit
 def learn(v_w, u, context, rate):
-    """One step down the loss of one example, in place: - log s(v_w . u) for a context, - log s(- v_w . u) for noise.
+    """One step down the loss of one example, in place: - log s(v_w . u) for a context, - log s(- v_w . u)
+    for noise.
 
-    v_w, u: rows of d numbers. dJ/dv_w = (s(v_w . u) - y) u and dJ/du = (s(v_w . u) - y) v_w; y is 1 for a context and
-    0 for noise.
+    v_w, u: rows of d numbers. dJ/dv_w = (s(v_w . u) - y) u and dJ/du = (s(v_w . u) - y) v_w; y is 1 for a
+    context and 0 for noise.
     """
     one = v_w.dtype.type(1)
     score = v_w.dtype.type(0)

@@ -1,18 +1,18 @@
-"""Word vectors by factorising what words stand near each other (Levy, Goldberg & Dagan 2015, TACL 3).
+"""Word vectors by truncated SVD of the PPMI co-occurrence matrix (Levy, Goldberg & Dagan 2015, TACL 3).
 
     n(w, c)     how often c stands within L = `window` words of w on the same line; a pair at distance k counts
-                L - k + 1 times. This is L times what word2vec's randomly shrunk window counts on average (section
-                3.1), in whole numbers, so that the sums do not depend on where the text is cut into blocks
+                L - k + 1 times. This is L times what word2vec's randomly shrunk window counts on average
+                (section 3.1), in whole numbers, so that the sums do not depend on the blocks of the text
     n(w), n(c)  their sums over c and over w
     P_a(c)      = n(c)^a / sum_c' n(c')^a          a = 0.75, context distribution smoothing (section 3.2)
     PPMI(w, c)  = max(0, log( n(w, c) / (n(w) P_a(c)) ))       (sections 2.1, 3.2)
     PPMI        ~ U_d S_d V_d'                     truncated singular value decomposition (section 2.2)
     table       = U_d S_d^p                        p = 0.5 (section 3.3): with p = 1 the few largest singular values
-                                                   drown the rest, and vectors do worse on most tasks; p = 0.5
-                                                   gives words and contexts the same share of S
+                                                   drown the rest, and vectors do worse on most tasks;
+                                                   p = 0.5 gives words and contexts the same share of S
 
-Every token is a word here: <unk>, and the line end, which is the last word of its line. Pairs never cross a line end.
-Memory: at the highest about 55 bytes for each distinct pair (w, c).
+Every token is a word here: <unk>, and the line end, which is the last word of its line. Pairs never cross a
+line end. Peak memory: about 55 bytes for each distinct pair (w, c).
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def make(
     table = np.zeros((words, size), np.float32)
     table[:, : len(S)] = U * S**POWER
 
-    # Columns beyond the rank and rows of tokens without company would be all zero, and a column of zeros gives the
-    # network nothing to learn from: small random numbers tell them apart.
+    # Columns beyond the rank and rows of tokens without company would be all zero, and a column of zeros
+    # gives the network nothing to learn from: small random numbers tell them apart.
     silent = np.asarray(~table.any(axis=1))
     empty = np.broadcast_to(silent[:, None], table.shape).copy()
     empty[:, len(S) :] = True
@@ -66,7 +66,7 @@ def make(
 
 
 def cooccurrences(corpus: Corpus, words: int, line_end: int, window: int, block: int = BLOCK) -> Task[Any]:
-    """n(w, c) as a symmetric CSR matrix, int64, |V| x |V|."""
+    """Co-occurrence counts n(w, c), a symmetric CSR matrix, int64, |V| x |V|."""
     from scipy.sparse import coo_array, csr_array
 
     ahead = csr_array((words, words), dtype=np.int64)  # c after w; the other half is its transpose
@@ -89,7 +89,11 @@ def cooccurrences(corpus: Corpus, words: int, line_end: int, window: int, block:
 
 
 def ppmi(counts: Any, smoothing: float = SMOOTHING) -> Any:
-    """PPMI(w, c) as a CSR matrix, float64, without the zeros. `counts`: n(w, c), CSR, |V| x |V|."""
+    """Positive pointwise mutual information PPMI(w, c), a CSR matrix, float64, without the zeros.
+
+    Args:
+        counts: n(w, c), CSR, |V| x |V|.
+    """
     from scipy.sparse import csr_array
 
     n_w = np.asarray(counts.sum(axis=1), np.float64).ravel()
@@ -104,10 +108,10 @@ def ppmi(counts: Any, smoothing: float = SMOOTHING) -> Any:
 
 
 def factorise(matrix: Any, d: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """The d largest singular values S, falling, and their left singular vectors U (|V| x d), float64.
+    """Truncated SVD: the d largest singular values S, falling, and left singular vectors U (|V| x d), float64.
 
-    Fewer than d where the rank is smaller. A singular vector is defined up to its sign: here its number of largest
-    size is positive.
+    Fewer than d where the rank is smaller. A singular vector is defined up to its sign: here its number of
+    largest size is positive.
     """
     from scipy.linalg import svd
 
@@ -127,10 +131,10 @@ def factorise(matrix: Any, d: int, rng: np.random.Generator) -> tuple[np.ndarray
 
 
 def _leading(A: Any, d: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """U, S by ARPACK on A'A, as ``scipy.sparse.linalg.svds`` does it.
+    """Truncated SVD: U, S by ARPACK on A'A, as ``scipy.sparse.linalg.svds`` does it.
 
-    Not ``svds`` itself: it does not hand its random numbers on to ARPACK, which draws new ones where the rank is
-    below d, and then no two runs would give the same bytes.
+    Not ``svds`` itself: it does not hand its random numbers on to ARPACK, which draws new ones where the
+    rank is below d, and then no two runs would give the same bytes.
     """
     from scipy.linalg import qr, svd
     from scipy.sparse.linalg import LinearOperator, eigsh

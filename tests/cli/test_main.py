@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from rnnlm import api, cli
+from rnnlm import api, cli, pipeline
 from rnnlm.errors import ModelError
 from rnnlm.files import inspection
 
@@ -98,8 +98,8 @@ def test_ctrl_c_is_status_130_without_a_word(
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr(api, "run", interrupted)
-    for name in ("evaluating", "sampling"):
+    monkeypatch.setattr(pipeline, "run", interrupted)
+    for name in ("evaluating_own_text", "sampling"):
         monkeypatch.setattr(api.LanguageModel, name, interrupted)
     assert call(*(part.format(config=config, run=runs["word"]) for part in command)) == (130, "", "")
 

@@ -7,12 +7,12 @@ import math
 from pathlib import Path
 
 import pytest
-from reading import result
 
 from rnnlm.console import Console
 from rnnlm.console.views.corpora import corpora_view, grammars_view, made_view
 from rnnlm.corpora import catalogue, grammar, listing
 from rnnlm.errors import InputError, TextError
+from rnnlm.work import run_to_end
 
 
 def test_the_list_has_grammars_and_corpora() -> None:
@@ -22,7 +22,7 @@ def test_the_list_has_grammars_and_corpora() -> None:
 
 
 def test_making_a_text(tmp_path: Path) -> None:
-    made = result(listing.make("english", tmp_path, (30, 10, 5), 3))
+    made = run_to_end(listing.make("english", tmp_path, (30, 10, 5), 3))
     assert [text.sentences for text in made.texts] == [30, 10, 5]
     for text, name in zip(made.texts, listing.SPLITS, strict=True):
         lines = (tmp_path / f"{name}.txt").read_text().splitlines()
@@ -33,16 +33,16 @@ def test_making_a_text(tmp_path: Path) -> None:
         math.exp(language.entropy() / (language.mean_length() + 1))
     )
     assert len({path.read_text() for path in tmp_path.iterdir()}) == 3, "each text is a sample of its own"
-    again = result(listing.make("english", tmp_path / "again", (30, 10, 5), 3))
+    again = run_to_end(listing.make("english", tmp_path / "again", (30, 10, 5), 3))
     assert [text.sha256 for text in again.texts] == [text.sha256 for text in made.texts]
     json.dumps(made.json())
 
 
 def test_mistakes(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="--sentences: found 2 numbers; give three"):
-        result(listing.make("english", tmp_path, (30, 10), 0))
+        run_to_end(listing.make("english", tmp_path, (30, 10), 0))
     with pytest.raises(TextError, match="nowhere"):
-        result(listing.make("nowhere", tmp_path, None, 0))
+        run_to_end(listing.make("nowhere", tmp_path, None, 0))
     assert not list(tmp_path.iterdir())
 
 
@@ -71,7 +71,7 @@ def test_figures_that_may_be_too_high_say_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], ambiguous: bool
 ) -> None:
     (tmp_path / "g.yaml").write_text(AMBIGUOUS if ambiguous else AMBIGUOUS.replace("S S", "A S"))
-    made = result(listing.make(str(tmp_path / "g.yaml"), tmp_path, (3, 2, 1), 0))
+    made = run_to_end(listing.make(str(tmp_path / "g.yaml"), tmp_path, (3, 2, 1), 0))
     Console().show(made_view(made))
     printed = capsys.readouterr().out
     assert printed.count("or less: the grammar may be ambiguous") == (3 if ambiguous else 0)

@@ -12,8 +12,8 @@ from safetensors.numpy import load_file, save_file
 
 import rnnlm
 from rnnlm.errors import ModelError, ResourceError
-from rnnlm.files import atomic as storage
-from rnnlm.files import checkpoint
+from rnnlm.files import atomic, checkpoint
+from rnnlm.files import tensors as storage
 
 
 @pytest.fixture
@@ -121,10 +121,10 @@ def test_arrays_of_any_layout_are_written_right(tmp_path: Path) -> None:
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    storage.write_text(path, "old")
+    atomic.write_text(path, "old")
 
     def interrupted() -> None:
-        with storage.atomic_write(path) as file:
+        with atomic.atomic_write(path) as file:
             file.write(b"new")
             raise RuntimeError
 
@@ -139,4 +139,4 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(
         ResourceError, match=r"file/inside: cannot be written: .*; choose another place or free space"
     ):
-        storage.write_text(tmp_path / "file" / "inside", "x")
+        atomic.write_text(tmp_path / "file" / "inside", "x")

@@ -10,8 +10,8 @@ import pytest
 from networks import Case, config
 
 from rnnlm.errors import InputError
-from rnnlm.files import atomic as storage
 from rnnlm.files import checkpoint
+from rnnlm.files import tensors as storage
 from rnnlm.interchange import pytorch as interchange
 from rnnlm.text.vocabulary import Vocabulary
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from small import settings, write_texts
 
-from rnnlm import api
+from rnnlm import pipeline
 from rnnlm.config.schema import Config
 from rnnlm.errors import ResourceError, TextError
 from rnnlm.files import checkpoint
@@ -38,7 +38,7 @@ def test_the_plan_is_what_then_happens(config: Config, keys: dict[str, Any]) -> 
     config = config.model_copy(update={"train": config.train.model_copy(update=keys)})
     _, found = drain(plan.plan(config))
     assert not list(Path(config.run).glob("*.safetensors"))
-    records, _ = drain(api.run(config))
+    records, _ = drain(pipeline.run(config))
     start = next(record for record in records if isinstance(record, Start))
     trained = checkpoint.load(config.run)
     assert {name: (shape, size) for name, shape, size in found.tensors} == {

@@ -54,7 +54,7 @@ def test_perplexity(precision: str, tolerance: float, state: str, threads: int, 
     line_end = text.vocabulary.line_end
     found = result(evaluate(net, text, state, batch, window))
     wanted = oracle.perplexity(weights, ids, line_end, "sigmoid", state=state)
-    known = ~text.is_unknown(0, len(text))
+    known = text.stored != len(text.vocabulary)
     wanted_known = oracle.perplexity(weights, ids, line_end, "sigmoid", state=state, counted=known)
     assert found.perplexity == pytest.approx(wanted, rel=tolerance)
     assert found.perplexity_without_unk == pytest.approx(wanted_known, rel=tolerance)
@@ -85,7 +85,7 @@ def test_every_token(state: str, layers: int, activation: str) -> None:
     np.testing.assert_allclose(column("log_probability"), log_probability, rtol=0, atol=1e-11)
     np.testing.assert_array_equal(column("rank"), oracle.ranks(*arguments, state=state))
     np.testing.assert_allclose(column("entropy") / np.log(2), oracle.entropies(*arguments, state=state), atol=1e-10)
-    np.testing.assert_array_equal(column("unknown"), text.is_unknown(0, TOKENS))
+    np.testing.assert_array_equal(column("unknown"), text.stored == len(text.vocabulary))
     assert mean_loss(net, text, state) == pytest.approx(-log_probability.mean(), rel=1e-12)
 
 

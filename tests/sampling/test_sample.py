@@ -1,4 +1,4 @@
-"""Generation where it is easily wrong: at the limits of the settings, and token by token against the oracle."""
+"""Sampling: token by token against the oracle, what does not depend on what, and the limits of the settings."""
 
 from __future__ import annotations
 
@@ -8,23 +8,20 @@ from pathlib import Path
 import numpy as np
 import oracle
 import pytest
+from logits import log_softmax
 
 import rnnlm
 from rnnlm.errors import InputError
+from rnnlm.sampling.draw import draw_token
 from rnnlm.sampling.records import Sampled
-from rnnlm.sampling.sample import Settings, _penalised, choose, filtered
-from rnnlm.text import tokenizer
+from rnnlm.sampling.sample import Settings, filtered
+from rnnlm.text import tokenizers
 from rnnlm.work import Note
 
 
 @pytest.fixture
 def model(runs: dict[str, Path]) -> rnnlm.LanguageModel:
     return rnnlm.load(runs["word"])
-
-
-def log_softmax(logits: list[float]) -> np.ndarray:
-    z = np.array(logits)
-    return z - np.log(np.exp(z).sum())
 
 
 @pytest.mark.parametrize("state", ["carry", "reset"])
@@ -47,43 +44,18 @@ def test_every_choice_is_made_from_the_oracles_prediction(model: rnnlm.LanguageM
         tokens.append(int(log_y_hat.argmax()))
 
 
-def test_draws_follow_what_all_filters_together_leave() -> None:
-    """Chi-square of 20,000 draws, 0.1%; what is left worked out by hand: y^ = 8, 4, 2, 1, 1 sixteenths."""
-    log_p = np.log(np.array([1, 8, 2, 4, 1]) / 16)
-    settings = Settings(top_k=4, top_p=0.9, min_p=0.2)
-    wanted = np.array([0, 8, 2, 4, 0]) / 14
-    kept = filtered(log_p, settings)
-    np.testing.assert_allclose(kept / kept.sum(), wanted, rtol=1e-12)
-    generator = np.random.default_rng(11)
-    counts = np.bincount([choose(log_p, settings, generator) for _ in range(20_000)], minlength=5)
-    assert counts[[0, 4]].sum() == 0
-    expected = 20_000 * wanted[[1, 2, 3]]
-    assert ((counts[[1, 2, 3]] - expected) ** 2 / expected).sum() < 13.8, "2 degrees of freedom"
-
-
 @pytest.mark.parametrize("temperature", [1e-3, 1e-300, 5e-324])
 def test_the_lowest_temperatures_take_the_most_likely(temperature: float) -> None:
     log_p = log_softmax([-1.0, 3.0, 2.9, -50.0])
     kept = filtered(log_p, Settings(temperature=temperature, top_p=0.9, min_p=0.1))
     np.testing.assert_array_equal(kept > 0, [False, True, False, False])
-    assert choose(log_p, Settings(temperature=temperature), np.random.default_rng(0)) == 1
-
-
-def test_the_highest_temperatures_take_any() -> None:
-    np.testing.assert_allclose(filtered(log_softmax([-9.0, 3.0, 0.0]), Settings(temperature=1e300)), 1)
+    assert draw_token(filtered(log_p, Settings(temperature=temperature)), np.random.default_rng(0)) == 1
 
 
 def test_a_token_that_is_left_out_stays_out() -> None:
     log_p = np.array([-np.inf, np.log(0.5), np.log(0.5)])
     for settings in (Settings(temperature=100), Settings(top_p=1.0), Settings(min_p=0.0), Settings(top_k=3)):
         assert filtered(log_p, settings)[0] == 0
-
-
-def test_a_penalty_that_overflows_leaves_something_to_draw_from() -> None:
-    log_p = np.log(np.full((1, 10), 0.1))
-    penalised = _penalised(log_p, np.full((1, 10), True), 1.7e308)
-    assert np.isfinite(penalised).all()
-    np.testing.assert_array_equal(filtered(penalised[0], Settings()), 1)
 
 
 def test_the_largest_penalty(model: rnnlm.LanguageModel) -> None:
@@ -101,7 +73,7 @@ def test_the_pieces_joined_are_the_text(runs: dict[str, Path], unit: str) -> Non
     """Also where the network draws bytes that are no UTF-8."""
     model = rnnlm.load(runs[unit])
     settings = Settings(tokens=120, temperature=2.5, seed=4)
-    joiner = tokenizer.Joiner(unit, "the dog")
+    joiner = tokenizers.joiner(unit, "the dog")
     pieces = [record.pieces[0] for record in model.sampling("the dog", settings) if isinstance(record, Sampled)]
     assert len(pieces) == 120
     shown = [joiner.add(piece) for piece in pieces if piece is not None]
@@ -138,3 +110,74 @@ def test_a_prompt_of_unknown_words_only(model: rnnlm.LanguageModel) -> None:
     records = list(model.sampling("zebra", Settings(tokens=2)))
     assert [type(record) for record in records] == [Note, Sampled, Sampled]
     assert records[0].warning
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("tokens", 0), ("samples", 0), ("temperature", -1), ("temperature", float("nan")), ("top_k", 0), ("top_p", 0),
+     ("top_p", 1.5), ("min_p", 2), ("repetition_penalty", 0.5), ("seed", -1)],
+)  # fmt: skip
+def test_settings_out_of_range(name: str, value: float) -> None:
+    with pytest.raises(InputError, match=f"--{name.replace('_', '-')}: found {value}; must be"):
+        Settings(**{name: value})
+
+
+@pytest.mark.parametrize("unit", ["word", "char", "byte"])
+def test_a_sample_does_not_depend_on_how_many_there_are(runs: dict[str, Path], unit: str) -> None:
+    model = rnnlm.load(runs[unit])
+    alone = model.sample("the", tokens=30, seed=5)
+    many = model.samples(4, "the", tokens=30, seed=5)
+    assert many[0] == alone
+    assert len(set(many)) > 1
+    assert model.sample("the", tokens=30, seed=5) == alone
+    assert model.sample("the", tokens=30, seed=6) != alone
+
+
+def test_the_most_likely_text_is_what_the_network_says(runs: dict[str, Path]) -> None:
+    """Against choosing from the surprisals of the text so far."""
+    model = rnnlm.load(runs["word"])
+    text = model.sample("a", tokens=6, temperature=0)
+    words = text.replace("\n", " </s> ").split()
+    for i in range(1, len(words)):
+        scores = model.surprisal(" ".join(words[: i + 1]).replace(" </s> ", "\n").replace(" </s>", "\n"))
+        assert scores[i].token == words[i]
+        assert scores[i].rank == 1
+
+
+def test_unknown_words_of_a_prompt_are_said(runs: dict[str, Path]) -> None:
+    model = rnnlm.load(runs["word"])
+    records = list(model.sampling("the zebra and the zebra", Settings(tokens=3)))
+    assert isinstance(records[0], Note)
+    assert records[0].text == "not in the vocabulary, read as <unk>: 'zebra', 'and'"
+    assert all(isinstance(record, Sampled) for record in records[1:])
+    assert model.sample("the zebra", tokens=3).startswith("the zebra")
+
+
+def test_unk_can_be_left_out(runs: dict[str, Path]) -> None:
+    model = rnnlm.load(runs["word"])
+    model.parameters["output.b2"][model.vocabulary.unk] += 20
+    assert "<unk>" in model.sample(tokens=20)
+    assert "<unk>" not in model.sample(tokens=20, unk=False)
+
+
+def test_stopping_at_the_line_end(runs: dict[str, Path]) -> None:
+    model = rnnlm.load(runs["word"])
+    for text in model.samples(5, tokens=100, stop_at_line_end=True):
+        assert text.count("\n") == 1
+        assert text.endswith("\n")
+
+
+def test_the_repetition_penalty(runs: dict[str, Path]) -> None:
+    """So high that nothing comes twice, nor what the prompt has, until every token has come."""
+    model = rnnlm.load(runs["word"])
+    words = len(model.vocabulary) - 2
+    records = list(model.sampling("the dog", Settings(tokens=words, repetition_penalty=1e6)))
+    pieces = [record.pieces[0] for record in records]
+    assert sorted([*pieces, "the", "dog"]) == sorted(model.vocabulary.tokens)
+
+
+def test_a_byte_model_writes_valid_text(runs: dict[str, Path]) -> None:
+    model = rnnlm.load(runs["byte"])
+    text = model.sample(tokens=300, temperature=3.0)
+    assert "\ufffd" in text, "at this temperature some bytes are no UTF-8"
+    assert text.encode("utf-8")

@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import records
+
 from rnnlm.corpora import catalogue
 from rnnlm.work import Note
 
@@ -117,17 +119,11 @@ def plain(*addresses: str, known: dict[str, Any] | None = None) -> catalogue.Ent
 
 
 def run(entry: catalogue.Entry, folder: Path, timeout: float = 5.0) -> tuple[list[Path], list[Any]]:
-    records: list[Any] = []
-    work = catalogue.get("corpus", folder, entry=entry, timeout=timeout)
-    while True:
-        try:
-            records.append(next(work))
-        except StopIteration as end:
-            return end.value, records
+    return records.run(catalogue.get("corpus", folder, entry=entry, timeout=timeout))
 
 
-def notes(records: list[Any]) -> str:
-    return "\n".join(record.text for record in records if isinstance(record, Note))
+def notes(found: list[Any]) -> str:
+    return "\n".join(record.text for record in found if isinstance(record, Note))
 
 
 def names(folder: Path) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -46,16 +46,6 @@ def words_of(text: str) -> tuple[FakeCorpus, FakeVocabulary]:
     vocabulary = FakeVocabulary(list(dict.fromkeys(["</s>", "<unk>", *tokens])))
     ids = {token: i for i, token in enumerate(vocabulary.tokens)}
     return FakeCorpus([ids[token] for token in tokens]), vocabulary
-
-
-def run(work: Generator[Any, None, Any]) -> tuple[Any, list[Any]]:
-    """(result, records) of a generator."""
-    records = []
-    while True:
-        try:
-            records.append(next(work))
-        except StopIteration as end:
-            return end.value, records
 
 
 def settings(init: Any, size: int, **others: Any) -> Embedding:

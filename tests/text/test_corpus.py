@@ -1,67 +1,97 @@
-"""Windows of any text, batch and size; the cache; progress."""
+"""Encoded texts: their cache, the size of their ids, progress and memory."""
 
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from reading import build, encode
 
-from rnnlm.errors import TextError
 from rnnlm.text import corpus, files
-from rnnlm.text.corpus import Corpus, equal_streams, line_streams
+from rnnlm.text.corpus import Corpus
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.work import Progress
 
-WORDS = Vocabulary(["a", "b", "<unk>", "</s>"], [1] * 4, "word", False)
-A_B_UNK_END_STRANGE = st.lists(st.sampled_from(["a", "b", "<unk>", "</s>", "strange"]), min_size=1, max_size=60)
+
+def test_an_encoded_text_is_found_again(tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("a b c\n" * 10)
+    words = build(path, "word")
+    first = encode(path, words)
+    (ids,) = (tmp_path / "cache").glob("*.ids")
+    stamp = ids.stat().st_mtime_ns
+    again = encode(path, words)
+    assert ids.stat().st_mtime_ns == stamp
+    assert again.counts == first.counts
+    assert again.key == first.key
 
 
-def plain(tokens: list[str]) -> list[int]:
-    return [WORDS.tokens.index(token) if token in WORDS.tokens else WORDS.unk for token in tokens]
+@pytest.mark.parametrize("damage", ["short ids", "no ids", "no json", "bad json"])
+def test_a_damaged_cache_is_made_again(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("a b c\n" * 10)
+    words = build(path, "word")
+    wanted = encode(path, words).ids(0, 40).tolist()
+    (ids,), (json,) = (tmp_path / "cache").glob("*.ids"), (tmp_path / "cache").glob("*.json")
+    if damage == "short ids":
+        ids.write_bytes(ids.read_bytes()[:-3])
+    elif damage == "no ids":
+        ids.unlink()
+    elif damage == "no json":
+        json.unlink()
+    else:
+        json.write_text('{"tokens": 40')
+    assert encode(path, words).ids(0, 40).tolist() == wanted
 
 
-@settings(max_examples=150, deadline=None)
-@given(A_B_UNK_END_STRANGE, st.integers(1, 9), st.integers(1, 20), st.sampled_from(["carry", "reset"]))
-def test_scoring_meets_every_token_once_after_the_one_before_it(
-    tokens: list[str], batch: int, window: int, state: str
-) -> None:
-    ids = plain(tokens)
-    streams = line_streams(corpus.from_tokens(tokens, 1, WORDS, "text"), batch, state)
-    pairs = []
-    for b in range(streams.batch):
-        for start in range(0, streams.length, window):
-            found = streams.window(start, min(start + window, streams.length))
-            real = found.real[:, b]
-            assert not (np.diff(real.astype(int)) > 0).any(), "a stream that has ended does not begin again"
-            pairs += list(zip(found.inputs[real, b].tolist(), found.targets[real, b].tolist(), strict=True))
-            ends = found.inputs[real, b] == WORDS.line_end
-            np.testing.assert_array_equal(found.reset[real, b], ends if state == "reset" else ends & False)
-    assert pairs == list(zip([WORDS.line_end, *ids[:-1]], ids, strict=True))
+def test_another_text_or_vocabulary_is_another_key(tmp_path: Path) -> None:
+    path, other = tmp_path / "text.txt", tmp_path / "other.txt"
+    path.write_text("a b c\n")
+    other.write_text("a b d\n")
+    words, fewer = build(path, "word"), build(path, "word", max_size=3)
+    keys = {encode(path, words).key, encode(other, words).key, encode(path, fewer).key}
+    assert len(keys) == 3
 
 
-@settings(max_examples=100, deadline=None)
-@given(A_B_UNK_END_STRANGE, st.integers(1, 9), st.integers(1, 20))
-def test_training_streams_are_equal_stretches_in_order(tokens: list[str], batch: int, window: int) -> None:
-    text = corpus.from_tokens(tokens, 1, WORDS, "text")
-    if len(tokens) < batch:
-        with pytest.raises(TextError, match="fewer than train.batch"):
-            equal_streams(text, batch, "carry")
-        return
-    streams = equal_streams(text, batch, "carry")
-    windows = [
-        streams.window(start, min(start + window, streams.length)) for start in range(0, streams.length, window)
-    ]
-    targets = np.concatenate([found.targets for found in windows])
-    inputs = np.concatenate([found.inputs for found in windows])
-    assert all(found.real.all() for found in windows)
-    kept = plain(tokens)[: len(tokens) // batch * batch]
-    assert targets.T.ravel().tolist() == kept, "fewer than batch tokens are left over"
-    assert inputs.T.ravel().tolist() == [WORDS.line_end, *kept[:-1]]
+@pytest.mark.parametrize(("size", "dtype"), [(2**16 - 1, np.uint16), (2**16, np.int32)])
+def test_ids_are_small_where_they_can_be(size: int, dtype: type) -> None:
+    words = Vocabulary([*(str(i) for i in range(size - 2)), "<unk>", "</s>"], [1] * size, "word", False)
+    text = corpus.from_tokens(["0", str(size - 3), "strange", "</s>"], 1, words, "text")
+    assert text.stored.dtype == dtype
+    assert (text.stored == size).tolist() == [False, False, True, False]
+    assert text.ids(0, 4).tolist() == [0, size - 3, size - 2, size - 1]
+
+
+MEASURE = """
+import resource, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from reading import build, encode
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+encode(Path(sys.argv[1]), build(Path(sys.argv[1]), "word"))
+print(before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.parametrize("megabytes", [8, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("lines", [True, False], ids=["lines", "one line"])
+def test_encoding_takes_little_memory(tmp_path: Path, megabytes: int, lines: bool) -> None:
+    """Far below what the text itself would take as Python strings; 100 MB must stay under 1 GB."""
+    generator = np.random.default_rng(0)
+    path = tmp_path / "text.txt"
+    block = " ".join(f"word{i}" for i in (generator.pareto(1, 130_000) * 10).astype(int)) + ("\n" if lines else " ")
+    if lines:
+        block = block.replace(" word1 ", " word1\n")
+    with path.open("w") as file:
+        while file.tell() < megabytes << 20:
+            file.write(block)
+    command = [sys.executable, "-c", MEASURE, str(path), str(Path(__file__).parents[1] / "support")]
+    before, after = map(int, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    assert after - before < 150 * 1024, "kilobytes"
 
 
 @pytest.mark.parametrize("unit", ["word", "char", "byte"])

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from reading import build, characters, encode, tokens
 
-from rnnlm.text import tokenizer
+from rnnlm.text import tokenizers
 
 # What UTF-8 can hold, with plenty of what is difficult.
 TEXT = st.text(
@@ -70,23 +70,23 @@ def test_words(text: str) -> None:
     # A literal </s> ends a line too: it is the token that stands for that.
     wanted = [token for line in lines for token in [*line.split(), "</s>"]]
     assert [words.tokens[i] for i in encoded.ids(0, len(encoded))] == wanted
-    assert words.decode(encoded.ids(0, len(encoded))) == tokenizer.join(wanted, "word")
+    assert words.decode(encoded.ids(0, len(encoded))) == tokenizers.join(wanted, "word")
     assert characters(path, "word") == len(plain(text))
 
 
 @SETTINGS
 @given(st.lists(st.sampled_from(["a", "bc", "</s>", "é"]), max_size=12))
 def test_words_joined_and_cut_again(words: list[str]) -> None:
-    assert list(tokenizer.split(tokenizer.join(words, "word"), "word", False)) == words
+    assert list(tokenizers.split(tokenizers.join(words, "word"), "word", False)) == words
 
 
 @SETTINGS
 @given(TEXT, st.sampled_from(["word", "char", "byte"]))
 def test_a_text_streamed_token_by_token_is_the_text(text: str, unit: str) -> None:
-    pieces = tokenizer.split(text, unit, False)
-    joiner = tokenizer.Joiner(unit)
+    pieces = tokenizers.split(text, unit, False)
+    joiner = tokenizers.joiner(unit)
     streamed = "".join(joiner.add(token) for token in pieces) + joiner.rest()
-    assert streamed == tokenizer.join(pieces, unit)
+    assert streamed == tokenizers.join(pieces, unit)
     if unit != "word":
         assert streamed == (text if unit == "byte" else text.replace("\r\n", "\n"))
 
@@ -100,6 +100,6 @@ def test_what_is_not_in_the_vocabulary_is_unknown_and_nothing_else_is(known: str
     for unit in ("word", "char"):
         words = build(first, unit)
         encoded = encode(second, words)
-        found = np.flatnonzero(encoded.is_unknown(0, len(encoded))).tolist()
+        found = np.flatnonzero(encoded.stored == len(words)).tolist()
         assert found == [i for i, token in enumerate(tokens(second, unit)) if token not in words.tokens]
         assert encoded.counts.unknown == len(found)

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_text import FakeCorpus, FakeVocabulary, run, settings
+from fake_text import FakeCorpus, FakeVocabulary, settings
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from records import run
 
 from rnnlm.errors import InputError, NotFiniteError, TextError
 from rnnlm.vectors import formats
@@ -282,8 +283,7 @@ def test_saved_tables_come_back_bit_by_bit(tokens: list[str], data: st.DataObjec
 def test_characters_are_saved_by_their_spelling(tmp_path: Path) -> None:
     vocabulary = FakeVocabulary(["\n", " ", "a", "\\", "n"], unk=None, line_end="\n")
     table = np.arange(10, dtype=np.float32).reshape(5, 2)
-    spellings = [vocabulary.spell(i) for i in range(5)]
-    file.save(tmp_path / "v", vocabulary.tokens, table, spellings)
+    file.save(tmp_path / "v", [vocabulary.spell(i) for i in range(5)], table)
     again, match = read(tmp_path / "v", vocabulary, 2)
     assert (match == file.SPELLED).all()
     np.testing.assert_array_equal(again, table)

@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from fake_text import FakeCorpus, FakeVocabulary, run, settings
+from fake_text import FakeCorpus, FakeVocabulary, settings
+from records import run
 
 from rnnlm.vectors import random
 

@@ -9,7 +9,8 @@ import re
 import numba
 import numpy as np
 import pytest
-from fake_text import FakeCorpus, FakeVocabulary, run, settings, words_of
+from fake_text import FakeCorpus, FakeVocabulary, settings, words_of
+from records import run
 
 from rnnlm.kernels.jit import FASTMATH
 from rnnlm.vectors import skipgram

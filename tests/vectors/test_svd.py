@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fake_text import FakeCorpus, FakeVocabulary, run, settings, words_of
+from fake_text import FakeCorpus, FakeVocabulary, settings, words_of
 from hypothesis import given
 from hypothesis import strategies as st
+from records import run
 
 from rnnlm.vectors import svd
 

@@ -10,7 +10,8 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from fake_text import run, settings, words_of
+from fake_text import settings, words_of
+from records import run
 
 from rnnlm import vectors
 from rnnlm.config.schema import Embedding

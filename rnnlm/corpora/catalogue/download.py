@@ -19,7 +19,7 @@ from rnnlm.work import Note, Progress
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """urllib's own, with proxies from the environment, for http, https and file alone (also after a redirect)."""
+    """urllib's own, with proxies from the environment, for http, https and file alone (redirected ones too)."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler,
@@ -146,7 +146,8 @@ def _kept(part: Path) -> str:
 
 
 def _range_headers(offset: int, state: dict[str, Any]) -> dict[str, str]:
-    """Ask for the rest, provided the file is the same; a weak ETag (W/) says nothing of bytes and must stay away."""
+    """Ask for the rest, provided the file is the same; a weak ETag (W/) says nothing of bytes and must stay
+    away."""
     etag = state.get("etag")
     validator = etag if etag and not etag.startswith("W/") else state.get("modified")
     return {"Range": f"bytes={offset}-"} | ({"If-Range": validator} if validator else {})
@@ -155,8 +156,8 @@ def _range_headers(offset: int, state: dict[str, Any]) -> dict[str, str]:
 def _continues(response: Any, offset: int, state: dict[str, Any]) -> bool:
     """Whether the response is the rest, from byte `offset` on, of the file that was begun.
 
-    A server may honour Range and overlook If-Range, so what it says of the file is compared here too. With nothing to
-    compare but the length, the hash decides at the end.
+    A server may honour Range and overlook If-Range, so what it says of the file is compared here too. With
+    nothing to compare but the length, the hash decides at the end.
     """
     if response.status != 206:
         return False

@@ -185,7 +185,8 @@ def find(name: str, path: str | Path | None = None) -> Entry:
 
 @dataclass(frozen=True)
 class Listing:
-    """A line of ``rnnlm corpus list``. `size`: bytes to download, None: not known; `splits`: the canonical counts."""
+    """A line of ``rnnlm corpus list``. `size`: bytes to download, None: not known; `splits`: the canonical
+    counts."""
 
     name: str
     title: str
@@ -200,7 +201,8 @@ class Listing:
 
 
 def describe(root: str | Path = "corpora", path: str | Path | None = None) -> list[Listing]:
-    """All corpora of the catalogue, and whether their files are in `root`/NAME (by size where known, not by hash)."""
+    """All corpora of the catalogue, and whether their files are in `root`/NAME (by size where known, not by
+    hash)."""
     listings = []
     for name, entry in load(path).items():
         folder = Path(root) / name

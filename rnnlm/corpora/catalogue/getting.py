@@ -29,15 +29,18 @@ def get(
 ) -> Generator[Progress | Note, None, list[Path]]:
     """Download the corpus `name` into `folder` (None: ``corpora/NAME``) and return the paths of its files.
 
-    What is there already and has the right hash is not downloaded again. A cut download goes on where it stopped.
+    What is there already and has the right hash is not downloaded again. A cut download goes on where it
+    stopped.
 
     Args:
         entry: use this entry instead of the catalogue's.
         timeout: seconds without a byte after which a server is given up.
 
     Raises:
-        InputError: no such corpus; or a file of that name is there with other content (it is not overwritten).
-        ResourceError: no address gave a file (the address and the reason); the disk is full or cannot be written.
+        InputError: no such corpus; or a file of that name is there with other content (it is not
+            overwritten).
+        ResourceError: no address gave a file (the address and the reason); the disk is full or cannot be
+            written.
     """
     entry = find(name) if entry is None else entry
     folder = Path("corpora") / name if folder is None else Path(folder)

@@ -73,7 +73,7 @@ Members = dict[str, tuple[int, Callable[[], Any]]]
 
 @contextmanager
 def _open_archive(path: Path, kind: str) -> Iterator[Members]:
-    """The archive's regular files by path: size in bytes, and a function that opens one. Writes nothing anywhere."""
+    """The archive's regular files by path: size in bytes, and a function that opens one. Writes nothing."""
     if kind == "zip":
         with zipfile.ZipFile(path) as zipped:
             files = [info for info in zipped.infolist() if not info.is_dir()]

@@ -11,7 +11,11 @@ _Right = tuple[int | str, ...]
 
 
 def slr_conflict(grammar: Grammar) -> str | None:
-    """The first conflict of the SLR(1) automaton, or None (Aho, Lam, Sethi & Ullman 2006, algorithm 4.46)."""
+    """The first conflict of the grammar's SLR(1) automaton, None where it has none: then it is unambiguous.
+
+    A conflict is no proof of ambiguity; there are unambiguous grammars that are not SLR(1). The construction
+    is algorithm 4.46 of Aho, Lam, Sethi & Ullman (2006).
+    """
     lefts, rights, twice = _without_categories(grammar)
     if twice:
         return twice
@@ -46,10 +50,11 @@ def slr_conflict(grammar: Grammar) -> str | None:
 
 
 def _without_categories(grammar: Grammar) -> tuple[list[int], list[_Right], str | None]:
-    """Left and right sides with words in the place of categories, and the first right side that a symbol has twice.
+    """Left and right sides with words in the place of categories, and the first right side that a symbol has
+    twice.
 
-    Rule 0 is start' -> start, with -1 for start'. Which category a word came from follows from the rule. Words
-    that the same categories have behave the same, so one of them stands for all.
+    Rule 0 is start' -> start, with -1 for start'. Which category a word came from follows from the rule.
+    Words that the same categories have behave the same, so one of them stands for all.
     """
     homes: dict[str, set[int]] = defaultdict(set)
     literals = set()

@@ -1,4 +1,4 @@
-"""Symbols with arguments to plain rules, from the start symbol on; and whether every sentence comes to an end."""
+"""Expansion of symbols with arguments into plain rules; the check that every sentence comes to an end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A plain grammar: what it can be asked, and the sentences it draws. The equations are in the package's docstring."""
+"""A plain grammar: its rules, its entropy, and the sentences that it draws.
+
+The equations are in the package's docstring.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Rule:
-    """One plain rule. `right` holds words (str) and nonterminals (int, their index); `line` is where it is."""
+    """One plain rule. `right`: words (str) and nonterminals (int, their index); `line`: in the file."""
 
     right: tuple[int | str, ...]
     probability: float
@@ -22,27 +25,9 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Description:
-    """What can be said of a grammar without a text. Lengths in words; a sentence's </s> is counted in the rates only.
-
-    Where `unambiguous` is False, `ambiguity` says what stood in the way, and the figures are upper bounds.
-    """
-
-    path: str
-    words: int
-    nonterminals: int
-    rules: int
-    mean_sentence_length: float
-    entropy_per_sentence_bits: float
-    entropy_rate_bits: float
-    lowest_perplexity: float
-    unambiguous: bool
-    ambiguity: str | None
-
-
-@dataclass(frozen=True)
 class Grammar:
-    """A plain grammar that has been checked. `rules[i]` are those of nonterminal `symbols[i]`; the start is number 0.
+    """A plain grammar that has been checked. `rules[i]` are those of nonterminal `symbols[i]`; the start is
+    number 0.
 
     `categories` are the nonterminals that are word categories: each of their rules is one word.
     """
@@ -78,36 +63,12 @@ class Grammar:
         """The perplexity of the grammar itself; no model has a lower one on its texts, but by chance."""
         return math.exp(self.entropy_rate())
 
-    @cached_property
-    def ambiguity(self) -> str | None:
-        """None where the grammar is shown to be unambiguous, else the first conflict of its SLR(1) automaton.
-
-        A conflict is no proof of ambiguity; there are unambiguous grammars that are not SLR(1).
-        """
-        from rnnlm.corpora.grammar.ambiguity import slr_conflict
-
-        return slr_conflict(self)
-
-    def describe(self) -> Description:
-        return Description(
-            path=self.path,
-            words=len(self.words),
-            nonterminals=len(self.symbols),
-            rules=sum(len(rules) for rules in self.rules),
-            mean_sentence_length=self.mean_length(),
-            entropy_per_sentence_bits=self.entropy() / math.log(2),
-            entropy_rate_bits=self.entropy_rate() / math.log(2),
-            lowest_perplexity=self.lowest_perplexity(),
-            unambiguous=self.ambiguity is None,
-            ambiguity=self.ambiguity,
-        )
-
     def generate(self, sentences: int, seed: int | Sequence[int]) -> Iterator[tuple[str, float]]:
         """Sentences drawn independently, each with the natural logarithm of its probability.
 
-        The words are the same on every machine: one PCG64 stream of doubles, one draw for every nonterminal that has
-        a choice, leftmost first. A stack stands in for recursion, so depth has no limit. A seed may be a sequence,
-        such as (seed, part), for texts that must differ.
+        The words are the same on every machine: one PCG64 stream of doubles, one draw for every nonterminal
+        that has a choice, leftmost first. A stack stands in for recursion, so depth has no limit. A seed may
+        be a sequence, such as (seed, part), for texts that must differ.
         """
         uniform = _uniforms(seed)
         tables = self._tables
@@ -128,7 +89,8 @@ class Grammar:
 
     @cached_property
     def _tables(self) -> list[tuple[list[float], list[tuple[int | str, ...]], list[float]]]:
-        """For each nonterminal: inner bounds of its rules in [0, 1), reversed right sides, log probabilities."""
+        """For each nonterminal: inner bounds of its rules in [0, 1), reversed right sides, log
+        probabilities."""
         tables = []
         for rules in self.rules:
             bounds = list(itertools.accumulate(rule.probability for rule in rules))[:-1]

@@ -152,7 +152,8 @@ def _likes(source: Source, argument: str, node: yaml.Node | None, feature: str) 
 
 
 def _define(source: Source, text: str, line: int, again: bool) -> Symbol:
-    """The symbol on a left side. Rules may have several blocks of one name (`again`), all with the same features."""
+    """The symbol on a left side. Rules may have several blocks of one name (`again`), all with the same
+    features."""
     symbol = _symbol(source, text, line)
     features = tuple(source.feature(argument) or "" for argument in symbol.arguments)
     if symbol.name in source.kinds and (not again or source.kinds[symbol.name] != features):
@@ -201,7 +202,8 @@ def _check_use(source: Source, item: Symbol, line: int) -> None:
 
 
 def _pairs(path: Path, node: yaml.Node | None, what: str) -> list[tuple[str, yaml.Node, int]]:
-    """Key, value and line of a mapping's entries. Keys stay as they are written: ``on`` and ``no`` are words here."""
+    """Key, value and line of a mapping's entries. Keys stay as they are written: ``on`` and ``no`` are words
+    here."""
     if not isinstance(node, yaml.MappingNode) or not node.value:
         raise error_at(
             path, node.start_mark.line + 1 if node else 1, f"{what}: must be a mapping of key: value lines"

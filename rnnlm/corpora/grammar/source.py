@@ -37,7 +37,8 @@ class Block:
 
 @dataclass(frozen=True)
 class Word:
-    """One word of a category. `forms` follow the values of the category's first argument; `likes`: shares of use."""
+    """One word of a category. `forms` follow the values of the category's first argument; `likes`: shares of
+    use."""
 
     forms: tuple[str, ...]
     weight: float

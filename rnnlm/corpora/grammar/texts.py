@@ -35,9 +35,10 @@ def load(path: str | Path) -> Grammar:
     """Read a grammar file (or one that comes with rnnlm, by its name), expand its features, check it.
 
     Raises:
-        TextError: one line that names the file, line and rule: not YAML; an unknown key, symbol, variable or value;
-            a symbol used with other features than it has; a weight that is not a positive number; a rule or word that
-            no sentence can reach; a symbol that never comes to an end; recursion without end on average.
+        TextError: one line that names the file, line and rule: not YAML; an unknown key, symbol, variable or
+            value; a symbol used with other features than it has; a weight that is not a positive number; a
+            rule or word that no sentence can reach; a symbol that never comes to an end; recursion without
+            end on average.
     """
     path = resources.find("corpora", path, ".yaml")
     source = read(path)

@@ -13,7 +13,7 @@ from rnnlm.evaluation.records import Evaluation
 
 def evaluation(**changes: Any) -> Evaluation:
     values: dict[str, Any] = {
-        "perplexity": 120.5, "perplexity_with_unk": 120.5, "perplexity_without_unk": 110.25, "tokens": 2000,
+        "perplexity": 120.5, "perplexity_without_unk": 110.25, "tokens": 2000,
         "unknown": 50, "line_ends": 100, "characters": 9000, "bits_per_token": 6.9128, "bits_per_character": 1.5362,
         "state": "reset", "seconds": 0.5, "tokens_per_second": 4000.0,
     }  # fmt: skip

@@ -12,13 +12,13 @@ import yaml
 from derivations import ends
 
 from rnnlm.config import recipes as resources
-from rnnlm.corpora.grammar import Description, Grammar
+from rnnlm.corpora.grammar import Description, Grammar, describe
 
 ENGLISH = resources.folder("corpora") / "english.yaml"
 
 
 def test_english_is_what_it_was_made_to_be(english: Grammar, sample) -> None:
-    about = english.describe()
+    about = describe(english)
     assert isinstance(about, Description)
     assert about.unambiguous
     assert about.ambiguity is None

@@ -7,21 +7,12 @@ import math
 from pathlib import Path
 
 import pytest
+from records import run
 
 from rnnlm.corpora import grammar as grammars
 from rnnlm.corpora.grammar import Grammar, Written
 from rnnlm.errors import InputError
 from rnnlm.work import Progress
-
-
-def run(work):
-    """The records of a generator and what it returned."""
-    records = []
-    while True:
-        try:
-            records.append(next(work))
-        except StopIteration as stop:
-            return records, stop.value
 
 
 def test_the_same_seed_gives_the_same_text(english: Grammar) -> None:
@@ -52,7 +43,7 @@ def test_deep_recursion_does_not_overflow(read) -> None:
 
 def test_write(english: Grammar, tmp_path: Path) -> None:
     path = tmp_path / "text.txt"
-    records, written = run(grammars.write(english, 2500, 5, path))
+    written, records = run(grammars.write(english, 2500, 5, path))
     lines = path.read_text(encoding="utf-8").splitlines()
     pairs = list(english.generate(2500, 5))
     tokens = sum(len(line.split()) + 1 for line in lines)

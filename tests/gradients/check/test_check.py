@@ -77,16 +77,16 @@ Break = Callable[..., Any]
 
 
 def _afterwards(name: str, spoil: Callable[[Any], None]) -> Callable[[Break], Break]:
-    """The real function, then `spoil` for what it wrote to its argument of this name."""
+    """The real function, then `spoil` for what it wrote to its argument of this name, or to a field of it."""
 
     def breaking(real: Break) -> Break:
-        names = [
-            name for name in inspect.signature(real.kernel.py_func).parameters if name not in ("worker", "meetings")
-        ]
+        names = list(inspect.signature(real.kernel.py_func).parameters)
 
         def broken(*arguments: Any) -> None:
             real(*arguments)
-            spoil(arguments[names.index(name)])
+            argument, *field = name.split(".")
+            written = arguments[names.index(argument)]
+            spoil(getattr(written, field[0]) if field else written)
 
         return broken
 
@@ -97,9 +97,7 @@ def _before(name: str, spoil: Callable[[Any], Any]) -> Callable[[Break], Break]:
     """The real function with its argument of this name spoilt."""
 
     def breaking(real: Break) -> Break:
-        names = [
-            name for name in inspect.signature(real.kernel.py_func).parameters if name not in ("worker", "meetings")
-        ]
+        names = list(inspect.signature(real.kernel.py_func).parameters)
 
         def broken(*arguments: Any) -> None:
             given = list(arguments)
@@ -139,14 +137,14 @@ BREAKS: dict[str, tuple[Any, str, Callable[[Break], Break], str]] = {
         "all of cell.0 (cell.0.I, cell.0.H, cell.0.b1), in a window of one step too: look at delta1",
     ),
     "the sign of dH": (
-        recurrence, "_weights_back", _afterwards("dH", _multiply(-1)),
+        recurrence, "_weights_back", _afterwards("gradients.dH", _multiply(-1)),
         "cell.0.H: look at dJ/dH = h(t-1)' delta1(t) (the opposite",
     ),
     "dH one lag off": (
         recurrence, "_weights_back", _before("previous", _late), "cell.0.H: look at dJ/dH = h(t-1)' delta1(t) (cosine"
     ),
     "half of db1": (
-        recurrence, "_weights_back", _afterwards("db1", _multiply(0.5)),
+        recurrence, "_weights_back", _afterwards("gradients.db1", _multiply(0.5)),
         "cell.0.b1: look at dJ/db1 = delta1(t) (the right direction",
     ),
     "one number of dI": (linear, "backward", _afterwards("dW", _one_number), "cell.0.I: look at"),
@@ -188,7 +186,7 @@ def test_what_is_broken_in_an_upper_layer_is_found_there(monkeypatch: pytest.Mon
         real(*arguments)
         calls[0] += 1
         if calls[0] % 2:  # the upper layer comes first on the way back
-            arguments[7][...] *= 1.01  # dH
+            arguments[6].dH[...] *= 1.01
 
     monkeypatch.setattr(recurrence, "_weights_back", broken)
     found = run(case)
@@ -202,7 +200,7 @@ def test_a_gradient_that_is_not_a_number_fails(monkeypatch: pytest.MonkeyPatch) 
 
     def broken(*arguments: Any) -> None:
         real(*arguments)
-        arguments[8][0] = np.nan
+        arguments[6].db1[0] = np.nan
 
     monkeypatch.setattr(recurrence, "_weights_back", broken)
     found = run(Case(config("tanh")))

@@ -17,8 +17,8 @@ from small import write_texts
 from rnnlm import api
 from rnnlm.config.schema import Config
 from rnnlm.errors import InputError
-from rnnlm.files import atomic as storage
 from rnnlm.files import checkpoint
+from rnnlm.files import tensors as storage
 from rnnlm.interchange import pytorch as interchange
 from rnnlm.kernels.cpu import HAS_BFLOAT16
 from rnnlm.network import build
@@ -208,7 +208,7 @@ def test_commands_of_a_trained_network(run: Config, tmp_path: Path, call: Any) -
     loaded = api.load(run.run)
     assert loaded.perplexity(text.read_text()) < len(loaded.vocabulary) / 2
     surprisal = sum(one.surprisal for one in loaded.surprisal(text.read_text()))
-    found = loaded.evaluate(text)
+    found = loaded.evaluate(path=text)
     assert found.bits_per_token * found.tokens == pytest.approx(surprisal, rel=1e-5)
     assert loaded.sample(tokens=5, top_k=3)
     status, out, _ = call("gradcheck", run.run, "--steps", 4, "--json")

@@ -1,4 +1,4 @@
-"""The table of tokens against the oracle, and what is left when writing it fails."""
+"""The table of tokens: against the oracle, as a table, and what is left when writing it fails."""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ import pytest
 from networks import config, network
 
 import rnnlm
-from rnnlm.evaluation import perplexity as evaluate
-from rnnlm.evaluation.perplexity import PER_TOKEN_COLUMNS
+from rnnlm.errors import TextError
+from rnnlm.evaluation import per_token
 from rnnlm.network import scoring
 from rnnlm.text import corpus
 from rnnlm.text.vocabulary import Vocabulary
+from rnnlm.work import run_to_end
 
 WORDS = [f"w{i}" for i in range(58)]
+TEXT = "the dog sees the zebra\na bird sings\n\nthe <unk> sleep"
 
 
-def drain(work: Any) -> Any:
-    try:
-        while True:
-            next(work)
-    except StopIteration as end:
-        return end.value
+@pytest.fixture(scope="module")
+def model(runs: dict[str, Path]) -> rnnlm.LanguageModel:
+    return rnnlm.load(runs["word"])
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -43,13 +42,13 @@ def test_every_column_agrees_with_the_oracle(precision: str, state: str, tmp_pat
     vocabulary = Vocabulary([*WORDS, "<unk>", "</s>"], [1] * 60, "word", False)
     text = corpus.from_tokens(tokens, 6000, vocabulary, "text")
     net = network(config("tanh", d=10, hidden=16, precision=precision), 60)
-    found = drain(evaluate.per_token(net, text, iter(tokens), state, tmp_path / "t.tsv"))
+    found = run_to_end(per_token.write_token_scores(net, text, iter(tokens), state, tmp_path / "t.tsv"))
     rows = table(tmp_path / "t.tsv")
 
-    weights = {name: value.astype(np.float64) for name, value in net.parameters.items()}
+    weights = {name: value.astype(np.float64) for name, value in net.named.items()}
     arguments = (weights, text.ids(0, len(text)), vocabulary.line_end, "tanh", state)
     nats = oracle.log_probabilities(*arguments)
-    assert tuple(rows[0]) == PER_TOKEN_COLUMNS
+    assert tuple(rows[0]) == per_token.COLUMNS
     assert [row["token"] for row in rows] == tokens, "unknown words as they stand in the text"
     assert [row["is_unk"] for row in rows] == ["1" if word in ("strange", "other") else "0" for word in tokens]
     ends = np.cumsum([0, *(word == "</s>" for word in tokens[:-1])])
@@ -83,11 +82,11 @@ def test_an_error_in_the_middle_leaves_what_was_there(
         yield from real(*arguments, **options)
         raise MemoryError
 
-    monkeypatch.setattr(evaluate, "score", failing)
+    monkeypatch.setattr(per_token, "score", failing)
     text = tmp_path / "text.txt"
     text.write_text("the dog\n" * 50)
     with pytest.raises(MemoryError):
-        drain(model.evaluating(text, per_token=path))
+        run_to_end(model.evaluating(path=text, per_token=path))
     assert [(p.name, p.read_text()) for p in path.parent.iterdir()] == ([("t.tsv", before)] if before else [])
 
 
@@ -97,21 +96,49 @@ def test_tokens_that_would_break_the_table(runs: dict[str, Path], tmp_path: Path
     odd = ['"quoted', "\x1b[31m", "\x00", "\u200b", "\u2028", "\U0001f600", "a\u0301", '"']
     text.write_text("the dog\n" * 20 + " ".join(odd) + "\n", encoding="utf-8")
     for unit in ("word", "char", "byte"):
-        drain(rnnlm.load(runs[unit]).evaluating(text, per_token=path))
+        run_to_end(rnnlm.load(runs[unit]).evaluating(path=text, per_token=path))
         raw = path.read_bytes()
         assert all(len(line.split(b"\t")) == 8 for line in raw.split(b"\n")[:-1])
         assert not set(raw) & (set(range(32)) - {9, 10}), "nothing that a terminal would obey"
-    drain(rnnlm.load(runs["word"]).evaluating(text, per_token=path))
+    run_to_end(rnnlm.load(runs["word"]).evaluating(path=text, per_token=path))
     shown = [row["token"] for row in table(path)[60:-1]]
     assert shown == ['"quoted', "\\x1b[31m", "\\x00", "\\u200b", "\U0001f600", "a\u0301", '"']
 
 
-def test_a_line_of_a_megabyte(runs: dict[str, Path], tmp_path: Path) -> None:
-    """Longer than a block of the file: no word is cut, and there is one line end."""
-    words = 250_000
-    path = tmp_path / "long.txt"
-    path.write_text("cats see dogs the " * (words // 4))
-    assert path.stat().st_size > 1 << 20
-    found = rnnlm.load(runs["word"], 1).evaluate(path, "reset")
-    assert (found.tokens, found.unknown, found.line_ends) == (words + 1, 0, 1)
-    assert found.characters == path.stat().st_size
+def test_the_table_of_tokens(model: rnnlm.LanguageModel, tmp_path: Path) -> None:
+    text, table = tmp_path / "text.txt", tmp_path / "tokens.tsv"
+    text.write_text(TEXT)
+    found = run_to_end(model.evaluating(path=text, per_token=table))
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+    assert tuple(rows[0]) == per_token.COLUMNS
+    words = [*TEXT.replace("\n", " </s> ").split(), "</s>"]
+    assert [row["token"] for row in rows] == words, "the text's own words, the first and every line end included"
+    assert [int(row["position"]) for row in rows] == list(range(1, len(words) + 1))
+    assert [int(row["line"]) for row in rows] == [1] * 6 + [2] * 4 + [3] + [4] * 4
+    assert [row["token"] for row in rows if row["is_unk"] == "1"] == ["zebra"], "a literal <unk> is a word"
+    nats = [float(row["log_probability"]) for row in rows]
+    assert math.exp(-sum(nats) / len(nats)) == pytest.approx(found.perplexity, rel=1e-5)
+    for row in rows:
+        assert float(row["surprisal_bits"]) == pytest.approx(-float(row["log_probability"]) / math.log(2), abs=1e-5)
+        assert 1 <= int(row["rank"]) <= len(model.vocabulary)
+        assert 0 < float(row["entropy_bits"]) <= math.log2(len(model.vocabulary))
+
+
+def test_tokens_that_would_not_show_are_escaped(runs: dict[str, Path], tmp_path: Path) -> None:
+    text, table = tmp_path / "text.txt", tmp_path / "tokens.tsv"
+    text.write_text("a b\t\\\n")
+    model = rnnlm.load(runs["char"])
+    with pytest.raises(TextError):
+        run_to_end(model.evaluating(path=tmp_path / "nowhere", per_token=table))
+    assert not table.exists()
+    run_to_end(model.evaluating(path=text, per_token=table))
+    lines = table.read_text(encoding="utf-8").splitlines()[1:]
+    assert [line.split("\t")[2] for line in lines] == [
+        "a",
+        " ".encode("unicode_escape").decode(),
+        "b",
+        "\\t",
+        "\\\\",
+        "\\n",
+    ]

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reading import characters, tokens
 
-from rnnlm.text import files, tokenizer
+from rnnlm.text import files, tokenizers
 
 SETTINGS = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -36,7 +36,7 @@ def test_a_file_and_a_string_in_lower_case_are_the_same(
     path = tmp_path / "text.txt"
     path.write_bytes(text.encode())
     monkeypatch.setattr(files, "_BLOCK", block)
-    wanted = list(tokenizer.split(text, unit, True))
+    wanted = list(tokenizers.split(text, unit, True))
     if unit == "word" and text and not text.endswith("\n"):
         wanted.append("</s>")
     assert tokens(path, unit, lowercase=True) == wanted
@@ -45,12 +45,12 @@ def test_a_file_and_a_string_in_lower_case_are_the_same(
 
 def test_lower_case_of_a_character_is_its_own() -> None:
     every = [chr(i) for i in range(sys.maxunicode + 1) if not 0xD800 <= i < 0xE000 and chr(i) != "\r"]
-    assert tokenizer.split("".join(every), "char", True) == "".join(map(str.lower, every))
+    assert tokenizers.split("".join(every), "char", True) == "".join(map(str.lower, every))
 
 
 def test_lower_case_of_bytes_touches_ascii_alone() -> None:
     raw = bytes(range(256)).decode("latin-1").encode().decode("latin-1")
     assert (
-        tokenizer.split(bytes(range(256)).decode("latin-1"), "byte", True).encode("latin-1")
+        tokenizers.split(bytes(range(256)).decode("latin-1"), "byte", True).encode("latin-1")
         == raw.encode("latin-1").lower()
     )

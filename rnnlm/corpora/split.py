@@ -1,0 +1,63 @@
+"""Split of one text into train, valid and test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rnnlm.errors import TextError
+from rnnlm.files.atomic import atomic_write
+from rnnlm.text import files
+from rnnlm.work import Note, Task
+
+
+def cut(path: Path, shares: list[float], unit: str, folder: Path) -> Task[tuple[Path, Path | None, Path | None]]:
+    """Cut one text by characters (bytes for the unit byte; words: at the next line end). Returns three
+    paths, None where the share is 0.
+
+    Raises:
+        TextError: the text is so short, or of so few lines, that a part would be empty.
+    """
+    total = sum(len(part) for part in _parts(path, unit))
+    if total == 0:
+        raise TextError(f"{path}: empty; give a text with at least one token")
+    last = max(number for number, share in enumerate(shares) if share > 0)
+    # The sums of the shares are off by rounding: 0.7 + 0.2 of ten characters are nine.
+    ends = [total if i >= last else int(total * sum(shares[: i + 1]) + 1e-9) for i in range(len(shares))]
+    paths: dict[str, Path] = {}
+    parts = _parts(path, unit)
+    rest: Any = b"" if unit == "byte" else ""
+    newline: Any = b"\n" if unit == "byte" else "\n"
+    position = 0
+    for number, (name, end) in enumerate(zip(("train", "valid", "test"), ends, strict=False)):
+        if shares[number] == 0:
+            continue
+        if end <= position:
+            lines = " or with more lines" if unit == "word" else ""
+            raise TextError(
+                f"{path}: data.split leaves nothing for {name}; give a longer text{lines}, or other shares"
+            )
+        target = folder / f"{name}.txt"
+        with atomic_write(target) as file:
+            while position < end:
+                rest = rest or next(parts)
+                piece = rest[: end - position]
+                rest = rest[len(piece) :]
+                position += len(piece)
+                if unit == "word" and position == end and not piece.endswith(newline) and end < total:
+                    # A line is never cut: go on to its end.
+                    rest = rest or next(parts)
+                    found = rest.find(newline)
+                    end = min(total, position + (found + 1 if found >= 0 else len(rest) + 1))
+                file.write(piece if unit == "byte" else piece.encode("utf-8"))
+        paths[name] = target
+    yield Note(f"{path}: cut into {' and '.join(map(str, paths.values()))}")
+    return paths["train"], paths.get("valid"), paths.get("test")
+
+
+def _parts(path: Path, unit: str) -> Iterator[Any]:
+    if unit == "byte":
+        yield from (block.data for block in files.blocks(path))
+    else:
+        yield from (text for text, _ in files.characters(path) if text)

@@ -1,0 +1,48 @@
+"""Character tokenizer: Unicode code points, the newline included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rnnlm.text import files
+from rnnlm.text.tokenizers.tokens import Joiner, Piece
+
+line_end = "\n"
+
+
+def pieces(path: str | Path, lowercase: bool) -> Iterator[Piece]:
+    """The characters of a file, some at a time, in order."""
+    for text, done in files.characters(path):
+        yield Piece(_lower(text) if lowercase else text, len(text), done)
+
+
+def split(text: str, lowercase: bool) -> Sequence[str]:
+    """The characters of a string; CR LF is one newline."""
+    text = text.replace("\r\n", "\n")
+    return _lower(text) if lowercase else text
+
+
+def with_line_end(tokens: Sequence[str]) -> Sequence[str]:
+    """The characters as they are: a file has no newline that the string does not have."""
+    return tokens
+
+
+def joiner(after: str) -> Joiner:
+    """A detokenizer: characters side by side. The text `after` before the first one changes nothing."""
+    return _Joiner()
+
+
+class _Joiner:
+    def add(self, token: str) -> str:
+        """The character."""
+        return token
+
+    def rest(self) -> str:
+        """Nothing: every character is complete."""
+        return ""
+
+
+def _lower(text: str) -> str:
+    """Lower case of each character by itself; `str.lower` looks around it at a capital sigma alone."""
+    return text.replace("\N{GREEK CAPITAL LETTER SIGMA}", "\N{GREEK SMALL LETTER SIGMA}").lower()

@@ -1,0 +1,52 @@
+"""Special tokens, and what every tokenizer has: the interface of ``words``, ``characters`` and ``bytes``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+UNKNOWN = "<unk>"
+LINE_END = "</s>"
+
+
+class Piece(NamedTuple):
+    """Consecutive tokens of a file."""
+
+    tokens: Sequence[str]  # a list of words, or a string whose characters are the tokens
+    characters: int  # code points of the raw text that these tokens stand for
+    done: int  # bytes of the file read so far
+
+
+class Joiner(Protocol):
+    """Detokenizer that takes one token at a time, for text that is shown while it is made."""
+
+    def add(self, token: str) -> str:
+        """What this token adds to the text; "" for a byte whose character is not complete."""
+
+    def rest(self) -> str:
+        """What is left at the end: the replacement for a character that was never completed."""
+
+
+class Tokenizer(Protocol):
+    """The functions of a tokenizer's module. `lowercase`: lower-case the text."""
+
+    @property
+    def line_end(self) -> str:
+        """The token that ends a line."""
+
+    def pieces(self, path: str | Path, lowercase: bool) -> Iterator[Piece]:
+        """The tokens of a file, some at a time, in order.
+
+        Raises:
+            TextError: the file cannot be read; not UTF-8 (words and characters).
+        """
+
+    def split(self, text: str, lowercase: bool) -> Sequence[str]:
+        """The tokens of a string; the last line gets no line end that it does not have."""
+
+    def with_line_end(self, tokens: Sequence[str]) -> Sequence[str]:
+        """The tokens of a string as a file of it would have them."""
+
+    def joiner(self, after: str) -> Joiner:
+        """A detokenizer whose first token comes after the text `after`."""
