@@ -240,7 +240,7 @@ class Console:
     def _end(self, end: End) -> None:
         reasons = {
             "epochs": "all epochs done",
-            "max_steps": "train.max_steps reached",
+            "max_updates": "train.max_updates reached",
             "patience": "validation has not improved for train.patience epochs",
         }
         best = (

@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from rnnlm.errors import ModelError, ResourceError
 
+# Of the metadata under the key ``rnnlm``: 2, since the configuration in it has sections by their type.
+FORMAT = 2
+
 
 @contextmanager
 def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
@@ -124,7 +127,12 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
         metadata = json.loads(text)
     except json.JSONDecodeError as error:
         raise ModelError(f"{path}: damaged: the metadata is not JSON ({error})") from None
-    if not isinstance(metadata, dict) or metadata.get("format") != 1:
-        found = metadata.get("format") if isinstance(metadata, dict) else metadata
-        raise ModelError(f"{path}: format {found}; this rnnlm reads format 1")
+    found = metadata.get("format") if isinstance(metadata, dict) else metadata
+    if found == 1:
+        raise ModelError(
+            f"{path}: format 1, of an older rnnlm; this one reads format {FORMAT}: train again, or score it with the "
+            "version that wrote it"
+        )
+    if found != FORMAT:
+        raise ModelError(f"{path}: format {found}; this rnnlm reads format {FORMAT}: take the rnnlm that wrote it")
     return metadata

@@ -13,6 +13,7 @@ same bytes. When it was trained stands in ``log.jsonl``.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,9 @@ from rnnlm.version import __version__
 MODEL, STATE = "model.safetensors", "state.safetensors"
 
 # What may differ when a run goes on: how long and how watched, not what is trained.
-MAY_CHANGE = ("epochs", "max_steps", "patience", "threads", "checkpoint_every", "checkpoint_minutes", "log_every")
+MAY_CHANGE = (
+    "run", "train.epochs", "train.max_updates", "train.patience", "train.threads", "train.checkpoint", "train.log",
+)  # fmt: skip
 
 
 @dataclass
@@ -42,7 +45,7 @@ class Position:
     step: int = 0  # updates made
     epoch: int = 0  # passes completed
     offset: int = 0  # tokens of each stream that have had their loss in this pass
-    window: int = 0  # where in the stream the next window begins; before `offset` when bptt_every < bptt
+    window: int = 0  # where in the stream the next window begins; before `offset` when bptt_stride < bptt
     tokens: int = 0  # tokens trained on
     seconds: float = 0.0
     halvings: int = 0
@@ -157,19 +160,22 @@ def check_same(config: Config, trained: Trained) -> None:
     Raises:
         ConfigError: names the first key that differs, with both values.
     """
-    asked, had = config.model_dump(), trained.config.model_dump()
-    for section, values in asked.items():
-        if section == "run":
-            continue
-        for key, value in values.items():
-            if section == "train" and key in MAY_CHANGE:
-                continue
-            if had[section][key] != value:
-                raise ConfigError(
-                    f"{trained.path.parent}: this run has {section}.{key}: {had[section][key]}, "
-                    f"the configuration {value}; "
-                    "take the run's own config.yaml, or another folder with --run"
-                )
+    for key, had, asked in _differences(trained.config.model_dump(), config.model_dump()):
+        raise ConfigError(
+            f"{trained.path.parent}: this run has {key}: {had}, the configuration {asked}; "
+            "take the run's own config.yaml, or another folder with --run"
+        )
+
+
+def _differences(had: Any, asked: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Every key whose value differs, with both values; a section's type comes before its options."""
+    if key in MAY_CHANGE:
+        return
+    if isinstance(had, dict) and isinstance(asked, dict):
+        for name, value in asked.items():
+            yield from _differences(had.get(name), value, f"{key}.{name}" if key else name)
+    elif had != asked:
+        yield key, had, asked
 
 
 def header(config: Config, vocabulary: Vocabulary, training: dict[str, Any]) -> dict[str, Any]:
@@ -178,7 +184,7 @@ def header(config: Config, vocabulary: Vocabulary, training: dict[str, Any]) -> 
     values = config.model_dump()
     del values["run"]
     return {
-        "format": 1,
+        "format": storage.FORMAT,
         "config": values,
         "vocabulary": list(vocabulary.tokens),
         "counts": vocabulary.counts.tolist(),

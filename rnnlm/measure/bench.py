@@ -161,7 +161,7 @@ class _Training:
             self.cell_products += 6.0 * own["I"].size * read
             self.cell_products += 6.0 * own["H"].size * window.inputs.size if "H" in own else 0.0
         model = network.config.model
-        once = OUTPUTS[model.output].multiplications(model.sizes[-1], network.d, network.vocabulary_size, model)
+        once = OUTPUTS[model.output.type].multiplications(model.sizes[-1], network.d, network.vocabulary_size, model)
         self.output_products += 6.0 * once * self.trial.loss_steps(window) * self.trial.streams.batch
 
     @property

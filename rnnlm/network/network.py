@@ -45,11 +45,11 @@ def shapes(config: Config, vocabulary: int) -> dict[str, tuple[int, ...]]:
     model = config.model
     result: dict[str, tuple[int, ...]] = {TABLE: (vocabulary, config.embedding.size)}
     for layer, (d, hidden) in enumerate(_sizes(config)):
-        for name, shape in CELLS[model.cell].shapes(d, hidden, model).items():
+        for name, shape in CELLS[model.cell.type].shapes(d, hidden, model).items():
             result[f"cell.{layer}.{name}"] = shape
         if model.layer_norm:
             result |= {f"norm.{layer}.{name}": shape for name, shape in normalization.shapes(hidden).items()}
-    output: Any = OUTPUTS[model.output]
+    output: Any = OUTPUTS[model.output.type]
     for name, shape in output.shapes(model.sizes[-1], config.embedding.size, vocabulary, model).items():
         result[f"output.{name}"] = shape
     return result
@@ -63,9 +63,9 @@ def init(config: Config, vocabulary: int, table: np.ndarray) -> dict[str, np.nda
     result = {TABLE: np.array(table, dtype, order="C")}
     for layer, (d, hidden) in enumerate(_sizes(config)):
         generator = np.random.default_rng([config.train.seed, 1, layer])
-        start = CELLS[model.cell].init(d, hidden, model, generator)
-        if model.init is not None:
-            start |= {name: starts.draw(name, start[name].shape, hidden, model, generator)
+        start = CELLS[model.cell.type].init(d, hidden, model, generator)
+        if model.recurrent_init is not None:
+            start |= {name: starts.draw(name, start[name].shape, hidden, model.recurrent_init, generator)
                       for name in ("I", "H") if name in start}  # fmt: skip
         for name, value in start.items():
             result[f"cell.{layer}.{name}"] = np.array(value, dtype, order="C")
@@ -74,7 +74,7 @@ def init(config: Config, vocabulary: int, table: np.ndarray) -> dict[str, np.nda
                 f"norm.{layer}.{name}": value.astype(dtype) for name, value in normalization.init(hidden).items()
             }
     generator = np.random.default_rng([config.train.seed, 2])
-    output: Any = OUTPUTS[model.output]
+    output: Any = OUTPUTS[model.output.type]
     own = output.init(model.sizes[-1], config.embedding.size, vocabulary, model, dtype, generator)
     for name, value in own.items():
         result[f"output.{name}"] = value
@@ -88,7 +88,7 @@ def of(arrays: dict[str, Any], part: str) -> dict[str, Any]:
 
 def of_output(config: Config, arrays: dict[str, Any]) -> dict[str, Any]:
     """What of the parameters (or of other arrays by their names) belongs to the output layer, as it calls them."""
-    return of(arrays, "output") | ({"E": arrays[TABLE]} if config.model.tie else {})
+    return of(arrays, "output") | ({"E": arrays[TABLE]} if config.model.tie_weights else {})
 
 
 @dataclass
@@ -124,8 +124,8 @@ class Network:
         self.vocabulary_size, self.d = parameters[TABLE].shape
         self.dtype = parameters[TABLE].dtype
         self.workers = threads_to_use(config.train.threads if threads is None else threads)
-        self.cell: Any = CELLS[config.model.cell]
-        self.output: Any = OUTPUTS[config.model.output]
+        self.cell: Any = CELLS[config.model.cell.type]
+        self.output: Any = OUTPUTS[config.model.output.type]
         self._distinct = embedding.Distinct(self.vocabulary_size)
         # Scoring multiplies in the weights' own type, whatever training rounds: a probability does not depend on the
         # processor.
@@ -231,7 +231,7 @@ class Network:
     def _dropped(self, layer: int) -> dict[str, np.ndarray]:
         """A layer's parameters, of H the numbers that this step keeps."""
         own = self.layers[layer]
-        if self._masks is None or self.config.model.dropout_weights == 0:
+        if self._masks is None or self.config.model.dropout.recurrent == 0:
             return own
         H = self._in_use.part(f"cell.{layer}").take("dropped_H", own["H"].shape)
         H[:] = own["H"]
@@ -246,8 +246,8 @@ class Network:
         value: float = self.output.loss(
             self.output_parameters, h, own_targets, self._label_smoothing, self._in_use.part("output"), self.workers
         )
-        if self._training and self.config.train.penalises:
-            value += penalties.value(self.config.train, self._trace[-1].cell.h, self._top, self._reset)
+        if self._training and self.config.train.penalties.any:
+            value += penalties.value(self.config.train.penalties, self._trace[-1].cell.h, self._top, self._reset)
         return value
 
     def backward(self, targets: np.ndarray, loss_steps: int) -> tuple[float, Gradients]:
@@ -278,8 +278,8 @@ class Network:
             self._in_use.part("output"),
             self.workers,
         )
-        if self._training and self.config.train.penalises:
-            penalties.add_to_dropped(self.config.train, self._top, dh)
+        if self._training and self.config.train.penalties.any:
+            penalties.add_to_dropped(self.config.train.penalties, self._top, dh)
         for layer in range(len(self.layers) - 1, -1, -1):
             trace = self._trace[layer]
             if self._masks is not None:
@@ -288,7 +288,7 @@ class Network:
                 dg_db = {name: gradients.dense[f"norm.{layer}.{name}"] for name in self.norms[layer]}
                 normalization.backward(self.norms[layer], dg_db, trace.norm, _flat(dh))
             if self._training and layer == len(self.layers) - 1:
-                penalties.add_to_hidden(self.config.train, trace.cell.h, self._reset, dh)
+                penalties.add_to_hidden(self.config.train.penalties, trace.cell.h, self._reset, dh)
             own = {name: gradients.dense[f"cell.{layer}.{name}"] for name in self.layers[layer]}
             de, self.d_state = self.cell.backward(
                 trace.parameters, own, self.config.model, trace.e, trace.index, self._reset,
@@ -312,7 +312,7 @@ class Network:
             by_token[:] = 0
             embedding.scatter_add(by_token, self._index.reshape(-1), de)
             de = by_token
-        if self.config.model.tie:
+        if self.config.model.tie_weights:
             embedding.scatter_add(gradients.dense[TABLE], self._tokens, de)
         else:
             gradients.rows[TABLE] = (self._tokens, de)
@@ -343,7 +343,7 @@ class Network:
 
     @property
     def _label_smoothing(self) -> float:
-        return self.config.train.label_smoothing if self._training else 0.0
+        return self.config.train.penalties.label_smoothing if self._training else 0.0
 
     def _with_loss(self, targets: np.ndarray, loss_steps: int) -> tuple[np.ndarray, np.ndarray]:
         """h of the last `loss_steps` steps, N x D_h, and their targets, N."""
@@ -356,7 +356,7 @@ class Network:
             self._gradients = {
                 name: np.empty_like(value)
                 for name, value in self.parameters.items()
-                if name != TABLE or self.config.model.tie
+                if name != TABLE or self.config.model.tie_weights
             }
         return dict(self._gradients)
 

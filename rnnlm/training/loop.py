@@ -1,9 +1,9 @@
 """Truncated backpropagation through time: the loop.
 
-The training text is cut into B streams. An update takes the next ``bptt_every`` tokens of each: the window reaches
+The training text is cut into B streams. An update takes the next ``bptt_stride`` tokens of each: the window reaches
 ``bptt`` steps back from their end, starts from the hidden state that stood there, and has a loss for the new tokens
 only (``loss: last``: for the last one), so every token's loss counts once and its gradient goes at least ``bptt -
-bptt_every`` and at most ``bptt - 1`` steps back (Williams & Peng 1990, "BPTT(h; h')").
+bptt_stride`` and at most ``bptt - 1`` steps back (Williams & Peng 1990, "BPTT(h; h')").
 
     J = sum over the new steps of J(t), averaged over the B streams;  w := update(w, clip(dJ/dw), learning rate)
 
@@ -20,7 +20,7 @@ from pathlib import Path
 from rnnlm.config import file as config_file
 from rnnlm.config.schema import Config
 from rnnlm.corpora import prepare
-from rnnlm.errors import ConfigError, ModelError
+from rnnlm.errors import ModelError
 from rnnlm.files import atomic as storage
 from rnnlm.files import checkpoint, run_folder
 from rnnlm.files.run_folder import Log, earlier_run
@@ -59,7 +59,7 @@ def train(
         while not run.at.finished:
             norm, rate = run.update()
             run.at.seconds = time.monotonic() - started
-            if run.at.step % config.train.log_every == 0:
+            if run.at.step % config.train.log.every_updates == 0:
                 yield log.add(run.progress(norm, rate))
             if run.at.offset == run.streams.length:
                 valid = run.end_epoch(rate)
@@ -88,8 +88,6 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
     paths = yield from prepare.texts(config)
     vocabulary = old.vocabulary if old else (yield from prepare.build_vocabulary(config, paths.train))
     corpora = yield from prepare.encode(config, paths, vocabulary)
-    if config.train.average == "asgd" and corpora.valid is None:
-        raise ConfigError("train.average: asgd begins when validation stops improving; give a validation text")
     need = memory.needs(config, len(vocabulary), corpora.tokens, threads_to_use(config.train.threads))
     memory.check(config, need)
     if restart:

@@ -34,15 +34,15 @@ def needs(config: Config, vocabulary: int, tokens: int, threads: int) -> Needs:
     parameters = sum(counts.values())
     weights = parameters * itemsize
     table = counts[model.TABLE] * itemsize
-    dense = weights - (0 if config.model.tie else table)
+    dense = weights - (0 if config.model.tie_weights else table)
     rows = config.train.bptt * config.train.batch
-    cell, output = CELLS[config.model.cell], OUTPUTS[config.model.output]
+    cell, output = CELLS[config.model.cell.type], OUTPUTS[config.model.output.type]
     layers = sum(
         rows * (3 * cell.state_size(hidden) + 4 * counts[f"cell.{layer}.b1"] + 2 * config.embedding.size) * itemsize
         for layer, hidden in enumerate(config.model.sizes)
     )
-    moments = len(MOMENTS[config.train.optimizer]) * weights
-    average = weights if config.train.average != "none" else 0
+    moments = len(MOMENTS[config.train.optimizer.type]) * weights
+    average = weights if config.train.average is not None else 0
     # Accumulated gradients are added up beside the window's own.
     gradients = dense * (2 if config.train.accumulate > 1 else 1)
     training = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnlm.config.schema import Train
+from rnnlm.config.training import Train
 from rnnlm.training.optimizers.rules import Gradients
 
 _FALL = 0.55

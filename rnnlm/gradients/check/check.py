@@ -70,7 +70,7 @@ class Subject:
     def kinks(self) -> list[NDArray[np.bool_]]:
         """Which units of relu are on in the window that was last run."""
         settings = self.network.config.model
-        relu = settings.cell == "elman" and settings.activation == "relu"
+        relu = settings.cell.type == "elman" and settings.activation == "relu"
         return [h > 0 for h, _ in self.network.hidden()] if relu else []
 
     def _forward(self) -> None:
@@ -91,7 +91,7 @@ def check(
     """
     began = time.perf_counter()
     # As in training: with dropout, whose masks are tied to places in a window, and penalties.
-    training = (network.config.model.drops or network.config.train.penalises) and longer is None
+    training = (network.config.model.drops or network.config.train.penalties.any) and longer is None
     subject = Subject(network, window, (network.config.train.seed, 1) if training else None)
     loss, plain_loss = subject.loss(), subject.plain_loss().real
     forward_passed = abs(loss - plain_loss) <= FORWARD * max(1.0, abs(plain_loss))

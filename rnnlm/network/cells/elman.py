@@ -46,7 +46,7 @@ from rnnlm.network.cells.recurrence import (
 )
 
 if TYPE_CHECKING:
-    from rnnlm.config.schema import Model
+    from rnnlm.config.network import Model
     from rnnlm.kernels.workspace import Buffers
 
 SIGMOID, TANH, RELU = 0, 1, 2
@@ -71,12 +71,12 @@ def init(d: int, hidden: int, settings: Model, generator: np.random.Generator) -
         g(t) = tanh(g(t-1) H/4 + e(t) I/2 + (b1 + s/2) / 2)      s: the sum of the rows of H
 
     So H is four times and I twice as large, and b1 takes away what the mean h = 1/2 brings. Otherwise its units start
-    saturated and its gradients vanish at once. With ``model.init`` I and H are drawn elsewhere, and b1 = 0.
+    saturated and its gradients vanish at once. With ``model.recurrent_init`` I and H are drawn elsewhere, and b1 = 0.
     """
     H = orthogonal(hidden, hidden, generator)
     bound = 1 / np.sqrt(d)
     I = generator.uniform(-bound, bound, (d, hidden))
-    if settings.activation == "sigmoid" and settings.init is None:
+    if getattr(settings.cell, "activation", "sigmoid") == "sigmoid" and settings.recurrent_init is None:
         H, I = 4 * H, 2 * I
         return {"I": I, "H": H, "b1": -H.sum(axis=0) / 2}
     return {"I": I, "H": H, "b1": np.zeros(hidden)}

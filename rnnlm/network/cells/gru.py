@@ -45,7 +45,7 @@ from rnnlm.network.cells.recurrence import (
 )
 
 if TYPE_CHECKING:
-    from rnnlm.config.schema import Model
+    from rnnlm.config.network import Model
     from rnnlm.kernels.workspace import Buffers
 
 

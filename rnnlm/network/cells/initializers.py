@@ -1,7 +1,7 @@
-"""Other starts for a layer's weights than what suits its cell (``model.init``). I and H have a block of columns for
-each gate and candidate; with n rows and m columns of a block:
+"""Other starts for a layer's weights than what suits its cell (``model.recurrent_init``). I and H have a block of
+columns for each gate and candidate; with n rows and m columns of a block:
 
-    uniform       every weight uniform in +-init_scale (Zaremba et al. 2014: 0.05 and 0.04)
+    uniform       every weight uniform in +-scale (Zaremba et al. 2014: 0.05 and 0.04)
     xavier        every weight uniform in +-sqrt(6 / (n + m)) (Glorot & Bengio 2010)
     orthogonal    H's blocks orthogonal (Saxe et al. 2014), I as xavier
     identity      H's blocks 1 on the diagonal (Le et al. 2015), I as xavier
@@ -14,23 +14,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from rnnlm.config.schema import Model
+    from rnnlm.config.network import RecurrentInit
 
 
 def draw(
-    name: str, shape: tuple[int, int], hidden: int, settings: Model, generator: np.random.Generator
+    name: str, shape: tuple[int, int], hidden: int, settings: RecurrentInit, generator: np.random.Generator
 ) -> np.ndarray:
     """I or H, by `name`; hidden: D_h."""
     blocks = max(1, shape[1] // hidden)
     return np.hstack([_block(name, shape[0], shape[1] // blocks, settings, generator) for _ in range(blocks)])
 
 
-def _block(name: str, n: int, m: int, settings: Model, generator: np.random.Generator) -> np.ndarray:
-    if settings.init == "uniform":
-        return generator.uniform(-settings.init_scale, settings.init_scale, (n, m))
-    if name == "H" and settings.init == "orthogonal":
+def _block(name: str, n: int, m: int, settings: RecurrentInit, generator: np.random.Generator) -> np.ndarray:
+    if settings.type == "uniform":
+        return generator.uniform(-settings.scale, settings.scale, (n, m))
+    if name == "H" and settings.type == "orthogonal":
         return orthogonal(n, m, generator)
-    if name == "H" and settings.init == "identity":
+    if name == "H" and settings.type == "identity":
         return np.eye(n, m)
     bound = np.sqrt(6 / (n + m))
     return generator.uniform(-bound, bound, (n, m))

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from rnnlm.config.network import Lstm
 from rnnlm.kernels.cpu import LANES32 as LANES
 from rnnlm.kernels.elementwise.functions import sigmoid, tanh
 from rnnlm.kernels.elementwise.rows import clear, copy
@@ -50,18 +51,24 @@ from rnnlm.network.cells.recurrence import (
 )
 
 if TYPE_CHECKING:
-    from rnnlm.config.schema import Model
+    from rnnlm.config.network import Model
     from rnnlm.kernels.workspace import Buffers
 
 
 def shapes(d: int, hidden: int, settings: Model) -> dict[str, tuple[int, ...]]:
     """Parameters by name."""
-    blocks = 3 if settings.coupled else 4
+    own = _own(settings)
+    blocks = 3 if own.coupled_gates else 4
     result: dict[str, tuple[int, ...]] = {"I": (d, blocks * hidden), "H": (hidden, blocks * hidden)}
     result["b1"] = (blocks * hidden,)
-    if settings.peepholes:
+    if own.peepholes:
         result["P"] = (blocks - 1, hidden)
     return result
+
+
+def _own(settings: Model) -> Lstm:
+    assert isinstance(settings.cell, Lstm)
+    return settings.cell
 
 
 def state_size(hidden: int) -> int:
@@ -71,12 +78,13 @@ def state_size(hidden: int) -> int:
 
 def init(d: int, hidden: int, settings: Model, generator: np.random.Generator) -> dict[str, np.ndarray]:
     """Weights uniform in +-1/sqrt(D_h), as PyTorch has them; biases 0, those of the forget gates
-    ``model.forget_bias`` (Jozefowicz et al. 2015)."""
+    ``model.cell.forget_bias`` (Jozefowicz et al. 2015)."""
     bound = 1 / np.sqrt(hidden)
     result = {name: generator.uniform(-bound, bound, shape) for name, shape in shapes(d, hidden, settings).items()}
     result["b1"][:] = 0
-    forget = 0 if settings.coupled else hidden
-    result["b1"][forget : forget + hidden] = settings.forget_bias
+    own = _own(settings)
+    forget = 0 if own.coupled_gates else hidden
+    result["b1"][forget : forget + hidden] = own.forget_bias
     return result
 
 

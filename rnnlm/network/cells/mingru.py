@@ -31,7 +31,7 @@ from rnnlm.network.cells import recurrence
 from rnnlm.network.cells.recurrence import read_inputs, sum_by_input, take_over
 
 if TYPE_CHECKING:
-    from rnnlm.config.schema import Model
+    from rnnlm.config.network import Model
     from rnnlm.kernels.workspace import Buffers
 
 

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from rnnlm.config.network import Scrn
 from rnnlm.kernels.cpu import LANES32 as LANES
 from rnnlm.kernels.cpu import ROWS
 from rnnlm.kernels.elementwise import functions as maths
@@ -50,14 +51,19 @@ from rnnlm.network.cells.recurrence import (
 )
 
 if TYPE_CHECKING:
-    from rnnlm.config.schema import Model
+    from rnnlm.config.network import Model
     from rnnlm.kernels.workspace import Buffers
 
 
 def shapes(d: int, hidden: int, settings: Model) -> dict[str, tuple[int, ...]]:
     """Parameters by name."""
-    fast = hidden - settings.context
+    fast = hidden - _own(settings).context
     return {"I": (d, hidden), "H": (hidden, fast), "b1": (fast,)}
+
+
+def _own(settings: Model) -> Scrn:
+    assert isinstance(settings.cell, Scrn)
+    return settings.cell
 
 
 def state_size(hidden: int) -> int:
@@ -69,7 +75,7 @@ def init(d: int, hidden: int, settings: Model, generator: np.random.Generator) -
     """The fast units start as a sigmoid Elman network (``cells.elman.init``): H_h four times orthogonal, I_h uniform
     in +-2/sqrt(d), and b1 takes away what the mean h = 1/2 brings. I_s is uniform in +-1/sqrt(d), H_s in
     +-1/sqrt(C)."""
-    context = settings.context
+    context = _own(settings).context
     fast = elman.init(d, hidden - context, settings, generator)
     I_s = generator.uniform(-1, 1, (d, context)) / np.sqrt(d)
     H_s = generator.uniform(-1, 1, (context, hidden - context)) / np.sqrt(context)
@@ -90,7 +96,7 @@ def forward(parameters, settings, e, index, reset, state, buffers: Buffers, work
     projected = recurrence.project(parameters | {"b1": _biases(parameters)}, e, buffers, workers)
     _recur(
         workers, recurrence.by_columns(H[: H.shape[1]], batch, workers), projected, index, reset, state, H,
-        h.dtype.type(settings.context_decay), buffers.panels("packed_H", hidden, H.shape[1], 1),
+        h.dtype.type(_own(settings).context_decay), buffers.panels("packed_H", hidden, H.shape[1], 1),
         buffers.rows("previous_rows", steps, batch, hidden), previous, h,
     )  # fmt: skip
     return Trace(h, previous)
@@ -175,7 +181,7 @@ def backward(parameters, gradients, settings, e, index, reset, trace: Trace, dh,
     )  # fmt: skip
     d_projected = buffers.take("d_projected", (len(e), hidden))
     _slow_back(
-        workers, index, reset, H_s, dh.dtype.type(settings.context_decay),
+        workers, index, reset, H_s, dh.dtype.type(_own(settings).context_decay),
         buffers.panels("packed_slow", fast, hidden - fast), buffers.rows("slow_rows", steps * batch, fast),
         delta1, dh, d_state, d_projected,
     )  # fmt: skip
@@ -258,7 +264,7 @@ def ready(parameters, settings, buffers: Buffers):
     packed_H = buffers.panels("packed_H", *H.shape)
     recurrence.pack(H, packed_H)
     projection = recurrence.ready_projection(parameters | {"b1": _biases(parameters)}, buffers)
-    return projection, packed_H, H.shape[1], H.dtype.type(settings.context_decay)
+    return projection, packed_H, H.shape[1], H.dtype.type(_own(settings).context_decay)
 
 
 def project(packed, e, projected, workers):

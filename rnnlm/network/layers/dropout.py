@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnlm.config.schema import Model
+from rnnlm.config.network import Model
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.parallel.partition import share
 from rnnlm.kernels.parallel.thread_pool import parallel
@@ -57,19 +57,19 @@ class Masks:
         """What goes up: place 0 is e(t), place l + 1 the h(t) of layer l. x: T B x D, or T x B x D."""
         p = self.settings.dropout_rates[place]
         if p > 0:
-            period = batch * x.shape[-1] if self.settings.variational else x.size
+            period = batch * x.shape[-1] if self.settings.dropout.variational else x.size
             apply(self.workers, x, key(self.seed, self.step, place), p, period)
 
     def words(self, e: np.ndarray, tokens: np.ndarray) -> None:
         """e: n x d, row i the embedding of tokens[i]."""
-        if self.settings.dropout_words > 0:
-            _apply_to_rows(e, tokens, key(self.seed, self.step, _WORDS), self.settings.dropout_words)
+        if self.settings.dropout.words > 0:
+            _apply_to_rows(e, tokens, key(self.seed, self.step, _WORDS), self.settings.dropout.words)
 
     def weights(self, H: np.ndarray, layer: int) -> None:
         """H of a layer."""
-        if self.settings.dropout_weights > 0:
+        if self.settings.dropout.recurrent > 0:
             place = key(self.seed, self.step, _WEIGHTS + layer)
-            apply(self.workers, H, place, self.settings.dropout_weights, H.size)
+            apply(self.workers, H, place, self.settings.dropout.recurrent, H.size)
 
 
 def masks(settings: Model, mask: tuple[int, int] | None, workers: int) -> Masks | None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlm.config.schema import Model
+from rnnlm.config.network import Lstm, Model, Scrn
 from rnnlm.network.reference import equations
 
 Array = NDArray[Any]
@@ -41,12 +41,14 @@ def gru_before(p: Layer, before: Array, e: Array, settings: Model) -> Array:
 
 
 def lstm(p: Layer, before: Array, e: Array, settings: Model) -> Array:
+    own = settings.cell
+    assert isinstance(own, Lstm)
     h, c = np.split(before, 2, axis=1)
     z = e @ p["I"] + h @ p["H"] + p["b1"]
-    z_i, z_f, z_g, z_o = np.split(np.pad(z, ((0, 0), (z.shape[1] // 3 if settings.coupled else 0, 0))), 4, axis=1)
-    P_i, P_f, P_o = (0, *p["P"]) if settings.coupled and settings.peepholes else p.get("P", (0, 0, 0))
+    z_i, z_f, z_g, z_o = np.split(np.pad(z, ((0, 0), (z.shape[1] // 3 if own.coupled_gates else 0, 0))), 4, axis=1)
+    P_i, P_f, P_o = (0, *p["P"]) if own.coupled_gates and own.peepholes else p.get("P", (0, 0, 0))
     f = _sigmoid(z_f + c * P_f)
-    i = 1 - f if settings.coupled else _sigmoid(z_i + c * P_i)
+    i = 1 - f if own.coupled_gates else _sigmoid(z_i + c * P_i)
     c = f * c + i * np.tanh(z_g)
     return np.concatenate([_sigmoid(z_o + c * P_o) * np.tanh(c), c], axis=1)
 
@@ -58,7 +60,8 @@ def mingru(p: Layer, before: Array, e: Array, settings: Model) -> Array:
 
 
 def scrn(p: Layer, before: Array, e: Array, settings: Model) -> Array:
-    fast, a = p["b1"].size, settings.context_decay
+    assert isinstance(settings.cell, Scrn)
+    fast, a = p["b1"].size, settings.cell.context_decay
     (I_h, I_s), (H_h, H_s) = np.split(p["I"], [fast], axis=1), np.split(p["H"], [fast])
     h, s = np.split(before, [fast], axis=1)
     s = (1 - a) * (e @ I_s) + a * s

@@ -37,7 +37,7 @@ def loss(
     if masks is not None:
         up = up * masks.up[0]
     settings, train = config.model, config.train
-    step = plain_cells.STEPS[settings.cell]
+    step = plain_cells.STEPS[settings.cell.type]
     for layer, (state, hidden) in enumerate(zip(window.states, settings.sizes, strict=True)):
         p = of(parameters, f"cell.{layer}")
         if masks is not None and "H" in p:
@@ -54,12 +54,12 @@ def loss(
             up = norm["g"] * centred / deviation + norm["b"]
         up = up if masks is None else up * masks.up[layer + 1]
     first = len(up) - window.loss_steps
-    log_y_hat = plain_outputs.LOG_Y_HAT[settings.output](of_output(config, parameters), up[first:], settings)
+    log_y_hat = plain_outputs.LOG_Y_HAT[settings.output.type](of_output(config, parameters), up[first:], settings)
     own = np.take_along_axis(log_y_hat, window.targets[first:, :, None], axis=2)
     if not penalise:
         return -own.sum() / window.inputs.shape[1]
-    share = train.label_smoothing
+    share = train.penalties.label_smoothing
     smooth = -(1 - share) * own.sum() - share * log_y_hat.mean(axis=2).sum()
     change = np.where(window.reset[1:, :, None], 0, h[1:] - h[:-1])
-    penalty = train.activation_penalty * (up**2).sum() + train.temporal_penalty * (change**2).sum()
+    penalty = train.penalties.activation * (up**2).sum() + train.penalties.temporal * (change**2).sum()
     return (smooth + penalty / h.shape[2]) / window.inputs.shape[1]

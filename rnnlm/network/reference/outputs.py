@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlm.config.schema import Model
+from rnnlm.config.network import Mixture, Model
 from rnnlm.network.reference import equations
 
 Array = NDArray[Any]
@@ -26,10 +26,12 @@ def softmax(p: Layer, h: Array, settings: Model) -> Array:
 
 
 def mixture(p: Layer, h: Array, settings: Model) -> Array:
+    assert isinstance(settings.output, Mixture)
+    count = settings.output.softmaxes
     log_pi = equations.log_softmax(h @ p["W"])
-    parts = zip(np.split(p["P"], settings.mixture, axis=1), np.split(p["c"], settings.mixture), strict=True)
+    parts = zip(np.split(p["P"], count, axis=1), np.split(p["c"], count), strict=True)
     log_q = [equations.log_softmax(equations.z2(np.tanh(h @ P + c), _U(p), p["b2"])) for P, c in parts]
-    joint = np.stack([log_pi[..., k, None] + log_q[k] for k in range(settings.mixture)])
+    joint = np.stack([log_pi[..., k, None] + log_q[k] for k in range(count)])
     top = joint.real.max(axis=0)
     return np.asarray(top + np.log(np.exp(joint - top).sum(axis=0)))
 

@@ -17,7 +17,7 @@ used; only these rows, their moments included, are touched: for momentum and ada
 instead of coasting on.
 
 Clipping, in this order: every number to +-clip_value, then the whole gradient, all parameters together, to the norm
-`clip` (Pascanu et al. 2013, algorithm 1).
+`clip_norm` (Pascanu et al. 2013, algorithm 1).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnlm.config.schema import Train
+from rnnlm.config.training import Train
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.parallel.partition import share
 from rnnlm.kernels.parallel.thread_pool import parallel
@@ -76,7 +76,7 @@ class Optimizer:
         self.moments = {
             f"{moment}.{name}": np.zeros_like(parameter)
             for name, parameter in parameters.items()
-            for moment in MOMENTS[settings.optimizer]
+            for moment in MOMENTS[settings.optimizer.type]
         }
 
     def clip(self, gradients: Gradients, workers: int) -> tuple[float, float]:
@@ -90,13 +90,13 @@ class Optimizer:
             _clip_and_square(_useful(workers, flat.size), flat, flat.dtype.type(limit or 0), limit is not None, parts)
             squares += float(parts.sum())
         norm = math.sqrt(squares) if squares >= 0 else math.nan
-        clip = self.settings.clip
+        clip = self.settings.clip_norm
         return norm, clip / norm if clip is not None and norm > clip else 1.0
 
     def update(self, gradients: Gradients, learning_rate: float, factor: float, workers: int) -> None:
         """One update of every parameter that has a gradient; `factor` multiplies the gradient."""
         self.updates += 1
-        rule = RULES[self.settings.optimizer]
+        rule = RULES[self.settings.optimizer.type]
         for name, gradient in gradients.dense.items():
             w, m, v, numbers = self._operands(name, learning_rate, factor)
             flat = (array.reshape(-1) for array in (w, gradient, m, v))
@@ -106,24 +106,25 @@ class Optimizer:
             _update_rows(_useful(workers, gradient.size), rule, w, tokens, gradient, m, v, numbers)
 
     def _operands(self, name: str, learning_rate: float, factor: float) -> tuple[Any, Any, Any, Any]:
-        s = self.settings
+        own = self.settings.optimizer
         w = self.parameters[name]
         nothing = np.empty((0,) * w.ndim, w.dtype)
         m, v = (self.moments.get(f"{moment}.{name}", nothing) for moment in ("m", "v"))
-        mean_decay = s.momentum if s.optimizer == "momentum" else s.beta1
+        beta1, beta2 = getattr(own, "beta1", 0.0), getattr(own, "beta2", 0.0)
+        mean_decay = getattr(own, "momentum", beta1)
         numbers = np.array(
             [
                 learning_rate,
                 factor,
-                s.weight_decay if w.ndim > 1 else 0.0,
+                own.weight_decay if w.ndim > 1 else 0.0,
                 mean_decay,
                 1 - mean_decay,
-                s.beta2,
-                1 - s.beta2,
-                s.epsilon,
-                1 / (1 - s.beta1**self.updates),
-                1 / (1 - s.beta2**self.updates),
-                1 / (1 - s.beta1 ** (self.updates + 1)),
+                beta2,
+                1 - beta2,
+                getattr(own, "epsilon", 0.0),
+                1 / (1 - beta1**self.updates),
+                1 / (1 - beta2**self.updates),
+                1 / (1 - beta1 ** (self.updates + 1)),
             ],
             w.dtype,
         )

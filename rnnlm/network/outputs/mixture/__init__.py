@@ -38,21 +38,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rnnlm.config.network import Mixture
 from rnnlm.network.layers import projection
 from rnnlm.network.outputs.mixture import heads, rows
 from rnnlm.network.outputs.mixture import responsibilities as shares
 from rnnlm.network.outputs.softmax import columns, logits
 
 if TYPE_CHECKING:
-    from rnnlm.config.schema import Model
+    from rnnlm.config.network import Model
     from rnnlm.kernels.workspace import Buffers
 
 
 def shapes(hidden: int, d: int, vocabulary: int, settings: Model) -> dict[str, tuple[int, ...]]:
     """Parameters by name; a tied U belongs to the embedding (|V| x d)."""
-    count, m = settings.mixture, _width(hidden, d, settings)
+    count, m = _softmaxes(settings), _width(hidden, d, settings)
     own: dict[str, tuple[int, ...]] = {"W": (hidden, count), "P": (hidden, count * m), "c": (count * m,)}
-    return own | ({} if settings.tie else {"U": (m, vocabulary)}) | {"b2": (vocabulary,)}
+    return own | ({} if settings.tie_weights else {"U": (m, vocabulary)}) | {"b2": (vocabulary,)}
 
 
 def init(
@@ -140,20 +141,26 @@ def draw(z, temperature, without, uniforms, workers):
 
 def multiplications(hidden: int, d: int, vocabulary: int, settings: Model) -> int:
     """Of a token's forward pass."""
-    count, m = settings.mixture, _width(hidden, d, settings)
+    count, m = _softmaxes(settings), _width(hidden, d, settings)
     return hidden * count * (m + 1) + count * m * vocabulary
 
 
 def held_bytes(rows: int, hidden: int, d: int, vocabulary: int, settings: Model, itemsize: int, workers: int) -> int:
     """About what training holds of g, dJ/dg and what products read of them, and of logits, for `rows` rows a
     window."""
-    all_rows, m = rows * settings.mixture, _width(hidden, d, settings)
+    all_rows, m = rows * _softmaxes(settings), _width(hidden, d, settings)
     return 3 * all_rows * m * itemsize + min(all_rows * vocabulary * itemsize, columns.HELD)
+
+
+def _softmaxes(settings: Model) -> int:
+    """K."""
+    assert isinstance(settings.output, Mixture)
+    return settings.output.softmaxes
 
 
 def _width(hidden: int, d: int, settings: Model) -> int:
     """m."""
-    return d if settings.tie else hidden
+    return d if settings.tie_weights else hidden
 
 
 def _operands(parameters):

@@ -33,7 +33,7 @@ from rnnlm.network.layers import projection
 from rnnlm.network.outputs.softmax import columns, logits, rows, smoothing
 
 if TYPE_CHECKING:
-    from rnnlm.config.schema import Model
+    from rnnlm.config.network import Model
     from rnnlm.kernels.workspace import Buffers
 
 # Vocabularies from here on are shared out by columns.
@@ -42,7 +42,7 @@ _COLUMNS_FROM = 512
 
 def shapes(hidden: int, d: int, vocabulary: int, settings: Model) -> dict[str, tuple[int, ...]]:
     """Parameters by name; a tied U belongs to the embedding (|V| x d)."""
-    if not settings.tie:
+    if not settings.tie_weights:
         return {"U": (hidden, vocabulary), "b2": (vocabulary,)}
     return ({} if d == hidden else {"P": (hidden, d)}) | {"b2": (vocabulary,)}
 
@@ -155,16 +155,16 @@ def draw(z, temperature, without, uniforms, workers):
 
 def multiplications(hidden: int, d: int, vocabulary: int, settings: Model) -> int:
     """Of a token's forward pass."""
-    if not settings.tie or d == hidden:
+    if not settings.tie_weights or d == hidden:
         return hidden * vocabulary
     return hidden * d + d * vocabulary
 
 
 def held_bytes(rows: int, hidden: int, d: int, vocabulary: int, settings: Model, itemsize: int, workers: int) -> int:
     """About what training holds of p, of logits and of the workers' own dUs, for `rows` rows a window."""
-    projected = 2 * rows * d * itemsize if settings.tie and d != hidden else 0
+    projected = 2 * rows * d * itemsize if settings.tie_weights and d != hidden else 0
     if vocabulary < _COLUMNS_FROM:
-        return projected + max(1, workers - 1) * vocabulary * (d if settings.tie else hidden) * itemsize
+        return projected + max(1, workers - 1) * vocabulary * (d if settings.tie_weights else hidden) * itemsize
     return projected + min(rows * vocabulary * itemsize, columns.HELD)
 
 

@@ -1,0 +1,109 @@
+"""What became of the keys of the configuration's first format, for the errors that name the new ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rnnlm.config.base import sections
+from rnnlm.config.schema import Config
+from rnnlm.errors import ConfigError
+
+# Old key -> new key, or new option of a section.
+MOVED = {
+    "data.sentences": "data.grammar.sentences",
+    "embedding.file": "embedding.init.path",
+    "embedding.scale": "embedding.init.scale",
+    "embedding.window": "embedding.init.window",
+    "embedding.negative": "embedding.init.negative",
+    "embedding.epochs": "embedding.init.epochs",
+    "model.activation": "model.cell.activation",
+    "model.init": "model.recurrent_init",
+    "model.init_scale": "model.recurrent_init.scale",
+    "model.dropout_input": "model.dropout.input",
+    "model.dropout_between": "model.dropout.between",
+    "model.dropout_output": "model.dropout.output",
+    "model.dropout_words": "model.dropout.words",
+    "model.dropout_weights": "model.dropout.recurrent",
+    "model.variational": "model.dropout.variational",
+    "model.tie": "model.tie_weights",
+    "model.mixture": "model.output.softmaxes",
+    "model.peepholes": "model.cell.peepholes",
+    "model.coupled": "model.cell.coupled_gates",
+    "model.forget_bias": "model.cell.forget_bias",
+    "model.context": "model.cell.context",
+    "model.context_decay": "model.cell.context_decay",
+    "train.bptt_every": "train.bptt_stride",
+    "train.max_steps": "train.max_updates",
+    "train.momentum": "train.optimizer.momentum",
+    "train.beta1": "train.optimizer.beta1",
+    "train.beta2": "train.optimizer.beta2",
+    "train.epsilon": "train.optimizer.epsilon",
+    "train.weight_decay": "train.optimizer.weight_decay",
+    "train.cycles": "train.schedule.cycles",
+    "train.warmup": "train.schedule.warmup_updates",
+    "train.decay": "train.schedule.factor",
+    "train.min_improvement": "train.schedule.min_improvement",
+    "train.final_rate": "train.schedule.final_rate",
+    "train.clip": "train.clip_norm",
+    "train.average_decay": "train.average.decay",
+    "train.average_after": "train.average.patience",
+    "train.label_smoothing": "train.penalties.label_smoothing",
+    "train.activation_penalty": "train.penalties.activation",
+    "train.temporal_penalty": "train.penalties.temporal",
+    "train.checkpoint_every": "train.checkpoint.every_updates",
+    "train.checkpoint_minutes": "train.checkpoint.every_minutes",
+    "train.log_every": "train.log.every_updates",
+}
+
+# Key and old value -> new value.
+RENAMED = {("train.schedule", "halve"): "plateau", ("train.average", "none"): "null"}
+
+
+def refuse(values: dict[str, Any], where: Any) -> None:
+    """Refuse a configuration that has a key of the first format.
+
+    Args:
+        values: the whole configuration; where: (section, key) -> where the key stands.
+
+    Raises:
+        ConfigError: names the new key.
+    """
+    for section, keys in values.items():
+        if not isinstance(keys, dict):
+            continue
+        for key, value in keys.items():
+            old = f"{section}.{key}"
+            if old in MOVED:
+                raise ConfigError(f"{where((section, key))}: {old}: {_advice(MOVED[old], value, keys)}")
+            if isinstance(value, str) and (old, value) in RENAMED:
+                new = RENAMED[old, value]
+                raise ConfigError(f"{where((section, key))}: {old}: {value} is called {new} now")
+
+
+def _advice(new: str, value: Any, keys: dict[str, Any]) -> str:
+    """What to write for an old key that had `value` and stood among `keys`."""
+    section, key, *option = new.split(".")
+    if not option:
+        return f"called {new} now"
+    own = keys.get(key, keys.get("init") if key == "recurrent_init" else None)
+    default = getattr(Config.model_fields[section].default, key, None)
+    own = str(own or getattr(default, "type", None))
+    own = RENAMED.get((f"{section}.{key}", own), own)
+    types = sections(sections(Config, section).section, key).types
+    having = [name for name, members in types.items() if option[0] in members.model_fields]
+    if own in types and own not in having:
+        return f"an option of {section}.{key} now, which {own} does not have: leave it out"
+    given = {option[0]: value}
+    if types:
+        given = {"type": own if own in having else having[0], **given}
+    elif key == "grammar":
+        given = {"type": own, **given}
+    return f"an option of {section}.{key} now: {key}: {_in_yaml(given)}"
+
+
+def _in_yaml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_in_yaml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_in_yaml, value)) + "]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
