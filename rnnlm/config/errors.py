@@ -23,10 +23,8 @@ def explain(error: Any, places: dict[Place, str]) -> str:
     if kind_of_error == "union_tag_invalid":
         found = found["type"]
         location = (*location, "type") if (*location, "type") in places else location
-    place: Place = location
-    while place not in places and place:
-        place = place[:-1]
-    where, key = places.get(place, places[()]), ".".join(location) or "configuration"
+    place = _nearest(location, places)
+    where, key = places[place], ".".join(location) or "configuration"
     if kind_of_error == "extra_forbidden":
         return f"{where}: {key}: unknown key; {_known(section, location[-1])}"
     if kind_of_error == "union_tag_not_found":
@@ -38,7 +36,10 @@ def explain(error: Any, places: dict[Place, str]) -> str:
     # The bare value of a section stands for several options: it is the section's key that has it.
     key = ".".join(map(str, place)) if len(place) >= 2 else key
     if kind_of_error == "value_error":
-        return f"{where}: {key}: {error['ctx']['error']}"
+        message = str(error["ctx"]["error"])
+        named = message.split()[0].rstrip(":").split(".")  # such a message begins with the key, if it is of one
+        where = places[_nearest((*location, *named), places)]
+        return f"{where}: {key}: {message}" if location else f"{where}: {message}"
     if types:
         section_too = "" if kind_of_error == "union_tag_invalid" else ", or a section with a type"
         return f"{where}: {key}: found {kind(found)}; must be {_one_of(types)}{section_too}"
@@ -49,6 +50,13 @@ def explain(error: Any, places: dict[Place, str]) -> str:
         bare = "" if taken.shorthand is None else "a name, or " if "type" in taken.shorthand.keys else "a number, or "
         message = f"must be {bare}a section of key: value lines"
     return f"{where}: {key}: found {kind(found)}; {message}"
+
+
+def _nearest(location: Place, places: dict[Place, str]) -> Place:
+    """The longest part of a location of which it is known where it stands."""
+    while location and location not in places:
+        location = location[:-1]
+    return location
 
 
 def kind(value: Any) -> str:

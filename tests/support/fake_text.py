@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnlm.config.schema import Embedding
+from rnnlm.config.embedding import Embedding
 from rnnlm.vectors.protocols import Corpus, Vocabulary
 
 SPELLINGS = {"\n": r"\n", " ": r"\u0020", "\\": r"\\"}
@@ -58,8 +58,8 @@ def run(work: Generator[Any, None, Any]) -> tuple[Any, list[Any]]:
             return end.value, records
 
 
-def settings(init: Any, size: int, **others: Any) -> Embedding:
-    return Embedding(init=init, size=size, **others)
+def settings(init: str, size: int, **options: Any) -> Embedding:
+    return Embedding.model_validate({"size": size, "init": {"type": init, **options}})
 
 
 # The fakes are what the library asks for.

@@ -20,7 +20,7 @@ WEIGHTS = {
 
 
 def made() -> Network:
-    model = {"cell": "scrn", "context": 1, "context_decay": 0.5}
+    model = {"cell": {"type": "scrn", "context": 1, "context_decay": 0.5}}
     return Network(config(d=1, hidden=2, model=model), {name: np.array(value) for name, value in WEIGHTS.items()})
 
 
