@@ -68,6 +68,15 @@ def kind(value: Any) -> str:
     return "nothing" if value is None else repr(value) if isinstance(value, str) else str(value)
 
 
+def in_yaml(value: Any) -> str:
+    """A value as one writes it in YAML, on one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {in_yaml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(in_yaml, value)) + "]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _follow(loc: tuple[Any, ...]) -> tuple[tuple[str, ...], type[Section] | None]:
     """The keys that lead to an error, and the section that the last one stands in.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rnnlm.config.base import sections
+from rnnlm.config.errors import in_yaml
 from rnnlm.config.schema import Config
 from rnnlm.errors import ConfigError
 
@@ -98,12 +99,4 @@ def _advice(new: str, value: Any, keys: dict[str, Any]) -> str:
         given = {"type": own if own in having else having[0], **given}
     elif key == "grammar":
         given = {"type": own, **given}
-    return f"an option of {section}.{key} now: {key}: {_in_yaml(given)}"
-
-
-def _in_yaml(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_in_yaml(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_in_yaml, value)) + "]"
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return f"an option of {section}.{key} now: {key}: {in_yaml(given)}"

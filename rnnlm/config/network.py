@@ -16,7 +16,7 @@ class Elman(Typed):
     """The simple recurrent network: h(t) = f(h(t-1) H + e(t) I + b1)."""
 
     type: Literal["elman"] = "elman"
-    activation: Literal["sigmoid", "tanh", "relu"] = Field("sigmoid", description="f")
+    activation: Literal["sigmoid", "tanh", "relu"] = Field("sigmoid", description="the function f")
 
 
 class Gru(Typed):

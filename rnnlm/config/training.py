@@ -166,7 +166,9 @@ class Asgd(Typed):
     """Plain mean of the weights from when validation stops improving on (Merity et al. 2018)."""
 
     type: Literal["asgd"] = "asgd"
-    patience: Count = Field(5, description="the last validations, which need not be the best")
+    patience: Count = Field(
+        5, description="the mean begins at a validation that is worse than the best of all but so many before it"
+    )
 
 
 Average = Annotated[Ema | Asgd, Field(discriminator="type"), Shorthand()]

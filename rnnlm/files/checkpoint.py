@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from rnnlm.config import file as config_file
+from rnnlm.config.errors import in_yaml
 from rnnlm.config.schema import Config
 from rnnlm.errors import ConfigError, ModelError
 from rnnlm.files import atomic as storage
@@ -162,7 +163,7 @@ def check_same(config: Config, trained: Trained) -> None:
     """
     for key, had, asked in _differences(trained.config.model_dump(), config.model_dump()):
         raise ConfigError(
-            f"{trained.path.parent}: this run has {key}: {had}, the configuration {asked}; "
+            f"{trained.path.parent}: this run has {key}: {in_yaml(had)}, the configuration {in_yaml(asked)}; "
             "take the run's own config.yaml, or another folder with --run"
         )
 

@@ -78,7 +78,7 @@ def test_the_whole_path(call: Any, config: Path) -> None:
     assert (status, out) == (0, f"{folder}/e.txt: 16 vectors of 8 numbers (svd)\n")
     status, out, err = call(
         "train", config, "--set", f"vocab.file={folder}/v.txt", "--set", "embedding.init=file",
-        "--set", f"embedding.file={folder}/e.txt",
+        "--set", f"embedding.init.path={folder}/e.txt",
     )  # fmt: skip
     assert status == 0
     assert "16 of 16 types found" in err
@@ -153,6 +153,20 @@ def test_an_existing_run(call: Any, config: Path) -> None:
     assert checkpoint.load(config.parent / "run"), "nothing is thrown away for a run that cannot start"
 
 
+def test_config_show_and_schema(call: Any, config: Path, tmp_path: Path) -> None:
+    status, out, err = call("config", "show", config, "--set", "model.cell=lstm", "--set", "train.epochs=3")
+    assert (status, err) == (0, "")
+    assert "cell: {type: lstm, peepholes: false, coupled_gates: false, forget_bias: 1.0}" in out
+    (tmp_path / "again.yaml").write_text(out)
+    assert call("config", "show", tmp_path / "again.yaml") == (0, out, "")
+    status, out, err = call("config", "schema")
+    assert (status, err) == (0, "")
+    assert json.loads(out)["properties"]["train"]
+    status, out, err = call("config", "show", config, "--set", "train.max_steps=3")
+    assert (status, out) == (2, "")
+    assert "train.max_steps: called train.max_updates now" in err
+
+
 ERRORS = [
     (["train", "nowhere.yaml"], 2, "nowhere.yaml: no such file"),
     (["train", "{config}", "--set", "train.epoch=1"], 2, "train.epoch: unknown key; did you mean epochs?"),
@@ -163,7 +177,11 @@ ERRORS = [
     (["train", "{config}", "--set", "data.train={binary}"], 2, "binary.txt: not UTF-8 at byte 3 (0xff)"),
     (["train", "{config}", "--set", "train.bptt=5000"], 2, "fewer than one window of the batch"),
     (["train", "{config}", "--set", "vocab.file={twice}"], 2, "twice.txt:2: 'a' stands already on line 1"),
-    (["train", "{config}", "--set", "embedding.init=file", "--set", "embedding.file={vectors}"], 2, "embedding.size"),
+    (
+        ["train", "{config}", "--set", "embedding.init=file", "--set", "embedding.init.path={vectors}"],
+        2,
+        "embedding.size",
+    ),
     (["eval", "nowhere"], 2, "nowhere: no such file; give a run's folder"),
     (["eval", "{folder}"], 2, "no model.safetensors in this folder; has it been trained yet?"),
     (["eval", "{run}", "nowhere"], 2, "nowhere: No such file or directory; give the path of a text file"),
@@ -301,4 +319,4 @@ def test_vectors_written_by_embed_are_read_back(call: Any, config: Path) -> None
         head = path.read_text(encoding="utf-8").split("\n", 1)[0]
         assert head.endswith(" 8")
         assert call("train", config, "--restart", "--set", f"data.unit={unit}", "--set", "embedding.init=file",
-                    "--set", f"embedding.file={path}", "--quiet")[0] == 0  # fmt: skip
+                    "--set", f"embedding.init.path={path}", "--quiet")[0] == 0  # fmt: skip

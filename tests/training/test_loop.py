@@ -253,6 +253,37 @@ def test_a_run_of_another_configuration(make: Any) -> None:
         list(train(other, resume=True))
 
 
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"optimizer": "adam"}, r"train\.optimizer\.type: sgd, the configuration adam;"),
+        (
+            {"optimizer": {"type": "sgd", "weight_decay": 0.1}},
+            r"train\.optimizer\.weight_decay: 0.0, the configuration 0.1;",
+        ),
+        ({"average": "ema"}, r"train\.average: null, the configuration {type: ema, decay: 0.999};"),
+    ],
+)
+def test_the_option_that_differs_is_named(make: Any, keys: dict[str, Any], message: str) -> None:
+    config = make(epochs=1)
+    list(train(config))
+    other = make(epochs=1, **keys).model_copy(update={"run": config.run})
+    with pytest.raises(ConfigError, match=message):
+        list(train(other, resume=True))
+
+
+def test_what_may_differ_when_a_run_goes_on(make: Any) -> None:
+    config = make(epochs=1)
+    list(train(config))
+    changed = {
+        "checkpoint": {"every_updates": 2, "every_minutes": 1},
+        "log": {"every_updates": 1},
+        "max_updates": 1000,
+    }
+    other = make(epochs=2, patience=None, **changed).model_copy(update={"run": config.run})
+    assert records(other, End, resume=True)[0].reason == "epochs"
+
+
 def test_a_run_of_another_text(make: Any) -> None:
     config = make(epochs=1)
     list(train(config))

@@ -1,8 +1,8 @@
 """The structurally constrained recurrent network (Mikolov et al. 2014, "Learning longer memory in recurrent neural
 networks"): an Elman network beside units that only blend, and so forget slowly.
 
-    s(t) = (1 - a) e(t) I_s + a s(t-1)                         slow: 1 x C      a: model.context_decay
-    h(t) = sigmoid(h(t-1) H_h + s(t) H_s + e(t) I_h + b1)      fast: 1 x F      C: model.context   F = D_h - C
+    s(t) = (1 - a) e(t) I_s + a s(t-1)                         slow: 1 x C      a: model.cell.context_decay
+    h(t) = sigmoid(h(t-1) H_h + s(t) H_s + e(t) I_h + b1)      fast: 1 x F      C: model.cell.context   F = D_h - C
 
 (The paper writes B for I_s, R for H_h, P for H_s and A for I_h, and has no b1.) What is above reads both, [h s](t),
 which is the state too, D_h numbers. The parameters are I = [I_h I_s]: d x D_h; H, which is H_h above H_s: D_h x F;
