@@ -159,7 +159,6 @@ def _override(values: dict[str, Any], override: str, places: dict[Place, str]) -
         node = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{where}: the value is not YAML: {' '.join(str(error).split())}") from None
-    value = None if node is None else _values(node, where)
     target = values
     section: type[Section] | None = Config
     types: dict[str, type[Section]] = {}
@@ -172,14 +171,14 @@ def _override(values: dict[str, Any], override: str, places: dict[Place, str]) -
             raise ConfigError(f"{where}: {'.'.join(place)} is not a section")
         target[step] = target = child
         section, types = taken.section or taken.types.get(str(child.get("type"))), taken.types
+    place = (*place, key)
+    inside = {} if node is None else note_places(node, where, place)
+    value = None if node is None else _values(node, where)
     if key == "type" and types and value != target.get("type"):
         target.clear()
-    place = (*place, key)
     for old in [old for old in places if old[: len(place)] == place]:
         del places[old]
-    places[place] = where
-    if node is not None:
-        places.update(note_places(node, where, place))
+    places |= {place: where, **inside}
     target[key] = value
 
 

@@ -86,17 +86,16 @@ def _advice(new: str, value: Any, keys: dict[str, Any]) -> str:
     section, key, *option = new.split(".")
     if not option:
         return f"called {new} now"
-    own = keys.get(key, keys.get("init") if key == "recurrent_init" else None)
+    taken = sections(sections(Config, section).section, key)
     default = getattr(Config.model_fields[section].default, key, None)
-    own = str(own or getattr(default, "type", None))
-    own = RENAMED.get((f"{section}.{key}", own), own)
-    types = sections(sections(Config, section).section, key).types
-    having = [name for name, members in types.items() if option[0] in members.model_fields]
-    if own in types and own not in having:
-        return f"an option of {section}.{key} now, which {own} does not have: leave it out"
-    given = {option[0]: value}
-    if types:
-        given = {"type": own if own in having else having[0], **given}
-    elif key == "grammar":
-        given = {"type": own, **given}
-    return f"an option of {section}.{key} now: {key}: {in_yaml(given)}"
+    own = keys.get(key, keys.get("init") if key == "recurrent_init" else None) or getattr(default, "type", None)
+    own = RENAMED.get((f"{section}.{key}", str(own)), own)
+    own = taken.shorthand.spell_out(own) if taken.shorthand else own
+    given = own if isinstance(own, dict) else {}
+    kind = str(given.get("type"))
+    having = [name for name, members in taken.types.items() if option[0] in members.model_fields]
+    if kind in taken.types and kind not in having:
+        return f"an option of {section}.{key} now, which {kind} does not have: leave it out"
+    if having and kind not in having:
+        given = {"type": having[0]}
+    return f"an option of {section}.{key} now: {key}: {in_yaml({**given, option[0]: value})}"

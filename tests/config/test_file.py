@@ -137,6 +137,8 @@ def test_a_bare_number_of_dropout_becomes_its_section(write) -> None:
         ("train.epoch=3", r"--set train.epoch=3: train.epoch: unknown key; did you mean epochs\?"),
         ("train.epochs=none", r"--set train.epochs=none: train.epochs: found 'none'; must be an integer"),
         ("train.epochs=[", r"--set train.epochs=\[: the value is not YAML"),
+        ("train=&a [*a]", r"--set train=&a \[\*a\]:1:1: an alias of itself; write the value out"),
+        ("train={epochs: 1, epochs: 2}", r"--set .*:1:13: train.epochs: the key stands here twice; keep one"),
         ("run.there=1", r"--set run.there=1: run is not a section|unknown key"),
         ("data.train.more=1", r"--set data.train.more=1: data.train is not a section"),
         ("train.epochs.more=1", r"--set train.epochs.more=1: train.epochs is not a section"),
