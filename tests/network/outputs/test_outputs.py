@@ -161,7 +161,7 @@ def test_token_by_token_is_a_window(layer: dict[str, Any], precision: str, layer
         found = network.distribution()
         np.testing.assert_allclose(stepper.log_probability(), found, **close)
         h = network.hidden()[-1][0][-1].astype(np.float64)
-        np.testing.assert_allclose(found, plain_outputs.LOG_Y_HAT[network.config.model.output](
+        np.testing.assert_allclose(found, plain_outputs.LOG_Y_HAT[network.config.model.output.type](
             p, h, network.config.model), **close)  # fmt: skip
         np.testing.assert_allclose(np.exp(found).sum(axis=1), 1, rtol=1e-13)
         own = np.take_along_axis(found, case.targets[t][:, None].astype(int), axis=1)[:, 0]
