@@ -33,14 +33,16 @@ class Case:
             {
                 "data": {"train": "none"},
                 "embedding": {"size": self.hidden},
-                "model": {"cell": self.cell, "hidden": self.hidden}
-                | ({"activation": "tanh"} if self.cell == "elman" else {}),
+                "model": {
+                    "cell": {"type": "elman", "activation": "tanh"} if self.cell == "elman" else self.cell,
+                    "hidden": self.hidden,
+                },
                 "train": {
                     "bptt": self.steps,
                     "batch": self.batch,
                     "optimizer": "sgd",
                     "learning_rate": 0.1,
-                    "clip": 5.0,
+                    "clip_norm": 5.0,
                     "precision": precision,
                     "threads": threads,
                 },

@@ -20,8 +20,7 @@ from rnnlm.config import file as config_file
 from rnnlm.console import Console
 
 _RECIPE = (
-    "model.dropout=0.4", "model.dropout_input=null", "model.dropout_output=null", "model.variational=false",
-    "model.dropout_words=0", "model.dropout_weights=0", "train.learning_rate=0.006", "train.precision=float32",
+    "model.dropout=0.4", "train.learning_rate=0.006", "train.precision=float32",
 )  # fmt: skip
 
 
@@ -48,7 +47,7 @@ def runs(ptb: Path, folder: Path, epochs: int, size: int) -> Iterator[tuple[str,
             folder.mkdir(parents=True, exist_ok=True)
             if not gensim_vectors(ptb / "ptb.train.txt", size, vectors):
                 continue
-            start.append(f"embedding.file={vectors}")
+            start.append(f"embedding.init.path={vectors}")
         config = config_file.load("ptb-elman", [*texts, *_RECIPE, *network, *start, f"run={folder / name}"])
         result = Console(quiet=True).watch(pipeline.run(config, restart=True), results=False)
         lines = (Path(config.run) / "log.jsonl").read_text(encoding="utf-8").splitlines()

@@ -38,10 +38,10 @@ class Rnnlm:
             {
                 "data": {"train": "none"},
                 "embedding": {"size": HIDDEN},
-                "model": {"activation": "tanh", "hidden": HIDDEN, "dropout": DROPOUT},
+                "model": {"cell": {"type": "elman", "activation": "tanh"}, "hidden": HIDDEN, "dropout": DROPOUT},
                 "train": {
-                    "bptt": STEPS, "batch": BATCH, "optimizer": "adamw", "learning_rate": RATE, "beta1": BETAS[0],
-                    "beta2": BETAS[1], "weight_decay": DECAY, "clip": CLIP, "precision": precision,
+                    "bptt": STEPS, "batch": BATCH, "learning_rate": RATE, "clip_norm": CLIP, "precision": precision,
+                    "optimizer": {"type": "adamw", "beta1": BETAS[0], "beta2": BETAS[1], "weight_decay": DECAY},
                 },
             }
         )  # fmt: skip

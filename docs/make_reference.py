@@ -16,7 +16,8 @@ from typing import Any, Literal, get_args, get_origin
 import typer.main
 
 from rnnlm.cli import app
-from rnnlm.config.schema import Config, Section
+from rnnlm.config.base import Section, Sections, Typed, sections
+from rnnlm.config.schema import Config
 
 TARGET = Path(__file__).with_name("reference.md")
 
@@ -35,13 +36,16 @@ def reference() -> str:
     lines += [
         "## The configuration",
         "",
-        "A YAML file with these sections. `--set section.key=value` overrides a key.",
+        "A YAML file with these sections. `--set section.key=value` overrides a key. Where a key takes a section",
+        "with a `type`, the bare name of the type is that section with its defaults: `cell: lstm` is",
+        "`cell: {type: lstm}`. `rnnlm config show CONFIG` prints every key as it is resolved, and",
+        "`rnnlm config schema` the JSON Schema.",
         "",
     ]
     for name, field in Config.model_fields.items():
-        annotation = field.annotation
-        if isinstance(annotation, type) and issubclass(annotation, Section):
-            lines += _section(name, annotation)
+        section = sections(Config, name).section
+        if section is not None:
+            lines += _section(name, section)
         else:
             lines += [f"### {name}", "", f"{field.description}; `{field.default}` by default.", ""]
     # <unk> and </s> are words here, not HTML.
@@ -59,22 +63,14 @@ def _command(name: str, command: Any) -> list[str]:
     options = [
         parameter for parameter in command.params if parameter.param_type_name == "option" and not parameter.hidden
     ]
-    usage = " ".join([name, *(_metavar(argument) for argument in arguments), "[OPTIONS]"])
+    usage = " ".join([name, *(_metavar(argument) for argument in arguments), *["[OPTIONS]"] * bool(options)])
     rows = [(f"`{_metavar(argument)}`", argument.help) for argument in arguments]
     for option in options:
         value = "" if option.is_flag else f" {_metavar(option)}"
         default = "" if option.is_flag or option.default in (None, "") else f" Default: {option.default}."
         rows.append((f"`{', '.join(option.opts)}{value}`", option.help + default))
-    return [
-        f"### {name}",
-        "",
-        f"    {usage}",
-        "",
-        command.help.strip(),
-        "",
-        *_table(("argument or option", "meaning"), rows),
-        "",
-    ]
+    lines = [f"### {name}", "", f"    {usage}", "", command.help.strip(), ""]
+    return [*lines, *_table(("argument or option", "meaning"), rows), ""] if rows else lines
 
 
 def _metavar(parameter: Any) -> str:
@@ -94,21 +90,43 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _section(name: str, section: type[Section]) -> list[str]:
+    """A section's table, and those of the sections in it."""
+    lines = [f"### {name}", "", (section.__doc__ or "").strip(), ""]
     rows = []
     for key, field in section.model_fields.items():
+        if key == "type" and issubclass(section, Typed):
+            continue
+        taken = sections(section, key)
         default = "required" if field.is_required() else f"`{_yaml(field.default)}`"
-        rows.append((f"`{key}`", _kind(field.annotation, field.metadata), default, field.description or ""))
-    return [
-        f"### {name}",
-        "",
-        (section.__doc__ or "").strip(),
-        "",
-        *_table(("key", "value", "default", "meaning"), rows),
-        "",
-    ]
+        if taken.section or taken.types:
+            kind = _sections(taken, default == "`null`")
+        else:
+            kind = _kind(field.annotation, field.metadata)
+        rows.append((f"`{key}`", kind, default, field.description or ""))
+    if rows:
+        lines += [*_table(("key", "value", "default", "meaning"), rows), ""]
+    for key in section.model_fields:
+        taken = sections(section, key)
+        if taken.section is not None:
+            lines += _section(f"{name}.{key}", taken.section)
+        for kind, own in taken.types.items():
+            lines += _section(f"{name}.{key}: {kind}", own)
+    return lines
+
+
+def _sections(taken: Sections, may_be_null: bool) -> str:
+    """What a key that takes a section may be."""
+    ways = [f"`{kind}`" for kind in taken.types] or ["a section"]
+    if taken.shorthand and taken.section:
+        ways.insert(0, "a name" if taken.shorthand.keys == ("type",) else "number")
+    return " or ".join([", ".join(ways), *["`null`"] * may_be_null])
 
 
 def _yaml(value: Any) -> str:
+    if isinstance(value, Typed):
+        return str(value.model_dump()["type"])
+    if isinstance(value, Section):
+        return "{}"
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 

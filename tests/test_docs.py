@@ -123,3 +123,12 @@ def test_the_derivations_mathematics_is_closed() -> None:
         assert formula.count("{") == formula.count("}"), formula
         assert not re.search(r"\\[,;!]", formula), f"Markdown takes the backslash away: {formula}"
     assert prose.count("$") % 2 == 0
+
+
+def test_the_configuration_of_the_readme_is_one(tmp_path: Path) -> None:
+    blocks = re.findall(r"^```yaml\n(.*?)^```", README, re.M | re.S)
+    assert blocks
+    for block in blocks:
+        path = tmp_path / "readme.yaml"
+        path.write_text(block, encoding="utf-8")
+        config_file.load(path)

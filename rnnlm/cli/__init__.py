@@ -13,6 +13,7 @@ import typer
 
 from rnnlm.cli import (
     bench,
+    config,
     corpus,
     derive,
     embed,
@@ -53,6 +54,7 @@ app.command("import")(import_.command)
 app.command("bench")(bench.command)
 app.command("warmup")(warmup.command)
 app.add_typer(corpus.app, name="corpus")
+app.add_typer(config.app, name="config")
 
 
 def _print_version(wanted: bool) -> None:

@@ -27,4 +27,4 @@ def command(
     settings = load_config(config, overrides)
     path = output or Path(settings.run) / "vectors.txt"
     table = console.watch(pipeline.write_embedding(settings, path))
-    console.line(f"{path}: {table.shape[0]:,} vectors of {table.shape[1]:,} numbers ({settings.embedding.init})")
+    console.line(f"{path}: {table.shape[0]:,} vectors of {table.shape[1]:,} numbers ({settings.embedding.init.type})")

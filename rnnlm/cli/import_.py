@@ -54,5 +54,5 @@ def command(
         words = interchange.read_vocabulary(vocab, str(unit), lowercase)
         made = interchange.import_(file, words, str(unit), str(activation), str(state))
     interchange.save(made, output)
-    cell, sizes = made.config.model.cell, made.config.model.sizes
+    cell, sizes = made.config.model.cell.type, made.config.model.sizes
     Console(quiet).line(f"{output}: {cell}, {len(sizes)} x {sizes[0]} units, {len(made.vocabulary):,} tokens")

@@ -6,16 +6,18 @@ second a string, and the third is refused.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
+from rnnlm.config import first_format
 from rnnlm.config import recipes as resources
+from rnnlm.config.base import Section, Sections, Typed, sections
+from rnnlm.config.errors import explain, kind
 from rnnlm.config.places import Place, note_places
 from rnnlm.config.schema import Config
 from rnnlm.errors import ConfigError
@@ -92,7 +94,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     values = _values(node, str(path))
     if not isinstance(values, dict):
         raise ConfigError(
-            f"{path}:1:1: found {_kind(values)}; a configuration is a mapping of sections (data, model, ...)"
+            f"{path}:1:1: found {kind(values)}; a configuration is a mapping of sections (data, model, ...)"
         )
     for override in overrides:
         _override(values, override, places)
@@ -105,12 +107,14 @@ def validate(values: dict[str, Any], places: dict[Place, str] | None = None) -> 
     Raises:
         ConfigError: the first thing that is wrong.
     """
+    places = places or {(): "configuration"}
+    first_format.refuse(values, lambda place: places.get(place, places[()]))
     try:
         return Config.model_validate(values)
     except ValidationError as error:
         # A misspelt key is also a missing one: name the misspelling.
         first = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")[0]
-        raise ConfigError(_explain(first, places or {(): "configuration"})) from None
+        raise ConfigError(explain(first, places)) from None
 
 
 def dump(config: Config) -> str:
@@ -144,64 +148,48 @@ def _scalar(node: yaml.Node, path: str) -> Any:
 
 
 def _override(values: dict[str, Any], override: str, places: dict[Place, str]) -> None:
+    """Apply ``section.key=value``. A bare name on the way to the key becomes the section that it stands for, and
+    another type begins its section anew."""
     name, equals, text = override.partition("=")
     if not equals or not name.strip():
         raise ConfigError(f"--set {override}: write it as section.key=value")
-    *sections, key = name.strip().split(".")
+    *above, key = name.strip().split(".")
+    where = f"--set {override}"
     try:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        raise ConfigError(f"--set {override}: the value is not YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"{where}: the value is not YAML: {' '.join(str(error).split())}") from None
     target = values
+    section: type[Section] | None = Config
+    types: dict[str, type[Section]] = {}
     place: tuple[str, ...] = ()
-    for section in sections:
-        place = (*place, section)
-        child = target.setdefault(section, {})
+    for step in above:
+        place = (*place, step)
+        taken = sections(section, step)
+        child = _as_section(target[step], taken) if step in target else _default(section, step)
         if not isinstance(child, dict):
-            raise ConfigError(f"--set {override}: {'.'.join(place)} is not a section")
-        target = child
-    where = f"--set {override}"
-    places[(*place, key)] = where
-    if node is not None:
-        places.update(note_places(node, where, (*place, key)))
-    target[key] = None if node is None else _values(node, where)
+            raise ConfigError(f"{where}: {'.'.join(place)} is not a section")
+        target[step] = target = child
+        section, types = taken.section or taken.types.get(str(child.get("type"))), taken.types
+    place = (*place, key)
+    inside = {} if node is None else note_places(node, where, place)
+    value = None if node is None else _values(node, where)
+    if key == "type" and types and value != target.get("type"):
+        target.clear()
+    for old in [old for old in places if old[: len(place)] == place]:
+        del places[old]
+    places |= {place: where, **inside}
+    target[key] = value
 
 
-def _explain(error: Any, places: dict[Place, str]) -> str:
-    """One pydantic error as one line: where, which key, what was found, what would be right."""
-    # Union members appear in the location as extra parts: keep only the section, the key and list positions.
-    location = tuple(str(part) for i, part in enumerate(error["loc"]) if i < 2 or isinstance(part, int))
-    place = location
-    while place not in places and place:
-        place = place[:-1]
-    where = places.get(place) or places[()]
-    key = ".".join(place if place and len(place) >= 2 else location) or "configuration"
-    found = error["input"]
-    kind = error["type"]
-    if kind == "extra_forbidden":
-        section: type[BaseModel] | None = Config
-        for part in location[:-1]:
-            field = section.model_fields.get(part) if section else None
-            section = field.annotation if field and isinstance(field.annotation, type) else None
-        known = list(section.model_fields) if section else []
-        near = difflib.get_close_matches(location[-1], known, 1, 0.6)
-        advice = f"did you mean {near[0]}?" if near else f"the keys here are {', '.join(known)}"
-        return f"{where}: {'.'.join(location)}: unknown key; {advice}"
-    if kind == "missing":
-        return f"{where}: {'.'.join(location)}: missing; the section data says which text to train on"
-    if kind == "value_error":
-        return f"{where}: {key}: {error['ctx']['error']}"
-    message = (
-        error["msg"].replace("Input should be", "must be").replace("valid ", "").replace("a integer", "an integer")
-    )
-    if kind.startswith(("model_", "dict_")):
-        message = "must be a section of key: value lines"
-    return f"{where}: {key}: found {_kind(found)}; {message}"
+def _as_section(value: Any, taken: Sections) -> Any:
+    """A value on the way to an option: null and a bare name as the sections that they stand for."""
+    if value is None and (taken.section or taken.types):
+        return {}
+    return taken.shorthand.spell_out(value) if taken.shorthand else value
 
 
-def _kind(value: Any) -> str:
-    if isinstance(value, dict):
-        return "a section"
-    if isinstance(value, list):
-        return f"the list {value}"
-    return "nothing" if value is None else repr(value) if isinstance(value, str) else str(value)
+def _default(section: type[Section] | None, key: str) -> dict[str, Any]:
+    """What a section that the file does not have begins as: nothing but the type of its default."""
+    field = section.model_fields.get(key) if section is not None else None
+    return field.default.model_dump(include={"type"}) if field and isinstance(field.default, Typed) else {}

@@ -61,6 +61,9 @@ def counted(count: int, noun: str) -> str:
 
 
 def value_text(value: Any) -> str:
+    """A value as one writes it in YAML, on one line."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {value_text(item)}" for key, item in value.items()) + "}"
     """A value of the configuration, as YAML has it."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()

@@ -58,11 +58,13 @@ def texts(config: Config) -> Task[Texts]:
         return found
     folder = Path(config.run) / "text"
     if data.text is not None:
+        assert data.split is not None
         paths = yield from split.cut(Path(data.text), data.split, data.unit, folder)
         return Texts(*paths)
-    language = grammar.load(str(data.grammar))
+    assert data.grammar is not None
+    language = grammar.load(data.grammar.type)
     names = ("train", "valid", "test")
-    for number, (name, sentences) in enumerate(zip(names, data.sentences, strict=True)):
+    for number, (name, sentences) in enumerate(zip(names, data.grammar.sentences, strict=True)):
         # The texts are samples of one language that have nothing else in common: each has a seed of its own.
         yield from grammar.write(language, sentences, (0, number), folder / f"{name}.txt")
     train, valid, test = (folder / f"{name}.txt" for name in names)

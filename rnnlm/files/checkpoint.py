@@ -13,6 +13,7 @@ same bytes. When it was trained stands in ``log.jsonl``.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from rnnlm.config import file as config_file
+from rnnlm.config.errors import in_yaml
 from rnnlm.config.schema import Config
 from rnnlm.errors import ConfigError, ModelError
 from rnnlm.files import tensors as storage
@@ -30,7 +32,9 @@ from rnnlm.version import __version__
 MODEL, STATE = "model.safetensors", "state.safetensors"
 
 # What may differ when a run goes on: how long and how watched, not what is trained.
-MAY_CHANGE = ("epochs", "max_steps", "patience", "threads", "checkpoint_every", "checkpoint_minutes", "log_every")
+MAY_CHANGE = (
+    "run", "train.epochs", "train.max_updates", "train.patience", "train.threads", "train.checkpoint", "train.log",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -105,19 +109,22 @@ def check_same(config: Config, trained: Trained) -> None:
     Raises:
         ConfigError: names the first key that differs, with both values.
     """
-    asked, had = config.model_dump(), trained.config.model_dump()
-    for section, values in asked.items():
-        if section == "run":
-            continue
-        for key, value in values.items():
-            if section == "train" and key in MAY_CHANGE:
-                continue
-            if had[section][key] != value:
-                raise ConfigError(
-                    f"{trained.path.parent}: this run has {section}.{key}: {had[section][key]}, "
-                    f"the configuration {value}; "
-                    "take the run's own config.yaml, or another folder with --run"
-                )
+    for key, had, asked in _differences(trained.config.model_dump(), config.model_dump()):
+        raise ConfigError(
+            f"{trained.path.parent}: this run has {key}: {in_yaml(had)}, the configuration {in_yaml(asked)}; "
+            "take the run's own config.yaml, or another folder with --run"
+        )
+
+
+def _differences(had: Any, asked: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Every key whose value differs, with both values; a section's type comes before its options."""
+    if key in MAY_CHANGE:
+        return
+    if isinstance(had, dict) and isinstance(asked, dict):
+        for name, value in asked.items():
+            yield from _differences(had.get(name), value, f"{key}.{name}" if key else name)
+    elif had != asked:
+        yield key, had, asked
 
 
 def header(config: Config, vocabulary: Vocabulary, training: dict[str, Any]) -> dict[str, Any]:
@@ -126,7 +133,7 @@ def header(config: Config, vocabulary: Vocabulary, training: dict[str, Any]) -> 
     values = config.model_dump()
     del values["run"]
     return {
-        "format": 1,
+        "format": storage.FORMAT,
         "config": values,
         "vocabulary": list(vocabulary.tokens),
         "counts": vocabulary.counts.tolist(),

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from rnnlm.errors import ModelError
 from rnnlm.files.atomic import atomic_write
 
+# Of the metadata under the key ``rnnlm``: 2, since the configuration in it has sections by their type.
+FORMAT = 2
+
 
 def write_tensors(path: str | Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> None:
     """Write a safetensors file; `metadata` is kept as one JSON object under the key ``rnnlm``.
@@ -67,7 +70,13 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
         metadata = json.loads(text)
     except json.JSONDecodeError as error:
         raise ModelError(f"{path}: damaged: the metadata is not JSON ({error})") from None
-    if not isinstance(metadata, dict) or metadata.get("format") != 1:
-        found = metadata.get("format") if isinstance(metadata, dict) else metadata
-        raise ModelError(f"{path}: format {found}; this rnnlm reads format 1")
+    found = metadata.get("format") if isinstance(metadata, dict) else metadata
+    if found == 1:
+        raise ModelError(
+            f"{path}: format 1, of an older rnnlm; this one reads format {FORMAT}: train again, or score it with the "
+            "version that wrote it"
+        )
+    if found != FORMAT:
+        raise ModelError(f"{path}: format {found}; this rnnlm reads format {FORMAT}: take the rnnlm that wrote it")
+    assert isinstance(metadata, dict)
     return metadata

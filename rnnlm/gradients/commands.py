@@ -155,12 +155,12 @@ def _source(path: str, overrides: Sequence[str], text: Path | None, folder: Path
 def _only_elman(command: str, found: Source) -> None:
     settings = found.network.config.model
     other = None
-    if settings.cell != "elman":
-        other = f"cell is {settings.cell}"
+    if settings.cell.type != "elman":
+        other = f"cell is {settings.cell.type}"
     elif settings.layer_norm:
         other = "layers are normalised"
-    elif settings.output != "softmax":
-        other = f"output layer is a {settings.output}"
+    elif settings.output.type != "softmax":
+        other = f"output layer is a {settings.output.type}"
     elif "output.P" in found.network.named:
         other = "tied output layer has a projection"
     if other is not None:
@@ -196,7 +196,7 @@ def _small(activation: str, embedding: int, hidden: int, vocabulary: int, seed: 
         {
             "data": {"train": "none"},
             "embedding": {"size": embedding},
-            "model": {"activation": activation, "hidden": hidden},
+            "model": {"cell": {"type": "elman", "activation": activation}, "hidden": hidden},
             "train": {"precision": "float64", "threads": 1, "seed": seed},
         }
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rnnlm import vectors
+from rnnlm.config.embedding import Normal
 from rnnlm.config.schema import Config
 from rnnlm.corpora import prepare
 from rnnlm.errors import InputError
@@ -71,9 +72,11 @@ def from_config(config: Config, text: Path | None, folder: Path) -> Task[Source]
 
 def _table(config: Config, encoded: Corpus, words: Vocabulary) -> Task[np.ndarray]:
     settings = config.embedding
-    if settings.init not in ("uniform", "normal"):
-        yield Note(f"embedding.init: {settings.init} takes long and changes no derivative: a normal table instead")
-        settings = settings.model_copy(update={"init": "normal", "file": None})
+    if settings.init.type not in ("uniform", "normal"):
+        yield Note(
+            f"embedding.init: {settings.init.type} takes long and changes no derivative: a normal table instead"
+        )
+        settings = settings.model_copy(update={"init": Normal(scale=settings.init.scale)})
     table = yield from vectors.make(encoded, words, settings, config.train.seed, threads_to_use(config.train.threads))
     return np.asarray(table)
 

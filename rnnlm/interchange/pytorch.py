@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnnlm.config import file as config_file
+from rnnlm.config.network import Elman, Lstm
 from rnnlm.config.schema import Config
 from rnnlm.errors import ConfigError, InputError
 from rnnlm.files import checkpoint
@@ -62,7 +63,7 @@ def to_pytorch(config: Config, parameters: Tensors) -> Tensors:
     for layer, hidden in enumerate(config.model.sizes):
         own = {name: parameters[f"cell.{layer}.{name}"] for name in ("I", "H", "b1")}
         state_bias = np.zeros_like(own["b1"])
-        if config.model.cell == "gru":
+        if config.model.cell.type == "gru":
             state_bias[2 * hidden :] = parameters[f"cell.{layer}.bh"]
         result |= {
             f"rnn.weight_ih_l{layer}": own["I"].T,
@@ -70,28 +71,28 @@ def to_pytorch(config: Config, parameters: Tensors) -> Tensors:
             f"rnn.bias_ih_l{layer}": own["b1"],
             f"rnn.bias_hh_l{layer}": state_bias,
         }
-    tied = config.model.tie
+    tied = config.model.tie_weights
     result["output.weight"] = parameters[model.TABLE].copy() if tied else parameters[model.U].T
     result["output.bias"] = parameters[model.B2]
     return result
 
 
 def _check(config: Config) -> None:
-    settings = config.model
+    settings, cell = config.model, config.model.cell
     wrong = None
-    if settings.cell not in _BLOCKS.values():
-        wrong = f"cell: {settings.cell}"
-    elif settings.cell == "elman" and settings.activation == "sigmoid":
+    if cell.type not in _BLOCKS.values():
+        wrong = f"cell: {cell.type}"
+    elif isinstance(cell, Elman) and cell.activation == "sigmoid":
         wrong = "activation: sigmoid (nn.RNN has tanh and relu)"
-    elif settings.peepholes or settings.coupled:
-        wrong = "peepholes" if settings.peepholes else "coupled gates"
+    elif isinstance(cell, Lstm) and (cell.peepholes or cell.coupled_gates):
+        wrong = "peepholes" if cell.peepholes else "coupled gates"
     elif settings.layer_norm:
         wrong = "layer_norm"
     elif len(set(settings.sizes)) > 1:
         wrong = f"layers of different sizes ({', '.join(map(str, settings.sizes))})"
-    elif settings.output != "softmax":
-        wrong = f"output: {settings.output}"
-    elif settings.tie and config.embedding.size != settings.sizes[-1]:
+    elif settings.output.type != "softmax":
+        wrong = f"output: {settings.output.type}"
+    elif settings.tie_weights and config.embedding.size != settings.sizes[-1]:
         wrong = f"a projection to tied weights ({settings.sizes[-1]} to {config.embedding.size})"
     if wrong is not None:
         raise InputError(f"PyTorch has no module for this model: {wrong}")
@@ -127,7 +128,9 @@ def import_own(path: str | Path) -> Imported:
         words = Vocabulary(values["vocabulary"], values["counts"], config.data.unit, config.vocab.lowercase)
     except (KeyError, TypeError, ValueError, ConfigError) as error:
         raise InputError(f"{path}: its header holds no vocabulary ({error}); give --vocab FILE") from None
-    return import_(path, words, config.data.unit, config.model.activation, config.train.state)
+    cell = config.model.cell
+    activation = cell.activation if isinstance(cell, Elman) else "tanh"
+    return import_(path, words, config.data.unit, activation, config.train.state)
 
 
 def import_(
@@ -222,9 +225,8 @@ def _embedding_and_output(
 def _config(
     cell: str, hidden: int, layers: int, d: int, tied: bool, unit: str, lowercase: bool, activation: str, state: str
 ) -> Config:
-    network: dict[str, Any] = {"cell": cell, "hidden": hidden, "layers": layers, "tie": tied}
-    if cell == "elman":
-        network["activation"] = activation
+    own = {"type": cell, "activation": activation} if cell == "elman" else {"type": cell}
+    network: dict[str, Any] = {"cell": own, "hidden": hidden, "layers": layers, "tie_weights": tied}
     try:
         return config_file.validate(
             {

@@ -115,7 +115,7 @@ def _read_a_text(precision: str) -> None:
                 "data": {"train": str(text), "unit": "char"},
                 "embedding": {"size": 4},
                 "model": {"hidden": 4},
-                "train": {"precision": precision, "batch": 2, "bptt": 5, "max_steps": 1},
+                "train": {"precision": precision, "batch": 2, "bptt": 5, "max_updates": 1},
                 "run": str(Path(folder) / "run"),
             }
         )
@@ -126,7 +126,7 @@ def _read_a_text(precision: str) -> None:
 def _small(precision: str) -> None:
     """The recurrent layers, dropout, the optimizer, and the softmax of a small vocabulary."""
     _train(_network(precision, 20, dropout=0.5))
-    network = _network(precision, 20, tie=True)
+    network = _network(precision, 20, tie_weights=True)
     _train(network)
     _score(network, details=True)
     _sample(network)
@@ -143,7 +143,7 @@ def _large(precision: str) -> None:
 def _mixture(precision: str) -> None:
     """The mixture of softmaxes, tied and not."""
     for tie in (False, True):
-        network = _network(precision, 20, output="mixture", mixture=2, tie=tie)
+        network = _network(precision, 20, output={"type": "mixture", "softmaxes": 2}, tie_weights=tie)
         _train(network)
         for details in (False, True):
             _score(network, details)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rnnlm.config.base import Typed
 from rnnlm.config.schema import Config
 from rnnlm.network.cells import CELLS
 from rnnlm.network.layers import layer_norm
@@ -18,25 +19,21 @@ from rnnlm.network.protocols import Array, Axis, Cell, Initializer, OutputLayer,
 def cells(config: Config) -> list[Cell[Any, Any]]:
     """The recurrent layers, from the embedding up."""
     model = config.model
-    options: dict[str, dict[str, Any]] = {
-        "elman": {"activation": model.activation},
-        "lstm": {
-            "peepholes": model.peepholes,
-            "coupled_gates": model.coupled,
-            "forget_bias": model.forget_bias,
-        },
-        "scrn": {"context": model.context, "context_decay": model.context_decay},
-    }
     inputs = (config.embedding.size, *model.sizes[:-1])
-    make = CELLS[model.cell]
-    return [make(d, D_h, **options.get(model.cell, {})) for d, D_h in zip(inputs, model.sizes, strict=True)]
+    make, options = CELLS[model.cell.type], _options(model.cell)
+    return [make(d, D_h, **options) for d, D_h in zip(inputs, model.sizes, strict=True)]
 
 
 def output(config: Config, vocabulary: int) -> OutputLayer[Any]:
     """The output layer for a vocabulary of so many tokens."""
     model = config.model
-    options = {"softmaxes": model.mixture} if model.output == "mixture" else {}
-    return OUTPUTS[model.output](model.sizes[-1], config.embedding.size, vocabulary, model.tie, **options)
+    make, options = OUTPUTS[model.output.type], _options(model.output)
+    return make(model.sizes[-1], config.embedding.size, vocabulary, model.tie_weights, **options)
+
+
+def _options(section: Typed) -> dict[str, Any]:
+    """What a section that is told by its type has beside it."""
+    return section.model_dump(exclude={"type"})
 
 
 def build(config: Config, parameters: Parameters, threads: int | str | None = None) -> Network:
@@ -64,7 +61,7 @@ def _norm_shapes(config: Config, hidden: int) -> Shapes:
 def init(config: Config, vocabulary: int, table: Array) -> Parameters:
     """Parameters to start from, of ``train.precision``; `table` (|V| x d) is what ``rnnlm.vectors`` made."""
     model, dtype = config.model, np.dtype(config.train.dtype)
-    initializer = None if model.init is None else Initializer(model.init, model.init_scale)
+    initializer = None if model.recurrent_init is None else Initializer(**model.recurrent_init.model_dump())
     seed = config.train.seed
     starts = [
         cell.init(np.random.default_rng([seed, 1, layer]), initializer) for layer, cell in enumerate(cells(config))

@@ -203,8 +203,10 @@ class Network:
         penalties)."""
         rows, context = self._rows(trace, targets, loss_steps), self._output_context(trace)
         value = self.output.loss(self.output_parameters, rows, self._objective(trace), context)
-        if trace.training and self.config.train.penalises:
-            value += penalties.value(self.config.train, trace.layers[-1].cell.h, trace.up, trace.window.reset)
+        if trace.training and self.config.train.penalties.any:
+            value += penalties.value(
+                self.config.train.penalties, trace.layers[-1].cell.h, trace.up, trace.window.reset
+            )
         return value
 
     def backward(
@@ -243,8 +245,8 @@ class Network:
         watch.lap(OUTPUT)
         gradients.rows |= {f"output.{name}": value for name, value in (found.rows or {}).items()}
         _tell(complete, "output", own)
-        if trace.training and self.config.train.penalises:
-            penalties.add_to_dropped(self.config.train, trace.up, dh)
+        if trace.training and self.config.train.penalties.any:
+            penalties.add_to_dropped(self.config.train.penalties, trace.up, dh)
         for layer in range(len(self.cells) - 1, -1, -1):
             de = self._layer_back(layer, trace, gradients, dh, complete, watch)
             if layer > 0:
@@ -272,7 +274,7 @@ class Network:
             layer_norm.backward(self.parameters["norms"][layer], norms, own.norm, _flat(dh))
             _tell(complete, f"norm.{layer}", norms)
         if trace.training and layer == len(self.cells) - 1:
-            penalties.add_to_hidden(self.config.train, own.cell.h, trace.window.reset, dh)
+            penalties.add_to_hidden(self.config.train.penalties, own.cell.h, trace.window.reset, dh)
         dense = _of(gradients.dense, f"cell.{layer}")
         context = Context(trace.workspace.part(f"cell.{layer}"), self.threads)
         watch.lap(REST)
@@ -341,7 +343,7 @@ class Network:
         return up, layer_norm.forward(own, _flat(h), _flat(up), Context(workspace.part("norm"), self.threads))
 
     def _objective(self, trace: Trace) -> Objective:
-        smoothing = self.config.train.label_smoothing if trace.training else 0.0
+        smoothing = self.config.train.penalties.label_smoothing if trace.training else 0.0
         return Objective(1 / trace.up.shape[1], smoothing)
 
     def _output_context(self, trace: Trace) -> Context:

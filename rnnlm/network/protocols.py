@@ -33,9 +33,9 @@ class Axis(int):
         axis.name = name
         return axis
 
-    def __getnewargs__(self) -> tuple[int, str]:
+    def __reduce__(self) -> tuple[type[Axis], tuple[int, str]]:
         """So that it can be copied."""
-        return int(self), self.name
+        return Axis, (int(self), self.name)
 
 
 Shapes = dict[str, tuple[Axis, ...]]

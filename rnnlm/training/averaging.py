@@ -1,10 +1,10 @@
 """Averages of the weights over updates: what is validated and saved, while training goes on from the weights
 themselves.
 
-    ema    a := a + (1 - d) (w - a)      d = min(average_decay, (1 + k) / (10 + k)) at update k    (Polyak & Juditsky
+    ema    a := a + (1 - d) (w - a)      d = min(decay, (1 + k) / (10 + k)) at update k    (Polyak & Juditsky
            1992 with forgetting; the rising d keeps the start, which is no good, out of it)
     asgd   a := a + (w - a) / k          k: updates since the trigger: the plain mean, which begins when validation is
-           worse than the best of all but the last ``average_after`` ones (Merity, Keskar & Socher 2018, algorithm 1)
+           worse than the best of all but the last ``patience`` ones (Merity, Keskar & Socher 2018, algorithm 1)
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from rnnlm.config.schema import Train
+from rnnlm.config.training import Asgd, Ema, Train
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 
@@ -28,10 +28,10 @@ class Average:
     """
 
     def __init__(self, settings: Train, parameters: dict[str, np.ndarray]) -> None:
-        self.settings, self.parameters = settings, parameters
+        self.settings, self.parameters = settings.average, parameters
         self.values: dict[str, np.ndarray] = {}
         self.count = 0
-        if settings.average == "ema":
+        if isinstance(self.settings, Ema):
             self.begin()
 
     def begin(self) -> None:
@@ -44,8 +44,8 @@ class Average:
         if not self.values:
             return
         self.count += 1
-        if self.settings.average == "ema":
-            weight = 1 - min(self.settings.average_decay, (1 + self.count) / (10 + self.count))
+        if isinstance(self.settings, Ema):
+            weight = 1 - min(self.settings.decay, (1 + self.count) / (10 + self.count))
         else:
             weight = 1 / self.count
         for name, value in self.values.items():
@@ -53,8 +53,10 @@ class Average:
 
     def begin_if_due(self, losses: list[float], loss: float) -> None:
         """asgd's trigger. losses: of all validations before the one that gave `loss`."""
-        older = losses[: -self.settings.average_after]
-        if self.settings.average == "asgd" and not self.values and older and loss > min(older):
+        if not isinstance(self.settings, Asgd) or self.values:
+            return
+        older = losses[: -self.settings.patience]
+        if older and loss > min(older):
             self.begin()
 
     @contextmanager

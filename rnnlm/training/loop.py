@@ -1,9 +1,9 @@
 """Truncated backpropagation through time: the loop.
 
-The training text is cut into B streams. An update takes the next ``bptt_every`` tokens of each: the window reaches
+The training text is cut into B streams. An update takes the next ``bptt_stride`` tokens of each: the window reaches
 ``bptt`` steps back from their end, starts from the hidden state that stood there, and has a loss for the new tokens
 only (``loss: last``: for the last one), so every token's loss counts once and its gradient goes at least ``bptt -
-bptt_every`` and at most ``bptt - 1`` steps back (Williams & Peng 1990, "BPTT(h; h')").
+bptt_stride`` and at most ``bptt - 1`` steps back (Williams & Peng 1990, "BPTT(h; h')").
 
     J = sum over the new steps of J(t), averaged over the B streams;  w := update(w, clip(dJ/dw), learning rate)
 
@@ -48,7 +48,7 @@ def train(
         while not run.at.finished:
             norm, rate = run.update()
             run.at.seconds = time.monotonic() - started
-            if run.at.step % config.train.log_every == 0:
+            if run.at.step % config.train.log.every_updates == 0:
                 yield log.add(run.progress(norm, rate))
             if run.at.offset == run.streams.length:
                 valid = run.end_epoch(rate)

@@ -33,11 +33,11 @@ def needs(config: Config, vocabulary: int, tokens: int, threads: int) -> Needs:
     parameters = sum(counts.values())
     weights = parameters * itemsize
     table = counts[TABLE] * itemsize
-    dense = weights - (0 if config.model.tie else table)
+    dense = weights - (0 if config.model.tie_weights else table)
     rows = config.train.bptt * config.train.batch
     layers = sum(rows * (cell.held + 2 * config.embedding.size) * itemsize for cell in build.cells(config))
-    moments = len(RULES[config.train.optimizer].MOMENTS) * weights
-    average = weights if config.train.average != "none" else 0
+    moments = len(RULES[config.train.optimizer.type].MOMENTS) * weights
+    average = weights if config.train.average is not None else 0
     # Accumulated gradients are added up beside the window's own.
     gradients = dense * (2 if config.train.accumulate > 1 else 1)
     training = (

@@ -64,7 +64,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class End:
-    """Why training ended: ``epochs``, ``max_steps``, ``patience`` or ``interrupted``."""
+    """Why training ended: ``epochs``, ``max_updates``, ``patience`` or ``interrupted``."""
 
     step: int
     epoch: int

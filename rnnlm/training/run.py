@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm.config.schema import Config
+from rnnlm.config.training import Plateau
 from rnnlm.corpora.prepare import Corpora
 from rnnlm.errors import NotFiniteError
 from rnnlm.files import checkpoint
@@ -134,8 +135,9 @@ class Run:
         seconds = time.monotonic() - began
         perplexity = _exp(loss)
         best = at.best is None or perplexity < at.best
-        if at.best is not None and perplexity > at.best * (1 - settings.min_improvement):
-            at.halvings += 1
+        schedule = settings.schedule
+        if isinstance(schedule, Plateau) and at.best is not None:
+            at.halvings += perplexity > at.best * (1 - schedule.min_improvement)
         if best:
             at.best, at.best_epoch, at.stale = perplexity, at.epoch, 0
             self._save_model()
@@ -160,8 +162,8 @@ class Run:
 
     def finish_if_done(self) -> None:
         at, settings = self.at, self.settings
-        if settings.max_steps is not None and at.step >= settings.max_steps:
-            at.finished = "max_steps"
+        if settings.max_updates is not None and at.step >= settings.max_updates:
+            at.finished = "max_updates"
         elif at.epoch >= settings.epochs:
             at.finished = "epochs"
         elif settings.patience is not None and at.stale >= settings.patience:
@@ -172,9 +174,9 @@ class Run:
         return End(at.step, at.epoch, at.tokens, at.seconds, at.finished or "interrupted", at.best, self.config.run)
 
     def checkpoint_due(self, seconds: float) -> bool:
-        settings = self.settings
-        by_steps = settings.checkpoint_every is not None and self.at.step % settings.checkpoint_every == 0
-        return by_steps or (settings.checkpoint_minutes is not None and seconds >= 60 * settings.checkpoint_minutes)
+        wanted = self.settings.checkpoint
+        by_updates = wanted.every_updates is not None and self.at.step % wanted.every_updates == 0
+        return by_updates or (wanted.every_minutes is not None and seconds >= 60 * wanted.every_minutes)
 
     def save(self) -> Checkpoint:
         """Write the state; without any validation so far the last weights are also the model."""
@@ -224,7 +226,7 @@ class Run:
         kept = f"the last checkpoint is {state}" if state.exists() else "there was no checkpoint yet"
         return (
             f"step {self.at.step + 1}: {error}; {kept}; lower train.learning_rate "
-            f"({self.settings.learning_rate:g}) or train.clip ({self.settings.clip})"
+            f"({self.settings.learning_rate:g}) or train.clip_norm ({self.settings.clip_norm})"
         )
 
 

@@ -8,7 +8,7 @@ from rnnlm import vectors
 from rnnlm.config import file as config_file
 from rnnlm.config.schema import Config
 from rnnlm.corpora import prepare
-from rnnlm.errors import ConfigError, ModelError
+from rnnlm.errors import ModelError
 from rnnlm.files import atomic, run_folder
 from rnnlm.files.run_folder import Log, earlier_run
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
@@ -29,8 +29,6 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
     paths = yield from prepare.texts(config)
     vocabulary = old.vocabulary if old else (yield from prepare.build_vocabulary(config, paths.train))
     corpora = yield from prepare.encode(config, paths, vocabulary)
-    if config.train.average == "asgd" and corpora.valid is None:
-        raise ConfigError("train.average: asgd begins when validation stops improving; give a validation text")
     need = memory.needs(config, len(vocabulary), corpora.tokens, threads_to_use(config.train.threads))
     memory.check(config, need)
     if restart:

@@ -77,7 +77,7 @@ def update(
         gradients = accumulated.mean()
     if between is not None:
         between(gradients)
-    norm, factor = clip(gradients, settings.clip, settings.clip_value, threads)
+    norm, factor = clip(gradients, settings.clip_norm, settings.clip_value, threads)
     if not (math.isfinite(loss) and math.isfinite(norm)):
         raise NotFiniteError(_not_finite(network, loss, gradients))
     noise.add(settings, gradients, optimizer.updates, factor)

@@ -1,6 +1,6 @@
 """Where the windows of training end.
 
-As a rule every ``bptt_every`` steps. With ``train.bptt_deviation`` s > 0 the lengths are random, so that the tokens
+As a rule every ``bptt_stride`` steps. With ``train.bptt_deviation`` s > 0 the lengths are random, so that the tokens
 whose gradient is cut short are others in every pass (Merity, Keskar & Socher 2018, section 5):
 
     length = max(5, N(b, s))        b = bptt, in one window of 20 bptt / 2
@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlm.config.schema import Train
+from rnnlm.config.training import Train
 
 _SHORT, _SHORTEST = 0.05, 5
 
@@ -41,9 +41,9 @@ def updates(settings: Train, length: int, epoch: int) -> int:
 
 
 def all_updates(settings: Train, length: int) -> int:
-    """Of all passes, at most ``train.max_steps``."""
+    """Of all passes, at most ``train.max_updates``."""
     if settings.bptt_deviation == 0:
         total = settings.epochs * updates(settings, length, 0)
     else:
         total = sum(updates(settings, length, epoch) for epoch in range(settings.epochs))
-    return total if settings.max_steps is None else min(total, settings.max_steps)
+    return total if settings.max_updates is None else min(total, settings.max_updates)

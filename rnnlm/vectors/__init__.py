@@ -16,11 +16,11 @@ from importlib import import_module
 
 import numpy as np
 
-from rnnlm.config.schema import Embedding
+from rnnlm.config.embedding import Embedding
 from rnnlm.vectors.protocols import Corpus, Vocabulary
 from rnnlm.work import Task
 
-# `embedding.init` -> the module that makes the table.
+# `embedding.init.type` -> the module that makes the table.
 INITS = {
     "uniform": "rnnlm.vectors.random",
     "normal": "rnnlm.vectors.random",
@@ -42,10 +42,10 @@ def make(
         InputError: the vector file is not there, has another size, or has none of the vocabulary's words.
         TextError: the vector file is damaged.
     """
-    module = import_module(INITS[settings.init])
+    module = import_module(INITS[settings.init.type])
     table: np.ndarray = yield from module.make(corpus, vocabulary, settings, seed, threads)
-    if settings.scale is not None and settings.init not in _SCALED_BY_THEMSELVES:
-        rescale(table, settings.scale)
+    if settings.init.scale is not None and settings.init.type not in _SCALED_BY_THEMSELVES:
+        rescale(table, settings.init.scale)
     return table
 
 

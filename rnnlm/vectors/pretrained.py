@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnlm.config.schema import Embedding
+from rnnlm.config.embedding import Embedding, File
 from rnnlm.errors import InputError, NotFiniteError
 from rnnlm.files.atomic import atomic_write
 from rnnlm.vectors.counting import token_counts
@@ -41,18 +41,17 @@ def make(
         InputError: no such file, vectors of another size, or none of the vocabulary's words in it.
         TextError: the file is damaged; names the line or the byte.
     """
-    if settings.file is None:
-        raise InputError("embedding.file: not given; init: file needs a file of word vectors")
-    table, match = yield from read(settings.file, vocabulary, settings.size)
+    assert isinstance(settings.init, File)
+    path, scale = settings.init.path, settings.init.scale
+    table, match = yield from read(path, vocabulary, settings.size)
     found = match > NOT_FOUND
     coverage = Coverage.of(found, match == LOWERCASED, token_counts(corpus, len(vocabulary)))
     if not found.any():
         raise InputError(
-            f"{settings.file}: has none of the vocabulary's {len(vocabulary)} tokens; "
-            "give vectors of this language and unit"
+            f"{path}: has none of the vocabulary's {len(vocabulary)} tokens; give vectors of this language and unit"
         )
-    yield Note(f"{settings.file}: {coverage}", warning=coverage.share_of_tokens < 0.5)
-    scale = DEFAULT_SCALE if settings.scale is None else settings.scale
+    yield Note(f"{path}: {coverage}", warning=coverage.share_of_tokens < 0.5)
+    scale = DEFAULT_SCALE if scale is None else scale
     fill_missing(table, found, vocabulary.unk, scale, np.random.default_rng(seed))
     return table
 

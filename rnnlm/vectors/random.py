@@ -1,4 +1,4 @@
-"""Random initialisation: independent numbers with mean 0 and standard deviation s (`embedding.scale`).
+"""Random initialisation: independent numbers with mean 0 and standard deviation s (`embedding.init.scale`).
 
 uniform    from -s sqrt(3) to s sqrt(3)
 normal     N(0, s^2)
@@ -10,12 +10,12 @@ import math
 
 import numpy as np
 
-from rnnlm.config.schema import Embedding
+from rnnlm.config.embedding import Embedding
 from rnnlm.vectors.protocols import Corpus, Vocabulary
 from rnnlm.work import Task
 
 DEFAULT_SCALE = 0.1
-"""The standard deviation where `embedding.scale` is null."""
+"""The standard deviation where `embedding.init.scale` is null."""
 
 
 def make(
@@ -25,8 +25,8 @@ def make(
     yield from ()
     rng = np.random.default_rng(seed)
     shape = (len(vocabulary), settings.size)
-    scale = DEFAULT_SCALE if settings.scale is None else settings.scale
-    if settings.init == "uniform":
+    scale = DEFAULT_SCALE if settings.init.scale is None else settings.init.scale
+    if settings.init.type == "uniform":
         edge = np.float32(scale * math.sqrt(3))
         table = rng.random(shape, dtype=np.float32)  # drawn in float32: no second table in float64
         table *= 2 * edge

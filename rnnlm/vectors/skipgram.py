@@ -32,7 +32,7 @@ import math
 
 import numpy as np
 
-from rnnlm.config.schema import Embedding
+from rnnlm.config.embedding import Embedding, Skipgram
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.thread_pool import parallel, threads_to_use
@@ -53,6 +53,8 @@ def make(
     corpus: Corpus, vocabulary: Vocabulary, settings: Embedding, seed: int, threads: int | str
 ) -> Task[np.ndarray]:
     """The table v, float32, |V| x d. The same for any number of `threads`."""
+    own = settings.init
+    assert isinstance(own, Skipgram)
     threads = threads_to_use(threads)
     words, d = len(vocabulary), settings.size
     rng = np.random.default_rng(seed)
@@ -66,17 +68,17 @@ def make(
     probability, alias = alias_table(counts**NOISE_POWER)
     part = deal_words(counts, min(_PARTS, words))
 
-    total = settings.epochs * len(corpus)
-    tokens_a_round = max(1, _ROUND_EXAMPLES // ((settings.window + 1) * (settings.negative + 1)))
+    total = own.epochs * len(corpus)
+    tokens_a_round = max(1, _ROUND_EXAMPLES // ((own.window + 1) * (own.negative + 1)))
     done = 0
-    for _ in range(settings.epochs):
+    for _ in range(own.epochs):
         for start, stop in blocks(len(corpus), tokens_a_round):
             ids = corpus.ids(start, stop)
             line = line_numbers(ids, vocabulary.line_end)
             kept = rng.random(len(ids)) < keep[ids]
             round_seed = rng.integers(2**64, dtype=np.uint64)
             examples = make_examples(
-                np.ascontiguousarray(ids[kept], np.int32), line[kept], settings.window, settings.negative,
+                np.ascontiguousarray(ids[kept], np.int32), line[kept], own.window, own.negative,
                 probability, alias, part, round_seed, threads,
             )  # fmt: skip
             train(threads, v, u, *examples, np.float32(RATE * (1 - done / total)))

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnlm.config.schema import Embedding
+from rnnlm.config.embedding import Embedding, Svd
 from rnnlm.vectors.counting import BLOCK, blocks, line_numbers
 from rnnlm.vectors.protocols import Corpus, Vocabulary
 from rnnlm.work import Note, Progress, Task
@@ -38,8 +38,9 @@ def make(
     corpus: Corpus, vocabulary: Vocabulary, settings: Embedding, seed: int, threads: int | str
 ) -> Task[np.ndarray]:
     """The table, float32, |V| x d. Runs on one thread: `threads` changes nothing."""
+    assert isinstance(settings.init, Svd)
     words, size = len(vocabulary), settings.size
-    counts = yield from cooccurrences(corpus, words, vocabulary.line_end, settings.window)
+    counts = yield from cooccurrences(corpus, words, vocabulary.line_end, settings.init.window)
     association = ppmi(counts)
     yield Note(f"svd: {counts.nnz} distinct pairs, {association.nnz} of them with a positive PMI; factorising")
     del counts

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from rnnlm.cli import arguments
+from rnnlm.config.network import Elman
 from rnnlm.config.schema import Config
 from rnnlm.measure import warmup
 
@@ -16,12 +17,12 @@ def test_choices_are_those_of_the_configuration() -> None:
     for choice, section, key in (
         (arguments.Unit, "data", "unit"),
         (arguments.State, "train", "state"),
-        (arguments.Activation, "model", "activation"),
         (arguments.Precision, "train", "precision"),
     ):
         annotation = Config.model_fields[section].annotation.model_fields[key].annotation
         assert set(choice) == set(get_args(annotation)), key
     assert tuple(arguments.Precision) == warmup.PRECISIONS
+    assert set(arguments.Activation) == set(get_args(Elman.model_fields["activation"].annotation))
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_the_whole_path(call: Any, config: Path) -> None:
     assert (status, out) == (0, f"{folder}/e.txt: 16 vectors of 8 numbers (svd)\n")
     status, out, err = call(
         "train", config, "--set", f"vocab.file={folder}/v.txt", "--set", "embedding.init=file",
-        "--set", f"embedding.file={folder}/e.txt",
+        "--set", f"embedding.init.path={folder}/e.txt",
     )  # fmt: skip
     assert status == 0
     assert "16 of 16 types found" in err

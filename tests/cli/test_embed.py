@@ -13,4 +13,4 @@ def test_vectors_written_by_embed_are_read_back(call: Any, config: Path) -> None
         head = path.read_text(encoding="utf-8").split("\n", 1)[0]
         assert head.endswith(" 8")
         assert call("train", config, "--restart", "--set", f"data.unit={unit}", "--set", "embedding.init=file",
-                    "--set", f"embedding.file={path}", "--quiet")[0] == 0  # fmt: skip
+                    "--set", f"embedding.init.path={path}", "--quiet")[0] == 0  # fmt: skip

@@ -90,7 +90,7 @@ def test_too_little_memory_or_disk(call: Any, config: Path, monkeypatch: pytest.
 
 
 def test_a_loss_that_is_not_finite(call: Any, config: Path) -> None:
-    keys = ["optimizer=sgd", "learning_rate=1e38", "clip=null", "checkpoint_every=1", "epochs=5"]
+    keys = ["optimizer=sgd", "learning_rate=1e38", "clip_norm=null", "checkpoint.every_updates=1", "epochs=5"]
     status, _, err = call("train", config, *(part for key in keys for part in ("--set", f"train.{key}")))
     assert status == 1
     assert re.search(
@@ -118,7 +118,7 @@ def test_ctrl_c_ends_with_a_checkpoint(config: Path, number: signal.Signals) -> 
     assert "Traceback" not in err
     step = checkpoint.load(config.parent / "run" / "state.safetensors").training["position"]["step"]
     resumed = subprocess.run(
-        [*command, "--set", "train.epochs=100000", "--set", f"train.max_steps={step + 3}", "--resume"],
+        [*command, "--set", "train.epochs=100000", "--set", f"train.max_updates={step + 3}", "--resume"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert f"goes on after step {step:,}" in resumed.stderr
@@ -136,7 +136,7 @@ def test_ctrl_c_ends_with_a_checkpoint(config: Path, number: signal.Signals) -> 
         (["{config}", "--set", "data.train={binary}"], "binary.txt: not UTF-8 at byte 3 (0xff)"),
         (["{config}", "--set", "train.bptt=5000"], "fewer than one window of the batch"),
         (["{config}", "--set", "vocab.file={twice}"], "twice.txt:2: 'a' stands already on line 1"),
-        (["{config}", "--set", "embedding.init=file", "--set", "embedding.file={vectors}"], "embedding.size"),
+        (["{config}", "--set", "embedding.init=file", "--set", "embedding.init.path={vectors}"], "embedding.size"),
     ],
 )  # fmt: skip
 def test_errors(refused: Callable[..., None], arguments: list[str], message: str) -> None:

@@ -67,9 +67,22 @@ def test_a_tensor_of_another_shape(run: Path) -> None:
         rnnlm.load(run)
 
 
+def test_the_first_format(run: Path) -> None:
+    rewrite(run / "model.safetensors", format=1)
+    message = r"format 1, of an older rnnlm; this one reads format 2: train again, or score it with the version that"
+    with pytest.raises(ModelError, match=message) as caught:
+        rnnlm.load(run)
+    assert "\n" not in str(caught.value)
+
+
+def test_metadata_that_it_does_not_know_is_no_error(run: Path) -> None:
+    rewrite(run / "model.safetensors", later={"more": 1})
+    assert rnnlm.load(run).perplexity("a bird sings") < 100
+
+
 def test_another_format(run: Path) -> None:
-    rewrite(run / "model.safetensors", format=2)
-    with pytest.raises(ModelError, match="format 2; this rnnlm reads format 1"):
+    rewrite(run / "model.safetensors", format=3)
+    with pytest.raises(ModelError, match="format 3; this rnnlm reads format 2: take the rnnlm that wrote it"):
         rnnlm.load(run)
 
 
@@ -89,7 +102,7 @@ def test_files_of_others(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="not JSON"):
         rnnlm.load(path)
     save_file({"x": np.zeros(3, np.float32)}, path, {"rnnlm": json.dumps([1])})
-    with pytest.raises(ModelError, match="this rnnlm reads format 1"):
+    with pytest.raises(ModelError, match="this rnnlm reads format 2"):
         rnnlm.load(path)
     path.write_bytes(b"\xff" * 100)
     with pytest.raises(ModelError, match="not a whole safetensors file"):
@@ -113,7 +126,7 @@ def test_arrays_of_any_layout_are_written_right(tmp_path: Path) -> None:
         "strided": x[::2, ::3],
         "back": x[::-1],
     }
-    storage.write_tensors(tmp_path / "x.safetensors", tensors, {"format": 1})
+    storage.write_tensors(tmp_path / "x.safetensors", tensors, {"format": 2})
     found, _ = storage.read_tensors(tmp_path / "x.safetensors")
     for name, value in tensors.items():
         np.testing.assert_array_equal(found[name], value)

@@ -102,9 +102,9 @@ def test_arrays_of_every_layout_come_back(tmp_path: Path, data: st.DataObject, a
         "fortran": np.asfortranarray(array) if array.ndim else array,
         "strided": array[tuple(slice(None, None, step) for step in steps)] if array.ndim else array,
     }
-    tensors.write_tensors(tmp_path / "x.safetensors", layouts, {"format": 1, "text": "é"})
+    tensors.write_tensors(tmp_path / "x.safetensors", layouts, {"format": 2, "text": "é"})
     found, metadata = tensors.read_tensors(tmp_path / "x.safetensors")
-    assert metadata == {"format": 1, "text": "é"}
+    assert metadata == {"format": 2, "text": "é"}
     for name, value in layouts.items():
         assert (found[name].dtype, found[name].shape) == (value.dtype, value.shape)
         np.testing.assert_array_equal(found[name], value)
@@ -112,8 +112,8 @@ def test_arrays_of_every_layout_come_back(tmp_path: Path, data: st.DataObject, a
 
 def test_the_same_tensors_are_the_same_bytes(tmp_path: Path) -> None:
     x, y = np.arange(6.0), np.ones((2, 3), np.float32)
-    tensors.write_tensors(tmp_path / "a", {"x": x, "y": y}, {"format": 1, "more": {"p": 1, "q": 2}})
-    tensors.write_tensors(tmp_path / "b", {"y": y, "x": x}, {"more": {"q": 2, "p": 1}, "format": 1})
+    tensors.write_tensors(tmp_path / "a", {"x": x, "y": y}, {"format": 2, "more": {"p": 1, "q": 2}})
+    tensors.write_tensors(tmp_path / "b", {"y": y, "x": x}, {"more": {"q": 2, "p": 1}, "format": 2})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
@@ -134,17 +134,17 @@ def test_bytes_that_are_no_model(tmp_path: Path, content: bytes) -> None:
         assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("metadata", [{}, {"format": 0}, {"format": 2}, {"format": "1"}, {"format": None}])
+@pytest.mark.parametrize("metadata", [{}, {"format": 0}, {"format": 3}, {"format": "2"}, {"format": None}])
 def test_another_format(tmp_path: Path, metadata: dict[str, Any]) -> None:
     tensors.write_tensors(tmp_path / "x", {"x": np.zeros(3)}, metadata)
-    with pytest.raises(ModelError, match=f"x: format {metadata.get('format')}; this rnnlm reads format 1"):
+    with pytest.raises(ModelError, match=f"x: format {metadata.get('format')}; this rnnlm reads format 2"):
         tensors.read_tensors(tmp_path / "x")
 
 
 @pytest.mark.parametrize("tenth", range(10))
 def test_a_file_that_was_cut_off(tmp_path: Path, tenth: int) -> None:
     path = tmp_path / "x.safetensors"
-    tensors.write_tensors(path, {"x": np.arange(100.0)}, {"format": 1})
+    tensors.write_tensors(path, {"x": np.arange(100.0)}, {"format": 2})
     content = path.read_bytes()
     path.write_bytes(content[: len(content) * tenth // 10])
     with pytest.raises(ModelError, match=r"x.safetensors: (not a whole safetensors file|damaged): ") as caught:

@@ -43,7 +43,7 @@ def test_gradcheck_of_a_model(unit: str, runs: dict[str, Path], call: Call) -> N
 
 def test_gradcheck_of_a_configuration(config: Path, call: Call) -> None:
     status, out, _ = call(
-        "gradcheck", config, "--set", "model.activation=sigmoid", "--set", "model.layers=2", "--json"
+        "gradcheck", config, "--set", "model.cell.activation=sigmoid", "--set", "model.layers=2", "--json"
     )
     assert status == 0
     found = json.loads(out)
@@ -251,7 +251,7 @@ def _large_model(folder: Path) -> Path:
         {
             "data": {"train": str(folder / "text.txt")},
             "embedding": {"size": 200},
-            "model": {"activation": "tanh", "hidden": 200},
+            "model": {"cell": {"type": "elman", "activation": "tanh"}, "hidden": 200},
         }
     )
     vocabulary = Vocabulary(["<unk>", "</s>", *(f"w{i}" for i in range(2, 10_000))], [1] * 10_000, "word", False)

@@ -19,7 +19,10 @@ from rnnlm.interchange.onnx import export as onnx_file
 from rnnlm.text.vocabulary import Vocabulary
 
 WORDS = Vocabulary(["</s>", "<unk>", *"abcdefgh", "ü"], range(11), "word", False)
-NETWORKS = CELLS | {"sigmoid": {"activation": "sigmoid"}, "relu": {"activation": "relu"}}
+NETWORKS = CELLS | {
+    "sigmoid": {"cell": {"type": "elman", "activation": "sigmoid"}},
+    "relu": {"cell": {"type": "elman", "activation": "relu"}},
+}
 every_network = pytest.mark.parametrize("model", NETWORKS.values(), ids=NETWORKS.keys())
 
 
@@ -60,11 +63,11 @@ def check(found: list[np.ndarray], wanted: list[np.ndarray]) -> None:
         {"hidden": 6},
         {"hidden": 6, "layers": 2},
         {"hidden": [4, 7, 5]},
-        {"hidden": [4, 5], "tie": True},
+        {"hidden": [4, 5], "tie_weights": True},
         {"hidden": [4, 5], "layer_norm": True},
-        {"hidden": [4, 6], "tie": True},
-        {"hidden": [4, 6], "output": "mixture", "mixture": 3},
-        {"hidden": [4, 6], "output": "mixture", "mixture": 3, "tie": True},
+        {"hidden": [4, 6], "tie_weights": True},
+        {"hidden": [4, 6], "output": {"type": "mixture", "softmaxes": 3}},
+        {"hidden": [4, 6], "output": {"type": "mixture", "softmaxes": 3}, "tie_weights": True},
     ],
     ids=["one layer", "two layers", "different sizes", "tied", "normalised", "projected", "mixture", "tied mixture"],
 )
@@ -89,13 +92,13 @@ def test_two_windows_are_one_long_window(model: dict[str, Any]) -> None:
 
 def test_a_float64_network_becomes_float32() -> None:
     pytest.importorskip("onnx")
-    case, network = trained({"cell": "lstm", "coupled": True, "peepholes": True}, "float64")
+    case, network = trained({"cell": {"type": "lstm", "coupled_gates": True, "peepholes": True}}, "float64")
     check(run(onnx_file.to_onnx(network).SerializeToString(), case.inputs, case.states), own(case))
 
 
 def test_tied_weights_stand_in_the_file_once() -> None:
     pytest.importorskip("onnx")
-    case, network = trained({"cell": "gru", "hidden": 5, "tie": True})
+    case, network = trained({"cell": "gru", "hidden": 5, "tie_weights": True})
     found = [tensor.name for tensor in onnx_file.to_onnx(network).graph.initializer]
     assert "embedding.table" in found
     assert "output.U" not in found
@@ -108,7 +111,7 @@ def test_the_metadata_and_the_axes() -> None:
     metadata = {entry.key: json.loads(entry.value) for entry in made.metadata_props}
     assert metadata == json.loads(json.dumps(checkpoint.header(network.config, WORDS, network.training)))
     assert metadata["vocabulary"][-1] == "ü"
-    assert metadata["config"]["model"]["cell"] == "lstm"
+    assert metadata["config"]["model"]["cell"]["type"] == "lstm"
     axes = {
         value.name: [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim]
         for value in (*made.graph.input, *made.graph.output)

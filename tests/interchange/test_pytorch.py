@@ -17,16 +17,16 @@ from rnnlm.text.vocabulary import Vocabulary
 
 WORDS = ["</s>", "<unk>", *"abcdefghi"]
 NETWORKS = [
-    {"activation": "tanh"},
-    {"activation": "relu", "layers": 2},
+    {"cell": {"type": "elman", "activation": "tanh"}},
+    {"cell": {"type": "elman", "activation": "relu"}, "layers": 2},
     {"cell": "gru", "layers": 3},
     {"cell": "lstm"},
-    {"cell": "lstm", "layers": 2, "tie": True},
+    {"cell": "lstm", "layers": 2, "tie_weights": True},
 ]
 
 
 def saved(folder: Path, model: dict[str, Any]) -> tuple[Case, Path]:
-    settings = config(d=5, hidden=5 if model.get("tie") else 6, precision="float32", model=model)
+    settings = config(d=5, hidden=5 if model.get("tie_weights") else 6, precision="float32", model=model)
     case = Case(settings, len(WORDS), resets=False)
     path = folder / "model.safetensors"
     words = Vocabulary(WORDS, range(len(WORDS)), "word", False)
@@ -105,10 +105,10 @@ def test_weights_of_another_program(tmp_path: Path, call: Any) -> None:
 @pytest.mark.parametrize(
     ("model", "says"),
     [
-        ({"activation": "sigmoid"}, "sigmoid"),
-        ({"cell": "lstm", "peepholes": True}, "peepholes"),
+        ({"cell": {"type": "elman", "activation": "sigmoid"}}, "sigmoid"),
+        ({"cell": {"type": "lstm", "peepholes": True}}, "peepholes"),
         ({"cell": "gru_before"}, "gru_before"),
-        ({"cell": "scrn", "context": 2}, "scrn"),
+        ({"cell": {"type": "scrn", "context": 2}}, "scrn"),
         ({"cell": "gru", "hidden": [3, 4]}, "different sizes"),
         ({"cell": "gru", "layer_norm": True}, "layer_norm"),
     ],

@@ -53,11 +53,11 @@ def test_warmup_leaves_nothing_to_compile(tmp_path: Path) -> None:
     assert cache.is_relative_to(tmp_path)
     before = sorted(path.name for path in cache.rglob("*.nbc"))
     run = str(tmp_path / "run")
-    large, mixture = ["vocab.max_size=600", "model.layers=2"], ["model.output=mixture", "model.tie=true"]
+    large, mixture = ["vocab.max_size=600", "model.layers=2"], ["model.output=mixture", "model.tie_weights=true"]
     for settings in ([], large, mixture):
         more = [word for setting in settings for word in ("--set", setting)]
-        done = rnnlm("train", "quickstart", "--restart", "--run", run, "--set", "train.max_steps=2", "--quiet", *more,
-                     XDG_CACHE_HOME=str(tmp_path))  # fmt: skip
+        done = rnnlm("train", "quickstart", "--restart", "--run", run, "--set", "train.max_updates=2", "--quiet",
+                     *more, XDG_CACHE_HOME=str(tmp_path))  # fmt: skip
         assert done.returncode == 0, done.stderr
         done = rnnlm("sample", run, "--top-k", "3", XDG_CACHE_HOME=str(tmp_path))
         assert done.returncode == 0, done.stderr

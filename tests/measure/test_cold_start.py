@@ -23,7 +23,7 @@ from rnnlm.training.update import TrainingWindow, update
 
 settings, vocabulary, precision = json.loads(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 train = {"precision": precision, "threads": 2, "optimizer": "adam"}
-embedding = {"size": 70 if settings.get("tie") else 40}
+embedding = {"size": 70 if settings.get("tie_weights") else 40}
 config = Config.model_validate(
     {"data": {"train": "none"}, "embedding": embedding, "model": {"hidden": 70, **settings}, "train": train}
 )
@@ -57,6 +57,9 @@ def updates(cache: Path, settings: str, vocabulary: int, precision: str) -> str:
     return done.stdout
 
 
+MODELS = [*CELLS.values(), {"output": "mixture", "tie_weights": True}, {"tie_weights": True}]
+
+
 @pytest.mark.parametrize(
     ("settings", "vocabulary", "precision"),
     [
@@ -68,7 +71,7 @@ def updates(cache: Path, settings: str, vocabulary: int, precision: str) -> str:
                 precision,
                 marks=pytest.mark.slow,
             )
-            for number, model in enumerate([*CELLS.values(), {"output": "mixture", "tie": True}, {"tie": True}])
+            for number, model in enumerate(MODELS)
             for vocabulary, precision in [[(66, "float32"), (600, "bfloat16"), (66, "float64")][number % 3]]
         ),
     ],

@@ -33,7 +33,7 @@ def drain(work: Any) -> tuple[list[Any], Any]:
             return records, end.value
 
 
-@pytest.mark.parametrize("keys", [{}, {"bptt_every": 3}, {"max_steps": 7}, {"loss": "last"}, {"state": "reset"}])
+@pytest.mark.parametrize("keys", [{}, {"bptt_stride": 3}, {"max_updates": 7}, {"loss": "last"}, {"state": "reset"}])
 def test_the_plan_is_what_then_happens(config: Config, keys: dict[str, Any]) -> None:
     config = config.model_copy(update={"train": config.train.model_copy(update=keys)})
     _, found = drain(plan.plan(config))

@@ -39,7 +39,7 @@ def pair(**settings: object) -> tuple[Case, Case]:
         {"dropout": 0.3},
         {"model": {"cell": "gru"}},
         {"model": {"cell": "lstm"}},
-        {"model": {"cell": "scrn", "context": 7}},
+        {"model": {"cell": {"type": "scrn", "context": 7}}},
     ],
     ids=str,
 )
@@ -55,7 +55,9 @@ def test_gradients_are_those_of_float32_within_the_rounding(settings: dict[str, 
 
 @needs_bfloat16
 @pytest.mark.parametrize("vocabulary", [11, 600])
-@pytest.mark.parametrize("model", [{}, {"tie": True}, {"output": "mixture", "mixture": 2}], ids=str)
+@pytest.mark.parametrize(
+    "model", [{}, {"tie_weights": True}, {"output": {"type": "mixture", "softmaxes": 2}}], ids=str
+)
 def test_the_loss_alone_is_the_one_that_is_differentiated(vocabulary: int, model: dict[str, object]) -> None:
     case = Case(config("tanh", hidden=24, d=24, precision="bfloat16", model=model), vocabulary, steps=9)
     alone = case.network.loss(case.forward((1, 2)), case.targets, 9)
@@ -83,7 +85,7 @@ def test_elsewhere_it_says_so_and_trains_in_float32(
     text.write_text("the dog sees the cat\n" * 300, encoding="utf-8")
 
     def bytes_after_training(precision: str) -> tuple[list[str], dict[str, np.ndarray]]:
-        settings = config(precision=precision, batch=4, bptt=5, max_steps=5)
+        settings = config(precision=precision, batch=4, bptt=5, max_updates=5)
         settings = settings.model_copy(
             update={
                 "data": settings.data.model_copy(update={"train": str(text)}),

@@ -9,8 +9,8 @@ from gradcheck import numeric, relative_error
 from networks import Case, config, smooth_case
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu")
-# loss: every; loss: last; and bptt_every < bptt, where only the last bptt_every steps of a window have a loss
-LOSS_STEPS = {"every": 7, "last": 1, "bptt_every 3 of bptt 7": 3}
+# loss: every; loss: last; and bptt_stride < bptt, where only the last bptt_stride steps of a window have a loss
+LOSS_STEPS = {"every": 7, "last": 1, "bptt_stride 3 of bptt 7": 3}
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

@@ -67,7 +67,7 @@ def test_gradients(name: str) -> None:
 
 
 def test_gradients_with_recurrent_dropout() -> None:
-    found = checked(case("own cells", model={"dropout_output": 0.3, "dropout_weights": 0.4}), 5)
+    found = checked(case("own cells", model={"dropout": {"output": 0.3, "recurrent": 0.4}}), 5)
     assert found.passed, found.verdict
     assert found.dropping
 

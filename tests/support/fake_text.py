@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnlm.config.schema import Embedding
+from rnnlm.config.embedding import Embedding
 from rnnlm.vectors.protocols import Corpus, Vocabulary
 
 SPELLINGS = {"\n": r"\n", " ": r"\u0020", "\\": r"\\"}
@@ -48,8 +48,8 @@ def words_of(text: str) -> tuple[FakeCorpus, FakeVocabulary]:
     return FakeCorpus([ids[token] for token in tokens]), vocabulary
 
 
-def settings(init: Any, size: int, **others: Any) -> Embedding:
-    return Embedding(init=init, size=size, **others)
+def settings(init: str, size: int, **options: Any) -> Embedding:
+    return Embedding.model_validate({"size": size, "init": {"type": init, **options}})
 
 
 # The fakes are what the library asks for.

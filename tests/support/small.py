@@ -33,14 +33,14 @@ def settings(folder: Path, unit: str = "word", run: str = "run", **train: Any) -
         {
             "data": {name: str(folder / f"{name}.txt") for name in ("train", "valid", "test")} | {"unit": unit},
             "embedding": {"size": 8},
-            "model": {"activation": "tanh", "hidden": 16},
+            "model": {"cell": {"type": "elman", "activation": "tanh"}, "hidden": 16},
             "train": {
                 "bptt": 8,
                 "batch": 4,
                 "epochs": 4,
                 "optimizer": "adam",
                 "learning_rate": 0.02,
-                "log_every": 5,
+                "log": {"every_updates": 5},
                 "threads": 1,
                 **train,
             },

@@ -54,13 +54,15 @@ def make(tmp_path: Path) -> Any:
                 "embedding": {"size": 6},
                 "model": {
                     "hidden": 8,
-                    **({} if model and "cell" in model else {"activation": "tanh"}),
+                    "cell": {"type": "elman", "activation": "tanh"},
                     **(model or {}),
                 },
-                "train": {"bptt": 5, "batch": 4, "epochs": 2, "log_every": 3, "threads": 2, **train_keys},
+                "train": {
+                    "bptt": 5, "batch": 4, "epochs": 2, "log": {"every_updates": 3}, "threads": 2, **train_keys,
+                },
                 "run": str(tmp_path / f"run{next(count)}"),
             }
-        )
+        )  # fmt: skip
 
     return build
 
@@ -75,7 +77,7 @@ def sha256(config: Config, name: str = "model.safetensors") -> str:
 
 def start_weights(config: Config) -> dict[str, np.ndarray]:
     """The weights before the first update: those after one with almost no learning rate."""
-    changed = config.train.model_copy(update={"learning_rate": 1e-300, "max_steps": 1})
+    changed = config.train.model_copy(update={"learning_rate": 1e-300, "max_updates": 1})
     other = config.model_copy(update={"train": changed, "run": f"{config.run}-start"})
     list(train(other))
     return checkpoint.load(other.run).parameters
@@ -87,8 +89,8 @@ def start_weights(config: Config) -> dict[str, np.ndarray]:
 def test_the_updates_are_those_of_a_plain_loop(make: Any, loss: str, state: str, bptt: int, stride: int) -> None:
     """Two passes of sgd against the oracle's gradients, windows cut by hand."""
     config = make(
-        bptt=bptt, bptt_every=stride, loss=loss, state=state, precision="float64", optimizer="sgd",
-        learning_rate=0.3, clip=2.0, max_steps=None, patience=None,
+        bptt=bptt, bptt_stride=stride, loss=loss, state=state, precision="float64", optimizer="sgd",
+        learning_rate=0.3, clip_norm=2.0, max_updates=None, patience=None,
     )  # fmt: skip
     weights = {name: value.copy() for name, value in start_weights(config).items()}
     list(train(config))
@@ -174,17 +176,18 @@ def check_resume(make: Any, model: dict[str, Any], keys: dict[str, Any], stops: 
 def test_a_stopped_run_goes_on_to_the_same_bytes(make: Any, optimizer: str, state: str) -> None:
     """Stopped after 5 updates, in the middle of a pass, and again 9 later, in the next one."""
     keys = dict(
-        optimizer=optimizer, state=state, bptt=6, bptt_every=4, learning_rate=0.05, schedule="cosine", warmup=3,
-        weight_decay=1e-3,
+        optimizer={"type": optimizer, "weight_decay": 1e-3}, state=state, bptt=6, bptt_stride=4, learning_rate=0.05,
+        schedule={"type": "cosine", "warmup_updates": 3},
     )  # fmt: skip
     check_resume(make, {"layers": 2, "dropout": 0.2}, keys, (5, 9))
 
 
 # Everything that an update can have beside the optimizer.
 ALL_OPTIONS = dict(
-    optimizer="adamw", learning_rate=0.01, weight_decay=0.01, schedule="cosine", cycles=2, warmup=2, bptt=6,
-    bptt_deviation=2, accumulate=2, gradient_noise=0.01, label_smoothing=0.1, activation_penalty=0.1,
-    temporal_penalty=0.1, clip_value=0.5, epochs=4, patience=None,
+    optimizer={"type": "adamw", "weight_decay": 0.01}, learning_rate=0.01, bptt=6,
+    schedule={"type": "cosine", "cycles": 2, "warmup_updates": 2},
+    bptt_deviation=2, accumulate=2, gradient_noise=0.01,
+    penalties={"activation": 0.1, "temporal": 0.1, "label_smoothing": 0.1}, clip_value=0.5, epochs=4, patience=None,
 )  # fmt: skip
 
 
@@ -192,18 +195,19 @@ ALL_OPTIONS = dict(
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_resume_with_every_option_on(make: Any, model: dict[str, Any], precision: str) -> None:
     dropped = {
-        "hidden": [8, 6], "tie": True, "dropout_input": 0.1, "dropout_between": 0.2, "dropout_output": 0.3,
-        "variational": True, "dropout_words": 0.1, "dropout_weights": 0.2 if model["cell"] != "mingru" else 0,
-        "layer_norm": True,
+        "hidden": [8, 6], "tie_weights": True, "layer_norm": True,
+        "dropout": {
+            "input": 0.1, "between": 0.2, "output": 0.3, "variational": True, "words": 0.1,
+            "recurrent": 0.2 if model["cell"]["type"] != "mingru" else 0,
+        },
     }  # fmt: skip
     check_resume(make, dropped | model, {**ALL_OPTIONS, "precision": precision, "average": "ema"}, (3, 6))
 
 
 def test_resume_of_an_average_that_has_begun(make: Any) -> None:
     """A learning rate so high that validation is soon worse: stopped before and after the trigger."""
-    keys = dict(
-        optimizer="sgd", learning_rate=5.0, clip=None, average="asgd", average_after=1, epochs=6, patience=None
-    )
+    keys = dict(optimizer="sgd", learning_rate=5.0, clip_norm=None, epochs=6, patience=None)
+    keys |= dict(average={"type": "asgd", "patience": 1})
     config = check_resume(make, {}, keys, (20, 40))
     state = checkpoint.load(Path(config.run) / "state.safetensors")
     averaged = state.training["position"]["averaged"]
@@ -212,7 +216,7 @@ def test_resume_of_an_average_that_has_begun(make: Any) -> None:
 
 
 def test_a_run_that_goes_on_has_one_log(make: Any) -> None:
-    config = make(checkpoint_every=None)
+    config = make(checkpoint={"every_updates": None})
     remaining = iter(range(100))
     list(train(config, stop=lambda: next(remaining) == 6))
     log = Path(config.run) / "log.jsonl"
@@ -249,6 +253,37 @@ def test_a_run_of_another_configuration(make: Any) -> None:
         list(train(other, resume=True))
 
 
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"optimizer": "adam"}, r"train\.optimizer\.type: sgd, the configuration adam;"),
+        (
+            {"optimizer": {"type": "sgd", "weight_decay": 0.1}},
+            r"train\.optimizer\.weight_decay: 0.0, the configuration 0.1;",
+        ),
+        ({"average": "ema"}, r"train\.average: null, the configuration {type: ema, decay: 0.999};"),
+    ],
+)
+def test_the_option_that_differs_is_named(make: Any, keys: dict[str, Any], message: str) -> None:
+    config = make(epochs=1)
+    list(train(config))
+    other = make(epochs=1, **keys).model_copy(update={"run": config.run})
+    with pytest.raises(ConfigError, match=message):
+        list(train(other, resume=True))
+
+
+def test_what_may_differ_when_a_run_goes_on(make: Any) -> None:
+    config = make(epochs=1)
+    list(train(config))
+    changed = {
+        "checkpoint": {"every_updates": 2, "every_minutes": 1},
+        "log": {"every_updates": 1},
+        "max_updates": 1000,
+    }
+    other = make(epochs=2, patience=None, **changed).model_copy(update={"run": config.run})
+    assert records(other, End, resume=True)[0].reason == "epochs"
+
+
 def test_a_run_of_another_text(make: Any) -> None:
     config = make(epochs=1)
     list(train(config))
@@ -275,32 +310,32 @@ def test_early_stopping_and_the_best_model(make: Any) -> None:
 
 
 def test_halving(make: Any) -> None:
-    config = make(epochs=12, learning_rate=0.5, optimizer="adagrad", schedule="halve", patience=None)
+    config = make(epochs=12, learning_rate=0.5, optimizer="adagrad", schedule="plateau", patience=None)
     valids = records(config, Valid)
     best, rate = np.inf, 0.5
     for record in valids:
         assert record.learning_rate == pytest.approx(rate)
-        if record.perplexity > best * (1 - config.train.min_improvement):
+        if record.perplexity > best * (1 - config.train.schedule.min_improvement):
             rate /= 2
         best = min(best, record.perplexity)
     assert rate < 0.5
 
 
-def test_max_steps(make: Any) -> None:
-    config = make(max_steps=7)
+def test_max_updates(make: Any) -> None:
+    config = make(max_updates=7)
     end = records(config, End)[0]
-    assert (end.step, end.reason) == (7, "max_steps")
+    assert (end.step, end.reason) == (7, "max_updates")
     assert checkpoint.load(config.run).training["step"] == 7
 
 
 def test_checkpoints_by_steps_and_minutes(make: Any) -> None:
-    config = make(checkpoint_every=4)
+    config = make(checkpoint={"every_updates": 4})
     everything = list(train(config))
     per_epoch = next(record for record in everything if isinstance(record, Start)).steps_per_epoch
     found = [record.step for record in everything if isinstance(record, Checkpoint)]
     wanted = {*range(4, 2 * per_epoch, 4), per_epoch, 2 * per_epoch}
     assert found == sorted(wanted)
-    by_time = records(make(checkpoint_every=None, checkpoint_minutes=1e-9), Checkpoint)
+    by_time = records(make(checkpoint={"every_updates": None, "every_minutes": 1e-9}), Checkpoint)
     assert len(by_time) == 2 * per_epoch
 
 
@@ -322,7 +357,7 @@ def test_seeds(make: Any) -> None:
 
 
 def test_a_loss_that_is_not_finite(make: Any) -> None:
-    config = make(optimizer="sgd", learning_rate=1e38, clip=None, checkpoint_every=1, epochs=5)
+    config = make(optimizer="sgd", learning_rate=1e38, clip_norm=None, checkpoint={"every_updates": 1}, epochs=5)
     with pytest.raises(
         NotFiniteError, match=r"step \d+: not finite: .* (cell|output|embedding)\S* .*last checkpoint is"
     ):
@@ -352,7 +387,9 @@ def test_a_validation_text_in_another_language(make: Any) -> None:
 @pytest.mark.slow
 def test_kill_9_at_ten_random_moments(make: Any, tmp_path: Path) -> None:
     """Killed without warning, resumed each time: the bytes of the run that never stopped."""
-    keys = dict(epochs=6, checkpoint_every=7, optimizer="adam", learning_rate=0.01, state="reset", patience=None)
+    keys = dict(
+        epochs=6, checkpoint={"every_updates": 7}, optimizer="adam", learning_rate=0.01, state="reset", patience=None
+    )
     write_text(tmp_path / "train.txt", 4000, 1)
     whole, killed = make({"dropout": 0.1}, **keys), make({"dropout": 0.1}, **keys)
     for config in (whole, killed):
@@ -383,18 +420,11 @@ def test_kill_9_at_ten_random_moments(make: Any, tmp_path: Path) -> None:
     assert sha256(whole) == sha256(killed)
 
 
-def test_asgd_needs_a_validation_text(make: Any) -> None:
-    config = make(average="asgd")
-    config = config.model_copy(update={"data": config.data.model_copy(update={"valid": None})})
-    with pytest.raises(ConfigError, match=r"train\.average: asgd .* give a validation text"):
-        list(train(config))
-
-
-@pytest.mark.parametrize("average", ["ema", "asgd"])
-def test_the_model_is_the_average(make: Any, average: str) -> None:
+@pytest.mark.parametrize("average", [{"type": "ema", "decay": 0.9}, {"type": "asgd", "patience": 1}])
+def test_the_model_is_the_average(make: Any, average: dict[str, Any]) -> None:
     """The weights after every update, averaged by hand, are those of the model; training goes on from its own."""
-    keys = dict(optimizer="sgd", learning_rate=2.0, clip=None, average_after=1, average_decay=0.9, patience=None)
-    keys |= dict(epochs=5, checkpoint_every=1, precision="float64")
+    keys = dict(optimizer="sgd", learning_rate=2.0, clip_norm=None, patience=None)
+    keys |= dict(epochs=5, checkpoint={"every_updates": 1}, precision="float64")
     config, plain = make(average=average, **keys), make(**keys)
     weights = []
     for record in train(plain):
@@ -404,7 +434,7 @@ def test_the_model_is_the_average(make: Any, average: str) -> None:
     state = checkpoint.load(Path(config.run) / "state.safetensors")
     assert all((state.parameters[name] == value).all() for name, value in weights[-1].items())
     count = state.training["position"]["averaged"]
-    if average == "asgd":
+    if average["type"] == "asgd":
         assert 0 < count < len(weights)
         wanted = {name: np.mean([own[name] for own in weights[-count:]], axis=0) for name in weights[0]}
     else:
@@ -423,7 +453,7 @@ def test_the_model_is_the_average(make: Any, average: str) -> None:
 
 def test_windows_of_random_lengths(make: Any) -> None:
     """Every token has its loss once; the number of updates is the one that was announced."""
-    config = make(bptt_deviation=2, epochs=3, log_every=1, patience=None)
+    config = make(bptt_deviation=2, epochs=3, log={"every_updates": 1}, patience=None)
     found = list(train(config))
     start = next(record for record in found if isinstance(record, Start))
     steps = [record for record in found if isinstance(record, Step)]

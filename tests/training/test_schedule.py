@@ -5,12 +5,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from rnnlm.config.schema import Train
+from rnnlm.config.training import Linear, Train
 from rnnlm.training.schedule import learning_rate
 
 
-def rates(total: int = 100, halvings: int = 0, **values: object) -> list[float]:
-    settings = Train.model_validate({"learning_rate": 2.0, **values})
+def rates(schedule: str, total: int = 100, halvings: int = 0, **options: object) -> list[float]:
+    settings = Train.model_validate({"learning_rate": 2.0, "schedule": {"type": schedule, **options}})
     return [learning_rate(settings, step, total, halvings) for step in range(total)]
 
 
@@ -18,8 +18,8 @@ def test_constant() -> None:
     assert set(rates(schedule="constant")) == {2.0}
 
 
-def test_halve_counts_the_failures_of_validation() -> None:
-    assert set(rates(schedule="halve", halvings=3, decay=0.5)) == {0.25}
+def test_plateau_counts_the_failures_of_validation() -> None:
+    assert set(rates(schedule="plateau", halvings=3, factor=0.5)) == {0.25}
 
 
 def test_linear_falls_to_its_share() -> None:
@@ -53,13 +53,13 @@ def test_one_cycle_rises_then_falls() -> None:
     assert found[99] < 0.03
 
 
-@pytest.mark.parametrize("schedule", ["constant", "halve", "linear", "cosine"])
+@pytest.mark.parametrize("schedule", ["constant", "plateau", "linear", "cosine"])
 def test_warm_up_rises_from_a_small_first_step(schedule: str) -> None:
-    found = rates(schedule=schedule, warmup=10)
+    found = rates(schedule=schedule, warmup_updates=10)
     assert found[:10] == pytest.approx([0.2 * (step + 1) for step in range(10)])
     assert found[10] == pytest.approx(2.0)
 
 
 def test_steps_beyond_the_plan_keep_the_last_rate() -> None:
-    settings = Train(schedule="linear", learning_rate=1.0, final_rate=0.2)
+    settings = Train(schedule=Linear(final_rate=0.2), learning_rate=1.0)
     assert learning_rate(settings, 500, 100, 0) == pytest.approx(0.2)

@@ -25,7 +25,7 @@ def settings(**keys: Any) -> Train:
 
 @pytest.mark.parametrize(("bptt", "stride", "length"), [(5, 5, 23), (5, 2, 10), (5, 5, 5), (35, 35, 7), (4, 1, 9)])
 def test_windows_of_one_length(bptt: int, stride: int, length: int) -> None:
-    found = cuts.ends(settings(bptt=bptt, bptt_every=stride), length, 0)
+    found = cuts.ends(settings(bptt=bptt, bptt_stride=stride), length, 0)
     assert found.tolist() == [min(i + stride, length) for i in range(0, length, stride)]
 
 
@@ -46,15 +46,15 @@ def test_windows_of_random_lengths() -> None:
 def test_how_many_updates() -> None:
     assert cuts.all_updates(settings(bptt=5, epochs=3), 23) == 15
     assert cuts.all_updates(settings(bptt=5, epochs=3, accumulate=2), 23) == 9
-    assert cuts.all_updates(settings(bptt=5, epochs=3, max_steps=4), 23) == 4
+    assert cuts.all_updates(settings(bptt=5, epochs=3, max_updates=4), 23) == 4
     keys = settings(bptt=10, bptt_deviation=3, epochs=3, accumulate=2)
     assert cuts.all_updates(keys, 500) == sum(math.ceil(len(cuts.ends(keys, 500, e)) / 2) for e in range(3))
 
 
 def test_random_lengths_and_overlapping_windows_exclude_each_other() -> None:
     with pytest.raises(ValidationError, match="bptt_deviation goes with windows that do not overlap"):
-        settings(bptt=5, bptt_every=2, bptt_deviation=1)
-    settings(bptt=5, bptt_every=5, bptt_deviation=1)
+        settings(bptt=5, bptt_stride=2, bptt_deviation=1)
+    settings(bptt=5, bptt_stride=5, bptt_deviation=1)
 
 
 @pytest.mark.parametrize("tie", [False, True])
@@ -104,7 +104,7 @@ def test_no_noise_changes_nothing() -> None:
 def test_the_trigger_of_asgd() -> None:
     """Merity et al., algorithm 1: worse than the best of all but the last n."""
     w = {"w": np.ones(4)}
-    average = Average(settings(average="asgd", average_after=2), w)
+    average = Average(settings(average={"type": "asgd", "patience": 2}), w)
     for losses, loss, due in [
         ([], 9.0, False),
         ([3.0, 4.0], 9.0, False),

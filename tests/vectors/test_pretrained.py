@@ -63,7 +63,7 @@ def read(path: Path, vocabulary: FakeVocabulary = VOCABULARY, size: int = 3) -> 
 
 
 def make(path: Path, ids: list[int], vocabulary: FakeVocabulary = VOCABULARY, size: int = 3, scale: float = 0.1):
-    asked = settings("file", size, file=str(path), scale=scale)
+    asked = settings("file", size, path=str(path), scale=scale)
     return run(file.make(FakeCorpus(ids), vocabulary, asked, 1, 1))
 
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,14 +13,14 @@ from fake_text import settings, words_of
 from records import run
 
 from rnnlm import vectors
-from rnnlm.config.schema import Embedding
+from rnnlm.config.base import sections
+from rnnlm.config.embedding import Embedding
 
 TEXT = "the cat sat\na dog ran\nthe dog sat on a mat\n" * 20
 
 
 def test_registry_has_every_init_of_the_config() -> None:
-    allowed = get_args(Embedding.model_fields["init"].annotation)
-    assert tuple(vectors.INITS) == allowed
+    assert list(vectors.INITS) == list(sections(Embedding, "init").types)
     for module in vectors.INITS.values():
         assert callable(import_module(module).make)
 
@@ -40,7 +39,7 @@ def test_every_table_has_its_shape_and_scale(init: str, scale: float | None, tmp
     if init == "file":
         rows = "".join(f"{word} {i} {2 * i} 1 {-i}\n" for i, word in enumerate(["the", "cat", "dog", "a"]))
         (tmp_path / "v.txt").write_text(rows)
-        others["file"] = str(tmp_path / "v.txt")
+        others["path"] = str(tmp_path / "v.txt")
     asked = settings(init, 4, scale=scale, **others)
     table, _ = run(vectors.make(corpus, vocabulary, asked, 1, 1))
     again, _ = run(vectors.make(corpus, vocabulary, asked, 1, 1))
@@ -61,7 +60,7 @@ def test_every_table_has_its_shape_and_scale(init: str, scale: float | None, tmp
 def test_without_a_scale_the_numbers_of_a_file_stay(tmp_path: Path) -> None:
     corpus, vocabulary = words_of("a b\n")
     (tmp_path / "v.txt").write_text("a 3 4\nb 5 7\n")
-    asked = settings("file", 2, scale=None, file=str(tmp_path / "v.txt"))
+    asked = settings("file", 2, scale=None, path=str(tmp_path / "v.txt"))
     table, _ = run(vectors.make(corpus, vocabulary, asked, 1, 1))
     assert table[vocabulary.tokens.index("b")].tolist() == [5, 7]
 

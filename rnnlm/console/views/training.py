@@ -12,7 +12,7 @@ from rnnlm.training.records import End, Start, Step, Valid
 
 _REASONS = {
     "epochs": "all epochs done",
-    "max_steps": "train.max_steps reached",
+    "max_updates": "train.max_updates reached",
     "patience": "validation has not improved for train.patience epochs",
 }
 

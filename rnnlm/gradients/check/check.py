@@ -47,10 +47,12 @@ class Subject:
     network: Network
     window: Window
     mask: tuple[int, int] | None = None
+    _last: Trace | None = None
 
     def loss(self) -> float:
         """J by the kernels."""
-        return self.network.loss(self._forward(), self.window.targets, self.window.loss_steps) / self.window.batch
+        self._last = self._forward()
+        return self.network.loss(self._last, self.window.targets, self.window.loss_steps) / self.window.batch
 
     def gradient(self) -> dict[str, Array]:
         """dJ/d(parameter) by the kernels, whole arrays."""
@@ -71,10 +73,10 @@ class Subject:
         )
 
     def kinks(self) -> list[NDArray[np.bool_]]:
-        """Which units of relu are on in the window."""
+        """Which units of relu were on when `loss` was asked for last."""
         cells = self.network.cells
         relu = [layer for layer, cell in enumerate(cells) if isinstance(cell, Elman) and cell.activation == "relu"]
-        hidden = self._forward().hidden() if relu else []
+        hidden = self._last.hidden() if relu and self._last else []
         return [hidden[layer][0] > 0 for layer in relu]
 
     def _forward(self) -> Trace:
@@ -94,7 +96,7 @@ def check(
     """
     began = time.perf_counter()
     # As in training: with dropout, whose masks are tied to places in a window, and penalties.
-    training = (network.config.model.drops or network.config.train.penalises) and longer is None
+    training = (network.config.model.drops or network.config.train.penalties.any) and longer is None
     subject = Subject(network, window, (network.config.train.seed, 1) if training else None)
     loss, plain_loss = subject.loss(), subject.plain_loss().real
     forward_passed = abs(loss - plain_loss) <= FORWARD * max(1.0, abs(plain_loss))

@@ -38,7 +38,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnnlm.config.schema import Config, Model
+from rnnlm.config.network import Lstm, Mixture, Model, Scrn
+from rnnlm.config.schema import Config
 from rnnlm.errors import InputError
 from rnnlm.files import atomic as storage
 from rnnlm.files import checkpoint
@@ -146,29 +147,30 @@ def _add_network(graph: _Graph, config: Config, parameters: Tensors) -> None:
         graph.inputs.append(graph.value(f"state.{layer}", "B", size))
         graph.outputs.append(graph.value(f"state_after.{layer}", "B", size))
         own = tree["cells"][layer]
-        add = {"mingru": _add_mingru, "scrn": _add_scrn}.get(settings.cell, _add_layer)
+        add = {"mingru": _add_mingru, "scrn": _add_scrn}.get(settings.cell.type, _add_layer)
         e = add(graph, settings, own, layer, hidden, e)
         if settings.layer_norm:
             g, b = (graph.weight(f"norm.{layer}.{name}", parameters[f"norm.{layer}.{name}"]) for name in ("g", "b"))
             e = _add_norm(graph, layer, g, b, e)
-    if settings.tie:
+    if settings.tie_weights:
         graph.node("Transpose", [table], [model.U], perm=[1, 0])
     else:
         graph.weight(model.U, parameters[model.U])
     own = tree["output"]
-    (_add_mixture if settings.output == "mixture" else _add_softmax)(graph, settings, own, e)
+    (_add_mixture if settings.output.type == "mixture" else _add_softmax)(graph, settings, own, e)
 
 
 def _add_layer(graph: _Graph, settings: Model, own: Tensors, layer: int, hidden: int, e: str) -> str:
     """A layer that is one operator, from e (T x B x d); returns the name of its h, T x B x D_h."""
-    cell, name = settings.cell, f"cell.{layer}."
+    cell, name = settings.cell.type, f"cell.{layer}."
+    lstm = settings.cell if isinstance(settings.cell, Lstm) else Lstm()
     operator = _OPERATOR[cell]
     attributes: dict[str, Any] = {}
     if cell == "elman":
         attributes["activations"] = [settings.activation.capitalize()]
     elif operator == "GRU":
         attributes["linear_before_reset"] = int(cell == "gru")
-    W, R, b1 = (_blocks(own[key], hidden, _ORDER[cell], settings.coupled) for key in ("I", "H", "b1"))
+    W, R, b1 = (_blocks(own[key], hidden, _ORDER[cell], lstm.coupled_gates) for key in ("I", "H", "b1"))
     state_bias = np.zeros_like(b1)
     if "bh" in own:
         state_bias[:, 2 * hidden :] = own["bh"]
@@ -184,8 +186,9 @@ def _add_layer(graph: _Graph, settings: Model, own: Tensors, layer: int, hidden:
         given, left = ([f"{name}{part}_{when}" for part in "hc"] for when in ("before", "after"))
         graph.node("Split", before, given, axis=2)
     inputs = [e, *weights, "", *given]  # "": all sequences have T steps
-    if settings.peepholes:
-        inputs.append(graph.weight(name + "P", _blocks(own["P"].ravel(), hidden, _PEEPHOLE_ORDER, settings.coupled)))
+    if lstm.peepholes:
+        P = _blocks(own["P"].ravel(), hidden, _PEEPHOLE_ORDER, lstm.coupled_gates)
+        inputs.append(graph.weight(name + "P", P))
     graph.node(operator, inputs, [name + "all", *left], hidden_size=hidden, **attributes)
     if operator == "LSTM":
         graph.node("Concat", left, after, axis=2)
@@ -229,7 +232,8 @@ def _add_mingru(graph: _Graph, settings: Model, own: Tensors, layer: int, hidden
 
 def _add_scrn(graph: _Graph, settings: Model, own: Tensors, layer: int, hidden: int, e: str) -> str:
     """As `_add_layer`."""
-    name, context, a = f"cell.{layer}.", settings.context, settings.context_decay
+    assert isinstance(settings.cell, Scrn)
+    name, context, a = f"cell.{layer}.", settings.cell.context, settings.cell.context_decay
     fast = hidden - context
     bias = np.pad(own["b1"], (0, context))
     # What a slow unit takes in comes with its share of it.
@@ -279,7 +283,8 @@ def _add_softmax(graph: _Graph, settings: Model, own: Tensors, h: str) -> None:
 def _add_mixture(graph: _Graph, settings: Model, own: Tensors, h: str) -> None:
     """As `_add_softmax`; the K softmaxes are an axis before the last one: log sum_k exp(log pi_k + log q_k)."""
     W, P, c, b2 = (graph.weight(f"output.{name}", own[name]) for name in ("W", "P", "c", "b2"))
-    count = settings.mixture
+    assert isinstance(settings.output, Mixture)
+    count = settings.output.softmaxes
     last = graph.weight("axis.last", np.array([-1]), np.int64)
     heads = graph.weight("output.heads", np.array([0, 0, count, own["c"].size // count]), np.int64)
     for operator, inputs, output, attributes in (

@@ -45,7 +45,7 @@ from rnnlm.network.cells.recurrence import (
 from rnnlm.network.protocols import Array, Arrays, Axis, Cell, CellGradients, Initializer, Inputs, Shapes
 
 SIGMOID, TANH, RELU = 0, 1, 2
-_CODES = {"sigmoid": SIGMOID, "tanh": TANH, "relu": RELU}
+ACTIVATIONS = {"sigmoid": SIGMOID, "tanh": TANH, "relu": RELU}
 
 
 class Trace(NamedTuple):
@@ -108,7 +108,7 @@ class Elman(Cell[Trace, Packed]):
         trace = Trace(*(context.workspace.take(name, (steps, batch, self.D_h)) for name in Trace._fields))
         window = recurrence.steps_of(inputs, I, b1, context)
         products = recurrence.forward_products(H, steps, batch, context)
-        _recur(context.threads, window, H, _CODES[self.activation], products, trace)
+        _recur(context.threads, window, H, ACTIVATIONS[self.activation], products, trace)
         return trace
 
     def backward(
@@ -119,7 +119,7 @@ class Elman(Cell[Trace, Packed]):
         steps, batch, _ = dh.shape
         d_state = context.workspace.take("d_state", (batch, self.D_h))
         products = recurrence.backward_products(H, steps, batch, context)
-        _recur_back(context.threads, trace.h, inputs.reset, H, _CODES[self.activation], products, dh, d_state)
+        _recur_back(context.threads, trace.h, inputs.reset, H, ACTIVATIONS[self.activation], products, dh, d_state)
         d_projected = recurrence.new_projected_gradient(inputs, self.D_h, context)
         into = recurrence.weight_gradients(gradients, d_projected)
         recurrence.weights_back(dh, trace.previous, inputs.read, into, 0, context)
@@ -134,7 +134,7 @@ class Elman(Cell[Trace, Packed]):
 
     def step(self, packed: Packed, projected: Array, state: Array, new: Array, threads: int) -> Array:
         threads = recurrence.threads_for(state.size * self.D_h, threads)
-        _step(threads, packed.packed_H, _CODES[self.activation], projected, state, new)
+        _step(threads, packed.packed_H, ACTIVATIONS[self.activation], projected, state, new)
         return new
 
 

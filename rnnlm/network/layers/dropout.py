@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnlm.config.schema import Model
+from rnnlm.config.network import Model
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
@@ -57,19 +57,19 @@ class Masks:
         """What goes up: place 0 is e(t), place l + 1 the h(t) of layer l. x: T B x D, or T x B x D."""
         p = self.rate(place)
         if p > 0:
-            period = batch * x.shape[-1] if self.settings.variational else x.size
+            period = batch * x.shape[-1] if self.settings.dropout.variational else x.size
             apply(self.threads, x, key(self.seed, self.step, place), p, period)
 
     def words(self, e: np.ndarray, tokens: np.ndarray) -> None:
         """e: n x d, row i the embedding of tokens[i]."""
-        if self.settings.dropout_words > 0:
-            _apply_to_rows(e, tokens, key(self.seed, self.step, _WORDS), self.settings.dropout_words)
+        if self.settings.dropout.words > 0:
+            _apply_to_rows(e, tokens, key(self.seed, self.step, _WORDS), self.settings.dropout.words)
 
     def recurrent(self, weights: np.ndarray, layer: int, number: int) -> None:
         """A matrix of a layer that multiplies the state; number: which of its recurrent matrices, from 0."""
         if self.drops_recurrent:
             place = key(self.seed, self.step, _RECURRENT * (number + 1) + layer)
-            apply(self.threads, weights, place, self.settings.dropout_weights, weights.size)
+            apply(self.threads, weights, place, self.settings.dropout.recurrent, weights.size)
 
     def rate(self, place: int) -> float:
         """The share of numbers that `numbers` drops there."""
@@ -78,7 +78,7 @@ class Masks:
     @property
     def drops_recurrent(self) -> bool:
         """Whether recurrent weights are dropped."""
-        return self.settings.dropout_weights > 0
+        return self.settings.dropout.recurrent > 0
 
 
 def masks(settings: Model, mask: tuple[int, int] | None, threads: int) -> Masks | None:

@@ -9,30 +9,30 @@ from __future__ import annotations
 
 import numpy as np
 
-from rnnlm.config.schema import Train
+from rnnlm.config.training import Penalties
 
 
-def value(settings: Train, h: np.ndarray, dropped: np.ndarray, reset: np.ndarray) -> float:
+def value(settings: Penalties, h: np.ndarray, dropped: np.ndarray, reset: np.ndarray) -> float:
     """The penalties of a window, summed over the streams. h, dropped: T x B x D_h; reset: T x B bool."""
     found = 0.0
-    if settings.activation_penalty > 0:
-        found += settings.activation_penalty * float(np.square(dropped, dtype=np.float64).sum())
-    if settings.temporal_penalty > 0:
-        found += settings.temporal_penalty * float(np.square(_change(h, reset), dtype=np.float64).sum())
+    if settings.activation > 0:
+        found += settings.activation * float(np.square(dropped, dtype=np.float64).sum())
+    if settings.temporal > 0:
+        found += settings.temporal * float(np.square(_change(h, reset), dtype=np.float64).sum())
     return found / h.shape[2]
 
 
-def add_to_dropped(settings: Train, dropped: np.ndarray, dh: np.ndarray) -> None:
+def add_to_dropped(settings: Penalties, dropped: np.ndarray, dh: np.ndarray) -> None:
     """The activation penalty's gradient, added to dJ/dh~."""
-    if settings.activation_penalty > 0:
-        dh += dropped * dropped.dtype.type(2 * settings.activation_penalty / dropped.shape[2] / dropped.shape[1])
+    if settings.activation > 0:
+        dh += dropped * dropped.dtype.type(2 * settings.activation / dropped.shape[2] / dropped.shape[1])
 
 
-def add_to_hidden(settings: Train, h: np.ndarray, reset: np.ndarray, dh: np.ndarray) -> None:
+def add_to_hidden(settings: Penalties, h: np.ndarray, reset: np.ndarray, dh: np.ndarray) -> None:
     """The temporal penalty's gradient, added to dJ/dh."""
-    if settings.temporal_penalty > 0:
+    if settings.temporal > 0:
         change = _change(h, reset)
-        change *= h.dtype.type(2 * settings.temporal_penalty / h.shape[2] / h.shape[1])
+        change *= h.dtype.type(2 * settings.temporal / h.shape[2] / h.shape[1])
         dh[1:] += change
         dh[:-1] -= change
 

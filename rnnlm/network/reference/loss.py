@@ -66,8 +66,8 @@ def loss(
     own = np.take_along_axis(log_y_hat, targets[first:, :, None], axis=2)
     if not penalise:
         return -own.sum() / window.inputs.shape[1]
-    share = train.label_smoothing
+    share = train.penalties.label_smoothing
     smooth = -(1 - share) * own.sum() - share * log_y_hat.mean(axis=2).sum()
     change = np.where(window.reset[1:, :, None], 0, h[1:] - h[:-1])
-    penalty = train.activation_penalty * (up**2).sum() + train.temporal_penalty * (change**2).sum()
+    penalty = train.penalties.activation * (up**2).sum() + train.penalties.temporal * (change**2).sum()
     return (smooth + penalty / h.shape[2]) / window.inputs.shape[1]

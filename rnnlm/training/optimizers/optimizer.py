@@ -54,13 +54,13 @@ class Optimizer:
         self.moments = {
             f"{moment}.{name}": np.zeros_like(parameter)
             for name, parameter in parameters.items()
-            for moment in RULES[settings.optimizer].MOMENTS
+            for moment in RULES[settings.optimizer.type].MOMENTS
         }
 
     def update(self, gradients: Gradients, learning_rate: float, factor: float, threads: int) -> None:
         """One update of every parameter that has a gradient; `factor` multiplies the gradient."""
         self.updates += 1
-        rule = _CODES[self.settings.optimizer]
+        rule = _CODES[self.settings.optimizer.type]
         for name, gradient in gradients.dense.items():
             w, (m, v) = self.parameters[name], self._moments(name)
             flat = (array.reshape(-1) for array in (w, gradient, m, v))
@@ -78,23 +78,25 @@ class Optimizer:
         return m, v
 
     def _numbers(self, w: Array, learning_rate: float, factor: float) -> Array:
-        s, k = self.settings, self.updates
-        beta1 = s.momentum if s.optimizer == "momentum" else s.beta1
-        decay = s.weight_decay if w.ndim > 1 else 0.0
-        decoupled = RULES[s.optimizer].DECOUPLED_DECAY
+        own, k = self.settings.optimizer, self.updates
+        # A number that the rule does not have is not read by its step.
+        beta1, beta2 = getattr(own, "beta1", 0.0), getattr(own, "beta2", 0.0)
+        mean_decay = getattr(own, "momentum", beta1)
+        decay = own.weight_decay if w.ndim > 1 else 0.0
+        decoupled = RULES[own.type].DECOUPLED_DECAY
         return Numbers(
             rate=learning_rate,
             factor=factor,
             decay=0.0 if decoupled else decay,
             decoupled_decay=decay if decoupled else 0.0,
-            beta1=beta1,
-            one_minus_beta1=1 - beta1,
-            beta2=s.beta2,
-            one_minus_beta2=1 - s.beta2,
-            epsilon=s.epsilon,
-            unbias_m=1 / (1 - s.beta1**k),
-            unbias_v=1 / (1 - s.beta2**k),
-            unbias_next=1 / (1 - s.beta1 ** (k + 1)),
+            beta1=mean_decay,
+            one_minus_beta1=1 - mean_decay,
+            beta2=beta2,
+            one_minus_beta2=1 - beta2,
+            epsilon=getattr(own, "epsilon", 0.0),
+            unbias_m=1 / (1 - beta1**k),
+            unbias_v=1 / (1 - beta2**k),
+            unbias_next=1 / (1 - beta1 ** (k + 1)),
         ).array(w.dtype)
 
 

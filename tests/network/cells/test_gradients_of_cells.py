@@ -24,7 +24,7 @@ def test_gradients(model: dict[str, Any], layers: int, tie: bool, dropout: float
 @every_cell
 def test_layers_of_different_sizes(model: dict[str, Any]) -> None:
     case = Case(config(model=model | {"hidden": [7, 4, 5]}))
-    sizes = [14, 8, 10] if model["cell"] == "lstm" else [7, 4, 5]
+    sizes = [14, 8, 10] if model["cell"]["type"] == "lstm" else [7, 4, 5]
     assert [state.shape[1] for state in case.network.initial_states(1)] == sizes
     assert checked(case, 5).passed
 
@@ -32,8 +32,8 @@ def test_layers_of_different_sizes(model: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("model", "module"),
     [
-        ({"activation": "tanh"}, "RNN"),
-        ({"activation": "relu"}, "RNN"),
+        ({"cell": {"type": "elman", "activation": "tanh"}}, "RNN"),
+        ({"cell": {"type": "elman", "activation": "relu"}}, "RNN"),
         ({"cell": "gru"}, "GRU"),
         ({"cell": "lstm"}, "LSTM"),
     ],
@@ -46,7 +46,7 @@ def test_pytorch_agrees(model: dict[str, Any], module: str, layers: int, precisi
     torch = pytest.importorskip("torch")
     case = Case(config(d=6, hidden=8, layers=layers, precision=precision, model=model), 50, steps=9, resets=False)
     parameters, dtype = case.network.named, getattr(torch, precision)
-    options = {"nonlinearity": model["activation"]} if module == "RNN" else {}
+    options = {"nonlinearity": model["cell"]["activation"]} if module == "RNN" else {}
     embedding, output = torch.nn.Embedding(50, 6, dtype=dtype), torch.nn.Linear(8, 50, dtype=dtype)
     rnn = getattr(torch.nn, module)(6, 8, layers, dtype=dtype, **options)
     pairs = {"embedding.table": embedding.weight, "output.U": output.weight, "output.b2": output.bias}
@@ -88,28 +88,29 @@ def test_pytorch_agrees(model: dict[str, Any], module: str, layers: int, precisi
 @pytest.mark.parametrize(
     "dropout",
     [
-        {"dropout_words": 0.3},
-        {"dropout_input": 0.3, "dropout_between": 0.2, "dropout_output": 0.4},
-        {"dropout": 0.3, "variational": True, "dropout_words": 0.2},
-        {"dropout_output": 0.3, "dropout_weights": 0.4},
+        {"words": 0.3},
+        {"input": 0.3, "between": 0.2, "output": 0.4},
+        {"input": 0.3, "between": 0.3, "output": 0.3, "variational": True, "words": 0.2},
+        {"output": 0.3, "recurrent": 0.4},
     ],
     ids=lambda dropout: ", ".join(dropout),
 )
 @pytest.mark.parametrize("layers", [1, 3])
 def test_gradients_with_every_dropout(model: dict[str, Any], dropout: dict[str, Any], layers: int) -> None:
-    if model["cell"] == "mingru" and "dropout_weights" in dropout:
+    if model["cell"]["type"] == "mingru" and "recurrent" in dropout:
         pytest.skip("it has no H")
-    found = checked(Case(config(layers=layers, tie=layers == 3, model=model | dropout)), 5)
+    found = checked(Case(config(layers=layers, tie=layers == 3, model=model | {"dropout": dropout})), 5)
     assert found.passed, found.verdict
     assert found.dropping
     assert all(one.relative < 1e-7 for one in found.parameters)
 
 
-@pytest.mark.parametrize("train", [{"label_smoothing": 0.1}, {"activation_penalty": 2.0}, {"temporal_penalty": 1.0}])
+@pytest.mark.parametrize("penalties", [{"label_smoothing": 0.1}, {"activation": 2.0}, {"temporal": 1.0}])
 @pytest.mark.parametrize("tie", [False, True])
 @pytest.mark.parametrize(("vocabulary", "layers"), [(11, 1), (11, 3), (600, 2)])
-def test_gradients_with_every_penalty(train: dict[str, float], tie: bool, vocabulary: int, layers: int) -> None:
-    settings = config(layers=layers, tie=tie, model={"cell": "lstm", "dropout_output": 0.3}, **train)
+def test_gradients_with_every_penalty(penalties: dict[str, float], tie: bool, vocabulary: int, layers: int) -> None:
+    model = {"cell": "lstm", "dropout": {"output": 0.3}}
+    settings = config(layers=layers, tie=tie, model=model, penalties=penalties)
     case = Case(settings, vocabulary)
     found = checked(case, 5)
     assert found.passed, found.verdict
@@ -125,8 +126,8 @@ def test_gradients_with_every_penalty(train: dict[str, float], tie: bool, vocabu
 @pytest.mark.parametrize("layers", [1, 3])
 def test_gradients_with_layer_normalisation(model: dict[str, Any], layers: int) -> None:
     dropout = {"dropout": 0.3} if layers == 3 else {}
-    penalties = {"activation_penalty": 0.5, "temporal_penalty": 0.5} if layers == 3 else {}
-    found = checked(Case(config(layers=layers, model=model | dropout | {"layer_norm": True}, **penalties)), 5)
+    penalties = {"activation": 0.5, "temporal": 0.5} if layers == 3 else {}
+    found = checked(Case(config(layers=layers, model=model | dropout | {"layer_norm": True}, penalties=penalties)), 5)
     assert found.passed, found.verdict
     assert {one.name for one in found.parameters} >= {f"norm.{layers - 1}.g", "norm.0.b"}
     assert all(one.relative < 1e-7 and one.complex_step < 1e-12 for one in found.parameters)

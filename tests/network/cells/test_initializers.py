@@ -25,7 +25,7 @@ def blocks(weights: np.ndarray, hidden: int) -> list[np.ndarray]:
 @every_cell
 @pytest.mark.parametrize("init", ["uniform", "xavier", "orthogonal", "identity"])
 def test_every_start_of_every_cell(model: dict[str, Any], init: str) -> None:
-    found = started(model | {"init": init, "init_scale": 0.03})
+    found = started(model | {"recurrent_init": {"type": init} | ({"scale": 0.03} if init == "uniform" else {})})
     I, H = found["cell.0.I"], found.get("cell.0.H")
     for name, weights in (("I", I), ("H", H)):
         for block in blocks(weights, 40) if weights is not None else []:
@@ -50,11 +50,11 @@ def test_every_start_of_every_cell(model: dict[str, Any], init: str) -> None:
 
 @pytest.mark.parametrize("cell", ["elman", "scrn"])
 def test_a_sigmoid_network_that_is_told_how_to_start_has_no_biases(cell: str) -> None:
-    own = {"cell": cell} | ({"context": 4} if cell == "scrn" else {"activation": "sigmoid"})
+    own = {"cell": {"type": cell} | ({"context": 4} if cell == "scrn" else {"activation": "sigmoid"})}
     assert started(own)["cell.0.b1"].any()
-    assert not started(own | {"init": "uniform"})["cell.0.b1"].any()
+    assert not started(own | {"recurrent_init": "uniform"})["cell.0.b1"].any()
 
 
 def test_the_forget_gates_bias_stays() -> None:
-    found = started({"cell": "lstm", "init": "xavier", "forget_bias": 2.5})["cell.0.b1"]
+    found = started({"cell": {"type": "lstm", "forget_bias": 2.5}, "recurrent_init": "xavier"})["cell.0.b1"]
     assert (found == np.repeat([0, 2.5, 0, 0], 40)).all()

@@ -22,7 +22,7 @@ WEIGHTS = {
 
 
 def made() -> Network:
-    model = {"cell": "scrn", "context": 1, "context_decay": 0.5}
+    model = {"cell": {"type": "scrn", "context": 1, "context_decay": 0.5}}
     weights = {name: np.array(value) for name, value in WEIGHTS.items()}
     return build.build(config(d=1, hidden=2, model=model), unflatten(weights))
 

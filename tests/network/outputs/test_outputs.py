@@ -34,14 +34,20 @@ from rnnlm.training.records import Step
 
 # The embedding has 5 numbers and the layers 6 units, unless `hidden` says 5.
 LAYERS: dict[str, dict[str, Any]] = {
-    "softmax, tied": {"tie": True, "hidden": 5},
-    "softmax, tied and projected": {"tie": True},
-    "mixture": {"output": "mixture", "mixture": 4},
-    "mixture of one": {"output": "mixture", "mixture": 1},
-    "mixture, tied": {"output": "mixture", "mixture": 4, "tie": True, "hidden": 5},
-    "mixture, tied to another size": {"output": "mixture", "mixture": 4, "tie": True},
-    "mixture of one, tied": {"output": "mixture", "mixture": 1, "tie": True},
+    "softmax, tied": {"tie_weights": True, "hidden": 5},
+    "softmax, tied and projected": {"tie_weights": True},
+    "mixture": {"output": {"type": "mixture", "softmaxes": 4}},
+    "mixture of one": {"output": {"type": "mixture", "softmaxes": 1}},
+    "mixture, tied": {"output": {"type": "mixture", "softmaxes": 4}, "tie_weights": True, "hidden": 5},
+    "mixture, tied to another size": {"output": {"type": "mixture", "softmaxes": 4}, "tie_weights": True},
+    "mixture of one, tied": {"output": {"type": "mixture", "softmaxes": 1}, "tie_weights": True},
 }
+
+
+def softmaxes(layer: dict[str, Any]) -> int:
+    return int(layer["output"]["softmaxes"]) if "output" in layer else 1
+
+
 every_layer = pytest.mark.parametrize("layer", LAYERS.values(), ids=LAYERS.keys())
 NEW = [name for name in LAYERS if name != "softmax, tied"]
 every_new_layer = pytest.mark.parametrize("layer", [LAYERS[name] for name in NEW], ids=NEW)
@@ -69,7 +75,7 @@ def test_shapes() -> None:
     [
         (11, 1, {}, 7),
         (11, 3, {"dropout": 0.3}, 4),
-        (600, 1, {"dropout_output": 0.4, "dropout_words": 0.3}, 5),
+        (600, 1, {"dropout": {"output": 0.4, "words": 0.3}}, 5),
         (600, 3, {}, 1),
     ],
 )
@@ -82,7 +88,7 @@ def test_gradients(
     assert found.frozen == ()
     assert {one.name for one in found.parameters} == set(case.network.named)
     for one in found.parameters:
-        if layer.get("mixture") == 1 and one.name == "output.W":  # one softmax is all there is, whatever W says
+        if softmaxes(layer) == 1 and one.name == "output.W":  # one softmax is all there is, whatever W says
             assert one.absolute < 1e-10
             continue
         assert one.relative < 1e-7, one.name
@@ -93,8 +99,9 @@ def test_gradients(
 def test_gradients_with_every_penalty(layer: dict[str, Any]) -> None:
     """Label smoothing is refused for a mixture."""
     smoothing = {} if "output" in layer else {"label_smoothing": 0.1}
-    penalties: dict[str, float] = {"activation_penalty": 2.0, "temporal_penalty": 1.0, **smoothing}
-    found = checked(Case(config(layers=2, threads=1, model={"dropout_output": 0.3, **layer}, **penalties)), 5)
+    penalties: dict[str, float] = {"activation": 2.0, "temporal": 1.0, **smoothing}
+    model = {"dropout": {"output": 0.3}, **layer}
+    found = checked(Case(config(layers=2, threads=1, model=model, penalties=penalties)), 5)
     assert found.passed, found.verdict
     assert all(one.relative < 1e-7 or one.absolute < 1e-10 for one in found.parameters)
 
@@ -120,7 +127,7 @@ def test_bfloat16_is_float32_within_the_rounding(layer: dict[str, Any]) -> None:
     assert rough.loss(9, mask=(1, 2)) == pytest.approx(exact.loss(9, mask=(1, 2)), rel=1e-3)
     wanted = exact.gradients(9, mask=(1, 2))
     for name, found in rough.gradients(9, mask=(1, 2)).items():
-        if layer.get("mixture") == 1 and name == "output.W":
+        if softmaxes(layer) == 1 and name == "output.W":
             assert not found.any()
             continue
         difference = np.linalg.norm(found - wanted[name])
@@ -177,7 +184,7 @@ def test_draws_have_the_probabilities() -> None:
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Config:
     """A configuration of a small run with this output layer."""
     write_texts(tmp_path)
-    made = small_settings(tmp_path, epochs=3, log_every=1, learning_rate=0.01)
+    made = small_settings(tmp_path, epochs=3, log={"every_updates": 1}, learning_rate=0.01)
     layer = {"hidden": 12, **LAYERS[request.param]}
     values = made.model_dump()
     values["model"] |= layer | {"hidden": 8 if layer["hidden"] == 5 else 12}
@@ -249,8 +256,8 @@ def test_what_it_takes(layer: dict[str, Any]) -> None:
     needs = memory.needs(settings, 3000, 10_000, 2)
     assert needs.parameters == sum(int(np.prod(shape)) for shape in build.shapes(settings, 3000).values())
     output = build.output(settings, 3000)
-    plain = settings.model.sizes[-1] if not settings.model.tie else 50
-    count = layer.get("mixture", 1)
+    plain = settings.model.sizes[-1] if not settings.model.tie_weights else 50
+    count = softmaxes(layer)
     assert 1 <= output.multiplications() / (count * plain * 3000) < 1.03
     weights = 8 * needs.parameters
     assert needs.training_bytes > 2 * weights + min(count * 700 * 3000 * 8, 96 << 20)

@@ -1,0 +1,27 @@
+"""Print the configuration's JSON Schema, or what a configuration file comes to."""
+
+from __future__ import annotations
+
+import json
+
+import typer
+
+from rnnlm.cli.arguments import ConfigArgument, SetOption, load_config
+
+app = typer.Typer(no_args_is_help=True, help="The configuration: its JSON Schema, and what a file comes to.")
+
+
+@app.command("schema")
+def schema_command() -> None:
+    """The JSON Schema of a configuration, for editors."""
+    from rnnlm.config.schema import json_schema
+
+    typer.echo(json.dumps(json_schema(), indent=2))
+
+
+@app.command("show")
+def show_command(config: ConfigArgument, overrides: SetOption = None) -> None:
+    """The resolved configuration as YAML: every key, every section with its type."""
+    from rnnlm.config import file as config_file
+
+    typer.echo(config_file.dump(load_config(config, overrides)), nl=False)

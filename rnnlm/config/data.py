@@ -1,0 +1,89 @@
+"""The sections `data` and `vocab`: the texts, and the vocabulary that is built from them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from rnnlm.config.base import NOT_BOOL, Count, Section, Share, Shorthand
+
+SPLIT = [0.9, 0.05, 0.05]
+
+
+class Grammar(Section):
+    """A grammar that writes the texts."""
+
+    type: str = Field(description="the name of a built-in grammar (english), or a grammar file")
+    sentences: Annotated[list[Count], Field(min_length=3, max_length=3)] = Field(
+        [20000, 1000, 1000], description="how many sentences it writes: train, valid, test"
+    )
+
+
+class Data(Section):
+    """The texts. Give `train` (with `valid` and `test`), or one `text` with a `split`, or a `grammar`."""
+
+    train: str | None = Field(None, description="training text, plain or gzip")
+    valid: str | None = Field(None, description="validation text: its perplexity decides what the best model is")
+    test: str | None = Field(None, description="test text: scored once, when training has ended")
+    text: str | None = Field(None, description="one text, cut into train, valid and test by `split`")
+    split: Annotated[list[Share], Field(min_length=2, max_length=3)] | None = Field(
+        None,
+        description="shares of `text`, in order, by characters: train, valid and, if there, test; null: 0.9, 0.05, "
+        "0.05",
+    )
+    grammar: Annotated[Grammar, Shorthand()] | None = Field(
+        None, description="a grammar that writes the texts: its name, or a section"
+    )
+    unit: Literal["word", "char", "byte"] = Field("word", description="what a token is")
+
+    @model_validator(mode="before")
+    @classmethod
+    def text_has_a_split(cls, values: Any) -> Any:
+        """The resolved configuration says how the text is cut."""
+        if isinstance(values, dict) and values.get("text") is not None and values.get("split") is None:
+            return {**values, "split": SPLIT}
+        return values
+
+    @model_validator(mode="after")
+    def one_source(self) -> Self:
+        given = [key for key in ("train", "text", "grammar") if getattr(self, key) is not None]
+        if len(given) != 1:
+            found = " and ".join(given) if given else "none of them"
+            raise ValueError(f"give exactly one of train, text and grammar; found {found}")
+        if self.train is None and (self.valid or self.test):
+            raise ValueError(f"valid and test go with train, not with {given[0]}")
+        if self.text is None and self.split is not None:
+            raise ValueError(f"split goes with text, not with {given[0]}")
+        if self.split is not None and abs(sum(self.split) - 1) > 1e-6:
+            raise ValueError(f"the shares of split must add up to 1; found {sum(self.split):g}")
+        if self.split is not None and self.split[0] == 0:
+            raise ValueError("the first share of split, the training text, must be more than 0")
+        return self
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether there is a validation text."""
+        return self.grammar is not None or bool(self.valid) or (self.split is not None and self.split[1] > 0)
+
+
+class Vocab(Section):
+    """The vocabulary, built from the training text alone."""
+
+    min_count: Count = Field(1, description="rarer tokens become <unk>")
+    max_size: Annotated[int, Field(ge=2), NOT_BOOL] | None = Field(
+        None, description="keep the most frequent tokens, this many with the special ones; null: all"
+    )
+    lowercase: bool = Field(False, description="lower-case every text before it is cut into tokens")
+    file: str | None = Field(None, description="use this vocabulary file instead of building one")
+
+    @model_validator(mode="after")
+    def a_file_is_not_cut(self) -> Self:
+        if self.file is not None and self.cuts:
+            raise ValueError(f"{self.cuts} goes with a vocabulary that is built; found file: {self.file}")
+        return self
+
+    @property
+    def cuts(self) -> str | None:
+        """The key that leaves tokens out of the vocabulary, if there is one."""
+        return "min_count" if self.min_count > 1 else "max_size" if self.max_size is not None else None

@@ -1,0 +1,192 @@
+"""The section `model`: the network. Its cell, its output layer and its initializer are sections by their type."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from rnnlm.config.base import NOT_BOOL, Count, Positive, Probability, Section, Shorthand, Typed
+
+# -- cells
+# -----------------------------------------------------------------------------------------------------------------
+
+
+class Elman(Typed):
+    """The simple recurrent network: h(t) = f(h(t-1) H + e(t) I + b1)."""
+
+    type: Literal["elman"] = "elman"
+    activation: Literal["sigmoid", "tanh", "relu"] = Field("sigmoid", description="the function f")
+
+
+class Gru(Typed):
+    """Gated recurrent unit with the reset gate after the product, as in PyTorch."""
+
+    type: Literal["gru"] = "gru"
+
+
+class GruBefore(Typed):
+    """Gated recurrent unit with the reset gate before the product."""
+
+    type: Literal["gru_before"] = "gru_before"
+
+
+class Lstm(Typed):
+    """Long short-term memory."""
+
+    type: Literal["lstm"] = "lstm"
+    peepholes: bool = Field(False, description="true: the gates see c too")
+    coupled_gates: bool = Field(False, description="true: the input gate is 1 - the forget gate")
+    forget_bias: Annotated[float, Field(ge=-100, le=100), NOT_BOOL] = Field(
+        1.0, description="what the forget gates' biases start as"
+    )
+
+
+class Mingru(Typed):
+    """Minimal gated recurrent unit, whose gate and candidate do not see h(t-1)."""
+
+    type: Literal["mingru"] = "mingru"
+
+
+class Scrn(Typed):
+    """Structurally constrained recurrent network: fast units beside slow ones, the context."""
+
+    type: Literal["scrn"] = "scrn"
+    context: Count = Field(40, description="slow units, the last ones of each layer's hidden")
+    context_decay: Probability = Field(0.95, description="share of a slow unit that each step keeps")
+
+
+Cell = Annotated[Elman | Gru | GruBefore | Lstm | Mingru | Scrn, Field(discriminator="type"), Shorthand()]
+
+# -- output layers
+# -----------------------------------------------------------------------------------------------------------------
+
+
+class Softmax(Typed):
+    """One softmax over the whole vocabulary."""
+
+    type: Literal["softmax"] = "softmax"
+
+
+class Mixture(Typed):
+    """Mixture of softmaxes (Yang et al. 2018)."""
+
+    type: Literal["mixture"] = "mixture"
+    softmaxes: Count = Field(5, description="how many softmaxes")
+
+
+Output = Annotated[Softmax | Mixture, Field(discriminator="type"), Shorthand()]
+
+# -- initializers of I and H
+# -----------------------------------------------------------------------------------------------------------------
+
+
+class UniformWeights(Typed):
+    """I and H uniform in +-scale."""
+
+    type: Literal["uniform"] = "uniform"
+    scale: Positive = Field(0.1, description="the largest weight")
+
+
+class XavierWeights(Typed):
+    """I and H uniform in +-sqrt(6 / (rows + columns)) (Glorot & Bengio 2010)."""
+
+    type: Literal["xavier"] = "xavier"
+
+
+class OrthogonalWeights(Typed):
+    """H orthogonal (Saxe et al. 2014), I as xavier."""
+
+    type: Literal["orthogonal"] = "orthogonal"
+
+
+class IdentityWeights(Typed):
+    """H the identity (Le et al. 2015), I as xavier."""
+
+    type: Literal["identity"] = "identity"
+
+
+RecurrentInit = Annotated[
+    UniformWeights | XavierWeights | OrthogonalWeights | IdentityWeights, Field(discriminator="type"), Shorthand()
+]
+
+# -- the whole network
+# -----------------------------------------------------------------------------------------------------------------
+
+
+class Dropout(Section):
+    """Shares of numbers that are dropped in training. A bare number is that of `input`, `between` and `output`."""
+
+    input: Probability = Field(0.0, description="of e(t), before the first layer")
+    between: Probability = Field(0.0, description="of h(t) between layers")
+    output: Probability = Field(0.0, description="of h(t) after the last layer")
+    words: Probability = Field(0.0, description="of words, which are left out of a whole window")
+    recurrent: Probability = Field(0.0, description="of H's numbers, which are left out of a whole window")
+    variational: bool = Field(
+        False, description="true: input, between and output have one mask for all steps of a window"
+    )
+
+    @model_validator(mode="after")
+    def variational_drops(self) -> Self:
+        if self.variational and not (self.input or self.between or self.output):
+            raise ValueError("variational goes with input, between or output; found 0 for all of them")
+        return self
+
+
+class Model(Section):
+    """The network."""
+
+    cell: Cell = Field(Elman(), description="the recurrent layer")
+    hidden: Count | Annotated[list[Count], Field(min_length=1, max_length=16)] = Field(
+        200, description="D_h, units a layer; a list: of each layer, the first one reads the embedding"
+    )
+    layers: Annotated[int, Field(ge=1, le=16), NOT_BOOL] = Field(
+        1, description="recurrent layers; where hidden is a list its length counts"
+    )
+    output: Output = Field(Softmax(), description="the output layer")
+    recurrent_init: RecurrentInit | None = Field(None, description="how I and H start; null: as suits the cell")
+    tie_weights: bool = Field(
+        False,
+        description="true: U is the transposed embedding table, behind a projection where embedding.size is not the "
+        "last layer's",
+    )
+    layer_norm: bool = Field(
+        False, description="true: what goes up from a layer is normalised over its units; the recurrence is not"
+    )
+    dropout: Annotated[Dropout, Shorthand(("input", "between", "output"))] = Field(
+        Dropout(), description="what is dropped in training"
+    )
+
+    @model_validator(mode="after")
+    def options_fit(self) -> Self:
+        if isinstance(self.hidden, list) and self.layers not in (1, len(self.hidden)):
+            raise ValueError(f"hidden lists {len(self.hidden)} layers; found layers: {self.layers}")
+        if isinstance(self.cell, Mingru) and self.dropout.recurrent > 0:
+            raise ValueError("dropout.recurrent drops numbers of H, which a mingru has not")
+        if isinstance(self.cell, Scrn) and self.cell.context >= min(self.sizes):
+            raise ValueError(
+                f"cell.context must be less than hidden of every layer; found context: {self.cell.context}, "
+                f"hidden: {min(self.sizes)}"
+            )
+        return self
+
+    @property
+    def activation(self) -> Literal["sigmoid", "tanh", "relu"]:
+        """f of an Elman network, the only cell that has one."""
+        assert isinstance(self.cell, Elman)
+        return self.cell.activation
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """D_h of each layer."""
+        return tuple(self.hidden) if isinstance(self.hidden, list) else (self.hidden,) * self.layers
+
+    @property
+    def dropout_rates(self) -> tuple[float, ...]:
+        """What is dropped of e(t), and of each layer's h(t) on its way up."""
+        return (self.dropout.input, *[self.dropout.between] * (len(self.sizes) - 1), self.dropout.output)
+
+    @property
+    def drops(self) -> bool:
+        """Whether there is any dropout at all."""
+        return any(self.dropout_rates) or self.dropout.words > 0 or self.dropout.recurrent > 0

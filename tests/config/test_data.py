@@ -1,0 +1,64 @@
+"""The sections `data` and `vocab`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rnnlm.config.data import Data, Grammar, Vocab
+from rnnlm.errors import ConfigError
+
+
+def data(**values: Any) -> Data:
+    return Data.model_validate(values)
+
+
+def test_a_grammar_by_its_name_and_as_a_section() -> None:
+    assert data(grammar="english").grammar == Grammar(type="english", sentences=[20000, 1000, 1000])
+    assert data(grammar={"type": "own.yaml", "sentences": [1, 2, 3]}).grammar == Grammar(
+        type="own.yaml", sentences=[1, 2, 3]
+    )
+
+
+def test_a_text_is_cut_as_its_split_says_or_by_the_default() -> None:
+    assert data(text="a").split == [0.9, 0.05, 0.05]
+    assert data(text="a", split=None).split == [0.9, 0.05, 0.05]
+    assert data(text="a", split=[0.8, 0.2]).split == [0.8, 0.2]
+    assert data(train="a").split is None
+
+
+@pytest.mark.parametrize("source", ["train", "grammar"])
+def test_a_split_goes_with_a_text(source: str) -> None:
+    with pytest.raises(ValueError, match=f"split goes with text, not with {source}"):
+        data(**{source: "english", "split": [0.9, 0.1]})
+
+
+@pytest.mark.parametrize(
+    ("values", "there"),
+    [
+        ({"train": "a"}, False),
+        ({"train": "a", "valid": "b"}, True),
+        ({"text": "a"}, True),
+        ({"text": "a", "split": [0.9, 0, 0.1]}, False),
+        ({"grammar": "english"}, True),
+    ],
+)
+def test_whether_there_is_a_validation_text(values: dict[str, Any], there: bool) -> None:
+    assert data(**values).has_validation is there
+
+
+@pytest.mark.parametrize("cut", [{"min_count": 2}, {"max_size": 100}])
+def test_a_vocabulary_file_is_taken_whole(cut: dict[str, int]) -> None:
+    (key,) = cut
+    assert Vocab.model_validate(cut).cuts == key
+    with pytest.raises(ValueError, match=f"{key} goes with a vocabulary that is built; found file: v.txt"):
+        Vocab.model_validate({"file": "v.txt", **cut})
+    assert Vocab(file="v.txt", lowercase=True).cuts is None
+
+
+def test_of_bytes_all_are_kept() -> None:
+    from rnnlm.config import file as config_file
+
+    with pytest.raises(ConfigError, match=r"vocab.min_count leaves tokens out; of bytes all 256 are"):
+        config_file.validate({"data": {"train": "a", "unit": "byte"}, "vocab": {"min_count": 2}})
