@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from rnnlm.kernels.cpu import LANES32 as LANES
-from rnnlm.kernels.symbols import load
+from rnnlm.kernels.matmul.routines import load
 
 _LINE = 64
 

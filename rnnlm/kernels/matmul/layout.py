@@ -21,7 +21,7 @@ from numba.extending import intrinsic, overload, register_jitable
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.tile import address, lanes_of, panel, tile_rows
 from rnnlm.kernels.matmul.transpose import interleaved_pairs, transpose
-from rnnlm.kernels.symbols import by_name
+from rnnlm.kernels.symbols import Routine, call_by_name
 
 
 @intrinsic
@@ -89,7 +89,9 @@ def pack_panels(w, transposed, first, last, k, packed):
     """Columns first ... last (multiples of NR, or the end) of B = w, or w' when `transposed`, into their place in
     `packed`; `k` may be more than B has: zeros there."""
     row = w.strides[0] // w.itemsize
-    PACK(packed.dtype.type(0), w, row, w.shape[0], w.shape[1], transposed, first, last, depth(packed, k), packed)
+    _call_pack(
+        packed.dtype.type(0), w, row, w.shape[0], w.shape[1], transposed, first, last, depth(packed, k), packed
+    )
 
 
 def _pack_all(kind, w, row, height, length, transposed, first, last, deep, packed):
@@ -217,7 +219,8 @@ def _pack_arguments(kind):
     ]  # fmt: skip
 
 
-PACK = by_name("pack", _pack_arguments, _pack_all)
+PACK = Routine("pack", _pack_arguments, _pack_all)
+_call_pack = call_by_name(PACK)
 
 
 @jit

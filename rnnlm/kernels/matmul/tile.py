@@ -30,7 +30,7 @@ from numba.extending import intrinsic, overload, register_jitable
 
 from rnnlm.kernels.cpu import LANES32, LANES64, ROWS
 from rnnlm.kernels.jit import jit
-from rnnlm.kernels.symbols import by_name
+from rnnlm.kernels.symbols import Routine, call_by_name
 
 _INT, _INT32 = ir.IntType(64), ir.IntType(32)
 
@@ -293,8 +293,9 @@ def _columns_times_panel(kind, size, m, columns, a, a_row, inner, b, wide, c, c_
         i += rows
 
 
-ROWS_TIMES_PANEL = by_name("rows", lambda kind: [kind, *[types.intp] * 12, types.boolean], _rows_times_panel)
-COLUMNS_TIMES_PANEL = by_name("columns", lambda kind: [kind, *[types.intp] * 10, types.boolean], _columns_times_panel)
+ROWS_TIMES_PANEL = Routine("rows", lambda kind: [kind, *[types.intp] * 12, types.boolean], _rows_times_panel)
+COLUMNS_TIMES_PANEL = Routine("columns", lambda kind: [kind, *[types.intp] * 10, types.boolean], _columns_times_panel)
+_call_rows, _call_columns = call_by_name(ROWS_TIMES_PANEL), call_by_name(COLUMNS_TIMES_PANEL)
 
 
 @jit
@@ -306,7 +307,7 @@ def rows_times_panel(a, deep, panel_, wide, columns, c, add):
         c: m rows, contiguous each.
     """
     row_a, row_c = a.strides[0] // a.itemsize, c.strides[0] // c.itemsize
-    ROWS_TIMES_PANEL(
+    _call_rows(
         panel_.dtype.type(0), a.itemsize, a.shape[0], columns, address(a), row_a, 0, 1, deep, address(panel_), wide,
         address(c), row_c, add,
     )  # fmt: skip
@@ -317,7 +318,7 @@ def blocks_times_panel(a, step, m, outer, inner, panel_, wide, columns, c, add):
     """The same where A is flat and lies in `outer` blocks of m rows of `inner` numbers, k running through a row of
     each block in turn."""
     row_c = c.strides[0] // c.itemsize
-    ROWS_TIMES_PANEL(
+    _call_rows(
         panel_.dtype.type(0), a.itemsize, m, columns, address(a), inner, step, outer, inner, address(panel_),
         wide, address(c), row_c, add,
     )  # fmt: skip
@@ -327,7 +328,7 @@ def blocks_times_panel(a, step, m, outer, inner, panel_, wide, columns, c, add):
 def columns_times_panel(a, deep, panel_, wide, columns, c, add):
     """The same for A by columns, deep x m numbers."""
     step_a, row_c = a.strides[0] // a.itemsize, c.strides[0] // c.itemsize
-    COLUMNS_TIMES_PANEL(
+    _call_columns(
         panel_.dtype.type(0), a.itemsize, a.shape[1], columns, address(a), step_a, deep, address(panel_), wide,
         address(c), row_c, add,
     )  # fmt: skip
