@@ -6,12 +6,10 @@ in order, whatever the tile it falls into: results do not depend on how the work
 
 from __future__ import annotations
 
+from rnnlm.kernels.cpu import DEPTH_BLOCK
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.layout import padded
 from rnnlm.kernels.matmul.tile import columns_times_panel, panel, rows_times_panel
-
-# Of k, at once: 256 x 32 float32 are a first cache.
-_STRETCH = 256
 
 
 @jit
@@ -34,8 +32,8 @@ def multiply_columns(a, deep, b, first, last, c, add):
     """The same for A by columns, deep x m numbers. A stretch of k after the other, so that what is read of A stays in
     the second cache and of B in the first."""
     width = panel(b.dtype.type(0))
-    for k in range(0, deep, _STRETCH):
-        inner = min(_STRETCH, deep - k)
+    for k in range(0, deep, DEPTH_BLOCK):
+        inner = min(DEPTH_BLOCK, deep - k)
         for j in range(first, last, width):
             columns = min(width, last - j)
             wide = padded(b, columns)

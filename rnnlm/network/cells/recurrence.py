@@ -21,6 +21,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rnnlm.kernels.cpu import LANES32 as LANES
+from rnnlm.kernels.cpu import MULTIPLICATIONS, RECURRENT_BYTES, RECURRENT_COLUMNS, useful_threads
 from rnnlm.kernels.elementwise.rows import add, clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul import linear
@@ -34,24 +35,19 @@ from rnnlm.kernels.parallel.thread_pool import parallel
 if TYPE_CHECKING:
     from rnnlm.kernels.workspace import Workspace
 
-# Bytes of H that stay in a core's second cache; columns that are worth a thread of their own.
-_CACHED, _LEAST_COLUMNS = 768 << 10, 64
-# Multiplications that one thread is done with before another is awake.
-_ALONE = 1 << 19
-
 
 def by_columns(H, batch, threads):
     """Whether threads share out the columns of h, waiting for each other at every step, instead of the streams: where
     there are fewer streams than threads, or where H does not stay in a core's second cache. (Blocks of an odd width
     are never shared out: pairs of bfloat16 would lie across two of them.)"""
     hidden, width = H.shape
-    fits = hidden >= _LEAST_COLUMNS * threads and (width == hidden or hidden % 2 == 0)
-    return threads > 1 and fits and (batch < threads or H.nbytes > _CACHED)
+    fits = hidden >= RECURRENT_COLUMNS * threads and (width == hidden or hidden % 2 == 0)
+    return threads > 1 and fits and (batch < threads or H.nbytes > RECURRENT_BYTES)
 
 
 def threads_for(multiplications, threads):
     """As many threads as a product is worth."""
-    return threads if multiplications > _ALONE else 1
+    return useful_threads(threads, multiplications, MULTIPLICATIONS)
 
 
 def project(parameters, e, workspace: Workspace, threads):

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from rnnlm.kernels.cpu import MULTIPLICATIONS, useful_threads
 from rnnlm.kernels.matmul import linear
 
 if TYPE_CHECKING:
     from rnnlm.kernels.workspace import Workspace
-
-# Multiplications that one thread is done with before another is awake.
-_ALONE = 1 << 19
 
 
 def forward(h, P, b, workspace: Workspace, threads):
@@ -57,7 +55,8 @@ def ready(P, b, workspace: Workspace) -> Ready:
 def step(packed: Ready, h, threads):
     """p of the next token, B x k, which lives until the next call."""
     p = packed.workspace.take("p", (len(h), packed.b.size))
-    linear.forward_packed(threads if h.size * packed.b.size > _ALONE else 1, packed.packed_P, packed.b, h, p)
+    threads = useful_threads(threads, h.size * packed.b.size, MULTIPLICATIONS)
+    linear.forward_packed(threads, packed.packed_P, packed.b, h, p)
     return p
 
 

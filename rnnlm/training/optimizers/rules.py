@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 
 from rnnlm.config.schema import Train
+from rnnlm.kernels.cpu import UPDATED_NUMBERS, useful_threads
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
@@ -45,9 +46,6 @@ MOMENTS = {
     "nadam": ("m", "v"),
     "lion": ("m",),
 }
-
-# Numbers that one thread is done with in some 10 microseconds, what it takes to call another.
-_ALONE = 1 << 16
 
 
 @dataclass
@@ -131,8 +129,8 @@ class Optimizer:
 
 
 def _useful(threads: int, size: int) -> int:
-    """Workers for arrays of this size: one alone is done with a small one before another is awake."""
-    return threads if size > _ALONE else 1
+    """Threads for arrays of this size."""
+    return useful_threads(threads, size, UPDATED_NUMBERS)
 
 
 @parallel

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from rnnlm.kernels import workspace
+from rnnlm.kernels import cpu, workspace
 from rnnlm.kernels.cpu import HAS_BFLOAT16
 from rnnlm.kernels.workspace import Workspace
 from rnnlm.network.outputs import mixture, softmax
-from rnnlm.network.outputs.mixture import rows as whole_rows
-from rnnlm.network.outputs.softmax import columns
 
 needs_bfloat16 = pytest.mark.skipif(not HAS_BFLOAT16, reason="this processor has no products of bfloat16")
 KINDS = [
@@ -128,7 +126,7 @@ def test_gradients(dtype: type, packed: type, bound: float, tied: bool, vocabula
 @pytest.mark.parametrize("count", [1, 3, 64, 65, 100])
 def test_a_token_is_never_cut_by_a_block(tied: bool, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A vocabulary so large that not all rows are held at once; more softmaxes than a block has rows."""
-    monkeypatch.setattr(columns, "HELD", 64 * 70 * 8)
+    monkeypatch.setattr(cpu, "SOFTMAX_BYTES", 64 * 70 * 8)
     check(Problem.random(41, 6, 5, count, 70, np.float64, tied), np.float64, 2, 1e-11)
 
 
@@ -139,7 +137,7 @@ def test_a_token_is_never_cut_by_a_block(tied: bool, count: int, monkeypatch: py
 def test_probabilities_ranks_and_entropies(
     dtype: type, bound: float, tied: bool, vocabulary: int, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(whole_rows, "_HELD", 7 * count * vocabulary)  # block after block
+    monkeypatch.setattr(cpu, "LOGITS_A_THREAD", 7 * count * vocabulary)  # block after block
     problem = Problem.random(33, 9, 6, count, vocabulary, dtype, tied)
     y_hat = problem.plain()[3]
     own = y_hat[np.arange(33), problem.targets]
@@ -221,7 +219,7 @@ def test_a_stream_is_the_same_whatever_the_number_of_streams(dtype: type, monkey
     packed = mixture.ready(problem.parameters, Workspace(dtype))
     many, parts, one = (np.empty((rows, 600), dtype) for rows in (64, 64, 1))
     mixture.step(packed, problem.h, many, 2)
-    monkeypatch.setattr(whole_rows, "_DRAWN", 5 * 3 * 600)
+    monkeypatch.setattr(cpu, "MIXTURE_LOGITS", 5 * 3 * 600)
     mixture.step(packed, problem.h, parts, 2)
     assert (parts == many).all()
     for r in (0, 1, 17, 63):

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from rnnlm.kernels import workspace
+from rnnlm.kernels import cpu, workspace
 from rnnlm.kernels.cpu import HAS_BFLOAT16
 from rnnlm.kernels.workspace import Workspace
 from rnnlm.network.outputs import softmax
-from rnnlm.network.outputs.softmax import columns
 
 needs_bfloat16 = pytest.mark.skipif(not HAS_BFLOAT16, reason="this processor has no products of bfloat16")
 KINDS = [
@@ -128,7 +127,7 @@ def test_block_after_block(
     dtype: type, packed: type, bound: float, tied: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A vocabulary so large that not all of e is held at once."""
-    monkeypatch.setattr(columns, "HELD", 64 * 600 * 8)
+    monkeypatch.setattr(cpu, "SOFTMAX_BYTES", 64 * 600 * 8)
     check(Problem.random(333, 20, 600, dtype), tied, packed, 2, bound)
 
 

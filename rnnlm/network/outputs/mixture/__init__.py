@@ -38,6 +38,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rnnlm.kernels import cpu
 from rnnlm.network.layers import projection
 from rnnlm.network.outputs.mixture import heads, rows
 from rnnlm.network.outputs.mixture import responsibilities as shares
@@ -148,7 +149,7 @@ def held_bytes(rows: int, hidden: int, d: int, vocabulary: int, settings: Model,
     """About what training holds of g, dJ/dg and what products read of them, and of logits, for `rows` rows a
     window."""
     all_rows, m = rows * settings.mixture, _width(hidden, d, settings)
-    return 3 * all_rows * m * itemsize + min(all_rows * vocabulary * itemsize, columns.HELD)
+    return 3 * all_rows * m * itemsize + min(all_rows * vocabulary * itemsize, cpu.SOFTMAX_BYTES)
 
 
 def _width(hidden: int, d: int, settings: Model) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rnnlm.kernels.cpu import TANH_NUMBERS, useful_threads
 from rnnlm.kernels.elementwise.functions import tanh
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.parallel.partition import partition
@@ -16,9 +17,6 @@ from rnnlm.network.outputs.mixture.responsibilities import log_sum
 
 if TYPE_CHECKING:
     from rnnlm.kernels.workspace import Workspace
-
-# Numbers that one thread is done with before another is awake.
-_ALONE = 1 << 14
 
 
 def forward(parameters, h, workspace: Workspace, threads):
@@ -30,7 +28,7 @@ def forward(parameters, h, workspace: Workspace, threads):
 
 def backward(parameters, gradients, h, g, dg, d_prior, dh, workspace: Workspace, threads):
     """Undoes `forward`: writes dJ/dW, dJ/dP, dJ/dc and dJ/dh. dg (N K x m) is written over; d_prior: dJ/d(h W)."""
-    _squash_back(_useful(threads, g.size), g, dg)
+    _squash_back(useful_threads(threads, g.size, TANH_NUMBERS), g, dg)
     du = dg.reshape(h.shape[0], -1)
     gradients["c"][:] = du.sum(axis=0)
     projection.backward(h, parameters["P"], du, gradients["P"], dh, workspace.part("P"), threads)
@@ -41,12 +39,8 @@ def backward(parameters, gradients, h, g, dg, d_prior, dh, workspace: Workspace,
 
 def squashed(u, count, threads):
     """u (N x K m) becomes g, returned as N K x m."""
-    _squash(_useful(threads, u.size), u)
+    _squash(useful_threads(threads, u.size, TANH_NUMBERS), u)
     return u.reshape(u.shape[0] * count, -1)
-
-
-def _useful(threads, size):
-    return threads if size > _ALONE else 1
 
 
 @parallel

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from rnnlm.kernels import cpu
 from rnnlm.kernels.cpu import LANES32 as LANES
 from rnnlm.kernels.elementwise.functions import exp, largest
 from rnnlm.kernels.elementwise.rows import clear, copy
@@ -24,17 +25,12 @@ from rnnlm.network.outputs.softmax.logits import rank_and_entropy
 if TYPE_CHECKING:
     from rnnlm.kernels.workspace import Workspace
 
-# Logits that a thread holds at once when it scores; that all of them hold at once when tokens are drawn.
-_HELD, _DRAWN = 1 << 20, 1 << 24
-# Logits that one thread is done with before another is awake.
-_ALONE = 1 << 15
-
 
 def forward(log_pi, g, U, b2, tied, targets, log_probability, rank, entropy, workspace: Workspace, threads):
     """Writes log_probability, rank and entropy; see ``outputs.softmax.forward``. log_pi, g: from
     ``heads.forward``."""
     rows, count = log_pi.shape
-    block = max(1, min(-(-rows // threads), _HELD // (count * b2.size)))
+    block = max(1, min(-(-rows // threads), cpu.LOGITS_A_THREAD // (count * b2.size)))
     z = workspace.take("logits", (threads, block * count, b2.size))
     spare = workspace.take("spare", (threads, 2, b2.size))
     packed = workspace.panels("packed_U", g.shape[1], b2.size)
@@ -57,14 +53,14 @@ def step(packed: Ready, h, z, threads):
     rows, count = log_pi.shape
     g = heads.squashed(projection.step(packed.P, h, threads), count, threads)
     vocabulary = packed.b2.size
-    block = min(rows, max(1, _DRAWN // (count * vocabulary)))
+    block = min(rows, max(1, cpu.MIXTURE_LOGITS // (count * vocabulary)))
     own = packed.workspace.take("logits", (block * count, vocabulary))
     spare = packed.workspace.take("spare", (threads, 2, vocabulary))
     for first in range(0, rows, block):
         last = min(first + block, rows)
         part = own[: (last - first) * count]
         logits.step(packed.packed_U, packed.b2, g[first * count : last * count], part, threads)
-        _mix(threads if part.size > _ALONE else 1, part, log_pi[first:last], spare, z[first:last])
+        _mix(cpu.useful_threads(threads, part.size, cpu.MIXED_LOGITS), part, log_pi[first:last], spare, z[first:last])
 
 
 @parallel

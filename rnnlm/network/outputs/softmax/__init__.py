@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from rnnlm.kernels import cpu
 from rnnlm.network.layers import projection
 from rnnlm.network.outputs.softmax import columns, logits, rows, smoothing
 
@@ -165,7 +166,7 @@ def held_bytes(rows: int, hidden: int, d: int, vocabulary: int, settings: Model,
     projected = 2 * rows * d * itemsize if settings.tie and d != hidden else 0
     if vocabulary < _COLUMNS_FROM:
         return projected + max(1, threads - 1) * vocabulary * (d if settings.tie else hidden) * itemsize
-    return projected + min(rows * vocabulary * itemsize, columns.HELD)
+    return projected + min(rows * vocabulary * itemsize, cpu.SOFTMAX_BYTES)
 
 
 def _projected(parameters, h, workspace: Workspace, threads):

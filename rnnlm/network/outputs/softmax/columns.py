@@ -20,7 +20,8 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from rnnlm.kernels.cpu import ROWS
+from rnnlm.kernels import cpu
+from rnnlm.kernels.cpu import ROWS, SOFTMAX_PANELS, SOFTMAX_ROWS
 from rnnlm.kernels.elementwise.exp_rows import exp_rows, lane_sum, lane_top
 from rnnlm.kernels.elementwise.rows import clear
 from rnnlm.kernels.jit import jit
@@ -44,17 +45,10 @@ if TYPE_CHECKING:
 # (rows of a block, log y^_x of each, weights to write) -> None
 Weigh = Callable[[slice, np.ndarray, np.ndarray], None]
 
-# Panels and rows that go through h U, e and e U' together: few enough to stay in a core's second cache.
-_GROUP, _ROWS = 8, 192
 # e^60 times a vocabulary is still far from float32's largest number.
 _FAR = 60.0
 # An e that is smaller may be the float's smallest number instead of what it should be.
 _TINY = 1e-30
-# Bytes held at once in training: of e, which has to fit into memory, and of h, which is read again for each panel of
-# dU and stays in a core's second cache.
-HELD, _H_HELD = 96 << 20, 920 << 10
-# Rows scored at once.
-_SCORED = 512
 
 
 class _Work(NamedTuple):
@@ -94,11 +88,11 @@ def _work(h, vocabulary, tied, block, training, workspace: Workspace, threads) -
     return _Work(
         bias=take("bias", (panels * width,)),
         h_rows=workspace.rows("h_rows", block, hidden),
-        packed_u=take("packed_u", (threads, _GROUP * deep * width), packed),
-        packed_back=workspace.panels("packed_back", _GROUP * width, kept and hidden, threads),
-        z=take("z", (threads, max(_ROWS, -(-block // threads) + ROWS) * width if pairs else 0)),
+        packed_u=take("packed_u", (threads, SOFTMAX_PANELS * deep * width), packed),
+        packed_back=workspace.panels("packed_back", SOFTMAX_PANELS * width, kept and hidden, threads),
+        z=take("z", (threads, max(SOFTMAX_ROWS, -(-block // threads) + ROWS) * width if pairs else 0)),
         e=take("e", ((panels if training else threads) * width * block_deep,), packed),
-        e_rows=take("e_rows", (threads, _GROUP * _ROWS * width // 2 if pairs else 0), packed),
+        e_rows=take("e_rows", (threads, SOFTMAX_PANELS * SOFTMAX_ROWS * width // 2 if pairs else 0), packed),
         lane_sums=take("lane_sums", (threads, block * width // 2)),
         lane_tops=take("lane_tops", (threads, block * width // 2)),
         sums=take("sums", (threads, block), np.float64),
@@ -120,7 +114,7 @@ def _work(h, vocabulary, tied, block, training, workspace: Workspace, threads) -
 
 def forward(h, U, b2, tied, targets, log_probability, workspace: Workspace, threads):
     """Writes log y^ of each target."""
-    block = min(h.shape[0], _SCORED)
+    block = min(h.shape[0], cpu.SCORED_ROWS)
     w = _work(h, b2.size, tied, block, False, workspace, threads)
     for start in range(0, h.shape[0], block):
         rows = slice(start, start + block)
@@ -140,7 +134,7 @@ def backward(
         together: rows that must be in one block, so that they can be weighed together; their number divides N.
     """
     groups = h.shape[0] // together
-    most = max(64, min(HELD // (b2.size * h.itemsize), _H_HELD // (h.shape[1] * h.itemsize)))
+    most = max(64, min(cpu.SOFTMAX_BYTES // (b2.size * h.itemsize), cpu.SOFTMAX_H_BYTES // (h.shape[1] * h.itemsize)))
     block = -(-groups // -(-groups // max(1, most // together))) * together
     w = _work(h, b2.size, tied, block, True, workspace, threads)
     losses = np.zeros(threads)
@@ -240,14 +234,14 @@ def _exponentials(thread, w, h, U, vocabulary, tied, targets, training):
     if training and first == stop:  # more threads than panels
         for r in range(rows):
             clear(w.dh[thread.number, r])
-    for group in range(first, stop, _GROUP):
-        end = min(group + _GROUP, stop)
+    for group in range(first, stop, SOFTMAX_PANELS):
+        end = min(group + SOFTMAX_PANELS, stop)
         columns = _columns_of(U, tied, group * width, min(vocabulary, end * width))
         pack_panels(columns, tied, 0, (end - group) * width, hidden, packed_u)
         if training:
             pack_panels(columns, not tied, 0, hidden, (end - group) * width, packed_back)
-        for low in range(0, rows, _ROWS):
-            high = min(low + _ROWS, rows)
+        for low in range(0, rows, SOFTMAX_ROWS):
+            high = min(low + SOFTMAX_ROWS, rows)
             _group_of_rows(thread, w, h, vocabulary, targets, training, group, end, low, high)
     lanes = width // 2
     for r in range(rows):

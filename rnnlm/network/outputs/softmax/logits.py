@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rnnlm.kernels import cpu
 from rnnlm.kernels.cpu import LANES32 as LANES
 from rnnlm.kernels.elementwise.functions import exp, exp_sum, largest
 from rnnlm.kernels.elementwise.rows import copy
@@ -20,17 +21,13 @@ from rnnlm.kernels.parallel.thread_pool import parallel
 if TYPE_CHECKING:
     from rnnlm.kernels.workspace import Workspace
 
-# Logits that a thread holds at once: as many rows as stay in the cache.
-_HELD = 1 << 20
-# Multiplications that one thread is done with before another is awake.
-_ALONE = 1 << 19
 # What exp() gives where the true result is smaller: nothing is drawn from there.
 _TINY = 1.2e-38
 
 
 def forward(h, U, b2, tied, targets, log_probability, rank, entropy, details, workspace: Workspace, threads):
     """Writes log_probability, and with `details` rank and entropy; see ``outputs.softmax.forward``."""
-    block = max(1, min(-(-h.shape[0] // threads), _HELD // b2.size))
+    block = max(1, min(-(-h.shape[0] // threads), cpu.LOGITS_A_THREAD // b2.size))
     z = workspace.take("logits", (threads, block, b2.size))
     packed = _whole(workspace, *_shape(U, tied))
     _forward(threads, h, U, packed, b2, tied, targets, z, log_probability, rank, entropy, details)
@@ -70,16 +67,17 @@ def ready(U, tied, workspace: Workspace):
 
 def step(packed, b2, h, z, threads):
     """z2 = h U + b2, B x |V|, written to z; `packed` from `ready`."""
-    _step(threads if h.size * b2.size > _ALONE else 1, packed, b2, h, z)
+    _step(cpu.useful_threads(threads, h.size * b2.size, cpu.MULTIPLICATIONS), packed, b2, h, z)
 
 
 def draw(z, temperature, without, uniforms, threads):
     """A token of each row of z2 (which is written over): the one at `uniforms` (each in [0, 1)) of the probabilities
     e^(z2 / temperature), cumulated; temperature 0: the most probable. `without`: a token never drawn; -1: none."""
     chosen = np.empty(len(z), np.int32)
-    _draw(
-        threads if z.size > _ALONE >> 4 and len(z) > 1 else 1, z, z.dtype.type(temperature), without, uniforms, chosen
-    )
+    if len(z) == 1:
+        threads = 1
+    threads = cpu.useful_threads(threads, z.size, cpu.DRAWN_LOGITS)
+    _draw(threads, z, z.dtype.type(temperature), without, uniforms, chosen)
     return chosen
 
 

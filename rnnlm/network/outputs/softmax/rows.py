@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from rnnlm.kernels.cpu import LANES32 as LANES
+from rnnlm.kernels.cpu import SMALL_SOFTMAX_BYTES
 from rnnlm.kernels.elementwise.functions import exp_sum, largest
 from rnnlm.kernels.elementwise.rows import add, clear, copy
 from rnnlm.kernels.jit import jit
@@ -27,9 +28,6 @@ from rnnlm.kernels.parallel.thread_pool import parallel
 
 if TYPE_CHECKING:
     from rnnlm.kernels.workspace import Workspace
-
-# Bytes of a block: its rows of h and of delta2 stay in a core's second cache.
-_HELD = 512 << 10
 
 
 class _Work(NamedTuple):
@@ -66,7 +64,7 @@ def _work(h, U, vocabulary, tied, block, workspace: Workspace, threads) -> _Work
 
 def backward(h, U, b2, tied, targets, scale, dU, db2, dh, workspace: Workspace, threads):
     """See ``outputs.softmax.backward``."""
-    most = max(12, _HELD // ((b2.size + h.shape[1]) * h.itemsize))
+    most = max(12, SMALL_SOFTMAX_BYTES // ((b2.size + h.shape[1]) * h.itemsize))
     own = -(-h.shape[0] // threads)
     block = -(-own // -(-own // most))
     losses = np.zeros(threads)
