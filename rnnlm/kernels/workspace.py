@@ -29,7 +29,7 @@ class Workspace:
 
     Args:
         dtype: of the numbers that the layers compute with.
-        packed: of the operands of products (``kernels.packing``): `dtype`, or uint32 for pairs of bfloat16.
+        packed: of the operands of products (``matmul.layout``): `dtype`, or uint32 for pairs of bfloat16.
     """
 
     def __init__(self, dtype: DTypeLike, packed: DTypeLike | None = None) -> None:

@@ -2,7 +2,7 @@
 
     z[r, j] + b[j]  ->  e[r, j] = exp(z[r, j] + b[j] - shift[r])        sums[r] += e,  tops[r] = max(tops[r], z + b)
 
-sums and tops have one number a lane; `lane_sum` adds them up. The exponential is that of ``kernels.maths``: in
+sums and tops have one number a lane; `lane_sum` adds them up. The exponential is that of ``elementwise.exp``: in
 float32 the same polynomial, in float64 Taylor's to the 13th power on |x| <= ln 2 / 2, whose first term left out is
 4e-18."""
 
@@ -153,7 +153,7 @@ def _exp_rows_to_pairs(
 
 def exp_rows(z, rows, bias, shift, sums, tops, packed):
     """One panel (rows x NR), in place. All flat: bias has NR numbers, shift one a row, sums and tops a vector a row.
-    Where `packed` holds pairs of bfloat16, e is also written there, as packed B (``kernels.packing``)."""
+    Where `packed` holds pairs of bfloat16, e is also written there, as packed B (``matmul.layout``)."""
     raise NotImplementedError("for kernels only")
 
 

@@ -1,6 +1,6 @@
 """Matrix products of packed operands: C (m x n) (+)= A (m x k) B (k x n).
 
-B comes in panels, A by rows or by columns (``kernels.packing``). A product is a walk over tiles (``kernels.micro``):
+B comes in panels, A by rows or by columns (``matmul.layout``). A product is a walk over tiles (``matmul.tile``):
 a panel of B stays in the first or second cache while all rows of A go past it. Every number of C is one sum over k,
 in order, whatever the tile it falls into: results do not depend on how the work is shared out."""
 
@@ -17,7 +17,7 @@ def multiply_rows(a, deep, b, first, last, c, add):
     """Columns first ... last of C, added to C when `add`.
 
     Args:
-        a: by rows, m x deep numbers; deep: k in B's numbers (``packing.depth``).
+        a: by rows, m x deep numbers; deep: k in B's numbers (``layout.depth``).
         b: the panels of the whole B, flat; first: a multiple of NR.
         c: m x n, rows contiguous.
     """

@@ -1,4 +1,4 @@
-"""Operands of ``kernels.product``, laid out as the innermost loop reads them. `packed`'s type says what a number is:
+"""Operands of ``matmul.gemm``, laid out as the innermost loop reads them. `packed`'s type says what a number is:
 float32 or float64, or uint32 for two bfloat16 that are neighbours in k (zero beyond an odd number of k).
 
     panels    B (k x n): panels of NR columns, the last one of a single vector where that is enough; for each k its NR

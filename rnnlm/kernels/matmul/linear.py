@@ -3,7 +3,7 @@
     y = x W + b           n x k, from x: n x d       W: d x k   b: k
     dJ/dW = x' dJ/dy      dJ/dx = dJ/dy W'
 
-Columns of y, of dJ/dW and of dJ/dx are shared out. The operands that are packed (``kernels.packing``) are given room
+Columns of y, of dJ/dW and of dJ/dx are shared out. The operands that are packed (``matmul.layout``) are given room
 by the caller, so that nothing is allocated window after window.
 """
 

@@ -16,7 +16,7 @@ The type of A's and B's numbers is told by `kind`, a number of that type:
 
 The instructions are written as LLVM's, vector by vector, since no compiler makes them of a loop; what this gives
 beside OpenBLAS stands in benchmarks/README.md. The idea is that of Goto & van de Geijn 2008, "Anatomy of
-high-performance matrix multiplication". bfloat16 needs a processor with AVX512-BF16 (``lanes.HASBFLOAT16``).
+high-performance matrix multiplication". bfloat16 needs a processor with AVX512-BF16 (``cpu.HAS_BFLOAT16``).
 """
 
 from __future__ import annotations
@@ -277,7 +277,7 @@ def _tile_of_an_operand_impl(kind, rows, columns, a, i, a_step, a_row, size, b, 
         _tile_of_rows(kind, rows, columns, a_i, a_step, a_row, b, wide, c, c_row, outer, inner, add)
 
     def pairs(kind, rows, columns, a, i, a_step, a_row, size, b, wide, c, c_row, outer, inner, add):
-        a_i = a + i * inner * size  # packed a tile's rows after the other (``packing.fill_rows``)
+        a_i = a + i * inner * size  # packed a tile's rows after the other (``layout.fill_rows``)
         _tile_of_columns(kind, rows, columns, a_i, a_step, rows, b, wide, c, c_row, outer, inner, add)
 
     return pairs if kind == types.uint32 else plain

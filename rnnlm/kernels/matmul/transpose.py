@@ -1,7 +1,7 @@
 """Numbers on their way into packed operands: blocks transposed, float32 rounded to pairs of bfloat16, a vector at a
 time.
 
-All arguments are addresses and numbers of numbers; ``kernels.packing`` does what does not fill a vector.
+All arguments are addresses and numbers of numbers; ``matmul.layout`` does what does not fill a vector.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from rnnlm.kernels.cpu import LANES32 as LANES
-from rnnlm.kernels.elementwise.functions import sigmoid, tanh
+from rnnlm.kernels.elementwise.activations import sigmoid, tanh
 from rnnlm.kernels.elementwise.rows import clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows

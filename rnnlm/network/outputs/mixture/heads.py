@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnnlm.kernels.cpu import TANH_NUMBERS, useful_threads
-from rnnlm.kernels.elementwise.functions import tanh
+from rnnlm.kernels.elementwise.activations import tanh
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel

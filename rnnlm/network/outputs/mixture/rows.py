@@ -9,8 +9,9 @@ import numpy as np
 
 from rnnlm.kernels import cpu
 from rnnlm.kernels.cpu import LANES32 as LANES
-from rnnlm.kernels.elementwise.functions import exp, largest
+from rnnlm.kernels.elementwise.exp import exp
 from rnnlm.kernels.elementwise.rows import clear, copy
+from rnnlm.kernels.elementwise.softmax import largest
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
 from rnnlm.kernels.matmul.layout import pack_panels

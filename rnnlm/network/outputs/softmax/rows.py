@@ -16,8 +16,8 @@ import numpy as np
 
 from rnnlm.kernels.cpu import LANES32 as LANES
 from rnnlm.kernels.cpu import SMALL_SOFTMAX_BYTES
-from rnnlm.kernels.elementwise.functions import exp_sum, largest
 from rnnlm.kernels.elementwise.rows import add, clear, copy
+from rnnlm.kernels.elementwise.softmax import exp_sum, largest
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_columns, multiply_rows
 from rnnlm.kernels.matmul.layout import depth, fill_columns, fill_rows, operand, pack_panels
