@@ -64,6 +64,10 @@ class Workspace:
         shape = (self._deep(k), m) if self.packed == np.uint32 else (0, 0)
         return self.take(name, shape if threads is None else (threads, *shape), self.packed)
 
+    def unrounded(self, name: str, *shape: int) -> NDArray[Any]:
+        """Room for numbers on their way into an operand; nothing where products read the numbers themselves."""
+        return self.take(name, shape if self.packed == np.uint32 else (0,) * len(shape))
+
     def _deep(self, k: int) -> int:
         return (k + 1) // 2 if self.packed == np.uint32 else k
 

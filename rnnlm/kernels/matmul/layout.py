@@ -18,10 +18,16 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload, register_jitable
 
+from rnnlm.kernels.cpu import LANES32, LANES64
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.tile import address, lanes_of, panel, tile_rows
 from rnnlm.kernels.matmul.transpose import interleaved_pairs, transpose
 from rnnlm.kernels.symbols import Routine, call_by_name
+
+
+def panel_width(dtype: np.dtype) -> int:
+    """NR, the columns of a panel of B, where C has numbers of this type."""
+    return 2 * (LANES64 if dtype == np.float64 else LANES32)
 
 
 @intrinsic
@@ -321,6 +327,86 @@ def _clear_row(packed, rows, row, first, last):
         return True
 
     return pairs if packed.dtype == types.uint32 else nothing
+
+
+def in_place(packed, beside, start, size):
+    """Where numbers are computed that become packed[start : start + size], and where they are read as an operand by
+    rows: there, if `packed` has plain numbers; else in beside[:size]. packed, beside: flat."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(in_place)
+def _in_place(packed, beside, start, size):
+    if packed.dtype == types.uint32:
+        return lambda packed, beside, start, size: beside[:size]
+    return lambda packed, beside, start, size: packed[start : start + size]
+
+
+def in_place_step(packed, step, beside_step):
+    """From one panel to the next in what `in_place` gives for several: `step` in `packed`, `beside_step` beside
+    it."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(in_place_step, inline="always")
+def _in_place_step(packed, step, beside_step):
+    if packed.dtype == types.uint32:
+        return lambda packed, step, beside_step: beside_step
+    return lambda packed, step, beside_step: step
+
+
+def fill_panel_rows(z, rows, packed):
+    """A panel (flat, rows x NR) as an operand by rows: into `packed` (flat) as pairs of columns, if it holds
+    pairs."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(fill_panel_rows)
+def _fill_panel_rows(z, rows, packed):
+    def nothing(z, rows, packed):
+        pass
+
+    def pairs(z, rows, packed):
+        width = panel(z.dtype.type(0))
+        size = rows * width
+        fill_rows(z[:size].reshape((rows, width)), 0, width, packed[: size // 2].reshape((rows, width // 2)))
+
+    return pairs if packed.dtype == types.uint32 else nothing
+
+
+def subtract(packed, k, column, value):
+    """B[k, column] -= value in one panel of NR columns."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(subtract)
+def _subtract(packed, k, column, value):
+    def plain(packed, k, column, value):
+        packed[k * panel(packed.dtype.type(0)) + column] -= value
+
+    def pairs(packed, k, column, value):
+        place = k // 2 * panel(packed.dtype.type(0)) + column
+        low, high = unpaired(packed[place])
+        packed[place] = pair(low, high - value) if k % 2 else pair(low - value, high)
+
+    return pairs if packed.dtype == types.uint32 else plain
+
+
+def panel_number(packed, k, wide, column):
+    """B[k, column] of one panel of `wide` columns, as a number."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(panel_number)
+def _panel_number(packed, k, wide, column):
+    def plain(packed, k, wide, column):
+        return packed[k * wide + column]
+
+    def pairs(packed, k, wide, column):
+        low, high = unpaired(packed[k // 2 * wide + column])
+        return high if k % 2 else low
+
+    return pairs if packed.dtype == types.uint32 else plain
 
 
 def operand(a, packed):

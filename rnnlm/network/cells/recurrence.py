@@ -31,6 +31,7 @@ from rnnlm.kernels.matmul.linear import pack
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
+from rnnlm.kernels.workspace import Context
 
 if TYPE_CHECKING:
     from rnnlm.kernels.workspace import Workspace
@@ -54,10 +55,7 @@ def project(parameters, e, workspace: Workspace, threads):
     """projected = e I + b1, n x G D_h."""
     I = parameters["I"]
     projected = workspace.take("projected", (len(e), I.shape[1]))
-    linear.forward(
-        threads, e, I, parameters["b1"], workspace.rows("e_rows", *e.shape), workspace.panels("packed_I", *I.shape),
-        projected,
-    )  # fmt: skip
+    linear.forward(e, I, parameters["b1"], projected, Context(workspace, threads))
     return projected
 
 
@@ -74,13 +72,8 @@ def weights_back(delta, index, previous, gradients, d_projected, offset, workspa
 
 def project_back(parameters, e, d_projected, gradients, workspace: Workspace, threads):
     """Undoes `project`: dJ/dI, and dJ/de (n x d) for each different input."""
-    (n, d), width = e.shape, d_projected.shape[1]
     de = workspace.take("de", e.shape)
-    linear.backward(
-        threads, e, parameters["I"], d_projected, workspace.columns("e_columns", n, d),
-        workspace.panels("packed_projected", n, width), workspace.rows("projected_rows", n, width),
-        workspace.panels("packed_I", width, d), gradients["I"], de,
-    )  # fmt: skip
+    linear.backward(e, parameters["I"], d_projected, gradients["I"], de, Context(workspace, threads))
     return de
 
 

@@ -23,8 +23,8 @@ from rnnlm.interchange import pytorch as interchange
 from rnnlm.kernels.cpu import HAS_BFLOAT16
 from rnnlm.network import network as model
 from rnnlm.network.decoder import Stepper
-from rnnlm.network.outputs import OUTPUTS, mixture
-from rnnlm.network.outputs.mixture import heads
+from rnnlm.network.outputs import OUTPUTS
+from rnnlm.network.outputs.mixture import heads, responsibilities
 from rnnlm.network.reference import outputs as plain_outputs
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import loop as training
@@ -278,8 +278,8 @@ def test_a_wrong_gradient_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "output.W: look at dJ/dW = h(t)' (pi(t) - r(t)) (the opposite" in found.verdict
 
 
-def test_a_wrong_share_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = mixture.shares.backward
+def test_a_wrong_responsibility_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = responsibilities.backward
 
     def broken(log_pi: Any, log_q: Any, scale: float, weights: Any, d_prior: Any) -> float:
         loss: float = real(log_pi, log_q, scale, weights, d_prior)
@@ -287,6 +287,6 @@ def test_a_wrong_share_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         d_prior *= 2
         return loss
 
-    monkeypatch.setattr(mixture.shares, "backward", broken)
+    monkeypatch.setattr(responsibilities, "backward", broken)
     found = checked(Case(config(model=LAYERS["mixture"])), 5)
     assert "look at dJ/dz_k(t) = r_k(t) (q_k(t) - y(t)) (the right direction, 2 times" in found.verdict
