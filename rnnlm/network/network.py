@@ -20,6 +20,7 @@ import numpy as np
 
 from rnnlm.config.schema import Config
 from rnnlm.kernels.cpu import HAS_BFLOAT16
+from rnnlm.kernels.matmul import layout
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.kernels.workspace import Workspace
 from rnnlm.network.cells import CELLS
@@ -131,7 +132,7 @@ class Network:
         # processor.
         self._workspace = self._in_use = Workspace(self.dtype)
         self.bfloat16 = config.train.precision == "bfloat16" and HAS_BFLOAT16
-        self._training_workspace = Workspace(self.dtype, np.uint32) if self.bfloat16 else self._workspace
+        self._training_workspace = Workspace(self.dtype, layout.of("bfloat16")) if self.bfloat16 else self._workspace
         self._gradients: dict[str, np.ndarray] = {}
         layers = range(len(config.model.sizes))
         self.layers = [of(parameters, f"cell.{layer}") for layer in layers]

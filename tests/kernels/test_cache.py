@@ -82,7 +82,7 @@ def test_the_first_kernel_makes_the_folder_and_the_second_process_reads_it(tmp_p
     assert (hits, misses) == ("0", "1")
     assert Path(folder).parents[1] == tmp_path / "rnnlm" / "kernels"
     names = {path.name.split("-")[0] for path in Path(folder).glob("*.nbc")}
-    assert names >= {"linear.pack", "layout.pack_panels", "layout._pack_all"}
+    assert names >= {"linear.pack", "pack.pack_panels", "pack._pack_all"}
     assert run(KERNELS, XDG_CACHE_HOME=str(tmp_path)).split() == ["1", "0", folder]
 
 

@@ -18,7 +18,8 @@ from rnnlm.kernels.cpu import ROWS
 from rnnlm.kernels.elementwise.rows import copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_columns, multiply_rows
-from rnnlm.kernels.matmul.layout import depth, fill_columns, fill_rows, operand, pack_panels
+from rnnlm.kernels.matmul.layout import Packed, depth, depths_of, operand, rows_of
+from rnnlm.kernels.matmul.pack import fill_columns, fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
@@ -30,17 +31,17 @@ if TYPE_CHECKING:
 class _Forward(NamedTuple):
     """The packed operands of y = x W."""
 
-    x: np.ndarray  # by rows
-    W: np.ndarray  # panels
+    x: Packed  # by rows
+    W: Packed  # panels
 
 
 class _Backward(NamedTuple):
     """The packed operands of dW = x' dy and dx = dy W'."""
 
-    x: np.ndarray  # by columns
-    dy: np.ndarray  # panels
-    dy_rows: np.ndarray  # by rows
-    W: np.ndarray  # panels of W'
+    x: Packed  # by columns
+    dy: Packed  # panels
+    dy_rows: Packed  # by rows
+    W: Packed  # panels of W'
 
 
 def forward(x: np.ndarray, W: np.ndarray, b: np.ndarray, y: np.ndarray, context: Context) -> None:
@@ -67,7 +68,7 @@ def _forward(thread, x, W, b, packed, y):
     """Each thread packs its rows of x and its columns of W, and multiplies these columns; see `forward`."""
     (n, d), k = x.shape, W.shape[1]
     first, last = partition(thread, n, ROWS)  # whole tiles
-    fill_rows(x[first:last], 0, d, packed.x[first:last])
+    fill_rows(x[first:last], 0, d, rows_of(packed.x, first, last))
     start, stop = partition(thread, k, 2 * LANES)
     pack_panels(W, False, start, stop, d, packed.W)
     for i in range(n):
@@ -81,7 +82,7 @@ def _backward(thread, x, W, dy, packed, dW, dx):
     """Each thread has its columns of dW, then its columns of dx; see `backward`."""
     (n, d), k = x.shape, W.shape[1]
     first, last = partition(thread, n, 2)
-    fill_columns(x[first:last], packed.x[first // 2 : (last + 1) // 2])
+    fill_columns(x[first:last], depths_of(packed.x, first, last))
     start, stop = partition(thread, k, 2 * LANES)
     fill_rows(dy, start, stop, packed.dy_rows)
     pack_panels(dy, False, start, stop, n, packed.dy)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from numpy.typing import DTypeLike
 
 from rnnlm.kernels import symbols
-from rnnlm.kernels.matmul.layout import PACK
+from rnnlm.kernels.matmul import layout
+from rnnlm.kernels.matmul.layout import Layout
+from rnnlm.kernels.matmul.pack import PACK
 from rnnlm.kernels.matmul.tile import COLUMNS_TIMES_PANEL, ROWS_TIMES_PANEL
 
 ROUTINES = (ROWS_TIMES_PANEL, COLUMNS_TIMES_PANEL, PACK)
 
 
-def load(dtype: Any) -> None:
-    """Make them known for packed operands of this type; before the first kernel that multiplies."""
-    symbols.load(ROUTINES, dtype)
+def load(operands: Layout, dtype: DTypeLike) -> None:
+    """Make them known for operands of this layout, where C has numbers of type `dtype`; before the first kernel that
+    multiplies."""
+    symbols.load(ROUTINES, layout.element(operands, dtype))

@@ -29,7 +29,8 @@ from rnnlm.kernels.elementwise import activations as maths
 from rnnlm.kernels.elementwise.rows import clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
-from rnnlm.kernels.matmul.layout import fill_rows, pack_panels
+from rnnlm.kernels.matmul.layout import rows_at
+from rnnlm.kernels.matmul.pack import fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
@@ -139,7 +140,7 @@ def _recur(
     for t in range(index.shape[0]):
         take_over(h0 if t == 0 else h[t - 1], reset[t], first, last, start, stop, previous[t])
         read_inputs(projected, index[t], first, last, start, stop, hidden, 1, h[t])
-        before, z, rows = previous[t, first:last], h[t, first:last], previous_rows[t, first:last]
+        before, z, rows = previous[t, first:last], h[t, first:last], rows_at(previous_rows, t, first, last)
         fill_rows(before, start, stop, rows)
         if by_columns:
             wait(thread)
@@ -183,7 +184,7 @@ def _recur_back(thread, by_columns, h, reset, H, activation, packed_H, delta_row
     for t in range(steps - 1, -1, -1):
         for b in range(first, last):
             _activate_back(h[t, b, start:stop], dh[t, b, start:stop], activation)  # delta1(t) = dJ/dh(t) o f'(z1(t))
-        delta1, rows, below = dh[t, first:last], delta_rows[t, first:last], dh0 if t == 0 else dh[t - 1]
+        delta1, rows, below = dh[t, first:last], rows_at(delta_rows, t, first, last), dh0 if t == 0 else dh[t - 1]
         one_by_one = fill_back(delta1, reset[t, first:last], start, stop, hidden, rows)
         if by_columns:
             wait(thread)

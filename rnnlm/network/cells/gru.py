@@ -29,7 +29,8 @@ from rnnlm.kernels.elementwise.activations import sigmoid, tanh
 from rnnlm.kernels.elementwise.rows import add, clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
-from rnnlm.kernels.matmul.layout import fill_rows, pack_panels
+from rnnlm.kernels.matmul.layout import block_of, rows_at
+from rnnlm.kernels.matmul.pack import fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
@@ -125,7 +126,7 @@ def _recur(
         for b in range(first, last):
             copy(bh[start:stop], gates[t, b, 2 * hidden + start : 2 * hidden + stop])
             copy(projected[index[t, b], 2 * hidden + start : 2 * hidden + stop], n[t, b, start:stop])
-        before, rows = previous[t, first:last], previous_rows[t, first:last]
+        before, rows = previous[t, first:last], rows_at(previous_rows, t, first, last)
         fill_rows(before, start, stop, rows)
         if by_columns:
             wait(thread)
@@ -187,7 +188,7 @@ def _recur_back(thread, by_columns, reset, H, previous, packed_back, delta_rows,
             _cell_back(gates[t, b], hidden, start, previous[t, b, start:stop], n_own, own)
             if not reset[t, b]:
                 add(own, dh0[b, start:stop] if t == 0 else dh[t - 1, b, start:stop])
-        delta, rows, below = gates[t, first:last], delta_rows[t, first:last], dh0 if t == 0 else dh[t - 1]
+        delta, rows, below = gates[t, first:last], rows_at(delta_rows, t, first, last), dh0 if t == 0 else dh[t - 1]
         one_by_one = fill_back(delta, reset[t, first:last], start, stop, hidden, rows)
         if by_columns:
             wait(thread)
@@ -253,7 +254,7 @@ def _step(thread, packed_H, bh, z, h, new):
         copy(bh[start:stop], z[b, 2 * hidden + start : 2 * hidden + stop])
     for block in range(3):
         left = block * hidden
-        multiply_rows(h, hidden, packed_H[block], start, stop, z[:, left : left + hidden], True)
+        multiply_rows(h, hidden, block_of(packed_H, block), start, stop, z[:, left : left + hidden], True)
     for b in range(batch):
         n = new[b, start:stop]
         _cell(z[b], hidden, start, h[b, start:stop], n, n)

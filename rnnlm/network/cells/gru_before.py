@@ -28,7 +28,8 @@ from rnnlm.kernels.elementwise.activations import sigmoid, tanh
 from rnnlm.kernels.elementwise.rows import add, clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
-from rnnlm.kernels.matmul.layout import depth, fill_rows, operand, pack_panels
+from rnnlm.kernels.matmul.layout import block_of, blocks_from, depth, operand, rows_at
+from rnnlm.kernels.matmul.pack import fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
@@ -125,18 +126,18 @@ def _recur(
         read_inputs(projected, index[t], first, last, start, stop, hidden, 2, gates[t])
         for b in range(first, last):
             copy(projected[index[t, b], 2 * hidden + start : 2 * hidden + stop], n[t, b, start:stop])
-        before, rows = previous[t, first:last], previous_rows[t, first:last]
+        before, rows = previous[t, first:last], rows_at(previous_rows, t, first, last)
         fill_rows(before, start, stop, rows)
         if by_columns:
             wait(thread)
         add_state(before, rows, start, stop, packed_H, 0, 2, gates[t, first:last])
         for b in range(first, last):
             _gates(gates[t, b], hidden, start, previous[t, b, start:stop], q[t, b, start:stop])
-        own, rows = q[t, first:last], q_rows[t, first:last]
+        own, rows = q[t, first:last], rows_at(q_rows, t, first, last)
         fill_rows(own, start, stop, rows)
         if by_columns:
             wait(thread)
-        add_state(own, rows, start, stop, packed_H[2:], 0, 1, n[t, first:last])
+        add_state(own, rows, start, stop, blocks_from(packed_H, 2), 0, 1, n[t, first:last])
         for b in range(first, last):
             u = gates[t, b, hidden + start : hidden + stop]
             _new_state(u, previous[t, b, start:stop], n[t, b, start:stop], h[t, b, start:stop])
@@ -215,7 +216,7 @@ def _recur_back(
             if not reset[t, b]:
                 add(own, below[b, start:stop])
             clear(dq[b, start:stop])
-        delta, rows = n[t, first:last], n_rows[t, first:last]
+        delta, rows = n[t, first:last], rows_at(n_rows, t, first, last)
         fill_rows(delta, start, stop, rows)
         if by_columns:
             wait(thread)
@@ -227,7 +228,7 @@ def _recur_back(
             _gates_back(gates[t, b, start:stop], previous[t, b, start:stop], own)
             if not reset[t, b]:
                 add(own, below[b, start:stop])
-        both, rows = gates[t, first:last], delta_rows[t, first:last]
+        both, rows = gates[t, first:last], rows_at(delta_rows, t, first, last)
         one_by_one = fill_back(both, reset[t, first:last], start, stop, hidden, rows)
         if by_columns:
             wait(thread)
@@ -286,11 +287,11 @@ def _step(thread, packed_H, z, h, q, new):
         copy(z[b, 2 * hidden + start : 2 * hidden + stop], new[b, start:stop])  # e I_n + b1_n
     for block in range(2):
         left = block * hidden
-        multiply_rows(h, hidden, packed_H[block], start, stop, z[:, left : left + hidden], True)
+        multiply_rows(h, hidden, block_of(packed_H, block), start, stop, z[:, left : left + hidden], True)
     for b in range(batch):
         _gates(z[b], hidden, start, h[b, start:stop], q[b, start:stop])
     wait(thread)
-    multiply_rows(q, hidden, packed_H[2], start, stop, new, True)
+    multiply_rows(q, hidden, block_of(packed_H, 2), start, stop, new, True)
     for b in range(batch):
         n = new[b, start:stop]
         _new_state(z[b, hidden + start : hidden + stop], h[b, start:stop], n, n)

@@ -34,7 +34,8 @@ from rnnlm.kernels.elementwise.activations import sigmoid, tanh
 from rnnlm.kernels.elementwise.rows import clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
-from rnnlm.kernels.matmul.layout import fill_rows, pack_panels
+from rnnlm.kernels.matmul.layout import block_count, block_of, rows_at
+from rnnlm.kernels.matmul.pack import fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
@@ -134,7 +135,7 @@ def _recur(
 ):
     """The loop over time; each thread has its own streams, or its own columns of h."""
     batch, hidden = h0.shape
-    blocks = packed_H.shape[0]
+    blocks = block_count(packed_H)
     start, stop = partition(thread, hidden, 2 * LANES)
     pack_blocks(H, start, stop, packed_H)
     wait(thread)
@@ -143,7 +144,7 @@ def _recur(
         take_over(h0 if t == 0 else h[t - 1], reset[t], first, last, start, stop, previous[t])
         take_over(c0 if t == 0 else c[t - 1], reset[t], first, last, start, stop, c_before[t])
         read_inputs(projected, index[t], first, last, start, stop, hidden, blocks, gates[t])
-        before, rows = previous[t, first:last], previous_rows[t, first:last]
+        before, rows = previous[t, first:last], rows_at(previous_rows, t, first, last)
         fill_rows(before, start, stop, rows)
         if by_columns:
             wait(thread)
@@ -249,7 +250,7 @@ def _recur_back(thread, by_columns, reset, H, P, c_before, c, packed_back, delta
             )  # fmt: skip
             if reset[t, b]:
                 clear(dc[b, start:stop])
-        delta, rows, below = gates[t, first:last], delta_rows[t, first:last], dh0 if t == 0 else dh[t - 1]
+        delta, rows, below = gates[t, first:last], rows_at(delta_rows, t, first, last), dh0 if t == 0 else dh[t - 1]
         one_by_one = fill_back(delta, reset[t, first:last], start, stop, hidden, rows)
         if by_columns:
             wait(thread)
@@ -347,9 +348,9 @@ def _step(thread, packed_H, P, z, state, new, h):
     batch, hidden = h.shape
     start, stop = partition(thread, hidden, 2 * LANES)
     before = state[:, :hidden]
-    for block in range(packed_H.shape[0]):
+    for block in range(block_count(packed_H)):
         left = block * hidden
-        multiply_rows(before, hidden, packed_H[block], start, stop, z[:, left : left + hidden], True)
+        multiply_rows(before, hidden, block_of(packed_H, block), start, stop, z[:, left : left + hidden], True)
     for b in range(batch):
         c = slice(hidden + start, hidden + stop)
         _cell(z[b], hidden, start, stop, P, state[b, c], new[b, c], h[b, start:stop])

@@ -26,8 +26,9 @@ from rnnlm.kernels.elementwise.rows import add, clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul import linear
 from rnnlm.kernels.matmul.gemm import multiply_columns, multiply_rows
-from rnnlm.kernels.matmul.layout import clear_row, depth, fill_columns, fill_rows, operand, pack_panels
+from rnnlm.kernels.matmul.layout import block_count, block_of, depth, depths_of, operand
 from rnnlm.kernels.matmul.linear import pack
+from rnnlm.kernels.matmul.pack import clear_row, fill_columns, fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
@@ -98,7 +99,7 @@ def _weights_back(thread, delta, index, previous, previous_columns, packed_delta
     rows, hidden = steps * batch, previous.shape[2]
     flat, flat_previous = delta.reshape((rows, width)), previous.reshape((rows, hidden))
     first, last = partition(thread, rows, 2)
-    fill_columns(flat_previous[first:last], previous_columns[first // 2 : (last + 1) // 2])
+    fill_columns(flat_previous[first:last], depths_of(previous_columns, first, last))
     start, stop = partition(thread, width, 2 * LANES)
     pack_panels(flat, False, start, stop, rows, packed_delta)
     wait(thread)
@@ -126,9 +127,9 @@ def pack_blocks(H, start, stop, packed_H):
     """Columns start ... stop of each of the blocks of H (D_h x G D_h), each block as the panels of a matrix of its
     own: G x its panels."""
     hidden = H.shape[0]
-    for block in range(packed_H.shape[0]):
+    for block in range(block_count(packed_H)):
         left = block * hidden
-        pack_panels(H[:, left : left + hidden], False, start, stop, hidden, packed_H[block])
+        pack_panels(H[:, left : left + hidden], False, start, stop, hidden, block_of(packed_H, block))
 
 
 @jit
@@ -174,7 +175,7 @@ def add_state(before, before_rows, start, stop, packed_H, begin, end, z):
     own, deep = operand(before, before_rows), depth(packed_H, hidden)
     for block in range(begin, end):
         left = block * hidden
-        multiply_rows(own, deep, packed_H[block], start, stop, z[:, left : left + hidden], True)
+        multiply_rows(own, deep, block_of(packed_H, block), start, stop, z[:, left : left + hidden], True)
 
 
 @jit

@@ -34,7 +34,8 @@ from rnnlm.kernels.elementwise import activations as maths
 from rnnlm.kernels.elementwise.rows import clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
-from rnnlm.kernels.matmul.layout import depth, fill_rows, operand, pack_panels
+from rnnlm.kernels.matmul.layout import depth, operand, rows_at, rows_of
+from rnnlm.kernels.matmul.pack import fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
@@ -136,7 +137,7 @@ def _recur(
         read_inputs(projected, index[t], first, last, start, end, fast, 1, h[t])
         for b in range(first, last):
             _slow(a, h[t, b, stop:end], previous[t, b, stop:end])
-        before, z, rows = previous[t, first:last], h[t, first:last], previous_rows[t, first:last]
+        before, z, rows = previous[t, first:last], h[t, first:last], rows_at(previous_rows, t, first, last)
         fill_rows(before, start, end, rows)
         if by_columns:
             wait(thread)
@@ -194,7 +195,8 @@ def _recur_back(thread, by_columns, h, reset, H_h, packed_back, delta_rows, delt
     for t in range(steps - 1, -1, -1):
         for b in range(first, last):
             _sigmoid_back(h[t, b, start:stop], dh[t, b, start:stop], delta1[t, b, start:stop])
-        delta, rows, below = delta1[t, first:last], delta_rows[t, first:last], d_state if t == 0 else dh[t - 1]
+        delta, rows = delta1[t, first:last], rows_at(delta_rows, t, first, last)
+        below = d_state if t == 0 else dh[t - 1]
         one_by_one = fill_back(delta, reset[t, first:last], start, stop, fast, rows)
         if by_columns:
             wait(thread)
@@ -218,7 +220,7 @@ def _slow_back(thread, index, reset, H_s, a, packed_slow, slow_rows, delta1, dh,
     pack_panels(H_s, True, start, stop, fast, packed_slow)
     wait(thread)
     first, last = partition(thread, rows, ROWS)  # whole tiles
-    own, pairs = delta1.reshape((rows, fast))[first:last], slow_rows[first:last]
+    own, pairs = delta1.reshape((rows, fast))[first:last], rows_of(slow_rows, first, last)
     fill_rows(own, 0, fast, pairs)
     multiply_rows(  # dJ/ds(t) += delta1(t) H_s'
         operand(own, pairs), depth(packed_slow, fast), packed_slow, 0, context,

@@ -14,6 +14,7 @@ import numpy as np
 
 from rnnlm.kernels.cpu import MULTIPLICATIONS, useful_threads
 from rnnlm.kernels.matmul import linear
+from rnnlm.kernels.matmul.layout import Packed as Operand
 from rnnlm.kernels.workspace import Context, Workspace
 from rnnlm.network.protocols import Array
 
@@ -21,7 +22,7 @@ from rnnlm.network.protocols import Array
 class Packed(NamedTuple):
     """Weights that do not change any more, for one token at a time."""
 
-    packed_P: Array  # panels of P
+    packed_P: Operand  # panels of P
     b: Array  # k
     workspace: Workspace
 

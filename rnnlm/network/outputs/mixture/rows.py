@@ -15,7 +15,8 @@ from rnnlm.kernels.elementwise.rows import clear, copy
 from rnnlm.kernels.elementwise.softmax import largest
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
-from rnnlm.kernels.matmul.layout import pack_panels
+from rnnlm.kernels.matmul.layout import Packed as Operand
+from rnnlm.kernels.matmul.pack import pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
@@ -33,7 +34,7 @@ class _Room(NamedTuple):
 
     z: np.ndarray  # own: the logits of a block of rows, K of them below one another, x |V|
     spare: np.ndarray  # own: 2 x |V|, for `_log_mixture`
-    packed_U: np.ndarray  # panels
+    packed_U: Operand  # panels
 
 
 def forward(made: Heads, weights: Weights, targets: NDArray[np.int32], scores: Scores, context: Context) -> None:

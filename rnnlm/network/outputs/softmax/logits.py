@@ -15,7 +15,8 @@ from rnnlm.kernels.elementwise.rows import copy
 from rnnlm.kernels.elementwise.softmax import exp_sum, largest
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
-from rnnlm.kernels.matmul.layout import pack_panels
+from rnnlm.kernels.matmul.layout import Numbers, panels_shape
+from rnnlm.kernels.matmul.pack import pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
@@ -30,7 +31,7 @@ _TINY = 1.2e-38
 class Packed(NamedTuple):
     """Weights that do not change any more, for one token at a time."""
 
-    packed_U: np.ndarray  # panels of U
+    packed_U: Numbers  # panels of U
     b2: np.ndarray  # |V|
 
 
@@ -50,9 +51,9 @@ def pack(weights: Weights, workspace: Workspace) -> Packed:
     return Packed(packed_U, weights.b2)
 
 
-def _room(weights: Weights, workspace: Workspace) -> Array:
+def _room(weights: Weights, workspace: Workspace) -> Numbers:
     """Room for U packed as panels of its own numbers: whole rows are not rounded, in training either."""
-    return workspace.take("whole_U", (weights.D_h * (-(-weights.V // LANES) * LANES),))
+    return Numbers(workspace.take("whole_U", panels_shape(Numbers, weights.D_h, weights.V)))
 
 
 def step(packed: Packed, h: Array, z: Array, threads: int) -> None:

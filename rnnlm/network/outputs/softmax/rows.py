@@ -20,8 +20,18 @@ from rnnlm.kernels.elementwise.rows import add, clear, copy
 from rnnlm.kernels.elementwise.softmax import exp_sum, largest
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_columns, multiply_rows
-from rnnlm.kernels.matmul.layout import depth, fill_columns, fill_rows, operand, pack_panels
-from rnnlm.kernels.matmul.tile import columns_times_panel, panel
+from rnnlm.kernels.matmul.layout import (
+    Packed,
+    block_of,
+    columns_as_panel,
+    columns_of,
+    depth,
+    operand,
+    panel,
+    rows_of,
+)
+from rnnlm.kernels.matmul.pack import fill_columns, fill_rows, pack_panels
+from rnnlm.kernels.matmul.tile import columns_times_panel
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
@@ -33,14 +43,14 @@ from rnnlm.network.protocols import Array
 class Work(NamedTuple):
     """What the threads write to: their own (first index: the thread) and what they share. R: rows of a block."""
 
-    packed_U: np.ndarray  # panels of U
-    packed_back: np.ndarray  # panels of U'
-    h_rows: np.ndarray  # own: h packed by rows
-    h_columns: np.ndarray  # own: by columns
-    h_panels: np.ndarray  # own: as panels, where U is tied
+    packed_U: Packed  # panels of U
+    packed_back: Packed  # panels of U'
+    h_rows: Packed  # own: h packed by rows
+    h_columns: Packed  # own: by columns
+    h_panels: Packed  # own: as panels, where U is tied
     z: np.ndarray  # own: R x |V|, padded: logits, then delta2
-    z_rows: np.ndarray  # own: the same packed by rows
-    z_columns: np.ndarray  # own: by columns
+    z_rows: Packed  # own: the same packed by rows
+    z_columns: Packed  # own: by columns
     dU: np.ndarray  # as U, of thread 1 and those after it
     db2: np.ndarray  # own: |V|
     losses: np.ndarray  # own: the sum of J
@@ -117,32 +127,35 @@ def _backward_block(thread, work, rows, weights, dU, dh, scale, adds):
     z, db2 = work.z[thread.number, :count], work.db2[thread.number]
     for r in range(count):
         copy(weights.b2, z[r, :vocabulary])
-    fill_rows(h, 0, hidden, work.h_rows[thread.number])
-    h_operand = operand(h, work.h_rows[thread.number])[:count]
+    h_rows = block_of(work.h_rows, thread.number)
+    fill_rows(h, 0, hidden, h_rows)
+    h_operand = rows_of(operand(h, h_rows), 0, count)
     multiply_rows(h_operand, depth(work.packed_U, hidden), work.packed_U, 0, vocabulary, z, True)  # z2 = h U + b2
     loss = 0.0
     for r in range(count):
         loss -= _delta2(z[r, :vocabulary], rows.targets[r], scale, db2)
     # Undoes z2 = h U: dh = delta2 U' ...
-    fill_rows(z, 0, vocabulary, work.z_rows[thread.number])
-    delta2 = operand(z, work.z_rows[thread.number])[:count]
+    z_rows = block_of(work.z_rows, thread.number)
+    fill_rows(z, 0, vocabulary, z_rows)
+    delta2 = rows_of(operand(z, z_rows), 0, count)
     multiply_rows(delta2, depth(work.packed_back, vocabulary), work.packed_back, 0, hidden, dh, False)
     # ... and dU += h' delta2.
-    fill_columns(z, work.z_columns[thread.number])
-    delta2 = operand(z, work.z_columns[thread.number])
+    z_columns = block_of(work.z_columns, thread.number)
+    fill_columns(z, z_columns)
+    delta2 = operand(z, z_columns)
     deep = depth(delta2, count)
     if weights.tied:  # the same product, transposed
-        pack_panels(h, False, 0, hidden, count, work.h_panels[thread.number])
-        multiply_columns(delta2[:, :vocabulary], deep, work.h_panels[thread.number], 0, hidden, dU, adds)
+        h_panels = block_of(work.h_panels, thread.number)
+        pack_panels(h, False, 0, hidden, count, h_panels)
+        multiply_columns(columns_of(delta2, vocabulary), deep, h_panels, 0, hidden, dU, adds)
     else:
-        fill_columns(h, work.h_columns[thread.number])
-        h_transposed = operand(h, work.h_columns[thread.number])
-        padded = z.shape[1]
-        flat = delta2.reshape(delta2.size)
-        width = panel(flat.dtype.type(0))
+        h_columns = block_of(work.h_columns, thread.number)
+        fill_columns(h, h_columns)
+        h_transposed, width = operand(h, h_columns), panel(z.dtype.type(0))
         for j in range(0, vocabulary, width):
             columns = min(width, vocabulary - j)
-            columns_times_panel(h_transposed, deep, flat[j:], padded, columns, dU[:, j:], adds)
+            own = columns_as_panel(delta2, j)
+            columns_times_panel(h_transposed, deep, own, z.shape[1], columns, dU[:, j:], adds)
     return loss
 
 

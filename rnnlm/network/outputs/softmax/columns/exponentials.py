@@ -12,17 +12,17 @@ from rnnlm.kernels.elementwise.exp_rows import exp_rows, lane_sum, lane_top
 from rnnlm.kernels.elementwise.rows import clear
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.layout import (
+    block_of,
     depth,
-    fill_panel_rows,
-    fill_rows,
     in_place,
-    in_place_step,
     operand,
-    pack_panels,
     padded,
-    panel_number,
+    panel,
+    panel_at,
+    panels_as_rows,
+    rows_of,
 )
-from rnnlm.kernels.matmul.tile import panel
+from rnnlm.kernels.matmul.pack import fill_rows, pack_panels, panel_number
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 from rnnlm.network.outputs.softmax.columns.panels import panel_logits, panels_times
@@ -68,13 +68,14 @@ def _begin(thread, work, rows, weights, training):
         for j in range(work.bias.size):  # e^z2 is as good as 0 behind the last
             work.bias[j] = b2[j] if j < b2.size else b2.dtype.type(-1e30)
     low, high = partition(thread, count, ROWS)  # whole tiles
-    fill_rows(rows.h[low:high], 0, hidden, work.h_rows[low:high])
-    place = low if training else thread.number * count  # in exp_z, which is free
-    logits = in_place(work.exp_z, work.z[thread.number], place * width, (high - low) * width)
-    columns, deep = min(width, b2.size), depth(work.packed_u, hidden)
-    packed_u = work.packed_u[thread.number, : deep * padded(work.packed_u[thread.number], columns)]
+    fill_rows(rows.h[low:high], 0, hidden, rows_of(work.h_rows, low, high))
+    packed_u, columns = block_of(work.packed_u, thread.number), min(width, b2.size)
     pack_panels(_columns_of(weights, 0, columns), weights.tied, 0, columns, hidden, packed_u)
-    panel_logits(operand(rows.h, work.h_rows)[low:high], deep, packed_u, logits)
+    # In exp_z, which is free: each thread's rows of the first panel, or in scoring the thread's own panel.
+    column, first = (0, low) if training else (thread.number * width, 0)
+    logits = in_place(work.exp_z, work.z[thread.number], column, count, first, first + high - low)
+    h = rows_of(operand(rows.h, work.h_rows), low, high)
+    panel_logits(h, depth(packed_u, hidden), packed_u, columns, logits)
     for r in range(low, high):
         top = logits[(r - low) * width] + b2[0]
         for j in range(1, columns):
@@ -99,7 +100,7 @@ def _exponentials(thread, work, rows, weights, training):
     (count, hidden), vocabulary = rows.h.shape, weights.b2.size
     width = panel(work.bias.dtype.type(0))
     first, stop = partition(thread, work.bias.size // width, 1)
-    packed_u, packed_back = work.packed_u[thread.number], work.packed_back[thread.number]
+    packed_u, packed_back = block_of(work.packed_u, thread.number), block_of(work.packed_back, thread.number)
     work.lane_sums[thread.number, :] = 0
     work.lane_tops[thread.number, :] = -np.inf
     if training and first == stop:  # more threads than panels
@@ -124,40 +125,36 @@ def _exponentials(thread, work, rows, weights, training):
 def _group_of_rows(thread, work, rows, vocabulary, training, group):
     """One group's exp_z, and in training exp_z U' of its panels."""
     (count, hidden), low, high = rows.h.shape, group.low, group.high
-    h = operand(rows.h, work.h_rows)[low:high]
+    h = rows_of(operand(rows.h, work.h_rows), low, high)
     width = panel(work.bias.dtype.type(0))
     lanes, deep = width // 2, depth(work.packed_u, hidden)
-    size = depth(work.exp_z, count) * width  # of a panel as packed B
-    before = depth(work.exp_z, low) * width  # of it, of earlier rows
-    row_size = (high - low) * depth(work.exp_z_rows, width)  # of a panel by rows
-    panel_rows, packed_u = work.exp_z_rows[thread.number], work.packed_u[thread.number]
+    exp_z_rows, packed_u = block_of(work.exp_z_rows, thread.number), block_of(work.packed_u, thread.number)
     lane_sums, lane_tops = work.lane_sums[thread.number], work.lane_tops[thread.number]
     for p in range(group.first, group.stop):
         column = p * width
-        columns = min(width, vocabulary - column)
-        wide = padded(packed_u, columns)
-        packed = packed_u[(p - group.first) * deep * width : (p - group.first) * deep * width + deep * wide]
-        at = (p if training else thread.number) * size + before
-        logits = in_place(work.exp_z, work.z[thread.number], at, (high - low) * width)
-        panel_logits(h, deep, packed, logits)
+        columns, place = min(width, vocabulary - column), column if training else thread.number * width
+        own_u = panel_at(packed_u, column - group.first * width, hidden, 0)
+        logits = in_place(work.exp_z, work.z[thread.number], place, count, low, high)
+        panel_logits(h, deep, own_u, columns, logits)
         exp_rows(
             logits, high - low, work.bias[column:], work.shift[low:], lane_sums[low * lanes :],
-            lane_tops[low * lanes :], work.exp_z[at:],
+            lane_tops[low * lanes :], panel_at(work.exp_z, place, count, low),
         )  # fmt: skip
+        wide = padded(own_u, columns)
         for r in range(low, high):
-            place = rows.targets[r] - column
-            if 0 <= place < columns:
-                work.own_exp_z[r] = logits[(r - low) * width + place]
+            target = rows.targets[r] - column
+            if 0 <= target < columns:
+                work.own_exp_z[r] = logits[(r - low) * width + target]
                 for k in range(hidden):
-                    work.own_u[r, k] = panel_number(packed, k, wide, place)
+                    work.own_u[r, k] = panel_number(own_u, wide, k, target)
         if training:
-            fill_panel_rows(logits, high - low, panel_rows[(p - group.first) * row_size :])
+            first = (p - group.first) * (high - low)
+            own_rows = rows_of(exp_z_rows, first, first + high - low)
+            fill_rows(logits.reshape((high - low, width)), 0, width, own_rows)
     if training:
-        panels, step = group.stop - group.first, in_place_step(work.exp_z, size, row_size)
-        at = group.first * size + before
-        exp_z = in_place(work.exp_z, panel_rows, at, (panels - 1) * step + row_size)
-        dh = work.dh[thread.number, low:high]
-        panels_times(exp_z, step, panels, work.packed_back[thread.number], dh, not group.begins)
+        exp_z = panels_as_rows(work.exp_z, exp_z_rows, group.first * width, count, low, high)
+        packed_back, dh = block_of(work.packed_back, thread.number), work.dh[thread.number, low:high]
+        panels_times(exp_z, group.stop - group.first, packed_back, dh, not group.begins)
 
 
 @jit

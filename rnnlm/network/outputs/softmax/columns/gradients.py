@@ -6,8 +6,9 @@ from __future__ import annotations
 import math
 
 from rnnlm.kernels.matmul.gemm import multiply_columns
-from rnnlm.kernels.matmul.layout import depth, fill_columns, fill_rows, operand, pack_panels, subtract
-from rnnlm.kernels.matmul.tile import columns_times_panel, panel, rows_times_panel
+from rnnlm.kernels.matmul.layout import block_of, depth, depths_of, operand, panel, panel_as_columns, panel_at
+from rnnlm.kernels.matmul.pack import fill_columns, fill_rows, pack_panels, subtract
+from rnnlm.kernels.matmul.tile import columns_times_panel, rows_times_panel
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 from rnnlm.network.outputs.softmax.columns.exponentials import log_probability_of, over_threads
@@ -31,7 +32,7 @@ def of_h(thread, work, rows, weights, dh, losses):
         losses[thread.number] -= log_probability_of(work, r, rows.h[r], b2[rows.targets[r]], math.log(whole))
     fill_rows(work.factors, low, high, work.factor_rows)
     if not weights.tied:
-        fill_columns(work.scaled[low:high], work.scaled_columns[low // 2 :])
+        fill_columns(work.scaled[low:high], depths_of(work.scaled_columns, low, high))
 
 
 @parallel
@@ -42,24 +43,21 @@ def of_weights(thread, work, targets, d_weights, add):
     first, stop = partition(thread, work.bias.size // width, 1)
     rows, vocabulary, hidden = targets.size, db2.size, work.own_u.shape[1]
     deep = depth(work.exp_z, rows)
-    size = deep * width
     for r in range(rows):
-        column = targets[r] - first * width
-        if 0 <= column < (stop - first) * width:
-            place = targets[r] // width * size
-            subtract(work.exp_z[place : place + size], r, targets[r] % width, work.whole[r])
+        if first * width <= targets[r] < stop * width:
+            subtract(work.exp_z, targets[r], rows, r, work.whole[r])
     g, gh = operand(work.factors, work.factor_rows), operand(work.scaled, work.scaled_columns)
     db2_row = db2.reshape((1, vocabulary))
-    scaled_panels = work.scaled_panels[thread.number]
+    scaled_panels = block_of(work.scaled_panels, thread.number)
     if d_weights.tied:
         pack_panels(work.scaled[:rows], False, 0, hidden, rows, scaled_panels)
     for p in range(first, stop):
         column = p * width
         columns = min(width, vocabulary - column)
-        own = work.exp_z[p * size : (p + 1) * size]
+        own = panel_at(work.exp_z, column, rows, 0)
         rows_times_panel(g, deep, own, width, columns, db2_row[:, column:], add)
         if d_weights.tied:
-            own_columns = own.reshape((deep, width))[:, :columns]
+            own_columns = panel_as_columns(work.exp_z, column, rows, columns)
             multiply_columns(own_columns, deep, scaled_panels, 0, hidden, dU[column : column + columns], add)
         else:
             columns_times_panel(gh, deep, own, width, columns, dU[:, column:], add)
