@@ -1,2 +1,2 @@
-"""What every layer is built on: the one decorator (jit), matrix products (blas), exp and its kin (maths). Knows no
-layer."""
+"""What compiled code is built on: the decorator `jit`, threads (``parallel``), matrix products of packed operands
+(``matmul``), exp and its kin (``elementwise``), arrays that are used again (``workspace``). Knows no layer."""

@@ -1,10 +1,15 @@
-"""How many numbers the processor's vectors hold, and how large a tile of a product fits into its registers.
+"""What this processor is, how much of an array its caches hold, and how much work is worth a second thread.
+
+Vectors, and the largest tile of a product that fits into the registers:
 
     float32, AVX-512: 16 lanes, a tile of up to 12 x 32: 24 accumulators and two vectors of B in 32 registers
     float32, AVX2:     8 lanes, a tile of up to  6 x 16: 12 accumulators and two vectors of B in 16 registers
     float32, NEON:     4 lanes, a tile of up to 12 x  8
 
 float64 has half the lanes.
+
+The sizes below were found by timing, on cores with 32 to 48 KiB of first cache and 1 to 2 MiB of second cache. They
+change how fast something is; the sizes of blocks also change the order of sums, and with it the last bits.
 """
 
 from __future__ import annotations
@@ -36,3 +41,39 @@ def _host() -> tuple[int, int, bool]:
 
 VECTOR_BYTES, ROWS, HAS_BFLOAT16 = _host()
 LANES32, LANES64 = VECTOR_BYTES // 4, VECTOR_BYTES // 8
+
+# -- sizes of blocks
+
+# Numbers of k that a product by columns goes through at once: 256 x 32 float32 of B stay in the first cache.
+DEPTH_BLOCK = 256
+# Bytes of H up to which threads share out the streams of a recurrence: it stays in each core's second cache.
+RECURRENT_BYTES = 768 << 10
+# Panels of U and rows of h that go through h U, exp and (exp z) U' together: they stay in the second cache.
+SOFTMAX_PANELS, SOFTMAX_ROWS = 8, 192
+# Bytes of the exponentials of a block of rows that training holds at once: a bound on memory, not on a cache.
+SOFTMAX_BYTES = 96 << 20
+# Bytes of h of such a block, which is read again for each panel of dJ/dU: it stays in the second cache.
+SOFTMAX_H_BYTES = 920 << 10
+# Rows of such a block where only log y^ of the targets is asked for.
+SCORED_ROWS = 512
+# Bytes of h and of the logits of a block of rows in the softmax of a small vocabulary: the second cache.
+SMALL_SOFTMAX_BYTES = 512 << 10
+# Logits that a thread holds at once where whole rows of them are asked for.
+LOGITS_A_THREAD = 1 << 20
+# Logits of all softmaxes of a mixture that all threads together hold at once when tokens are drawn.
+MIXTURE_LOGITS = 1 << 24
+
+# -- what is worth a second thread: more than one thread does in some 10 microseconds, which calling another takes
+
+MULTIPLICATIONS = 1 << 19  # of a product
+UPDATED_NUMBERS = 1 << 16  # of a parameter, with its moments
+DRAWN_LOGITS = 1 << 15  # an exp, a sum and a comparison each
+MIXED_LOGITS = 1 << 15  # two exp each
+TANH_NUMBERS = 1 << 14
+# Columns of h that each thread has at least where threads share out the columns of a recurrence.
+RECURRENT_COLUMNS = 64
+
+
+def useful_threads(threads: int, work: int, alone: int) -> int:
+    """All threads, or one where that is quicker: up to `alone` of what `work` counts."""
+    return threads if work > alone else 1

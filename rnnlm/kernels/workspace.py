@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from rnnlm.kernels.cpu import LANES32 as LANES
-from rnnlm.kernels.symbols import load
+from rnnlm.kernels.matmul import layout as layouts
+from rnnlm.kernels.matmul.layout import Layout, Numbers, Packed
+from rnnlm.kernels.matmul.routines import load
 
 _LINE = 64
 
@@ -29,13 +30,12 @@ class Workspace:
 
     Args:
         dtype: of the numbers that the layers compute with.
-        packed: of the operands of products (``kernels.packing``): `dtype`, or uint32 for pairs of bfloat16.
+        layout: of the operands of products.
     """
 
-    def __init__(self, dtype: DTypeLike, packed: DTypeLike | None = None) -> None:
-        self.dtype = np.dtype(dtype)
-        self.packed = np.dtype(dtype if packed is None else packed)
-        load(self.packed)
+    def __init__(self, dtype: DTypeLike, layout: Layout = Numbers) -> None:
+        self.dtype, self.layout = np.dtype(dtype), layout
+        load(layout, dtype)
         self._flat: dict[str, NDArray[Any]] = {}
         self._children: dict[str, Workspace] = {}
 
@@ -48,29 +48,31 @@ class Workspace:
             flat = self._flat[name] = aligned(size, self.dtype if dtype is None else dtype)
         return flat[:size].reshape(shape)
 
-    def panels(self, name: str, k: int, n: int, threads: int | None = None) -> NDArray[Any]:
-        """Room for a k x n matrix packed as panels, or for one a thread."""
-        size = self._deep(k) * (-(-n // LANES) * LANES)
-        return self.take(name, (size,) if threads is None else (threads, size), self.packed)
+    def panels(self, name: str, k: int, n: int, count: int | None = None) -> Packed:
+        """Room for a k x n matrix packed as panels, or for several: one a block, or one a thread."""
+        shape = layouts.panels_shape(self.layout, k, n)
+        return self._operand(name, shape if count is None else (count, *shape))
 
-    def rows(self, name: str, *shape: int) -> NDArray[Any]:
-        """Room for the pairs of an operand by rows; nothing where products read the numbers themselves."""
-        *outer, k = shape
-        shape = (*outer, self._deep(k)) if self.packed == np.uint32 else (0,) * len(shape)
-        return self.take(name, shape, self.packed)
+    def rows(self, name: str, *shape: int) -> Packed:
+        """Room for ... x m x k numbers packed by rows."""
+        return self._operand(name, layouts.rows_shape(self.layout, *shape))
 
-    def columns(self, name: str, k: int, m: int, threads: int | None = None) -> NDArray[Any]:
-        """The same for an operand by columns, or for one a thread."""
-        shape = (self._deep(k), m) if self.packed == np.uint32 else (0, 0)
-        return self.take(name, shape if threads is None else (threads, *shape), self.packed)
+    def columns(self, name: str, k: int, m: int, count: int | None = None) -> Packed:
+        """Room for k x m numbers packed by columns, or for several such operands."""
+        shape = layouts.columns_shape(self.layout, k, m)
+        return self._operand(name, shape if count is None else (count, *shape))
 
-    def _deep(self, k: int) -> int:
-        return (k + 1) // 2 if self.packed == np.uint32 else k
+    def unrounded(self, name: str, *shape: int) -> NDArray[Any]:
+        """Room for numbers on their way into an operand; nothing where products read the numbers themselves."""
+        return self.take(name, layouts.unrounded_shape(self.layout, *shape))
+
+    def _operand(self, name: str, shape: tuple[int, ...]) -> Packed:
+        return self.layout(self.take(name, shape, layouts.element(self.layout, self.dtype)))
 
     def part(self, name: str) -> Workspace:
         """A set of its own for one layer."""
         if name not in self._children:
-            self._children[name] = Workspace(self.dtype, self.packed)
+            self._children[name] = Workspace(self.dtype, self.layout)
         return self._children[name]
 
     @property

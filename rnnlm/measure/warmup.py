@@ -1,7 +1,7 @@
 """Compile every kernel ahead: tiny networks through every path that a command can take.
 
 What is compiled depends on the type of the numbers and on the number of dimensions of the arrays alone, so that a
-network of 4 units compiles the same code as one of 4,000. Compiled code goes to the cache that ``kernels.jit``
+network of 4 units compiles the same code as one of 4,000. Compiled code goes to the cache that ``kernels.cache``
 chooses."""
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import numpy as np
 
 from rnnlm.config.schema import Config
 from rnnlm.errors import RnnlmError
+from rnnlm.kernels.cache import use_folder
 from rnnlm.kernels.cpu import HAS_BFLOAT16
-from rnnlm.kernels.jit import cache_folder
 from rnnlm.kernels.parallel.thread_pool import available_threads
 from rnnlm.measure.records import Warmed
 from rnnlm.network import build
@@ -53,7 +53,7 @@ def warm_up(precisions: tuple[str, ...] = PRECISIONS) -> Task[Warmed]:
             if process.returncode:
                 raise RnnlmError(f"compiling failed: {process.stderr.read() if process.stderr else ''}")
     yield Progress("compiling", total, total, "parts")
-    return Warmed(tuple(wanted), time.monotonic() - began, cache_folder())
+    return Warmed(tuple(wanted), time.monotonic() - began, use_folder())
 
 
 def _start(precision: str, part: str) -> subprocess.Popen[str]:

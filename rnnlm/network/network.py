@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rnnlm.config.schema import Config
 from rnnlm.kernels.cpu import HAS_BFLOAT16
+from rnnlm.kernels.matmul import layout
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.kernels.workspace import Context, Workspace
 from rnnlm.network import stopwatch
@@ -113,7 +114,9 @@ class Network:
         # processor.
         self._scoring_workspace = Workspace(self.dtype)
         self.bfloat16 = config.train.precision == "bfloat16" and HAS_BFLOAT16
-        self._training_workspace = Workspace(self.dtype, np.uint32) if self.bfloat16 else self._scoring_workspace
+        self._training_workspace = (
+            Workspace(self.dtype, layout.of("bfloat16")) if self.bfloat16 else self._scoring_workspace
+        )
         self._gradients: dict[str, Array] = {}
 
     @property

@@ -7,13 +7,11 @@ import math
 
 import numpy as np
 
+from rnnlm.kernels.cpu import UPDATED_NUMBERS, useful_threads
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 from rnnlm.network.parameters import Gradients
-
-# Numbers that one thread is done with in some 10 microseconds, what it takes to call another.
-_ALONE = 1 << 16
 
 
 def clip(gradients: Gradients, norm: float | None, value: float | None, threads: int) -> tuple[float, float]:
@@ -23,7 +21,7 @@ def clip(gradients: Gradients, norm: float | None, value: float | None, threads:
     for _, array in gradients.arrays():
         flat = array.reshape(array.size)
         parts = np.zeros(threads)
-        useful = threads if flat.size > _ALONE else 1
+        useful = useful_threads(threads, flat.size, UPDATED_NUMBERS)
         _clip_and_square(useful, flat, flat.dtype.type(value or 0), value is not None, parts)
         squares += float(parts.sum())
     found = math.sqrt(squares) if squares >= 0 else math.nan

@@ -36,6 +36,7 @@ from rnnlm.config.embedding import Embedding, Skipgram
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.thread_pool import parallel, threads_to_use
+from rnnlm.kernels.random import GAMMA, splitmix64
 from rnnlm.vectors.counting import blocks, line_numbers, token_counts
 from rnnlm.vectors.protocols import Corpus, Vocabulary
 from rnnlm.work import Progress, Task
@@ -46,7 +47,6 @@ THINNING = 1e-4  # t
 
 _PARTS = 16
 _ROUND_EXAMPLES = 1 << 20  # about as many examples a round: 8 MB
-_STEP = np.uint64(0x9E3779B97F4A7C15)
 
 
 def make(
@@ -140,14 +140,6 @@ def make_examples(
 
 
 @jit
-def _random(state):
-    """The number of state in the sequence of splitmix64 (Steele, Lea & Flood 2014), uint64."""
-    z = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
-
-
-@jit
 def _put(w, target, row, part, parts, slots, ws, targets, fill):
     """Give the example its place in its block; `row` is the target's row."""
     block = part[w] * parts + part[row]
@@ -169,16 +161,16 @@ def _walk(
     half = np.uint64(32)
     slot_count = np.uint64(len(probability))
     for i in range(begin, end):
-        state = _random(seed + np.uint64(i) * _STEP)
-        reach = 1 + np.int64(((_random(state) >> half) * np.uint64(window)) >> half)
+        state = splitmix64(seed + np.uint64(i) * GAMMA)
+        reach = 1 + np.int64(((splitmix64(state) >> half) * np.uint64(window)) >> half)
         for j in range(i - reach, i + reach + 1):
             if j < 0 or j >= len(tokens) or j == i or line[j] != line[i]:
                 continue
             context = tokens[j]
             _put(tokens[i], context, context, part, parts, slots, ws, targets, fill)
             for _ in range(negative):
-                state += _STEP
-                bits = _random(state)
+                state += GAMMA
+                bits = splitmix64(state)
                 noise = np.int32(((bits >> half) * slot_count) >> half)
                 if np.float32(bits & low) >= probability[noise] * np.float32(4294967296.0):
                     noise = alias[noise]

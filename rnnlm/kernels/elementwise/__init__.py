@@ -1,1 +1,1 @@
-"""Functions of single numbers, and rows of them."""
+"""Elementwise functions, and operations on rows of numbers, for kernels."""

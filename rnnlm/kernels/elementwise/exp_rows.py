@@ -2,7 +2,7 @@
 
     z[r, j] + b[j]  ->  e[r, j] = exp(z[r, j] + b[j] - shift[r])        sums[r] += e,  tops[r] = max(tops[r], z + b)
 
-sums and tops have one number a lane; `lane_sum` adds them up. The exponential is that of ``kernels.maths``: in
+sums and tops have one number a lane; `lane_sum` adds them up. The exponential is that of ``elementwise.exp``: in
 float32 the same polynomial, in float64 Taylor's to the 13th power on |x| <= ln 2 / 2, whose first term left out is
 4e-18."""
 
@@ -18,7 +18,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from rnnlm.kernels.jit import jit
-from rnnlm.kernels.matmul.tile import address, lanes_of
+from rnnlm.kernels.matmul.layout import has_pairs, lanes_of
+from rnnlm.kernels.matmul.tile import address
 from rnnlm.kernels.matmul.transpose import interleaved, store
 
 _INT = ir.IntType(64)
@@ -152,8 +153,8 @@ def _exp_rows_to_pairs(
 
 
 def exp_rows(z, rows, bias, shift, sums, tops, packed):
-    """One panel (rows x NR), in place. All flat: bias has NR numbers, shift one a row, sums and tops a vector a row.
-    Where `packed` holds pairs of bfloat16, e is also written there, as packed B (``kernels.packing``)."""
+    """One panel z (rows x NR), in place. All flat: bias has NR numbers, shift one a row, sums and tops a vector a
+    row. packed: the panel as an operand; where that is not z itself, e is also written there, rounded."""
     raise NotImplementedError("for kernels only")
 
 
@@ -164,10 +165,10 @@ def _exp_rows_impl(z, rows, bias, shift, sums, tops, packed):
 
     def pairs(z, rows, bias, shift, sums, tops, packed):
         _exp_rows_to_pairs(
-            address(z), rows, address(bias), address(shift), address(sums), address(tops), address(packed)
+            address(z), rows, address(bias), address(shift), address(sums), address(tops), address(packed.array)
         )
 
-    return pairs if packed.dtype == types.uint32 else plain
+    return pairs if has_pairs(packed) else plain
 
 
 @jit

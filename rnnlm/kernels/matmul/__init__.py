@@ -1,1 +1,1 @@
-"""Matrix products of packed operands."""
+"""Matrix products: how their operands are laid out, the innermost loops, and what layers call."""

@@ -1,17 +1,16 @@
 """Matrix products of packed operands: C (m x n) (+)= A (m x k) B (k x n).
 
-B comes in panels, A by rows or by columns (``kernels.packing``). A product is a walk over tiles (``kernels.micro``):
-a panel of B stays in the first or second cache while all rows of A go past it. Every number of C is one sum over k,
-in order, whatever the tile it falls into: results do not depend on how the work is shared out."""
+B comes in panels, A by rows or by columns (``matmul.layout``). A product is a walk over tiles (``matmul.tile``): a
+panel of B stays in the first or second cache while all rows of A go past it. Every number of C is one sum over k, in
+order, whatever the tile it falls into: results do not depend on how the threads share it out.
+"""
 
 from __future__ import annotations
 
+from rnnlm.kernels.cpu import DEPTH_BLOCK
 from rnnlm.kernels.jit import jit
-from rnnlm.kernels.matmul.layout import padded
-from rnnlm.kernels.matmul.tile import columns_times_panel, panel, rows_times_panel
-
-# Of k, at once: 256 x 32 float32 are a first cache.
-_STRETCH = 256
+from rnnlm.kernels.matmul.layout import numbers, padded, panel
+from rnnlm.kernels.matmul.tile import columns_times_panel, rows_times_panel
 
 
 @jit
@@ -19,25 +18,27 @@ def multiply_rows(a, deep, b, first, last, c, add):
     """Columns first ... last of C, added to C when `add`.
 
     Args:
-        a: by rows, m x deep numbers; deep: k in B's numbers (``packing.depth``).
+        a: by rows, m x deep elements, or an array of plain numbers; deep: k in b's elements (``layout.depth``).
         b: the panels of the whole B, flat; first: a multiple of NR.
         c: m x n, rows contiguous.
     """
-    width = panel(b.dtype.type(0))
+    array = numbers(b)
+    width = panel(array.dtype.type(0))
     for j in range(first, last, width):
         columns = min(width, last - j)
-        rows_times_panel(a, deep, b[j * deep :], padded(b, columns), columns, c[:, j:], add)
+        rows_times_panel(a, deep, array[j * deep :], padded(b, columns), columns, c[:, j:], add)
 
 
 @jit
 def multiply_columns(a, deep, b, first, last, c, add):
-    """The same for A by columns, deep x m numbers. A stretch of k after the other, so that what is read of A stays in
-    the second cache and of B in the first."""
-    width = panel(b.dtype.type(0))
-    for k in range(0, deep, _STRETCH):
-        inner = min(_STRETCH, deep - k)
+    """The same for A by columns, deep x m elements. A stretch of k after the other, so that what is read of A stays
+    in the second cache and of B in the first."""
+    a, array = numbers(a), numbers(b)
+    width = panel(array.dtype.type(0))
+    for k in range(0, deep, DEPTH_BLOCK):
+        inner = min(DEPTH_BLOCK, deep - k)
         for j in range(first, last, width):
             columns = min(width, last - j)
             wide = padded(b, columns)
-            own = b[j * deep + k * wide :]
+            own = array[j * deep + k * wide :]
             columns_times_panel(a[k : k + inner], inner, own, wide, columns, c[:, j:], add or k > 0)

@@ -1,78 +1,158 @@
-"""Operands of ``kernels.product``, laid out as the innermost loop reads them. `packed`'s type says what a number is:
-float32 or float64, or uint32 for two bfloat16 that are neighbours in k (zero beyond an odd number of k).
+"""How the operands of products lie in memory: their layouts, by name.
 
-    panels    B (k x n): panels of NR columns, the last one of a single vector where that is enough; for each k its NR
-              (or NR / 2) numbers, zeros beyond the n-th. The panel of column j begins at j * depth(packed, k).
-    rows      A (m x k) row by row: A itself; or m x ceil(k / 2) pairs, a tile's rows after the other, of each tile
-              for every k the rows' pairs side by side. (Twelve rows read as they lie were now and then at 60% of the
-              speed, by where they happened to lie, in bfloat16 only.)
+A packed operand is a named tuple whose class is its layout. It is used in kernels and outside of them:
+
+    Numbers          plain float32 or float64
+    BFloat16Pairs    two bfloat16 that are neighbours in k, the even one in the lower half of a uint32; zero beyond an
+                     odd number of k
+
+In each layout there are three forms of an operand, for C (m x n) = A (m x k) B (k x n):
+
+    panels    B: panels of NR columns, the last one of a single vector where that is enough; for each k its NR
+              (or NR / 2) numbers, zeros beyond the n-th. Panels follow one another; each has depth(k) NR numbers.
+    rows      A row by row: A itself; or m x ceil(k / 2) pairs, a tile's rows after the other, of each tile for every
+              k the rows' pairs side by side. (Twelve rows read as they lie were now and then at 60% of the speed, by
+              where they happened to lie, in bfloat16 only.)
     columns   A = a' of a (k x m): for each k the m numbers side by side: a itself, or ceil(k / 2) x m pairs.
 
-So only B is ever copied in float32 and float64; `fill_rows` and `fill_columns` do nothing there and `operand` gives
-A."""
+So of plain numbers only B is ever copied: there the forms `rows` and `columns` have no memory, ``pack.fill_rows`` and
+``pack.fill_columns`` do nothing, and `operand` gives A itself.
+
+This module says how much memory an operand takes and where everything is in it; ``pack`` writes it, ``tile`` reads
+it.
+"""
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
-from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, overload, register_jitable
+from numba.extending import overload
+from numpy.typing import DTypeLike
 
+from rnnlm.kernels.cpu import HAS_BFLOAT16, LANES32, LANES64
 from rnnlm.kernels.jit import jit
-from rnnlm.kernels.matmul.tile import address, lanes_of, panel, tile_rows
-from rnnlm.kernels.matmul.transpose import interleaved_pairs, transpose
-from rnnlm.kernels.symbols import by_name
 
 
-@intrinsic
-def _bits(typingctx, x):
-    """The 32 bits of a float32."""
+class Numbers(NamedTuple):
+    """float32 or float64 as they are."""
 
-    def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], ir.IntType(32))
-
-    return types.uint32(types.float32), codegen
+    array: np.ndarray
 
 
-@intrinsic
-def _float(typingctx, bits):
-    """The float32 that has these 32 bits."""
+class BFloat16Pairs(NamedTuple):
+    """Two bfloat16, neighbours in k, in each uint32."""
 
-    def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], ir.FloatType())
-
-    return types.float32(types.uint32), codegen
+    array: np.ndarray
 
 
-@jit
-def unpaired(both):
-    """The two bfloat16 of one uint32, as float32."""
-    return _float(np.uint32(both << np.uint32(16))), _float(np.uint32(both & np.uint32(0xFFFF0000)))
+Packed = Numbers | BFloat16Pairs
+Layout = type[Numbers] | type[BFloat16Pairs]
 
 
-@jit
-def _rounded(x):
-    """The bits of a float32, rounded so that the upper half is the nearest bfloat16, ties to even; a NaN stays
-    one."""
-    bits, one = _bits(x), np.uint32(1)
-    even = np.uint32(bits >> np.uint32(16)) & one
-    return np.uint32(bits | np.uint32(0x400000)) if x != x else np.uint32(bits + np.uint32(0x7FFF) + even)
+# -- memory
 
 
-@jit
-def pair(low, high):
-    """Two float32 as bfloat16 in one uint32."""
-    return np.uint32((_rounded(low) >> np.uint32(16)) | (_rounded(high) & np.uint32(0xFFFF0000)))
+def of(precision: str) -> Layout:
+    """The layout in which products of this precision read their operands on this processor."""
+    return BFloat16Pairs if precision == "bfloat16" and HAS_BFLOAT16 else Numbers
+
+
+def element(layout: Layout, dtype: DTypeLike) -> np.dtype[Any]:
+    """The type of an operand's memory, where C has numbers of type `dtype`."""
+    return np.dtype(np.uint32) if layout is BFloat16Pairs else np.dtype(dtype)
+
+
+def panels_shape(layout: Layout, k: int, n: int) -> tuple[int, ...]:
+    """Of a k x n matrix packed as panels."""
+    return (_depth(layout, k) * (-(-n // LANES32) * LANES32),)
+
+
+def rows_shape(layout: Layout, *shape: int) -> tuple[int, ...]:
+    """Of A, ... x m x k, packed by rows."""
+    *outer, k = shape
+    return (*outer, _depth(layout, k)) if layout is BFloat16Pairs else (0,) * len(shape)
+
+
+def columns_shape(layout: Layout, k: int, m: int) -> tuple[int, ...]:
+    """Of A = a' of a (k x m), packed by columns."""
+    return (_depth(layout, k), m) if layout is BFloat16Pairs else (0, 0)
+
+
+def unrounded_shape(layout: Layout, *shape: int) -> tuple[int, ...]:
+    """Of numbers on their way into an operand; nothing where products read the numbers themselves."""
+    return shape if layout is BFloat16Pairs else (0,) * len(shape)
+
+
+def panel_width(dtype: DTypeLike) -> int:
+    """NR, the columns of a panel of B, where C has numbers of this type."""
+    return 2 * (LANES64 if np.dtype(dtype) == np.float64 else LANES32)
+
+
+def _depth(layout: Layout, k: int) -> int:
+    return (k + 1) // 2 if layout is BFloat16Pairs else k
+
+
+# -- dispatch in kernels, by Numba's types of the operands
+
+
+def has_pairs(packed: Any) -> bool:
+    """Whether an operand of this Numba type is `BFloat16Pairs`."""
+    return getattr(packed, "instance_class", None) is BFloat16Pairs
+
+
+def lanes_of(kind: Any) -> int:
+    """Elements of this Numba type in a vector."""
+    return LANES64 if kind == types.float64 else LANES32
+
+
+def numbers(packed):
+    """An operand's memory. An array is its own: plain numbers can be given to products as they are."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(numbers, inline="always")
+def _numbers(packed):
+    if isinstance(packed, types.Array):
+        return lambda packed: packed
+    return lambda packed: packed.array
+
+
+def operand(a, packed):
+    """What a product reads: `packed`, or where that has plain numbers, `a` itself."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(operand, inline="always")
+def _operand(a, packed):
+    if has_pairs(packed):
+        return lambda a, packed: packed
+    return lambda a, packed: Numbers(a)
+
+
+# -- places in kernels
+
+
+def panel(kind):
+    """NR: columns of a panel, two vectors. kind: an element, or a number of C."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(panel, inline="always")
+def _panel(kind):
+    width = 2 * lanes_of(kind)
+    return lambda kind: width
 
 
 def depth(packed, k):
-    """How many of `packed`'s numbers k numbers take."""
+    """How many of `packed`'s elements k numbers take."""
     raise NotImplementedError("for kernels only")
 
 
 @overload(depth, inline="always")
-def _depth(packed, k):
-    if packed.dtype == types.uint32:
+def _depth_in_kernels(packed, k):
+    if has_pairs(packed):
         return lambda packed, k: (k + 1) // 2
     return lambda packed, k: k
 
@@ -80,253 +160,177 @@ def _depth(packed, k):
 @jit
 def padded(packed, n):
     """How many columns n columns take in panels."""
-    lanes = panel(packed.dtype.type(0)) // 2
+    lanes = panel(numbers(packed).dtype.type(0)) // 2
     return (n + lanes - 1) // lanes * lanes
 
 
-@jit
-def pack_panels(w, transposed, first, last, k, packed):
-    """Columns first ... last (multiples of NR, or the end) of B = w, or w' when `transposed`, into their place in
-    `packed`; `k` may be more than B has: zeros there."""
-    row = w.strides[0] // w.itemsize
-    PACK(packed.dtype.type(0), w, row, w.shape[0], w.shape[1], transposed, first, last, depth(packed, k), packed)
-
-
-def _pack_all(kind, w, row, height, length, transposed, first, last, deep, packed):
-    """`pack_panels` where w is a pointer, `row` numbers from one row to the next."""
-    width = panel(kind)
-    if not transposed:
-        _pack(w, row, height, length, first, last, width, deep, packed)
-        return
-    for j in range(first, last, width):
-        here = min(width, height - j)
-        wide = width if here > width // 2 else width // 2
-        _pack_transposed(w, j * row, row, here, length, wide, deep, packed, j * deep)
-
-
-def _pack(w, row, k, n, first, last, width, deep, packed):
-    """Panels of w's columns, a row of w after the other through all of them: rows lie far apart in memory."""
+def block_of(packed, i):
+    """The i-th of several operands with one more axis: of a cell's blocks, of threads, of steps."""
     raise NotImplementedError("for kernels only")
 
 
-def _pack_transposed(w, at, row, here, k, wide, deep, packed, to):
-    """One panel: `here` of w's rows, k numbers each, as columns."""
+@overload(block_of, inline="always")
+def _block(packed, i):
+    layout = packed.instance_class
+    return lambda packed, i: layout(packed.array[i])
+
+
+def blocks_from(packed, first):
+    """Several operands from the one of number `first` on."""
     raise NotImplementedError("for kernels only")
 
 
-@register_jitable
-def _fill(packed, first, last):
-    for i in range(first, last):
-        packed[i] = 0
+@overload(blocks_from, inline="always")
+def _blocks_from(packed, first):
+    layout = packed.instance_class
+    return lambda packed, first: layout(packed.array[first:])
 
 
-@overload(_pack)
-def _pack_impl(w, row, k, n, first, last, width, deep, packed):
-    pairs = packed.dtype == types.uint32
-
-    def rows(w, row, k, n, first, last, width, deep, packed):
-        used = (k + 1) // 2 if pairs else k
-        for l in range(used):
-            for j in range(first, last, width):
-                here = min(width, n - j)
-                wide = width if here > width // 2 else width // 2
-                target = j * deep + l * wide
-                _pack_row(w, l, row, j, k, here, packed, target)
-                _fill(packed, target + here, target + wide)
-        for j in range(first, last, width):
-            wide = width if n - j > width // 2 else width // 2
-            _fill(packed, j * deep + used * wide, j * deep + deep * wide)
-
-    return rows
-
-
-def _pack_row(w, l, row, j, k, here, packed, target):
-    """`here` numbers of one k (pairs: of two) from w's column j on."""
+def block_count(packed):
+    """How many operands there are along the first axis."""
     raise NotImplementedError("for kernels only")
 
 
-@overload(_pack_row)
-def _pack_row_impl(w, l, row, j, k, here, packed, target):
-    def plain(w, l, row, j, k, here, packed, target):
-        source = l * row + j
-        for i in range(here):
-            packed[target + i] = w[source + i]
-
-    def pairs(w, l, row, j, k, here, packed, target):
-        source = 2 * l * row + j
-        if 2 * l + 1 == k:
-            for i in range(here):
-                packed[target + i] = pair(w[source + i], np.float32(0))
-            return
-        whole = here // 16 * 16
-        place = address(w) + source * 4
-        interleaved_pairs(place, place + row * 4, whole, address(packed) + target * 4)
-        for i in range(whole, here):
-            packed[target + i] = pair(w[source + i], w[source + row + i])
-
-    return pairs if packed.dtype == types.uint32 else plain
+@overload(block_count, inline="always")
+def _block_count(packed):
+    return lambda packed: packed.array.shape[0]
 
 
-@overload(_pack_transposed)
-def _pack_transposed_impl(w, at, row, here, k, wide, deep, packed, to):
-    kind = packed.dtype
-    pairs, lanes = kind == types.uint32, lanes_of(kind)
-    zero, item = kind(0) if pairs else np.dtype(str(kind)).type(0), 8 if kind == types.float64 else 4
-    across = 2 * lanes if pairs else lanes  # of w, in one block
-
-    def transposed(w, at, row, here, k, wide, deep, packed, to):
-        whole = k // across
-        for i in range(0, wide, lanes):
-            height = min(lanes, here - i)
-            for block in range(whole):
-                source, target = at + i * row + block * across, to + block * lanes * wide + i
-                transpose(zero, address(w) + source * item, row, height, address(packed) + target * item, wide, lanes)
-        _fill(packed, to + whole * lanes * wide, to + deep * wide)
-        for i in range(here):
-            _rest(w, at + i * row, whole * across, k, wide, packed, to + i)
-
-    return transposed
-
-
-def _rest(w, at, first, k, wide, packed, to):
-    """Numbers first ... k of a row, as a column."""
+def rows_of(packed, first, last):
+    """Rows first ... last of an operand by rows, an operand of its own. It is to be filled as one: a tile's rows lie
+    together."""
     raise NotImplementedError("for kernels only")
 
 
-@overload(_rest)
-def _rest_impl(w, at, first, k, wide, packed, to):
-    def plain(w, at, first, k, wide, packed, to):
-        for l in range(first, k):
-            packed[to + l * wide] = w[at + l]
-
-    def pairs(w, at, first, k, wide, packed, to):
-        for l in range(first // 2, k // 2):
-            packed[to + l * wide] = pair(w[at + 2 * l], w[at + 2 * l + 1])
-        if k % 2:
-            packed[to + k // 2 * wide] = pair(w[at + k - 1], np.float32(0))
-
-    return pairs if packed.dtype == types.uint32 else plain
+@overload(rows_of, inline="always")
+def _rows_of(packed, first, last):
+    layout = packed.instance_class
+    return lambda packed, first, last: layout(packed.array[first:last])
 
 
-def _pack_arguments(kind):
-    real = types.float64 if kind == types.float64 else types.float32
-    integer = types.intp
-    return [
-        kind, types.CPointer(real), integer, integer, integer, types.boolean, integer, integer, integer,
-        types.CPointer(kind),
-    ]  # fmt: skip
-
-
-PACK = by_name("pack", _pack_arguments, _pack_all)
-
-
-@jit
-def _round_tile(a, row, packed):
-    """One tile's rows."""
-    rows, k = a.shape
-    whole = k // 32 * 32
-    for l in range(0, whole, 32):
-        source, target = address(a) + l * 4, address(packed) + l // 2 * rows * 4
-        transpose(np.uint32(0), source, row, rows, target, rows, rows)
-    for r in range(rows):
-        for l in range(whole // 2, k // 2):
-            packed[l * rows + r] = pair(a[r, 2 * l], a[r, 2 * l + 1])
-        if k % 2:
-            packed[k // 2 * rows + r] = pair(a[r, k - 1], a.dtype.type(0))
-
-
-@jit
-def _round_two(low, high, target):
-    """Two float32 rows as pairs of what stands one above the other."""
-    whole = low.size // 16 * 16
-    interleaved_pairs(address(low), address(high), whole, address(target))
-    for i in range(whole, low.size):
-        target[i] = pair(low[i], high[i])
-
-
-@jit
-def _round_last(low, target):
-    """The last row of an odd number of rows, as pairs with zeros."""
-    for i in range(low.size):
-        target[i] = pair(low[i], low.dtype.type(0))
-
-
-def fill_rows(a, first, last, packed):
-    """Columns first ... last of A (m x k) into the pairs of `packed` (m x ceil(k / 2)), if it holds pairs; first is
-    even, last is even or k."""
+def rows_at(packed, t, first, last):
+    """Rows first ... last of step t, of T operands by rows; see `rows_of`."""
     raise NotImplementedError("for kernels only")
 
 
-@overload(fill_rows)
-def _fill_rows(a, first, last, packed):
-    def nothing(a, first, last, packed):
-        pass
-
-    def pairs(a, first, last, packed):
-        m, deep = packed.shape
-        flat = packed.reshape(m * deep)
-        i = 0
-        while i < a.shape[0]:
-            rows = tile_rows(a.shape[0] - i)
-            row = a.strides[0] // a.itemsize
-            _round_tile(a[i : i + rows, first:last], row, flat[i * deep + first // 2 * rows :])
-            i += rows
-
-    return pairs if packed.dtype == types.uint32 else nothing
+@overload(rows_at, inline="always")
+def _rows_at(packed, t, first, last):
+    layout = packed.instance_class
+    return lambda packed, t, first, last: layout(packed.array[t, first:last])
 
 
-def fill_columns(a, packed):
-    """A = a' of a (k x m) into the pairs of `packed` (ceil(k / 2) x m), if it holds pairs."""
+def depths_of(packed, first, last):
+    """Numbers first ... last of k of an operand by columns; first: even."""
     raise NotImplementedError("for kernels only")
 
 
-@overload(fill_columns)
-def _fill_columns(a, packed):
-    def nothing(a, packed):
-        pass
-
-    def pairs(a, packed):
-        k = a.shape[0]
-        for l in range(k // 2):
-            _round_two(a[2 * l], a[2 * l + 1], packed[l])
-        if k % 2:
-            _round_last(a[k - 1], packed[k // 2])
-
-    return pairs if packed.dtype == types.uint32 else nothing
+@overload(depths_of, inline="always")
+def _depths_of(packed, first, last):
+    layout, pairs = packed.instance_class, has_pairs(packed)
+    if pairs:
+        return lambda packed, first, last: layout(packed.array[first // 2 : (last + 1) // 2])
+    return lambda packed, first, last: layout(packed.array[first:last])
 
 
-def clear_row(packed, rows, row, first, last):
-    """Zeros for columns first ... last of one of the `rows` rows of an operand by rows, where that is a copy. Returns
-    whether it is: where products read A itself, nothing is done."""
+def columns_of(packed, count):
+    """The first `count` of the m columns of an operand by columns."""
     raise NotImplementedError("for kernels only")
 
 
-@overload(clear_row)
-def _clear_row(packed, rows, row, first, last):
-    def nothing(packed, rows, row, first, last):
-        return False
-
-    def pairs(packed, rows, row, first, last):
-        deep = packed.shape[1]
-        flat = packed.reshape(packed.size)
-        i, n = 0, tile_rows(rows)
-        while row >= i + n:
-            i += n
-            n = tile_rows(rows - i)
-        for l in range(first // 2, (last + 1) // 2):
-            flat[i * deep + l * n + row - i] = 0
-        return True
-
-    return pairs if packed.dtype == types.uint32 else nothing
+@overload(columns_of, inline="always")
+def _columns_of(packed, count):
+    layout = packed.instance_class
+    return lambda packed, count: layout(packed.array[:, :count])
 
 
-def operand(a, packed):
-    """What a product reads: `packed` where it holds pairs, else `a` itself."""
+def panel_at(packed, column, k, first):
+    """The panel that begins with this column, and those after it, from the number `first` of the k on; `first`:
+    even. packed: all panels, flat."""
     raise NotImplementedError("for kernels only")
 
 
-@overload(operand, inline="always")
-def _operand(a, packed):
-    if packed.dtype == types.uint32:
-        return lambda a, packed: packed
-    return lambda a, packed: a
+@overload(panel_at, inline="always")
+def _panel_at(packed, column, k, first):
+    layout = packed.instance_class
+
+    def place(packed, column, k, first):
+        array = packed.array
+        return layout(array[column * depth(packed, k) + depth(packed, first) * panel(array.dtype.type(0)) :])
+
+    return place
+
+
+def panel_as_columns(packed, column, k, count):
+    """The panel that begins with this column as an operand by columns (k x `count`), B' being what is multiplied.
+    packed: all panels, flat."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(panel_as_columns, inline="always")
+def _panel_as_columns(packed, column, k, count):
+    layout = packed.instance_class
+
+    def view(packed, column, k, count):
+        array, deep = packed.array, depth(packed, k)
+        width = panel(array.dtype.type(0))
+        return layout(array[column * deep : (column + width) * deep].reshape((deep, width))[:, :count])
+
+    return view
+
+
+def columns_as_panel(packed, column):
+    """An operand by columns, from this column on, as one panel of a B that has as many columns as the operand."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(columns_as_panel, inline="always")
+def _columns_as_panel(packed, column):
+    layout = packed.instance_class
+    return lambda packed, column: layout(packed.array.reshape(packed.array.size)[column:])
+
+
+def in_place(packed, beside, column, k, first, last):
+    """Where rows first ... last of a panel of B are computed, flat: in the panel, if it has plain numbers; else in
+    `beside` (flat), to be rounded. packed: all panels, flat; `first`: even."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(in_place, inline="always")
+def _in_place(packed, beside, column, k, first, last):
+    def plain(packed, beside, column, k, first, last):
+        array = packed.array
+        width = panel(array.dtype.type(0))
+        return array[column * k + first * width : column * k + last * width]
+
+    def pairs(packed, beside, column, k, first, last):
+        return beside[: (last - first) * panel(beside.dtype.type(0))]
+
+    return pairs if has_pairs(packed) else plain
+
+
+class Blocks(NamedTuple):
+    """An operand by rows that lies in blocks of NR of its columns."""
+
+    operand: Packed  # flat
+    step: int  # elements from one block to the next
+
+
+def panels_as_rows(packed, beside, column, k, first, last):
+    """Rows first ... last of panels of B as an operand by rows, from the panel that begins with this column on: the
+    panels themselves, if they have plain numbers; else `beside`, where they have been packed by rows, one below
+    another."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(panels_as_rows, inline="always")
+def _panels_as_rows(packed, beside, column, k, first, last):
+    def plain(packed, beside, column, k, first, last):
+        array = packed.array
+        width = panel(array.dtype.type(0))
+        return Blocks(Numbers(array[column * k + first * width :]), k * width)
+
+    def pairs(packed, beside, column, k, first, last):
+        array = beside.array
+        return Blocks(BFloat16Pairs(array.reshape(array.size)), (last - first) * array.shape[1])
+
+    return pairs if has_pairs(packed) else plain

@@ -3,57 +3,99 @@
     y = x W + b           n x k, from x: n x d       W: d x k   b: k
     dJ/dW = x' dJ/dy      dJ/dx = dJ/dy W'
 
-Columns of y, of dJ/dW and of dJ/dx are shared out. The operands that are packed (``kernels.packing``) are given room
-by the caller, so that nothing is allocated window after window.
+Threads share out the columns of y, of dJ/dW and of dJ/dx. The packed operands (``matmul.layout``) lie in the
+caller's workspace, so that nothing is allocated window after window.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from rnnlm.kernels.cpu import LANES32 as LANES
 from rnnlm.kernels.cpu import ROWS
 from rnnlm.kernels.elementwise.rows import copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_columns, multiply_rows
-from rnnlm.kernels.matmul.layout import depth, fill_columns, fill_rows, operand, pack_panels
+from rnnlm.kernels.matmul.layout import Packed, depth, depths_of, operand, rows_of
+from rnnlm.kernels.matmul.pack import fill_columns, fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 
+if TYPE_CHECKING:
+    from rnnlm.kernels.workspace import Context
+
+
+class _Forward(NamedTuple):
+    """The packed operands of y = x W."""
+
+    x: Packed  # by rows
+    W: Packed  # panels
+
+
+class _Backward(NamedTuple):
+    """The packed operands of dW = x' dy and dx = dy W'."""
+
+    x: Packed  # by columns
+    dy: Packed  # panels
+    dy_rows: Packed  # by rows
+    W: Packed  # panels of W'
+
+
+def forward(x: np.ndarray, W: np.ndarray, b: np.ndarray, y: np.ndarray, context: Context) -> None:
+    """y = x W + b. x: n x d, W: d x k, b: k, y: n x k."""
+    workspace = context.workspace.part("linear")
+    packed = _Forward(workspace.rows("x_rows", *x.shape), workspace.panels("packed_W", *W.shape))
+    _forward(context.threads, x, W, b, packed, y)
+
+
+def backward(x: np.ndarray, W: np.ndarray, dy: np.ndarray, dW: np.ndarray, dx: np.ndarray, context: Context) -> None:
+    """Undoes `forward`: dW = x' dy, dx = dy W'."""
+    (n, d), k, workspace = x.shape, W.shape[1], context.workspace.part("linear")
+    packed = _Backward(
+        workspace.columns("x_columns", n, d),
+        workspace.panels("packed_dy", n, k),
+        workspace.rows("dy_rows", n, k),
+        workspace.panels("packed_W", k, d),
+    )
+    _backward(context.threads, x, W, dy, packed, dW, dx)
+
 
 @parallel
-def forward(thread, x, W, b, x_rows, packed_W, y):
-    """y = x W + b. x_rows: room for the pairs of x by rows; packed_W: for the panels of W."""
-    (n, d), width = x.shape, W.shape[1]
+def _forward(thread, x, W, b, packed, y):
+    """Each thread packs its rows of x and its columns of W, and multiplies these columns; see `forward`."""
+    (n, d), k = x.shape, W.shape[1]
     first, last = partition(thread, n, ROWS)  # whole tiles
-    fill_rows(x[first:last], 0, d, x_rows[first:last])
-    start, stop = partition(thread, width, 2 * LANES)
-    pack_panels(W, False, start, stop, d, packed_W)
+    fill_rows(x[first:last], 0, d, rows_of(packed.x, first, last))
+    start, stop = partition(thread, k, 2 * LANES)
+    pack_panels(W, False, start, stop, d, packed.W)
     for i in range(n):
         copy(b[start:stop], y[i, start:stop])
     wait(thread)
-    multiply_rows(operand(x, x_rows), depth(packed_W, d), packed_W, start, stop, y, True)
+    multiply_rows(operand(x, packed.x), depth(packed.W, d), packed.W, start, stop, y, True)
 
 
 @parallel
-def backward(thread, x, W, dy, x_columns, packed_dy, dy_rows, packed_W, dW, dx):
-    """Undoes `forward`: dW = x' dy, dx = dy W'. Room for the pairs of x by columns and of dy by rows, for the panels
-    of dy and of W'."""
-    (n, d), width = x.shape, W.shape[1]
+def _backward(thread, x, W, dy, packed, dW, dx):
+    """Each thread has its columns of dW, then its columns of dx; see `backward`."""
+    (n, d), k = x.shape, W.shape[1]
     first, last = partition(thread, n, 2)
-    fill_columns(x[first:last], x_columns[first // 2 : (last + 1) // 2])
-    start, stop = partition(thread, width, 2 * LANES)
-    fill_rows(dy, start, stop, dy_rows)
-    pack_panels(dy, False, start, stop, n, packed_dy)
+    fill_columns(x[first:last], depths_of(packed.x, first, last))
+    start, stop = partition(thread, k, 2 * LANES)
+    fill_rows(dy, start, stop, packed.dy_rows)
+    pack_panels(dy, False, start, stop, n, packed.dy)
     wait(thread)
-    multiply_columns(operand(x, x_columns), depth(packed_dy, n), packed_dy, start, stop, dW, False)
+    multiply_columns(operand(x, packed.x), depth(packed.dy, n), packed.dy, start, stop, dW, False)
     start, stop = partition(thread, d, 2 * LANES)
-    pack_panels(W, True, start, stop, width, packed_W)
-    multiply_rows(operand(dy, dy_rows), depth(packed_W, width), packed_W, start, stop, dx, False)
+    pack_panels(W, True, start, stop, k, packed.W)
+    multiply_rows(operand(dy, packed.dy_rows), depth(packed.W, k), packed.W, start, stop, dx, False)
 
 
 @jit
 def pack(W, packed_W):
-    """All of W as panels, for `forward_packed`."""
+    """All of W (d x k) as panels, for `forward_packed`."""
     pack_panels(W, False, 0, W.shape[1], W.shape[0], packed_W)
 
 

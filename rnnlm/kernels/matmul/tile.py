@@ -16,7 +16,7 @@ The type of A's and B's numbers is told by `kind`, a number of that type:
 
 The instructions are written as LLVM's, vector by vector, since no compiler makes them of a loop; what this gives
 beside OpenBLAS stands in benchmarks/README.md. The idea is that of Goto & van de Geijn 2008, "Anatomy of
-high-performance matrix multiplication". bfloat16 needs a processor with AVX512-BF16 (``lanes.HASBFLOAT16``).
+high-performance matrix multiplication". bfloat16 needs a processor with AVX512-BF16 (``cpu.HAS_BFLOAT16``).
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload, register_jitable
 
-from rnnlm.kernels.cpu import LANES32, LANES64, ROWS
+from rnnlm.kernels.cpu import ROWS
 from rnnlm.kernels.jit import jit
-from rnnlm.kernels.symbols import by_name
+from rnnlm.kernels.matmul.layout import lanes_of, numbers
+from rnnlm.kernels.symbols import Routine, call_by_name
 
 _INT, _INT32 = ir.IntType(64), ir.IntType(32)
 
@@ -43,22 +44,6 @@ class _BFloat(ir.Type):
 
 
 BFLOAT = _BFloat()
-
-
-def lanes_of(kind: Any) -> int:
-    """Numbers of this Numba type in a vector."""
-    return LANES64 if kind == types.float64 else LANES32
-
-
-def panel(kind):
-    """NR: columns of a panel, two vectors."""
-    raise NotImplementedError("for kernels only")
-
-
-@overload(panel, inline="always")
-def _panel(kind):
-    width = 2 * lanes_of(kind)
-    return lambda kind: width
 
 
 @intrinsic
@@ -257,6 +242,15 @@ def tile_rows(left):
 
 
 def _rows_times_panel(kind, size, m, columns, a, a_row, a_step, outer, inner, b, wide, c, c_row, add):
+    """All rows of C times one panel of B, a tile after the other. Called by name, so with numbers alone:
+
+    Args:
+        kind: an element of A and B, for its type; size: bytes of an element, and of a number of C.
+        m: rows of A and C; columns: of C; wide: of the panel.
+        a, b, c: addresses; a_row, a_step: elements from row to row of A, and from block to block.
+        outer, inner: blocks of A, and elements of k in a row of each; c_row: numbers from row to row of C.
+        add: whether the product is added to C.
+    """
     i = 0
     while i < m:
         rows = tile_rows(m - i)
@@ -277,13 +271,14 @@ def _tile_of_an_operand_impl(kind, rows, columns, a, i, a_step, a_row, size, b, 
         _tile_of_rows(kind, rows, columns, a_i, a_step, a_row, b, wide, c, c_row, outer, inner, add)
 
     def pairs(kind, rows, columns, a, i, a_step, a_row, size, b, wide, c, c_row, outer, inner, add):
-        a_i = a + i * inner * size  # packed a tile's rows after the other (``packing.fill_rows``)
+        a_i = a + i * inner * size  # packed a tile's rows after the other (``pack.fill_rows``)
         _tile_of_columns(kind, rows, columns, a_i, a_step, rows, b, wide, c, c_row, outer, inner, add)
 
     return pairs if kind == types.uint32 else plain
 
 
 def _columns_times_panel(kind, size, m, columns, a, a_row, inner, b, wide, c, c_row, add):
+    """The same for A by columns; a_row: elements from one k to the next."""
     i = 0
     while i < m:
         rows = tile_rows(m - i)
@@ -293,41 +288,45 @@ def _columns_times_panel(kind, size, m, columns, a, a_row, inner, b, wide, c, c_
         i += rows
 
 
-ROWS_TIMES_PANEL = by_name("rows", lambda kind: [kind, *[types.intp] * 12, types.boolean], _rows_times_panel)
-COLUMNS_TIMES_PANEL = by_name("columns", lambda kind: [kind, *[types.intp] * 10, types.boolean], _columns_times_panel)
+ROWS_TIMES_PANEL = Routine("rows", lambda kind: [kind, *[types.intp] * 12, types.boolean], _rows_times_panel)
+COLUMNS_TIMES_PANEL = Routine("columns", lambda kind: [kind, *[types.intp] * 10, types.boolean], _columns_times_panel)
+_call_rows, _call_columns = call_by_name(ROWS_TIMES_PANEL), call_by_name(COLUMNS_TIMES_PANEL)
 
 
 @jit
-def rows_times_panel(a, deep, panel_, wide, columns, c, add):
+def rows_times_panel(a, deep, packed, wide, columns, c, add):
     """The first `columns` columns of c (+)= A B for one panel of B.
 
     Args:
-        a: an operand by rows, m x deep numbers or more; panel_: flat, `wide` numbers for each of the `deep` k.
+        a: an operand by rows, m x deep elements or more.
+        packed: the panel, flat, and what is behind it; `wide` elements for each of the `deep` of k.
         c: m rows, contiguous each.
     """
+    a, b = numbers(a), numbers(packed)
     row_a, row_c = a.strides[0] // a.itemsize, c.strides[0] // c.itemsize
-    ROWS_TIMES_PANEL(
-        panel_.dtype.type(0), a.itemsize, a.shape[0], columns, address(a), row_a, 0, 1, deep, address(panel_), wide,
+    _call_rows(
+        b.dtype.type(0), a.itemsize, a.shape[0], columns, address(a), row_a, 0, 1, deep, address(b), wide,
         address(c), row_c, add,
     )  # fmt: skip
 
 
 @jit
-def blocks_times_panel(a, step, m, outer, inner, panel_, wide, columns, c, add):
-    """The same where A is flat and lies in `outer` blocks of m rows of `inner` numbers, k running through a row of
-    each block in turn."""
-    row_c = c.strides[0] // c.itemsize
-    ROWS_TIMES_PANEL(
-        panel_.dtype.type(0), a.itemsize, m, columns, address(a), inner, step, outer, inner, address(panel_),
+def blocks_times_panel(blocks, count, inner, packed, wide, columns, c, add):
+    """The same where A lies in `count` blocks of rows of `inner` elements (``layout.Blocks``), k running through a
+    row of each block in turn."""
+    a, b, row_c = numbers(blocks.operand), numbers(packed), c.strides[0] // c.itemsize
+    _call_rows(
+        b.dtype.type(0), a.itemsize, c.shape[0], columns, address(a), inner, blocks.step, count, inner, address(b),
         wide, address(c), row_c, add,
     )  # fmt: skip
 
 
 @jit
-def columns_times_panel(a, deep, panel_, wide, columns, c, add):
-    """The same for A by columns, deep x m numbers."""
+def columns_times_panel(a, deep, packed, wide, columns, c, add):
+    """The same as `rows_times_panel` for A by columns, deep x m elements."""
+    a, b = numbers(a), numbers(packed)
     step_a, row_c = a.strides[0] // a.itemsize, c.strides[0] // c.itemsize
-    COLUMNS_TIMES_PANEL(
-        panel_.dtype.type(0), a.itemsize, a.shape[1], columns, address(a), step_a, deep, address(panel_), wide,
+    _call_columns(
+        b.dtype.type(0), a.itemsize, a.shape[1], columns, address(a), step_a, deep, address(b), wide,
         address(c), row_c, add,
     )  # fmt: skip

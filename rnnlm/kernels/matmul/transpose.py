@@ -1,7 +1,7 @@
 """Numbers on their way into packed operands: blocks transposed, float32 rounded to pairs of bfloat16, a vector at a
 time.
 
-All arguments are addresses and numbers of numbers; ``kernels.packing`` does what does not fill a vector.
+All arguments are addresses and numbers of numbers; ``matmul.pack`` does what does not fill a vector.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from rnnlm.kernels.matmul.tile import BFLOAT, lanes_of
+from rnnlm.kernels.matmul.layout import lanes_of
+from rnnlm.kernels.matmul.tile import BFLOAT
 
 _INT, _INT32 = ir.IntType(64), ir.IntType(32)
 

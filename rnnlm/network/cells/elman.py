@@ -23,11 +23,13 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from rnnlm.kernels.cpu import LANES32 as LANES
-from rnnlm.kernels.elementwise import functions
+from rnnlm.kernels.elementwise import activations
 from rnnlm.kernels.elementwise.rows import clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
-from rnnlm.kernels.matmul.layout import fill_rows, pack_panels
+from rnnlm.kernels.matmul.layout import Packed as Operand
+from rnnlm.kernels.matmul.layout import block_of, rows_at
+from rnnlm.kernels.matmul.pack import fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
@@ -59,7 +61,7 @@ class Packed(NamedTuple):
     """Weights that do not change any more, for one token at a time."""
 
     projection: recurrence.Projection
-    packed_H: np.ndarray
+    packed_H: Operand
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ def _recur(thread, steps, H, activation, products, trace):
         carry_state(steps.state if t == 0 else h[t - 1], steps.reset[t], steps.initial, part, previous[t])
         read_inputs(steps.projected, steps.read[t], part, hidden, 1, h[t])
         before, z = previous[t, part.first : part.last], h[t, part.first : part.last]
-        rows = products.rows[t, part.first : part.last]
+        rows = rows_at(products.rows, t, part.first, part.last)
         fill_rows(before, part.start, part.stop, rows)
         if products.by_columns:
             wait(thread)
@@ -173,7 +175,7 @@ def _recur_back(thread, h, reset, H, activation, products, dh, d_state):
     for t in range(steps - 1, -1, -1):
         for b in range(part.first, part.last):  # delta1(t) = dJ/dh(t) o f'(z1(t))
             _activate_back(h[t, b, part.start : part.stop], dh[t, b, part.start : part.stop], activation)
-        delta1, rows = dh[t, part.first : part.last], products.rows[t, part.first : part.last]
+        delta1, rows = dh[t, part.first : part.last], rows_at(products.rows, t, part.first, part.last)
         before, own_reset = d_state if t == 0 else dh[t - 1], reset[t, part.first : part.last]
         one_by_one = pack_delta(delta1, own_reset, part, hidden, rows)
         if products.by_columns:
@@ -188,7 +190,7 @@ def _step(thread, packed_H, activation, projected, h, new):
     start, stop = partition(thread, h.shape[1], 2 * LANES)
     for b in range(h.shape[0]):
         copy(projected[b, start:stop], new[b, start:stop])
-    multiply_rows(h, h.shape[1], packed_H[0], start, stop, new, True)
+    multiply_rows(h, h.shape[1], block_of(packed_H, 0), start, stop, new, True)
     for b in range(h.shape[0]):
         _activate(new[b, start:stop], activation)
 
@@ -198,10 +200,10 @@ def _activate(z, activation):
     """z := f(z), a row."""
     if activation == SIGMOID:
         for j in range(z.size):
-            z[j] = functions.sigmoid(z[j])
+            z[j] = activations.sigmoid(z[j])
     elif activation == TANH:
         for j in range(z.size):
-            z[j] = functions.tanh(z[j])
+            z[j] = activations.tanh(z[j])
     else:
         zero = z.dtype.type(0)
         for j in range(z.size):

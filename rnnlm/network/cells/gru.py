@@ -26,11 +26,13 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnlm.kernels.cpu import LANES32 as LANES
-from rnnlm.kernels.elementwise.functions import sigmoid, tanh
+from rnnlm.kernels.elementwise.activations import sigmoid, tanh
 from rnnlm.kernels.elementwise.rows import add, clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
-from rnnlm.kernels.matmul.layout import fill_rows, pack_panels
+from rnnlm.kernels.matmul.layout import Packed as Operand
+from rnnlm.kernels.matmul.layout import block_of, rows_at
+from rnnlm.kernels.matmul.pack import fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
@@ -61,7 +63,7 @@ class Packed(NamedTuple):
     """Weights that do not change any more, for one token at a time."""
 
     projection: recurrence.Projection
-    packed_H: np.ndarray  # 3 x panels
+    packed_H: Operand  # 3 x panels
     bh: np.ndarray
 
 
@@ -147,7 +149,7 @@ def _recur(thread, steps, H, bh, products, trace):
         for b in range(part.first, part.last):
             copy(bh[start:stop], gates[t, b, 2 * hidden + start : 2 * hidden + stop])
             copy(steps.projected[steps.read[t, b], 2 * hidden + start : 2 * hidden + stop], n[t, b, start:stop])
-        before, rows = previous[t, part.first : part.last], products.rows[t, part.first : part.last]
+        before, rows = previous[t, part.first : part.last], rows_at(products.rows, t, part.first, part.last)
         fill_rows(before, start, stop, rows)
         if products.by_columns:
             wait(thread)
@@ -196,7 +198,7 @@ def _recur_back(thread, trace, reset, H, products, dh, d_state):
             _cell_back(gates[t, b], hidden, start, trace.previous[t, b, start:stop], n_own, own)
             if not reset[t, b]:
                 add(own, d_state[b, start:stop] if t == 0 else dh[t - 1, b, start:stop])
-        delta, rows = gates[t, part.first : part.last], products.rows[t, part.first : part.last]
+        delta, rows = gates[t, part.first : part.last], rows_at(products.rows, t, part.first, part.last)
         below, own_reset = d_state if t == 0 else dh[t - 1], reset[t, part.first : part.last]
         one_by_one = pack_delta(delta, own_reset, part, hidden, rows)
         if products.by_columns:
@@ -243,7 +245,7 @@ def _step(thread, packed_H, bh, z, h, new):
         copy(bh[start:stop], z[b, 2 * hidden + start : 2 * hidden + stop])
     for block in range(3):
         left = block * hidden
-        multiply_rows(h, hidden, packed_H[block], start, stop, z[:, left : left + hidden], True)
+        multiply_rows(h, hidden, block_of(packed_H, block), start, stop, z[:, left : left + hidden], True)
     for b in range(batch):
         n = new[b, start:stop]
         _cell(z[b], hidden, start, h[b, start:stop], n, n)

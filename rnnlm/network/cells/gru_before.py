@@ -25,11 +25,13 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnlm.kernels.cpu import LANES32 as LANES
-from rnnlm.kernels.elementwise.functions import sigmoid, tanh
+from rnnlm.kernels.elementwise.activations import sigmoid, tanh
 from rnnlm.kernels.elementwise.rows import add, clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
-from rnnlm.kernels.matmul.layout import depth, fill_rows, operand, pack_panels
+from rnnlm.kernels.matmul.layout import Packed as Operand
+from rnnlm.kernels.matmul.layout import block_of, blocks_from, depth, operand, rows_at
+from rnnlm.kernels.matmul.pack import fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
@@ -61,14 +63,14 @@ class Packed(NamedTuple):
     """Weights that do not change any more, for one token at a time."""
 
     projection: recurrence.Projection
-    packed_H: np.ndarray  # 3 x panels
+    packed_H: Operand  # 3 x panels
 
 
 class _Candidates(NamedTuple):
     """How the loop back multiplies by H_n', beside its products with [H_r H_u]'."""
 
-    packed: np.ndarray  # panels of H_n'
-    rows: np.ndarray  # T x ..., pairs of dJ/dz_n
+    packed: Operand  # panels of H_n'
+    rows: Operand  # T x ..., pairs of dJ/dz_n
     dq: np.ndarray  # B x D_h: dJ/dq of one step
 
 
@@ -162,18 +164,18 @@ def _recur(thread, steps, H, products, q_rows, trace):
         read_inputs(steps.projected, steps.read[t], part, hidden, 2, gates[t])
         for b in range(part.first, part.last):
             copy(steps.projected[steps.read[t, b], 2 * hidden + start : 2 * hidden + stop], n[t, b, start:stop])
-        before, rows = previous[t, part.first : part.last], products.rows[t, part.first : part.last]
+        before, rows = previous[t, part.first : part.last], rows_at(products.rows, t, part.first, part.last)
         fill_rows(before, start, stop, rows)
         if products.by_columns:
             wait(thread)
         add_state(before, rows, part, products.packed, 0, 2, gates[t, part.first : part.last])
         for b in range(part.first, part.last):
             _gates(gates[t, b], hidden, start, previous[t, b, start:stop], q[t, b, start:stop])
-        own, rows = q[t, part.first : part.last], q_rows[t, part.first : part.last]
+        own, rows = q[t, part.first : part.last], rows_at(q_rows, t, part.first, part.last)
         fill_rows(own, start, stop, rows)
         if products.by_columns:
             wait(thread)
-        add_state(own, rows, part, products.packed[2:], 0, 1, n[t, part.first : part.last])
+        add_state(own, rows, part, blocks_from(products.packed, 2), 0, 1, n[t, part.first : part.last])
         for b in range(part.first, part.last):
             u = gates[t, b, hidden + start : hidden + stop]
             _new_state(u, previous[t, b, start:stop], n[t, b, start:stop], h[t, b, start:stop])
@@ -223,7 +225,7 @@ def _recur_back(thread, trace, reset, H, products, candidates, dh, d_state):
             if not reset[t, b]:
                 add(own, below[b, start:stop])
             clear(dq[b, start:stop])
-        delta, rows = n[t, part.first : part.last], candidates.rows[t, part.first : part.last]
+        delta, rows = n[t, part.first : part.last], rows_at(candidates.rows, t, part.first, part.last)
         fill_rows(delta, start, stop, rows)
         if products.by_columns:
             wait(thread)
@@ -235,7 +237,7 @@ def _recur_back(thread, trace, reset, H, products, candidates, dh, d_state):
             _gates_back(gates[t, b, start:stop], previous[t, b, start:stop], own)
             if not reset[t, b]:
                 add(own, below[b, start:stop])
-        both, rows = gates[t, part.first : part.last], products.rows[t, part.first : part.last]
+        both, rows = gates[t, part.first : part.last], rows_at(products.rows, t, part.first, part.last)
         one_by_one = pack_delta(both, own_reset, part, hidden, rows)
         if products.by_columns:
             wait(thread)
@@ -273,11 +275,11 @@ def _step(thread, packed_H, z, h, q, new):
         copy(z[b, 2 * hidden + start : 2 * hidden + stop], new[b, start:stop])  # e I_n + b1_n
     for block in range(2):
         left = block * hidden
-        multiply_rows(h, hidden, packed_H[block], start, stop, z[:, left : left + hidden], True)
+        multiply_rows(h, hidden, block_of(packed_H, block), start, stop, z[:, left : left + hidden], True)
     for b in range(batch):
         _gates(z[b], hidden, start, h[b, start:stop], q[b, start:stop])
     wait(thread)
-    multiply_rows(q, hidden, packed_H[2], start, stop, new, True)
+    multiply_rows(q, hidden, block_of(packed_H, 2), start, stop, new, True)
     for b in range(batch):
         n = new[b, start:stop]
         _new_state(z[b, hidden + start : hidden + stop], h[b, start:stop], n, n)

@@ -31,11 +31,13 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnlm.kernels.cpu import LANES32 as LANES
-from rnnlm.kernels.elementwise.functions import sigmoid, tanh
+from rnnlm.kernels.elementwise.activations import sigmoid, tanh
 from rnnlm.kernels.elementwise.rows import clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
-from rnnlm.kernels.matmul.layout import fill_rows, pack_panels
+from rnnlm.kernels.matmul.layout import Packed as Operand
+from rnnlm.kernels.matmul.layout import block_count, block_of, rows_at
+from rnnlm.kernels.matmul.pack import fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
@@ -68,7 +70,7 @@ class Packed(NamedTuple):
     """Weights that do not change any more, for one token at a time."""
 
     projection: recurrence.Projection
-    packed_H: np.ndarray  # a block's panels a gate
+    packed_H: Operand  # a block's panels a gate
     P: np.ndarray
 
 
@@ -186,7 +188,7 @@ def _peepholes(parameters: Arrays) -> Array:
 def _recur(thread, steps, cells, H, P, products, trace):
     """The loop over time; each thread has its own streams, or its own columns of h."""
     batch, hidden = steps.state.shape
-    blocks = products.packed.shape[0]
+    blocks = block_count(products.packed)
     start, stop = partition(thread, hidden, 2 * LANES)
     pack_blocks(H, start, stop, products.packed)
     wait(thread)
@@ -197,7 +199,7 @@ def _recur(thread, steps, cells, H, P, products, trace):
         carry_state(steps.state if t == 0 else h[t - 1], steps.reset[t], steps.initial, part, previous[t])
         carry_state(cells.state if t == 0 else c[t - 1], steps.reset[t], cells.initial, part, c_previous[t])
         read_inputs(steps.projected, steps.read[t], part, hidden, blocks, gates[t])
-        before, rows = previous[t, part.first : part.last], products.rows[t, part.first : part.last]
+        before, rows = previous[t, part.first : part.last], rows_at(products.rows, t, part.first, part.last)
         fill_rows(before, start, stop, rows)
         if products.by_columns:
             wait(thread)
@@ -279,7 +281,7 @@ def _recur_back(thread, trace, reset, H, P, products, dh, state_gradient):
             _cell_back(gates[t, b], hidden, part, P, before, c, dh[t, b, start:stop], dc[b, start:stop])
             if reset[t, b]:
                 clear(dc[b, start:stop])
-        delta, rows = gates[t, part.first : part.last], products.rows[t, part.first : part.last]
+        delta, rows = gates[t, part.first : part.last], rows_at(products.rows, t, part.first, part.last)
         below, own_reset = dh0 if t == 0 else dh[t - 1], reset[t, part.first : part.last]
         one_by_one = pack_delta(delta, own_reset, part, hidden, rows)
         if products.by_columns:
@@ -352,9 +354,9 @@ def _step(thread, packed_H, P, z, state, new, h):
     batch, hidden = h.shape
     start, stop = partition(thread, hidden, 2 * LANES)
     before = state[:, :hidden]
-    for block in range(packed_H.shape[0]):
+    for block in range(block_count(packed_H)):
         left = block * hidden
-        multiply_rows(before, hidden, packed_H[block], start, stop, z[:, left : left + hidden], True)
+        multiply_rows(before, hidden, block_of(packed_H, block), start, stop, z[:, left : left + hidden], True)
     for b in range(batch):
         c = slice(hidden + start, hidden + stop)
         _cell(z[b], hidden, Part(0, batch, start, stop), P, state[b, c], new[b, c], h[b, start:stop])

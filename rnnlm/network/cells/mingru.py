@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnlm.kernels.cpu import LANES32 as LANES
-from rnnlm.kernels.elementwise.functions import sigmoid
+from rnnlm.kernels.elementwise.activations import sigmoid
 from rnnlm.kernels.elementwise.rows import add, clear
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.parallel.partition import partition

@@ -23,22 +23,20 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnlm.kernels.cpu import LANES32 as LANES
+from rnnlm.kernels.cpu import MULTIPLICATIONS, RECURRENT_BYTES, RECURRENT_COLUMNS, useful_threads
 from rnnlm.kernels.elementwise.rows import add, clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul import linear
 from rnnlm.kernels.matmul.gemm import multiply_columns, multiply_rows
-from rnnlm.kernels.matmul.layout import clear_row, depth, fill_columns, fill_rows, operand, pack_panels
+from rnnlm.kernels.matmul.layout import Packed as Operand
+from rnnlm.kernels.matmul.layout import block_count, block_of, depth, depths_of, operand
 from rnnlm.kernels.matmul.linear import pack
+from rnnlm.kernels.matmul.pack import clear_row, fill_columns, fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 from rnnlm.kernels.workspace import Context
 from rnnlm.network.protocols import Array, Arrays, Inputs
-
-# Bytes of H that stay in a core's second cache; columns that are worth a thread of their own.
-_CACHED, _LEAST_COLUMNS = 768 << 10, 64
-# Multiplications that one thread is done with before another is awake.
-_ALONE = 1 << 19
 
 
 class Steps(NamedTuple):
@@ -55,8 +53,8 @@ class Products(NamedTuple):
     """How a loop over time multiplies the state by H: who has what, and room for the packed operands."""
 
     by_columns: bool  # threads have their own columns of h instead of their own streams
-    packed: np.ndarray  # panels of H, or of H'
-    rows: np.ndarray  # T x ..., pairs of the states, or of delta
+    packed: Operand  # panels of H, or of H'
+    rows: Operand  # T x ..., pairs of the states, or of delta
 
 
 class Part(NamedTuple):
@@ -73,13 +71,13 @@ def by_columns(H: Array, batch: int, threads: int) -> bool:
     streams: where there are fewer streams than threads, or where H does not stay in a core's second cache. (Blocks of
     an odd width are never cut: pairs of bfloat16 would lie across two of them.)"""
     hidden, width = H.shape
-    fits = hidden >= _LEAST_COLUMNS * threads and (width == hidden or hidden % 2 == 0)
-    return threads > 1 and fits and (batch < threads or H.nbytes > _CACHED)
+    fits = hidden >= RECURRENT_COLUMNS * threads and (width == hidden or hidden % 2 == 0)
+    return threads > 1 and fits and (batch < threads or H.nbytes > RECURRENT_BYTES)
 
 
 def threads_for(multiplications: int, threads: int) -> int:
     """As many threads as a product is worth."""
-    return threads if multiplications > _ALONE else 1
+    return useful_threads(threads, multiplications, MULTIPLICATIONS)
 
 
 def forward_products(H: Array, steps: int, batch: int, context: Context) -> Products:
@@ -106,10 +104,7 @@ def steps_of(inputs: Inputs, I: Array, b1: Array, context: Context) -> Steps:
     """What the loop over time reads: projected = e I + b1, once for each different input."""
     e, workspace = inputs.e, context.workspace
     projected = workspace.take("projected", (len(e), I.shape[1]))
-    linear.forward(
-        context.threads, e, I, b1, workspace.rows("e_rows", *e.shape), workspace.panels("packed_I", *I.shape),
-        projected,
-    )  # fmt: skip
+    linear.forward(e, I, b1, projected, context)
     return Steps(projected, inputs.read, inputs.reset, inputs.state, inputs.initial)
 
 
@@ -135,20 +130,15 @@ def weights_back(
 def inputs_back(I: Array, dI: Array, inputs: Inputs, d_projected: Array, context: Context) -> Array:
     """Undoes `steps_of`: writes dJ/dI and returns dJ/de (n x d) of each different input."""
     e, workspace = inputs.e, context.workspace
-    (n, d), width = e.shape, d_projected.shape[1]
     de = workspace.take("de", e.shape)
-    linear.backward(
-        context.threads, e, I, d_projected, workspace.columns("e_columns", n, d),
-        workspace.panels("packed_projected", n, width), workspace.rows("projected_rows", n, width),
-        workspace.panels("packed_I", width, d), dI, de,
-    )  # fmt: skip
+    linear.backward(e, I, d_projected, dI, de, context)
     return de
 
 
 class Projection(NamedTuple):
     """I and b1 packed, for one token at a time."""
 
-    packed_I: Array
+    packed_I: Operand
     b1: Array
 
 
@@ -164,7 +154,7 @@ def project(packed: Projection, e: Array, projected: Array, threads: int) -> Non
     linear.forward_packed(threads_for(e.size * packed.b1.size, threads), packed.packed_I, packed.b1, e, projected)
 
 
-def pack_state_weights(H: Array, context: Context) -> Array:
+def pack_state_weights(H: Array, context: Context) -> Operand:
     """The panels of each block of H, for one token at a time."""
     hidden, width = H.shape
     packed = context.workspace.panels("packed_H", hidden, hidden, width // hidden)
@@ -192,7 +182,7 @@ def _weights_back(thread, delta, previous, read, previous_columns, packed_delta,
     rows, hidden = steps * batch, previous.shape[2]
     flat, flat_previous = delta.reshape((rows, width)), previous.reshape((rows, hidden))
     first, last = partition(thread, rows, 2)
-    fill_columns(flat_previous[first:last], previous_columns[first // 2 : (last + 1) // 2])
+    fill_columns(flat_previous[first:last], depths_of(previous_columns, first, last))
     start, stop = partition(thread, width, 2 * LANES)
     pack_panels(flat, False, start, stop, rows, packed_delta)
     wait(thread)
@@ -221,9 +211,9 @@ def pack_blocks(H, start, stop, packed_H):
     """Columns start ... stop of each of the blocks of H (D_h x G D_h), each block as the panels of a matrix of its
     own: G x its panels."""
     hidden = H.shape[0]
-    for block in range(packed_H.shape[0]):
+    for block in range(block_count(packed_H)):
         left = block * hidden
-        pack_panels(H[:, left : left + hidden], False, start, stop, hidden, packed_H[block])
+        pack_panels(H[:, left : left + hidden], False, start, stop, hidden, block_of(packed_H, block))
 
 
 @jit
@@ -271,7 +261,8 @@ def add_state(before, before_rows, part, packed_H, begin, end, z):
     own, deep = operand(before, before_rows), depth(packed_H, hidden)
     for block in range(begin, end):
         left = block * hidden
-        multiply_rows(own, deep, packed_H[block], part.start, part.stop, z[:, left : left + hidden], True)
+        packed = block_of(packed_H, block)
+        multiply_rows(own, deep, packed, part.start, part.stop, z[:, left : left + hidden], True)
 
 
 @jit

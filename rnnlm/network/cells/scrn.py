@@ -31,12 +31,14 @@ import numpy as np
 
 from rnnlm.kernels.cpu import LANES32 as LANES
 from rnnlm.kernels.cpu import ROWS
-from rnnlm.kernels.elementwise import functions
+from rnnlm.kernels.elementwise import activations
 from rnnlm.kernels.elementwise.rows import clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
-from rnnlm.kernels.matmul.layout import depth, fill_rows, operand, pack_panels
+from rnnlm.kernels.matmul.layout import Packed as Operand
+from rnnlm.kernels.matmul.layout import depth, operand, rows_at, rows_of
 from rnnlm.kernels.matmul.linear import pack
+from rnnlm.kernels.matmul.pack import fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
@@ -67,7 +69,7 @@ class Packed(NamedTuple):
     """Weights that do not change any more, for one token at a time."""
 
     projection: recurrence.Projection
-    packed_H: np.ndarray
+    packed_H: Operand
     fast: int
     a: np.floating
 
@@ -76,8 +78,8 @@ class _Slow(NamedTuple):
     """What the way back through the slow units needs."""
 
     H_s: np.ndarray  # C x F
-    packed: np.ndarray  # panels of H_s'
-    rows: np.ndarray  # T B x ..., pairs of delta1
+    packed: Operand  # panels of H_s'
+    rows: Operand  # T B x ..., pairs of delta1
     a: np.floating
 
 
@@ -206,7 +208,7 @@ def _recur(thread, steps, H, a, products, trace):
         for b in range(part.first, part.last):
             _slow(a, h[t, b, stop:end], previous[t, b, stop:end])
         before, z = previous[t, part.first : part.last], h[t, part.first : part.last]
-        rows = products.rows[t, part.first : part.last]
+        rows = rows_at(products.rows, t, part.first, part.last)
         fill_rows(before, start, end, rows)
         if products.by_columns:
             wait(thread)
@@ -228,7 +230,7 @@ def _slow(a, s, before):
 def _sigmoid(z):
     """z := sigmoid(z), a row."""
     for j in range(z.size):
-        z[j] = functions.sigmoid(z[j])
+        z[j] = activations.sigmoid(z[j])
 
 
 @parallel
@@ -245,7 +247,7 @@ def _recur_back(thread, h, reset, H_h, products, delta1, dh, d_state):
     for t in range(steps - 1, -1, -1):
         for b in range(part.first, part.last):
             _sigmoid_back(h[t, b, start:stop], dh[t, b, start:stop], delta1[t, b, start:stop])
-        delta, rows = delta1[t, part.first : part.last], products.rows[t, part.first : part.last]
+        delta, rows = delta1[t, part.first : part.last], rows_at(products.rows, t, part.first, part.last)
         below, own_reset = d_state if t == 0 else dh[t - 1], reset[t, part.first : part.last]
         one_by_one = pack_delta(delta, own_reset, part, fast, rows)
         if products.by_columns:
@@ -271,7 +273,7 @@ def _slow_back(thread, read, reset, slow, delta1, dh, d_state, d_projected):
     pack_panels(slow.H_s, True, start, stop, fast, slow.packed)
     wait(thread)
     first, last = partition(thread, rows, ROWS)  # whole tiles
-    own, pairs = delta1.reshape((rows, fast))[first:last], slow.rows[first:last]
+    own, pairs = delta1.reshape((rows, fast))[first:last], rows_of(slow.rows, first, last)
     fill_rows(own, 0, fast, pairs)
     multiply_rows(  # dJ/ds(t) += delta1(t) H_s'
         operand(own, pairs), depth(slow.packed, fast), slow.packed, 0, context,

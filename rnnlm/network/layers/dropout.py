@@ -8,7 +8,7 @@
     recurrent                H~ = m o H, once a window: DropConnect (Wan et al. 2013; Merity et al. 2018)
 
 The masks are not drawn from a stream of random numbers but computed from (seed, step, place, j) by a hash
-(splitmix64; Steele, Lea & Flood 2014). So they need no state in a checkpoint, no memory (backward computes them
+(``kernels.random``). So they need no state in a checkpoint, no memory (backward computes them
 again), and do not depend on the number of threads.
 """
 
@@ -22,19 +22,10 @@ from rnnlm.config.network import Model
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
+from rnnlm.kernels.random import GAMMA, splitmix64
 
 # Places of masks beside those of the layers, which are numbered from 0, the input.
 _WORDS, _RECURRENT = 1000, 2000
-
-_A, _B, _C = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-
-
-@jit
-def _mix(x):
-    """splitmix64's output function."""
-    x = (x ^ (x >> np.uint64(30))) * _B
-    x = (x ^ (x >> np.uint64(27))) * _C
-    return x ^ (x >> np.uint64(31))
 
 
 def key(seed: int, step: int, place: int) -> np.uint64:
@@ -97,12 +88,12 @@ def apply(thread, x, key, p, period):
     keep = x.dtype.type(1.0 / (1.0 - p))
     threshold = np.uint64(p * 18446744073709551616.0)
     start, stop = partition(thread, flat.size, 16)
-    base = _mix(key)
+    base = splitmix64(key)
     while start < stop:
         place = start % period
         own = flat[start : min(stop, start + period - place)]
         for j in range(own.size):
-            kept = _mix(base + np.uint64(place + j) * _A) >= threshold
+            kept = splitmix64(base + np.uint64(place + j) * GAMMA) >= threshold
             own[j] = own[j] * keep if kept else own.dtype.type(0)
         start += own.size
 
@@ -111,9 +102,9 @@ def apply(thread, x, key, p, period):
 def _apply_to_rows(e, tokens, key, p):
     keep = e.dtype.type(1.0 / (1.0 - p))
     threshold = np.uint64(p * 18446744073709551616.0)
-    base = _mix(key)
+    base = splitmix64(key)
     for i in range(tokens.size):
         row = e[i]
-        factor = keep if _mix(base + np.uint64(tokens[i]) * _A) >= threshold else e.dtype.type(0)
+        factor = keep if splitmix64(base + np.uint64(tokens[i]) * GAMMA) >= threshold else e.dtype.type(0)
         for j in range(row.size):
             row[j] *= factor

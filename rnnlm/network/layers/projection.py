@@ -3,63 +3,57 @@
     p(t) = h(t) P + b             N x k, from h: N x D_h       P: D_h x k   b: k, or None
     dJ/dP = sum_t h(t)' dJ/dp(t)  dJ/db = sum_t dJ/dp(t)       dJ/dh(t) = dJ/dp(t) P'
 
-Each matrix takes a set of workspace of its own.
+Each matrix takes a workspace of its own.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from rnnlm.kernels.cpu import MULTIPLICATIONS, useful_threads
 from rnnlm.kernels.matmul import linear
-
-if TYPE_CHECKING:
-    from rnnlm.kernels.workspace import Workspace
-
-# Multiplications that one thread is done with before another is awake.
-_ALONE = 1 << 19
-
-
-def forward(h, P, b, workspace: Workspace, threads):
-    """p, N x k, which lives until the next call."""
-    p = workspace.take("p", (len(h), P.shape[1]))
-    linear.forward(
-        threads, h, P, _bias(P, b), workspace.rows("h_rows", *h.shape), workspace.panels("packed_P", *P.shape), p
-    )
-    return p
-
-
-def backward(h, P, dp, dP, dh, workspace: Workspace, threads):
-    """Undoes `forward`, but for b: writes dJ/dP and dJ/dh."""
-    (rows, hidden), width = h.shape, P.shape[1]
-    linear.backward(
-        threads, h, P, dp, workspace.columns("h_columns", rows, hidden), workspace.panels("packed_dp", rows, width),
-        workspace.rows("dp_rows", rows, width), workspace.panels("packed_back", width, hidden), dP, dh,
-    )  # fmt: skip
+from rnnlm.kernels.matmul.layout import Packed as Operand
+from rnnlm.kernels.workspace import Context, Workspace
+from rnnlm.network.protocols import Array
 
 
 class Packed(NamedTuple):
-    """Weights that do not change any more, packed."""
+    """Weights that do not change any more, for one token at a time."""
 
-    packed_P: np.ndarray
-    b: np.ndarray
+    packed_P: Operand  # panels of P
+    b: Array  # k
     workspace: Workspace
 
 
-def pack(P, b, workspace: Workspace) -> Packed:
+def forward(h: Array, P: Array, b: Array | None, context: Context) -> Array:
+    """p, N x k, which lives until the next call."""
+    p: Array = context.workspace.take("p", (len(h), P.shape[1]))
+    linear.forward(h, P, _bias(P, b), p, context)
+    return p
+
+
+def backward(h: Array, P: Array, dp: Array, dP: Array, dh: Array, context: Context) -> None:
+    """Undoes `forward`, but for b: writes dJ/dP (D_h x k) and dJ/dh (N x D_h), from dJ/dp (N x k)."""
+    linear.backward(h, P, dp, dP, dh, context)
+
+
+def pack(P: Array, b: Array | None, workspace: Workspace) -> Packed:
     """What `step` reads."""
     packed_P = workspace.panels("packed_P", *P.shape)
     linear.pack(P, packed_P)
     return Packed(packed_P, _bias(P, b), workspace)
 
 
-def step(packed: Packed, h, threads):
-    """p of the next token, B x k, which lives until the next call."""
-    p = packed.workspace.take("p", (len(h), packed.b.size))
-    linear.forward_packed(threads if h.size * packed.b.size > _ALONE else 1, packed.packed_P, packed.b, h, p)
+def step(packed: Packed, h: Array, threads: int) -> Array:
+    """p of the next token, B x k, which lives until the next call. h: B x D_h."""
+    p: Array = packed.workspace.take("p", (len(h), packed.b.size))
+    threads = useful_threads(threads, h.size * packed.b.size, MULTIPLICATIONS)
+    linear.forward_packed(threads, packed.packed_P, packed.b, h, p)
     return p
 
 
-def _bias(P, b):
+def _bias(P: Array, b: Array | None) -> Array:
+    """b, or zeros (k)."""
     return np.zeros(P.shape[1], P.dtype) if b is None else b

@@ -11,6 +11,7 @@ from types import ModuleType
 import numpy as np
 
 from rnnlm.config.schema import Train
+from rnnlm.kernels.cpu import UPDATED_NUMBERS, useful_threads
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
@@ -31,9 +32,6 @@ RULES: dict[str, ModuleType] = {
     "lion": lion,
 }
 _CODES = {name: code for code, name in enumerate(RULES)}
-
-# Numbers that one thread is done with in some 10 microseconds, what it takes to call another.
-_ALONE = 1 << 16
 
 
 class Optimizer:
@@ -101,8 +99,8 @@ class Optimizer:
 
 
 def _useful(threads: int, size: int) -> int:
-    """Threads for arrays of this size: one alone is done with a small one before another is awake."""
-    return threads if size > _ALONE else 1
+    """Threads for arrays of this size."""
+    return useful_threads(threads, size, UPDATED_NUMBERS)
 
 
 @parallel

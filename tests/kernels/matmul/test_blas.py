@@ -48,7 +48,7 @@ def test_nothing_to_do() -> None:
 
 
 def test_blas_has_one_thread() -> None:
-    """The kernels share the work out themselves; a second pool of threads would fight them."""
+    """The kernels have a thread pool of their own; a second pool of threads would fight them."""
     import os
 
     import rnnlm  # noqa: F401

@@ -11,14 +11,15 @@ import pytest
 from rnnlm.kernels.cpu import HAS_BFLOAT16
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_columns, multiply_rows
-from rnnlm.kernels.matmul.layout import depth, fill_columns, fill_rows, operand, pack_panels
+from rnnlm.kernels.matmul.layout import BFloat16Pairs, Layout, Numbers, depth, operand
+from rnnlm.kernels.matmul.pack import fill_columns, fill_rows, pack_panels
 from rnnlm.kernels.workspace import Workspace
 
 needs_bfloat16 = pytest.mark.skipif(not HAS_BFLOAT16, reason="this processor has no products of bfloat16")
 KINDS = [
-    pytest.param(np.float64, np.float64, id="float64"),
-    pytest.param(np.float32, np.float32, id="float32"),
-    pytest.param(np.float32, np.uint32, id="bfloat16", marks=needs_bfloat16),
+    pytest.param(np.float64, Numbers, id="float64"),
+    pytest.param(np.float32, Numbers, id="float32"),
+    pytest.param(np.float32, BFloat16Pairs, id="bfloat16", marks=needs_bfloat16),
 ]
 SIZES = [1, 2, 3, 5, 7, 11, 12, 13, 15, 16, 17, 31, 32, 33, 48, 65]
 
@@ -46,9 +47,9 @@ def by_columns(a, pairs, b, transposed, panels, c, add):
     multiply_columns(operand(a, pairs), depth(panels, k), panels, 0, c.shape[1], c, add)
 
 
-def check(dtype: type, packed: type, m: int, n: int, k: int, columns: bool, transposed: bool, add: bool) -> None:
+def check(dtype: type, layout: Layout, m: int, n: int, k: int, columns: bool, transposed: bool, add: bool) -> None:
     generator = np.random.default_rng(m * 10000 + n * 100 + k)
-    workspace = Workspace(dtype, packed)
+    workspace = Workspace(dtype, layout)
     a = generator.normal(size=(k, m) if columns else (m, k)).astype(dtype)
     b = generator.normal(size=(n, k) if transposed else (k, n)).astype(dtype)
     frame = generator.normal(size=(m, n + 3)).astype(dtype)
@@ -56,33 +57,33 @@ def check(dtype: type, packed: type, m: int, n: int, k: int, columns: bool, tran
     pairs = workspace.columns("a", k, m) if columns else workspace.rows("a", m, k)
     panels = workspace.panels("b", k, n)
     (by_columns if columns else by_rows)(a, pairs, b, transposed, panels, frame[:, :n], add)
-    op_a, op_b = (rounded(x) if packed == np.uint32 else x for x in (a, b))
+    op_a, op_b = (rounded(x) if layout is BFloat16Pairs else x for x in (a, b))
     wanted = (op_a.T if columns else op_a).astype(np.float64) @ (op_b.T if transposed else op_b).astype(np.float64)
     wanted += before[:, :n] if add else 0
     np.testing.assert_allclose(frame[:, :n], wanted, rtol=0, atol=(1e-14 if dtype == np.float64 else 2e-6) * (k + 4))
     assert (frame[:, n:] == before[:, n:]).all(), "written beyond the last column"
 
 
-@pytest.mark.parametrize(("dtype", "packed"), KINDS)
+@pytest.mark.parametrize(("dtype", "layout"), KINDS)
 @pytest.mark.parametrize("columns", [False, True], ids=["rows", "columns"])
-def test_shapes_around_tiles_and_vectors(dtype: type, packed: type, columns: bool) -> None:
+def test_shapes_around_tiles_and_vectors(dtype: type, layout: Layout, columns: bool) -> None:
     for m, n in itertools.product(SIZES, SIZES):
-        check(dtype, packed, m, n, 9, columns, False, False)
+        check(dtype, layout, m, n, 9, columns, False, False)
 
 
-@pytest.mark.parametrize(("dtype", "packed"), KINDS)
+@pytest.mark.parametrize(("dtype", "layout"), KINDS)
 @pytest.mark.parametrize("columns", [False, True], ids=["rows", "columns"])
 @pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("add", [False, True])
-def test_long_sums(dtype: type, packed: type, columns: bool, transposed: bool, add: bool) -> None:
+def test_long_sums(dtype: type, layout: Layout, columns: bool, transposed: bool, add: bool) -> None:
     for k in (1, 2, 8, 16, 31, 32, 33, 63, 64, 255, 256, 257, 700):
-        check(dtype, packed, 19, 37, k, columns, transposed, add)
-        check(dtype, packed, 8, 9, k, columns, transposed, add)
+        check(dtype, layout, 19, 37, k, columns, transposed, add)
+        check(dtype, layout, 8, 9, k, columns, transposed, add)
 
 
 @needs_bfloat16
 def test_numbers_that_are_not_finite_stay_so() -> None:
-    workspace = Workspace(np.float32, np.uint32)
+    workspace = Workspace(np.float32, BFloat16Pairs)
     a = np.ones((3, 34), np.float32)
     a[0, 5], a[1, 33], a[2, 0] = np.nan, np.inf, -np.inf
     c = np.zeros((3, 20), np.float32)
@@ -94,14 +95,14 @@ def test_numbers_that_are_not_finite_stay_so() -> None:
     assert (c[2] == -np.inf).all()
 
 
-@pytest.mark.parametrize(("dtype", "packed"), KINDS)
-def test_a_panel_may_be_deeper_than_the_matrix(dtype: type, packed: type) -> None:
+@pytest.mark.parametrize(("dtype", "layout"), KINDS)
+def test_a_panel_may_be_deeper_than_the_matrix(dtype: type, layout: Layout) -> None:
     """Zeros follow, so that a sum may run on over what is no part of it."""
-    workspace = Workspace(dtype, packed)
+    workspace = Workspace(dtype, layout)
     b = np.ones((5, 7), dtype)
     panels = workspace.panels("b", 12, 7)
-    panels[:] = 12345
+    panels.array[:] = 12345
     pack = jit(lambda b, panels, transposed: pack_panels(b, transposed, 0, 7, 12, panels))
     pack(b, panels, False)
-    used = panels[: (6 if packed == np.uint32 else 12) * (8 if dtype == np.float64 else 16)]
-    assert np.count_nonzero(used) == (3 if packed == np.uint32 else 5) * 7
+    used = panels.array[: (6 if layout is BFloat16Pairs else 12) * (8 if dtype == np.float64 else 16)]
+    assert np.count_nonzero(used) == (3 if layout is BFloat16Pairs else 5) * 7

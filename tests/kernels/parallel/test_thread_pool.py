@@ -1,4 +1,4 @@
-"""The threads that share work: everyone has a turn, nobody runs ahead, and a failure is heard of."""
+"""The thread pool and its barrier: everyone has a turn, nobody runs ahead, and a failure is heard of."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ def sign_in(thread, seen):
     seen[thread.number] += thread.threads
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3, 5])
-def test_every_worker_runs_once(workers: int) -> None:
-    seen = np.zeros(workers + 1, np.int64)
+@pytest.mark.parametrize("threads", [1, 2, 3, 5])
+def test_every_thread_runs_once(threads: int) -> None:
+    seen = np.zeros(threads + 1, np.int64)
     for _ in range(50):
-        sign_in(workers, seen)
-    assert seen.tolist() == [50 * workers] * workers + [0]
+        sign_in(threads, seen)
+    assert seen.tolist() == [50 * threads] * threads + [0]
 
 
 @parallel
 def pass_on(thread, numbers, rounds):
-    """In every round each worker takes its left neighbour's number of the round before."""
+    """In every round each thread takes its left neighbour's number of the round before."""
     for i in range(rounds):
         left = numbers[i % 2, (thread.number - 1) % thread.threads]
         numbers[(i + 1) % 2, thread.number] = left + 1
         wait(thread)
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3])  # more than there are cores, too
-def test_meetings_keep_all_in_step(workers: int) -> None:
+@pytest.mark.parametrize("threads", [1, 2, 3])  # more than there are cores, too
+def test_barriers_keep_all_in_step(threads: int) -> None:
     rounds = 500
-    numbers = np.zeros((2, workers), np.int64)
-    numbers[0] = 1000 * np.arange(workers)
-    pass_on(workers, numbers, rounds)
-    wanted = [1000 * ((worker - rounds) % workers) + rounds for worker in range(workers)]
+    numbers = np.zeros((2, threads), np.int64)
+    numbers[0] = 1000 * np.arange(threads)
+    pass_on(threads, numbers, rounds)
+    wanted = [1000 * ((number - rounds) % threads) + rounds for number in range(threads)]
     assert numbers[rounds % 2].tolist() == wanted
 
 
@@ -60,7 +60,7 @@ def fail(thread, who):
 
 
 @pytest.mark.parametrize("who", [0, 1, 2])
-def test_a_worker_that_fails_ends_the_call(who: int) -> None:
+def test_a_thread_that_fails_ends_the_call(who: int) -> None:
     for _ in range(3):
         with pytest.raises(ValueError, match="on purpose"):
             fail(3, who)
@@ -85,7 +85,7 @@ def test_calls_from_several_threads() -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_a_forked_process_has_a_team_of_its_own() -> None:
+def test_a_forked_process_has_a_pool_of_its_own() -> None:
     code = (
         "import os, sys; sys.path.insert(0, 'tests/kernels/parallel'); import numpy as np\n"
         "from test_thread_pool import sign_in\n"

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from rnnlm.kernels import workspace
+from rnnlm.kernels import cpu, workspace
 from rnnlm.kernels.cpu import HAS_BFLOAT16
+from rnnlm.kernels.matmul.layout import BFloat16Pairs, Layout, Numbers
 from rnnlm.kernels.workspace import Context, Workspace
-from rnnlm.network.outputs import Mixture, Softmax
-from rnnlm.network.outputs.mixture import rows as whole_rows
-from rnnlm.network.outputs.softmax import columns
+from rnnlm.network.outputs.mixture.layer import Mixture
+from rnnlm.network.outputs.softmax.layer import Softmax
 from rnnlm.network.protocols import Objective, Rows
 
 needs_bfloat16 = pytest.mark.skipif(not HAS_BFLOAT16, reason="this processor has no products of bfloat16")
 KINDS = [
-    pytest.param(np.float64, np.float64, 1e-12, id="float64"),
-    pytest.param(np.float32, np.float32, 3e-5, id="float32"),
-    pytest.param(np.float32, np.uint32, 3e-2, id="bfloat16", marks=needs_bfloat16),
+    pytest.param(np.float64, Numbers, 1e-12, id="float64"),
+    pytest.param(np.float32, Numbers, 3e-5, id="float32"),
+    pytest.param(np.float32, BFloat16Pairs, 3e-2, id="bfloat16", marks=needs_bfloat16),
 ]
 SCALE = 0.25
 
@@ -50,6 +50,11 @@ class Problem:
         h = generator.normal(size=(rows, hidden)).astype(dtype)
         return cls(parameters, h, generator.integers(0, vocabulary, rows).astype(np.int32), count)
 
+    @property
+    def layer(self) -> Mixture:
+        m = self.parameters["P"].shape[1] // self.count
+        return Mixture(self.h.shape[1], m, len(self.parameters["b2"]), "E" in self.parameters, self.count)
+
     def plain(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """pi (N x K), g (N x K x m), q (N x K x |V|) and y^ (N x |V|), in float64."""
         p = {name: value.astype(np.float64) for name, value in self.parameters.items()}
@@ -75,9 +80,9 @@ class Problem:
         for r, x in enumerate(self.targets):
             h = self.h[r].astype(np.float64)
             loss -= np.log(y_hat[r, x])
-            share = pi[r] * q[r, :, x] / y_hat[r, x]
+            responsibility = pi[r] * q[r, :, x] / y_hat[r, x]
             for k in range(self.count):
-                delta = SCALE * share[k] * (q[r, k] - np.eye(1, U.shape[1], x)[0])
+                delta = SCALE * responsibility[k] * (q[r, k] - np.eye(1, U.shape[1], x)[0])
                 dU += np.outer(g[r, k], delta)
                 found["b2"] += delta
                 du = U @ delta * (1 - g[r, k] ** 2)
@@ -85,31 +90,25 @@ class Problem:
                 found["P"][:, own] += np.outer(h, du)
                 found["c"][own] += du
                 dh[r] += p["P"][:, own] @ du
-            found["W"] += np.outer(h, SCALE * (pi[r] - share))
-            dh[r] += p["W"] @ (SCALE * (pi[r] - share))
+            found["W"] += np.outer(h, SCALE * (pi[r] - responsibility))
+            dh[r] += p["W"] @ (SCALE * (pi[r] - responsibility))
         found["E" if "E" in p else "U"] += dU.T if "E" in p else dU
         return loss, found, dh
 
-    @property
-    def layer(self) -> Mixture:
-        p = self.parameters
-        tied, m = "E" in p, p["c"].size // self.count
-        return Mixture(self.h.shape[1], m, p["b2"].size, tied, self.count)
-
-    def backward(self, packed: type, workers: int) -> tuple[float, dict[str, np.ndarray], np.ndarray]:
+    def backward(self, layout: Layout, threads: int) -> tuple[float, dict[str, np.ndarray], np.ndarray]:
         found = {name: np.full_like(value, np.nan) for name, value in self.parameters.items()}
-        dh, room = np.full_like(self.h, np.nan), Workspace(self.h.dtype, packed)
-        rows, context = Rows(self.h, self.targets), Context(room, workers)
+        dh, context = np.full_like(self.h, np.nan), Context(Workspace(self.h.dtype, layout), threads)
+        rows = Rows(self.h, self.targets)
         loss = self.layer.backward(self.parameters, found, rows, Objective(SCALE), dh, context).J
         return loss, found, dh
 
-    def forward(self, workers: int, details: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        context = Context(Workspace(self.h.dtype), workers)
-        return self.layer.scores(self.parameters, Rows(self.h, self.targets), context, details)
+    def forward(self, threads: int, details: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        rows, context = Rows(self.h, self.targets), Context(Workspace(self.h.dtype), threads)
+        return self.layer.scores(self.parameters, rows, context, details)
 
-    def log_distribution(self, workers: int) -> np.ndarray:
-        packed = self.layer.pack(self.parameters, Context(Workspace(self.h.dtype), workers))
-        return self.layer.log_distribution(packed, self.h, None, workers)
+    def log_distribution(self, threads: int) -> np.ndarray:
+        packed = self.layer.pack(self.parameters, Context(Workspace(self.h.dtype), threads))
+        return self.layer.log_distribution(packed, self.h, None, threads)
 
 
 def _softmax(z: np.ndarray) -> np.ndarray:
@@ -117,8 +116,8 @@ def _softmax(z: np.ndarray) -> np.ndarray:
     return e / e.sum()
 
 
-def check(problem: Problem, packed: type, workers: int, bound: float) -> None:
-    loss, found, dh = problem.backward(packed, workers)
+def check(problem: Problem, layout: Layout, threads: int, bound: float) -> None:
+    loss, found, dh = problem.backward(layout, threads)
     wanted_loss, wanted, wanted_dh = problem.reference()
     assert loss == pytest.approx(wanted_loss, rel=bound)
     # bfloat16 rounds what is summed up, so a sum of numbers that nearly cancel is held against their size.
@@ -127,22 +126,22 @@ def check(problem: Problem, packed: type, workers: int, bound: float) -> None:
         np.testing.assert_allclose((found | {"h": dh})[name], value, rtol=0, atol=bound * scale, err_msg=name)
 
 
-# Around the widths of panels and of groups of panels; more workers than panels.
-@pytest.mark.parametrize(("dtype", "packed", "bound"), KINDS)
+# Around the widths of panels and of groups of panels; more threads than panels.
+@pytest.mark.parametrize(("dtype", "layout", "bound"), KINDS)
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("vocabulary", [2, 11, 16, 17, 32, 65, 300, 527])
-def test_gradients(dtype: type, packed: type, bound: float, tied: bool, vocabulary: int) -> None:
+def test_gradients(dtype: type, layout: Layout, bound: float, tied: bool, vocabulary: int) -> None:
     for rows, hidden, m, count in ((1, 3, 3, 1), (7, 5, 8, 4), (75, 20, 12, 3)):
-        for workers in (1, 2, 3):
-            check(Problem.random(rows, hidden, m, count, vocabulary, dtype, tied), packed, workers, bound)
+        for threads in (1, 2, 3):
+            check(Problem.random(rows, hidden, m, count, vocabulary, dtype, tied), layout, threads, bound)
 
 
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("count", [1, 3, 64, 65, 100])
 def test_a_token_is_never_cut_by_a_block(tied: bool, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A vocabulary so large that not all rows are held at once; more softmaxes than a block has rows."""
-    monkeypatch.setattr(columns, "HELD", 64 * 70 * 8)
-    check(Problem.random(41, 6, 5, count, 70, np.float64, tied), np.float64, 2, 1e-11)
+    monkeypatch.setattr(cpu, "SOFTMAX_BYTES", 64 * 70 * 8)
+    check(Problem.random(41, 6, 5, count, 70, np.float64, tied), Numbers, 2, 1e-11)
 
 
 @pytest.mark.parametrize(("dtype", "bound"), [(np.float64, 1e-12), (np.float32, 2e-5)])
@@ -152,18 +151,18 @@ def test_a_token_is_never_cut_by_a_block(tied: bool, count: int, monkeypatch: py
 def test_probabilities_ranks_and_entropies(
     dtype: type, bound: float, tied: bool, vocabulary: int, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(whole_rows, "_HELD", 7 * count * vocabulary)  # block after block
+    monkeypatch.setattr(cpu, "LOGITS_A_THREAD", 7 * count * vocabulary)  # block after block
     problem = Problem.random(33, 9, 6, count, vocabulary, dtype, tied)
     y_hat = problem.plain()[3]
     own = y_hat[np.arange(33), problem.targets]
-    for workers in (1, 2, 3):
-        quick, _, _ = problem.forward(workers, False)
-        log_probability, rank, entropy = problem.forward(workers, True)
+    for threads in (1, 2, 3):
+        quick, _, _ = problem.forward(threads, False)
+        log_probability, rank, entropy = problem.forward(threads, True)
         np.testing.assert_allclose(quick, np.log(own), rtol=0, atol=bound)
         np.testing.assert_allclose(log_probability, np.log(own), rtol=0, atol=bound)
         np.testing.assert_allclose(entropy, -(y_hat * np.log(y_hat)).sum(axis=1), rtol=bound, atol=bound)
         assert (rank == 1 + (y_hat > own[:, None]).sum(axis=1)).all()
-        found = problem.log_distribution(workers)
+        found = problem.log_distribution(threads)
         np.testing.assert_allclose(found, np.log(y_hat), rtol=0, atol=bound)
         np.testing.assert_allclose(np.exp(found).sum(axis=1), 1, rtol=1e-13)
 
@@ -196,7 +195,7 @@ def test_a_token_of_almost_no_probability_has_its_own_loss(vocabulary: int) -> N
     problem.parameters["b2"][:] = 0
     problem.parameters["b2"][vocabulary - 1] = -200
     problem.targets[:] = vocabulary - 1
-    loss, found, _ = problem.backward(np.float32, 2)
+    loss, found, _ = problem.backward(Numbers, 2)
     wanted, gradient, _ = problem.reference()
     assert loss == pytest.approx(wanted, rel=1e-5)
     assert loss > 4 * 195
@@ -208,22 +207,22 @@ def test_a_token_of_almost_no_probability_has_its_own_loss(vocabulary: int) -> N
 
 
 @pytest.mark.parametrize("vocabulary", [65, 700])
-@pytest.mark.parametrize("packed", [np.float32, pytest.param(np.uint32, marks=needs_bfloat16)])
-def test_what_is_not_finite_shows(vocabulary: int, packed: type) -> None:
+@pytest.mark.parametrize("layout", [Numbers, pytest.param(BFloat16Pairs, marks=needs_bfloat16)])
+def test_what_is_not_finite_shows(vocabulary: int, layout: Layout) -> None:
     problem = Problem.random(9, 5, 4, 3, vocabulary, np.float32)
     problem.h[3, 2] = np.nan
-    loss, found, _ = problem.backward(packed, 2)
+    loss, found, _ = problem.backward(layout, 2)
     assert np.isnan(loss)
     assert np.isnan(found["W"]).any()
     problem.h[3, 2] = 0
     problem.parameters["U"][1, vocabulary - 1] = np.inf
-    assert not np.isfinite(problem.backward(packed, 2)[0])
+    assert not np.isfinite(problem.backward(layout, 2)[0])
 
 
 @pytest.mark.parametrize("vocabulary", [65, 700])
 def test_the_same_bytes_every_time(vocabulary: int) -> None:
     problem = Problem.random(100, 33, 20, 3, vocabulary, np.float32)
-    first, second = (problem.backward(np.float32, 2) for _ in range(2))
+    first, second = (problem.backward(Numbers, 2) for _ in range(2))
     assert first[0] == second[0]
     assert (first[2] == second[2]).all()
     assert all((first[1][name] == second[1][name]).all() for name in first[1])
@@ -232,12 +231,10 @@ def test_the_same_bytes_every_time(vocabulary: int) -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_stream_is_the_same_whatever_the_number_of_streams(dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
     problem = Problem.random(64, 31, 23, 3, 600, dtype)
-    packed = problem.layer.pack(problem.parameters, Context(Workspace(dtype), 2))
-    many, parts, one = (np.empty((rows, 600), dtype) for rows in (64, 64, 1))
-    whole_rows.step(packed, problem.h, many, 2)
-    monkeypatch.setattr(whole_rows, "_DRAWN", 5 * 3 * 600)
-    whole_rows.step(packed, problem.h, parts, 2)
-    assert (parts == many).all()
+    layer = problem.layer
+    packed = layer.pack(problem.parameters, Context(Workspace(dtype), 2))
+    many = layer.log_distribution(packed, problem.h, None, 2)
+    monkeypatch.setattr(cpu, "MIXTURE_LOGITS", 5 * 3 * 600)
+    assert (layer.log_distribution(packed, problem.h, None, 2) == many).all()
     for r in (0, 1, 17, 63):
-        whole_rows.step(packed, problem.h[r : r + 1], one, 2)
-        assert (one[0] == many[r]).all()
+        assert (layer.log_distribution(packed, problem.h[r : r + 1], None, 2)[0] == many[r]).all()

@@ -1,57 +1,84 @@
-"""What a mixture makes of h: how much each softmax counts, pi = softmax(h W), and what it reads,
-g = tanh(h P + c)."""
+"""What a mixture makes of h: the prior of each softmax, pi = softmax(h W), and what it reads, g = tanh(h P + c)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 
-from rnnlm.kernels.elementwise.functions import tanh
+from rnnlm.kernels.cpu import TANH_NUMBERS, useful_threads
+from rnnlm.kernels.elementwise.activations import tanh
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
+from rnnlm.kernels.workspace import Context, Workspace
 from rnnlm.network.layers import projection
 from rnnlm.network.outputs.mixture.responsibilities import log_sum
-
-if TYPE_CHECKING:
-    from rnnlm.kernels.workspace import Workspace
-
-# Numbers that one thread is done with before another is awake.
-_ALONE = 1 << 14
+from rnnlm.network.protocols import Array, Arrays
 
 
-def forward(parameters, h, workspace: Workspace, threads):
-    """log pi (N x K float64), and the g_k of each row below one another (N K x m), which live until the next call."""
-    prior = projection.forward(h, parameters["W"], None, workspace.part("W"), threads)
-    u = projection.forward(h, parameters["P"], parameters["c"], workspace.part("P"), threads)
-    return log_prior(prior), squashed(u, prior.shape[1], threads)
+class Heads(NamedTuple):
+    """The K softmaxes' priors and inputs, of N rows."""
+
+    log_pi: np.ndarray  # N x K float64
+    g: np.ndarray  # N K x m, the g_k of each row below one another
 
 
-def backward(parameters, gradients, h, g, dg, d_prior, dh, workspace: Workspace, threads):
-    """Undoes `forward`: writes dJ/dW, dJ/dP, dJ/dc and dJ/dh. dg (N K x m) is written over; d_prior: dJ/d(h W)."""
-    _squash_back(_useful(threads, g.size), g, dg)
+class HeadGradients(NamedTuple):
+    """dJ/d(what `forward` makes)."""
+
+    d_prior: np.ndarray  # N x K, dJ/d(h W)
+    dg: np.ndarray  # N K x m
+
+
+class Packed(NamedTuple):
+    """Weights that do not change any more, for one token at a time."""
+
+    W: projection.Packed
+    P: projection.Packed
+
+
+def forward(parameters: Arrays, h: Array, context: Context) -> Heads:
+    """pi and g, which live until the next call. h: N x D_h."""
+    prior = projection.forward(h, parameters["W"], None, context.part("W"))
+    u = projection.forward(h, parameters["P"], parameters["c"], context.part("P"))
+    return _heads(prior, u, context.threads)
+
+
+def backward(
+    parameters: Arrays, gradients: Arrays, h: Array, g: Array, d_heads: HeadGradients, dh: Array, context: Context
+) -> None:
+    """Undoes `forward`: writes dJ/dW, dJ/dP, dJ/dc and dJ/dh (N x D_h). dg is written over."""
+    d_prior, dg = d_heads
+    _squash_back(useful_threads(context.threads, g.size, TANH_NUMBERS), g, dg)
     du = dg.reshape(h.shape[0], -1)
     gradients["c"][:] = du.sum(axis=0)
-    projection.backward(h, parameters["P"], du, gradients["P"], dh, workspace.part("P"), threads)
-    from_prior = workspace.take("from_prior", dh.shape)
-    projection.backward(h, parameters["W"], d_prior, gradients["W"], from_prior, workspace.part("W"), threads)
+    projection.backward(h, parameters["P"], du, gradients["P"], dh, context.part("P"))
+    from_prior = context.workspace.take("from_prior", dh.shape)
+    projection.backward(h, parameters["W"], d_prior, gradients["W"], from_prior, context.part("W"))
     dh += from_prior
 
 
-def squashed(u, count, threads):
-    """u (N x K m) becomes g, returned as N K x m."""
-    _squash(_useful(threads, u.size), u)
-    return u.reshape(u.shape[0] * count, -1)
+def pack(parameters: Arrays, workspace: Workspace) -> Packed:
+    """What `step` reads."""
+    W = projection.pack(parameters["W"], None, workspace.part("W"))
+    return Packed(W, projection.pack(parameters["P"], parameters["c"], workspace.part("P")))
 
 
-def _useful(threads, size):
-    return threads if size > _ALONE else 1
+def step(packed: Packed, h: Array, threads: int) -> Heads:
+    """pi and g of the next token, which live until the next call. h: B x D_h."""
+    return _heads(projection.step(packed.W, h, threads), projection.step(packed.P, h, threads), threads)
+
+
+def _heads(prior: Array, u: Array, threads: int) -> Heads:
+    """From h W (N x K) and u = h P + c (N x K m), which becomes g."""
+    _squash(useful_threads(threads, u.size, TANH_NUMBERS), u)
+    return Heads(_log_prior(prior), u.reshape(prior.size, -1))
 
 
 @parallel
 def _squash(thread, u):
-    """Row by row, so that a row is the same to the last bit wherever it stands."""
+    """u (N x K m) becomes tanh(u). Row by row, so that a row is the same to the last bit wherever it stands."""
     start, stop = partition(thread, u.shape[0], 1)
     for r in range(start, stop):
         row = u[r]
@@ -61,7 +88,7 @@ def _squash(thread, u):
 
 @parallel
 def _squash_back(thread, g, dg):
-    """Undoes `_squash`: dg becomes dJ/du = dJ/dg o (1 - g o g)."""
+    """Undoes `_squash`: dg (N K x m, as g) becomes dJ/du = dJ/dg o (1 - g o g)."""
     start, stop = partition(thread, g.shape[0], 1)
     one = g.dtype.type(1)
     for r in range(start, stop):
@@ -71,7 +98,7 @@ def _squash_back(thread, g, dg):
 
 
 @jit
-def log_prior(z):
+def _log_prior(z):
     """log pi = log softmax(h W) in float64, from h W (N x K)."""
     rows, count = z.shape
     result = np.empty((rows, count))

@@ -37,10 +37,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from rnnlm.kernels import cpu
 from rnnlm.kernels.workspace import Context
-from rnnlm.network.layers import projection
 from rnnlm.network.outputs.mixture import heads, responsibilities, rows
 from rnnlm.network.outputs.softmax import columns, logits
+from rnnlm.network.outputs.softmax.weights import Block, weights_of
 from rnnlm.network.protocols import (
     Array,
     Arrays,
@@ -89,16 +90,15 @@ class Mixture(OutputLayer[rows.Packed]):
         return result
 
     def scores(self, parameters: Arrays, rows_: Rows, context: Context, details: bool = False) -> Scores:
-        count, (workspace, threads) = len(rows_.h), context
-        found = Scores(np.zeros(count), np.zeros(count, np.int64), np.zeros(count))
-        log_pi, g = heads.forward(parameters, rows_.h, workspace, threads)
-        U, b2, tied = _operands(parameters)
+        (h, targets, _), weights = rows_, weights_of(parameters)
+        found = Scores(np.zeros(len(h)), np.zeros(len(h), np.int64), np.zeros(len(h)))
+        made = heads.forward(parameters, h, context)
         if details:
-            rows.forward(log_pi, g, U, b2, tied, rows_.targets, *found, workspace, threads)
+            rows.forward(made, weights, targets, found, context)
         else:
-            each, log_q = np.repeat(rows_.targets, self.softmaxes), np.zeros(log_pi.size)
-            columns.forward(g, U, b2, tied, each, log_q, workspace, threads)
-            responsibilities.forward(log_pi, log_q, found.log_probability)
+            log_q = np.zeros(made.log_pi.size)
+            columns.forward(Block(made.g, np.repeat(targets, self.softmaxes)), weights, log_q, context)
+            responsibilities.forward(made.log_pi, log_q, found.log_probability)
         return found
 
     def loss(self, parameters: Arrays, rows_: Rows, objective: Objective, context: Context) -> float:
@@ -108,38 +108,35 @@ class Mixture(OutputLayer[rows.Packed]):
     def backward(
         self, parameters: Arrays, gradients: Arrays, rows_: Rows, objective: Objective, dh: Array, context: Context
     ) -> OutputLoss:
-        (h, targets, _), scale, (workspace, threads) = rows_, objective.scale, context
-        log_pi, g = heads.forward(parameters, h, workspace, threads)
-        (U, b2, tied), (dU, db2, _) = _operands(parameters), _operands(gradients)
-        K = self.softmaxes
-        d_prior, dg = workspace.take("d_prior", log_pi.shape), workspace.take("dg", g.shape)
+        (h, targets, _), scale, K = rows_, objective.scale, self.softmaxes
+        log_pi, g = heads.forward(parameters, h, context)
+        take = context.workspace.take
+        d_heads = heads.HeadGradients(take("d_prior", log_pi.shape), take("dg", g.shape))
         losses = []
 
         def weigh(part: slice, log_q: Array, weights: Array) -> None:
             own = slice(part.start // K, part.stop // K)
-            losses.append(responsibilities.backward(log_pi[own], log_q, scale, weights, d_prior[own]))
+            losses.append(responsibilities.backward(log_pi[own], log_q, scale, weights, d_heads.d_prior[own]))
 
-        each = np.repeat(targets, K)
-        columns.backward(g, U, b2, tied, each, scale, dU, db2, dg, workspace, threads, weigh, K)
-        heads.backward(parameters, gradients, h, g, dg, d_prior, dh, workspace, threads)
+        columns.backward(
+            Block(g, np.repeat(targets, K)), weights_of(parameters), weights_of(gradients), d_heads.dg, scale,
+            context, columns.Weighting(weigh, K),
+        )  # fmt: skip
+        heads.backward(parameters, gradients, h, g, d_heads, dh, context)
         return OutputLoss(sum(losses))
 
     def pack(self, parameters: Arrays, context: Context) -> rows.Packed:
-        workspace, (U, b2, tied) = context.workspace, _operands(parameters)
-        packed_W = projection.pack(parameters["W"], None, workspace.part("W"))
-        packed_P = projection.pack(parameters["P"], parameters["c"], workspace.part("P"))
-        return rows.Packed(logits.ready(U, tied, workspace), b2, packed_W, packed_P, workspace)
+        return rows.pack(parameters, weights_of(parameters), context.workspace)
 
     def log_distribution(
         self, packed: rows.Packed, h: Array, history: NDArray[np.int32] | None, threads: int
     ) -> NDArray[np.float64]:
-        return np.asarray(logits.log_softmax(self._log_y(packed, h, threads)))
+        return logits.log_softmax(self._log_y(packed, h, threads))
 
     def draw(
         self, packed: rows.Packed, h: Array, history: NDArray[np.int32] | None, how: Draw, threads: int
     ) -> NDArray[np.int32]:
-        z = self._log_y(packed, h, threads)
-        return np.asarray(logits.draw(z, how.temperature, how.excluded, how.uniforms, threads))
+        return logits.draw(self._log_y(packed, h, threads), how, threads)
 
     def multiplications(self) -> int:
         K, m = self.softmaxes, self._width
@@ -148,16 +145,10 @@ class Mixture(OutputLayer[rows.Packed]):
     def held_bytes(self, rows: int, itemsize: int, threads: int) -> int:
         """g, dJ/dg and what products read of them, and logits."""
         all_rows = rows * self.softmaxes
-        return 3 * all_rows * self._width * itemsize + min(all_rows * self.V * itemsize, columns.HELD)
+        return 3 * all_rows * self._width * itemsize + min(all_rows * self.V * itemsize, cpu.SOFTMAX_BYTES)
 
     def _log_y(self, packed: rows.Packed, h: Array, threads: int) -> Array:
         """log y^ of rows of h, B x |V|: logits like those of a plain softmax."""
         z = packed.workspace.take("z", (len(h), self.V))
         rows.step(packed, h, z, threads)
         return z
-
-
-def _operands(arrays: Arrays) -> tuple[Array, Array, bool]:
-    """U, b2 and whether U is tied, and so given as its transpose."""
-    tied = "E" in arrays
-    return arrays["E" if tied else "U"], arrays["b2"], tied

@@ -1,5 +1,6 @@
-"""The probability that K softmaxes together give to a token, y^_x = sum_k pi_k q_k,x, and the share that each has in
-it, r_k = pi_k q_k,x / y^_x. In logarithms, so that nothing is too small, and in float64: a few numbers a row."""
+"""The probability that a mixture of K softmaxes gives to a token, y^_x = sum_k pi_k q_k,x, and the responsibility of
+each of them for it, r_k = pi_k q_k,x / y^_x. In logarithms, so that nothing is too small, and in float64: a few
+numbers a row."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from rnnlm.kernels.jit import jit
 
 @jit
 def log_sum(x):
-    """log sum_k e^x_k of a few numbers."""
+    """log sum_k e^x_k of a few numbers (K float64)."""
     top = x[0]
     for k in range(1, x.size):
         top = max(top, x[k])
@@ -24,14 +25,14 @@ def log_sum(x):
 
 @jit
 def _joint(log_pi, log_q, r, joint):
-    """log pi_k q_k,x of row r, for all k. log_pi: N x K; log_q: N K, the K of a row side by side."""
+    """Writes log pi_k q_k,x of row r (K). log_pi: N x K; log_q: N K, the K of a row side by side."""
     for k in range(joint.size):
         joint[k] = log_pi[r, k] + log_q[r * joint.size + k]
 
 
 @jit
 def forward(log_pi, log_q, log_y):
-    """Writes log y^_x of each row."""
+    """Writes log y^_x of each row (N), from log pi (N x K) and log q_k,x (N K)."""
     joint = np.empty(log_pi.shape[1])
     for r in range(log_pi.shape[0]):
         _joint(log_pi, log_q, r, joint)

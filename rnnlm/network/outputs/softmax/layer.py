@@ -29,9 +29,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from rnnlm.kernels import cpu
 from rnnlm.kernels.workspace import Context, Workspace
 from rnnlm.network.layers import projection
-from rnnlm.network.outputs.softmax import columns, logits, rows, smoothing
+from rnnlm.network.outputs.softmax import columns, logits, smoothing
+from rnnlm.network.outputs.softmax import rows as by_rows
+from rnnlm.network.outputs.softmax.weights import Block, weights_of
 from rnnlm.network.protocols import (
     Array,
     Arrays,
@@ -52,8 +55,7 @@ _COLUMNS_FROM = 512
 class Packed(NamedTuple):
     """Weights that do not change any more, for one token at a time."""
 
-    packed_U: Array
-    b2: Array
+    softmax: logits.Packed
     P: projection.Packed | None
     workspace: Workspace
 
@@ -89,56 +91,50 @@ class Softmax(OutputLayer[Packed]):
                     row[:] = generator.uniform(-bound, bound, row.size)
         return result
 
-    def scores(self, parameters: Arrays, rows_: Rows, context: Context, details: bool = False) -> Scores:
-        count, (workspace, threads) = len(rows_.h), context
-        h, (U, b2, tied) = self._projected(parameters, rows_.h, context), _operands(parameters)
+    def scores(self, parameters: Arrays, rows: Rows, context: Context, details: bool = False) -> Scores:
+        block, weights = self._block(parameters, rows, context), weights_of(parameters)
+        count = len(rows.h)
         found = Scores(np.zeros(count), np.zeros(count, np.int64), np.zeros(count))
         if details or self.V < _COLUMNS_FROM:
-            logits.forward(h, U, b2, tied, rows_.targets, *found, details, workspace, threads)
+            logits.forward(block, weights, found, details, context)
         else:
-            columns.forward(h, U, b2, tied, rows_.targets, found.log_probability, workspace, threads)
+            columns.forward(block, weights, found.log_probability, context)
         return found
 
-    def loss(self, parameters: Arrays, rows_: Rows, objective: Objective, context: Context) -> float:
-        log_probability = self.scores(parameters, rows_, context).log_probability
+    def loss(self, parameters: Arrays, rows: Rows, objective: Objective, context: Context) -> float:
+        log_probability = self.scores(parameters, rows, context).log_probability
         if objective.label_smoothing == 0:
             return -float(log_probability.sum())
-        h, (U, b2, tied) = self._projected(parameters, rows_.h, context), _operands(parameters)
-        return smoothing.value(h, U, b2, tied, rows_.targets, log_probability, objective.label_smoothing)
+        block = self._block(parameters, rows, context)
+        return smoothing.value(block, weights_of(parameters), log_probability, objective.label_smoothing)
 
     def backward(
-        self, parameters: Arrays, gradients: Arrays, rows_: Rows, objective: Objective, dh: Array, context: Context
+        self, parameters: Arrays, gradients: Arrays, rows: Rows, objective: Objective, dh: Array, context: Context
     ) -> OutputLoss:
-        (h, targets, _), (scale, share), (workspace, threads) = rows_, objective, context
-        p = self._projected(parameters, h, context)
-        dp = dh if p is h else workspace.take("dp", p.shape)
-        U, b2, tied = _operands(parameters)
-        dU, db2, _ = _operands(gradients)
-        way = rows if self.V < _COLUMNS_FROM else columns
-        loss = way.backward(p, U, b2, tied, targets, h.dtype.type(scale), dU, db2, dp, workspace, threads)
+        block, (scale, share) = self._block(parameters, rows, context), objective
+        weights, d_weights = weights_of(parameters), weights_of(gradients)
+        dp = context.workspace.take("dp", block.h.shape) if self._projects else dh
+        way = by_rows if self.V < _COLUMNS_FROM else columns
+        J = way.backward(block, weights, d_weights, dp, scale, context)
         if share > 0:
-            smoothing.backward(p, U, b2, tied, targets, scale, share, dU, db2, dp)
-        if p is not h:
-            projection.backward(h, parameters["P"], dp, gradients["P"], dh, workspace.part("P"), threads)
-        return OutputLoss(loss)
+            smoothing.backward(block, weights, d_weights, dp, scale, share)
+        if self._projects:
+            projection.backward(rows.h, parameters["P"], dp, gradients["P"], dh, context.part("P"))
+        return OutputLoss(J)
 
     def pack(self, parameters: Arrays, context: Context) -> Packed:
-        U, b2, tied = _operands(parameters)
-        P = None
-        if self._projects:
-            P = projection.pack(parameters["P"], None, context.workspace.part("P"))
-        return Packed(logits.ready(U, tied, context.workspace), b2, P, context.workspace)
+        P = projection.pack(parameters["P"], None, context.workspace.part("P")) if self._projects else None
+        return Packed(logits.pack(weights_of(parameters), context.workspace), P, context.workspace)
 
     def log_distribution(
         self, packed: Packed, h: Array, history: NDArray[np.int32] | None, threads: int
     ) -> NDArray[np.float64]:
-        return np.asarray(logits.log_softmax(self._logits(packed, h, threads)))
+        return logits.log_softmax(self._logits(packed, h, threads))
 
     def draw(
         self, packed: Packed, h: Array, history: NDArray[np.int32] | None, how: Draw, threads: int
     ) -> NDArray[np.int32]:
-        z = self._logits(packed, h, threads)
-        return np.asarray(logits.draw(z, how.temperature, how.excluded, how.uniforms, threads))
+        return logits.draw(self._logits(packed, h, threads), how, threads)
 
     def multiplications(self) -> int:
         if not self._projects:
@@ -150,24 +146,18 @@ class Softmax(OutputLayer[Packed]):
         projected = 2 * rows * self.d * itemsize if self._projects else 0
         if self.V < _COLUMNS_FROM:
             return projected + max(1, threads - 1) * self.V * (self.d if self.tied else self.D_h) * itemsize
-        return projected + min(rows * self.V * itemsize, columns.HELD)
+        return projected + min(rows * self.V * itemsize, cpu.SOFTMAX_BYTES)
 
-    def _projected(self, parameters: Arrays, h: Array, context: Context) -> Array:
-        """What U multiplies: h, or p where there is a P."""
+    def _block(self, parameters: Arrays, rows: Rows, context: Context) -> Block:
+        """What U multiplies, h or p, and the targets."""
         if not self._projects:
-            return h
-        return np.asarray(projection.forward(h, parameters["P"], None, context.workspace.part("P"), context.threads))
+            return Block(rows.h, rows.targets)
+        return Block(projection.forward(rows.h, parameters["P"], None, context.part("P")), rows.targets)
 
     def _logits(self, packed: Packed, h: Array, threads: int) -> Array:
         """z2 of rows of h, B x |V|."""
         if packed.P is not None:
             h = projection.step(packed.P, h, threads)
-        z = packed.workspace.take("z", (len(h), self.V))
-        logits.step(packed.packed_U, packed.b2, h, z, threads)
+        z: Array = packed.workspace.take("z", (len(h), self.V))
+        logits.step(packed.softmax, h, z, threads)
         return z
-
-
-def _operands(arrays: Arrays) -> tuple[Array, Array, bool]:
-    """U, b2 and whether U is tied, and so given as its transpose."""
-    tied = "E" in arrays
-    return arrays["E" if tied else "U"], arrays["b2"], tied

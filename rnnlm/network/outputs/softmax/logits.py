@@ -3,111 +3,110 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from rnnlm.kernels import cpu
 from rnnlm.kernels.cpu import LANES32 as LANES
-from rnnlm.kernels.elementwise.functions import exp, exp_sum, largest
+from rnnlm.kernels.elementwise.exp import exp
 from rnnlm.kernels.elementwise.rows import copy
+from rnnlm.kernels.elementwise.softmax import exp_sum, largest
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
-from rnnlm.kernels.matmul.layout import pack_panels
+from rnnlm.kernels.matmul.layout import Numbers, panels_shape
+from rnnlm.kernels.matmul.pack import pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
+from rnnlm.kernels.workspace import Context, Workspace
+from rnnlm.network.outputs.softmax.weights import Block, Weights
+from rnnlm.network.protocols import Array, Draw, Scores
 
-if TYPE_CHECKING:
-    from rnnlm.kernels.workspace import Workspace
-
-# Logits that a thread holds at once: as many rows as stay in the cache.
-_HELD = 1 << 20
-# Multiplications that one thread is done with before another is awake.
-_ALONE = 1 << 19
 # What exp() gives where the true result is smaller: nothing is drawn from there.
 _TINY = 1.2e-38
 
 
-def forward(h, U, b2, tied, targets, log_probability, rank, entropy, details, workspace: Workspace, threads):
-    """Writes log_probability, and with `details` rank and entropy; see ``outputs.softmax.forward``."""
-    block = max(1, min(-(-h.shape[0] // threads), _HELD // b2.size))
-    z = workspace.take("logits", (threads, block, b2.size))
-    packed = _whole(workspace, *_shape(U, tied))
-    _forward(threads, h, U, packed, b2, tied, targets, z, log_probability, rank, entropy, details)
+class Packed(NamedTuple):
+    """Weights that do not change any more, for one token at a time."""
+
+    packed_U: Numbers  # panels of U
+    b2: np.ndarray  # |V|
 
 
-def distribution(h, U, b2, tied, workspace: Workspace):
-    """log y^(t), N x |V| float64."""
-    z = workspace.take("logits", (h.shape[0], b2.size))
-    step(ready(U, tied, workspace), b2, h, z, 1)
-    return log_softmax(z)
+def forward(rows: Block, weights: Weights, scores: Scores, details: bool, context: Context) -> None:
+    """Writes log y^ of the targets, and with `details` rank and entropy."""
+    threads = context.threads
+    block = max(1, min(-(-len(rows.h) // threads), cpu.LOGITS_A_THREAD // weights.V))
+    z = context.workspace.take("logits", (threads, block, weights.V))
+    packed = Packed(_room(weights, context.workspace), weights.b2)
+    _forward(threads, rows, weights, packed, z, scores, details)
 
 
-def log_softmax(z):
+def pack(weights: Weights, workspace: Workspace) -> Packed:
+    """What `step` reads."""
+    packed_U = _room(weights, workspace)
+    _pack(weights, weights.D_h, packed_U)
+    return Packed(packed_U, weights.b2)
+
+
+def _room(weights: Weights, workspace: Workspace) -> Numbers:
+    """Room for U packed as panels of its own numbers: whole rows are not rounded, in training either."""
+    return Numbers(workspace.take("whole_U", panels_shape(Numbers, weights.D_h, weights.V)))
+
+
+def step(packed: Packed, h: Array, z: Array, threads: int) -> None:
+    """z2 = h U + b2 of rows of h (B x D_h), written to z (B x |V|)."""
+    threads = cpu.useful_threads(threads, h.size * packed.b2.size, cpu.MULTIPLICATIONS)
+    _step(threads, packed, h, z)
+
+
+def log_softmax(z: Array) -> NDArray[np.float64]:
     """log y^ of rows of z2, N x |V|, in float64."""
     z = z.astype(np.float64)
     z -= z.max(axis=1, keepdims=True)
-    return z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    return np.asarray(z - np.log(np.exp(z).sum(axis=1, keepdims=True)))
 
 
-def _shape(U, tied) -> tuple[int, int]:
-    """D_h, |V|."""
-    return U.shape[::-1] if tied else U.shape
-
-
-def _whole(workspace: Workspace, hidden: int, vocabulary: int) -> np.ndarray:
-    """Room for U packed as panels of its own numbers: whole rows are not rounded, in training either."""
-    return workspace.take("whole_U", (hidden * (-(-vocabulary // LANES) * LANES),))
-
-
-def ready(U, tied, workspace: Workspace):
-    """What `step` and `draw` read, from weights that do not change any more."""
-    hidden, vocabulary = _shape(U, tied)
-    packed = _whole(workspace, hidden, vocabulary)
-    _pack(U, tied, hidden, vocabulary, packed)
-    return packed
-
-
-def step(packed, b2, h, z, threads):
-    """z2 = h U + b2, B x |V|, written to z; `packed` from `ready`."""
-    _step(threads if h.size * b2.size > _ALONE else 1, packed, b2, h, z)
-
-
-def draw(z, temperature, without, uniforms, threads):
-    """A token of each row of z2 (which is written over): the one at `uniforms` (each in [0, 1)) of the probabilities
-    e^(z2 / temperature), cumulated; temperature 0: the most probable. `without`: a token never drawn; -1: none."""
+def draw(z: Array, how: Draw, threads: int) -> NDArray[np.int32]:
+    """A token of each row of z2 (B x |V|, written over), from the probabilities e^(z2 / temperature), cumulated."""
     chosen = np.empty(len(z), np.int32)
-    _draw(
-        threads if z.size > _ALONE >> 4 and len(z) > 1 else 1, z, z.dtype.type(temperature), without, uniforms, chosen
-    )
+    if len(z) == 1:
+        threads = 1
+    threads = cpu.useful_threads(threads, z.size, cpu.DRAWN_LOGITS)
+    _draw(threads, z, z.dtype.type(how.temperature), how.excluded, how.uniforms, chosen)
     return chosen
 
 
 @jit
-def _pack(U, tied, hidden, vocabulary, packed):
-    pack_panels(U, tied, 0, vocabulary, hidden, packed)
+def _pack(weights, hidden, packed_U):
+    """All of U (hidden x |V|) as panels."""
+    pack_panels(weights.U, weights.tied, 0, weights.b2.size, hidden, packed_U)
 
 
 @parallel
-def _step(thread, packed, b2, h, z):
-    """Each thread has its own columns."""
-    start, stop = partition(thread, b2.size, 2 * LANES)
+def _step(thread, packed, h, z):
+    """z (B x |V|) = h (B x D_h) U + b2. Each thread has its own columns."""
+    start, stop = partition(thread, packed.b2.size, 2 * LANES)
     for b in range(h.shape[0]):
-        copy(b2[start:stop], z[b, start:stop])
-    multiply_rows(h, h.shape[1], packed, start, stop, z, True)
+        copy(packed.b2[start:stop], z[b, start:stop])
+    multiply_rows(h, h.shape[1], packed.packed_U, start, stop, z, True)
 
 
 @parallel
-def _draw(thread, z, temperature, without, uniforms, chosen):
+def _draw(thread, z, temperature, excluded, uniforms, chosen):
+    """Each thread has its own rows of z (B x |V|), of uniforms and of chosen (B)."""
     start, stop = partition(thread, z.shape[0], 1)
     for b in range(start, stop):
-        chosen[b] = _draw_one(z[b], temperature, without, uniforms[b])
+        chosen[b] = _draw_one(z[b], temperature, excluded, uniforms[b])
 
 
 @jit
-def _draw_one(z, temperature, without, uniform):
-    if without >= 0:
-        z[without] = -np.inf
+def _draw_one(z, temperature, excluded, uniform):
+    """A token from one row of logits (|V|, written over)."""
+    if excluded >= 0:
+        z[excluded] = -np.inf
     shift = largest(z)
     if temperature == 0:
         for j in range(z.size):
@@ -128,28 +127,29 @@ def _draw_one(z, temperature, without, uniform):
 
 
 @parallel
-def _forward(thread, h, U, packed, b2, tied, targets, logits, log_probability, rank, entropy, details):
-    hidden, vocabulary = h.shape[1], b2.size
+def _forward(thread, rows, weights, packed, logits, scores, details):
+    """Each thread has its own rows. logits: own, a block of rows of z2."""
+    (count, hidden), vocabulary = rows.h.shape, weights.b2.size
     start, stop = partition(thread, vocabulary, 2 * LANES)
-    pack_panels(U, tied, start, stop, hidden, packed)
+    pack_panels(weights.U, weights.tied, start, stop, hidden, packed.packed_U)
     wait(thread)
-    start, stop = partition(thread, h.shape[0], 1)
+    start, stop = partition(thread, count, 1)
     block = logits.shape[1]
     for first in range(start, stop, block):
         last = min(stop, first + block)
         z = logits[thread.number, : last - first]
         for i in range(last - first):
-            copy(b2, z[i])
-        multiply_rows(h[first:last], hidden, packed, 0, vocabulary, z, True)  # z2 = h U + b2
-        for i in range(last - first):
+            copy(packed.b2, z[i])
+        multiply_rows(rows.h[first:last], hidden, packed.packed_U, 0, vocabulary, z, True)  # z2 = h U + b2
+        for r in range(first, last):
             if details:
-                rank[first + i], entropy[first + i] = rank_and_entropy(z[i], targets[first + i])
-            log_probability[first + i] = _log_probability(z[i], targets[first + i])
+                scores.rank[r], scores.entropy[r] = rank_and_entropy(z[r - first], rows.targets[r])
+            scores.log_probability[r] = _log_probability(z[r - first], rows.targets[r])
 
 
 @jit
 def _log_probability(z, target):
-    """log y^_target; z becomes exp(z - max z)."""
+    """log y^_target; z (|V|) becomes exp(z - max z)."""
     shift = largest(z)
     own = z[target] - shift
     return np.float64(own) - math.log(np.float64(exp_sum(z, shift)))
@@ -157,7 +157,8 @@ def _log_probability(z, target):
 
 @jit
 def rank_and_entropy(z, target):
-    """1 + how many logits are above the target's; -sum y^ log y^ = log Z - sum (z - m) e^(z - m) / Z."""
+    """1 + how many of the logits (|V|) are above the target's; - sum y^ log y^ = log S - sum (z - m) e^(z - m) / S,
+    with m = max z and S = sum e^(z - m)."""
     shift = np.float64(largest(z))
     above, total, weighted = 0, 0.0, 0.0
     for j in range(z.size):

@@ -10,47 +10,59 @@ lies.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from rnnlm.kernels.cpu import LANES32 as LANES
-from rnnlm.kernels.elementwise.functions import exp_sum, largest
+from rnnlm.kernels.cpu import SMALL_SOFTMAX_BYTES
 from rnnlm.kernels.elementwise.rows import add, clear, copy
+from rnnlm.kernels.elementwise.softmax import exp_sum, largest
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_columns, multiply_rows
-from rnnlm.kernels.matmul.layout import depth, fill_columns, fill_rows, operand, pack_panels
-from rnnlm.kernels.matmul.tile import columns_times_panel, panel
+from rnnlm.kernels.matmul.layout import (
+    Packed,
+    block_of,
+    columns_as_panel,
+    columns_of,
+    depth,
+    operand,
+    panel,
+    rows_of,
+)
+from rnnlm.kernels.matmul.pack import fill_columns, fill_rows, pack_panels
+from rnnlm.kernels.matmul.tile import columns_times_panel
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
-
-if TYPE_CHECKING:
-    from rnnlm.kernels.workspace import Workspace
-
-# Bytes of a block: its rows of h and of delta2 stay in a core's second cache.
-_HELD = 512 << 10
+from rnnlm.kernels.workspace import Context
+from rnnlm.network.outputs.softmax.weights import Block, Weights
+from rnnlm.network.protocols import Array
 
 
-class _Work(NamedTuple):
+class Work(NamedTuple):
     """What the threads write to: their own (first index: the thread) and what they share. R: rows of a block."""
 
-    packed_U: np.ndarray
-    packed_back: np.ndarray  # U'
-    h_rows: np.ndarray  # own: pairs of h
-    h_columns: np.ndarray  # own
-    h_panels: np.ndarray  # own: h packed, where U is tied
+    packed_U: Packed  # panels of U
+    packed_back: Packed  # panels of U'
+    h_rows: Packed  # own: h packed by rows
+    h_columns: Packed  # own: by columns
+    h_panels: Packed  # own: as panels, where U is tied
     z: np.ndarray  # own: R x |V|, padded: logits, then delta2
-    z_rows: np.ndarray  # own: pairs of it
-    z_columns: np.ndarray  # own
-    dU: np.ndarray  # of thread 1 and those after it
-    db2: np.ndarray  # own
+    z_rows: Packed  # own: the same packed by rows
+    z_columns: Packed  # own: by columns
+    dU: np.ndarray  # as U, of thread 1 and those after it
+    db2: np.ndarray  # own: |V|
+    losses: np.ndarray  # own: the sum of J
 
 
-def _work(h, U, vocabulary, tied, block, workspace: Workspace, threads) -> _Work:
-    hidden, padded = h.shape[1], -(-vocabulary // LANES) * LANES
+def _new_work(weights: Weights, block: int, context: Context) -> Work:
+    """Room for blocks of `block` rows."""
+    (workspace, threads), tied = context, weights.tied
+    hidden, vocabulary = weights.D_h, weights.V
+    padded = -(-vocabulary // LANES) * LANES
     take = workspace.take
-    return _Work(
+    return Work(
         packed_U=workspace.panels("packed_U", hidden, vocabulary),
         packed_back=workspace.panels("packed_back", vocabulary, hidden),
         h_rows=workspace.rows("h_rows", threads, block, hidden),
@@ -59,100 +71,97 @@ def _work(h, U, vocabulary, tied, block, workspace: Workspace, threads) -> _Work
         z=take("z", (threads, block, padded)),
         z_rows=workspace.rows("z_rows", threads, block, vocabulary),
         z_columns=workspace.columns("z_columns", block, padded, threads),
-        dU=take("dU", (max(1, threads - 1), *U.shape)),
+        dU=take("dU", (max(1, threads - 1), *weights.U.shape)),
         db2=take("db2", (threads, vocabulary)),
+        losses=np.zeros(threads),
     )
 
 
-def backward(h, U, b2, tied, targets, scale, dU, db2, dh, workspace: Workspace, threads):
-    """See ``outputs.softmax.backward``."""
-    most = max(12, _HELD // ((b2.size + h.shape[1]) * h.itemsize))
-    own = -(-h.shape[0] // threads)
+def backward(rows: Block, weights: Weights, d_weights: Weights, dh: Array, scale: float, context: Context) -> float:
+    """Loss and gradients of ``scale * sum of J`` over the rows; see ``protocols.OutputLayer.backward``."""
+    (count, hidden), item = rows.h.shape, rows.h.itemsize
+    most = max(12, SMALL_SOFTMAX_BYTES // ((weights.V + hidden) * item))
+    own = -(-count // context.threads)
     block = -(-own // -(-own // most))
-    losses = np.zeros(threads)
-    w = _work(h, U, b2.size, tied, block, workspace, threads)
-    _backward(threads, w, block, h, U, b2, tied, targets, scale, dU, db2, dh, losses)
-    return float(losses.sum())
+    work = _new_work(weights, block, context)
+    _backward(context.threads, work, rows, weights, d_weights, dh, rows.h.dtype.type(scale))
+    return float(work.losses.sum())
 
 
 @parallel
-def _backward(thread, w, block, h, U, b2, tied, targets, scale, dU, db2, dh, losses):
-    hidden, vocabulary = h.shape[1], b2.size
-    width = panel(b2.dtype.type(0))
+def _backward(thread, work, rows, weights, d_weights, dh, scale):
+    """Writes dU, db2 and dh (N x D_h). Each thread has its own rows; then its own rows of dU, to add up."""
+    (count, hidden), vocabulary = rows.h.shape, weights.b2.size
+    width, block = panel(weights.b2.dtype.type(0)), work.z.shape[1]
     first, last = partition(thread, vocabulary, width)
-    pack_panels(U, tied, first, last, hidden, w.packed_U)
+    pack_panels(weights.U, weights.tied, first, last, hidden, work.packed_U)
     first, last = partition(thread, hidden, width)
-    pack_panels(U, not tied, first, last, vocabulary, w.packed_back)
-    clear(w.db2[thread.number])
+    pack_panels(weights.U, not weights.tied, first, last, vocabulary, work.packed_back)
+    clear(work.db2[thread.number])
     wait(thread)
-    own_dU = dU if thread.number == 0 else w.dU[thread.number - 1]
-    start, stop = partition(thread, h.shape[0], 2)
+    dU, db2 = d_weights.U, d_weights.b2
+    own_dU = dU if thread.number == 0 else work.dU[thread.number - 1]
+    start, stop = partition(thread, count, 2)
     if start == stop:
         own_dU[:] = 0
     for first in range(start, stop, block):
         last = min(stop, first + block)
-        losses[thread.number] += _backward_block(
-            thread,
-            w,
-            h[first:last],
-            b2,
-            tied,
-            targets[first:last],
-            scale,
-            own_dU,
-            dh[first:last],
-            first > start,
-        )
+        own = Block(rows.h[first:last], rows.targets[first:last])
+        loss = _backward_block(thread, work, own, weights, own_dU, dh[first:last], scale, first > start)
+        work.losses[thread.number] += loss
     wait(thread)
     first, last = partition(thread, dU.shape[0], 1)
     for i in range(first, last):
         for other in range(thread.threads - 1):
-            add(w.dU[other, i], dU[i])
+            add(work.dU[other, i], dU[i])
     if thread.number == 0:
-        copy(w.db2[0], db2)
+        copy(work.db2[0], db2)
         for other in range(1, thread.threads):
-            add(w.db2[other], db2)
+            add(work.db2[other], db2)
 
 
 @jit
-def _backward_block(thread, w, h, b2, tied, targets, scale, dU, dh, adds):
-    """One block of one thread's rows; returns its loss."""
-    (rows, hidden), vocabulary = h.shape, b2.size
-    z, db2 = w.z[thread.number, :rows], w.db2[thread.number]
-    for r in range(rows):
-        copy(b2, z[r, :vocabulary])
-    fill_rows(h, 0, hidden, w.h_rows[thread.number])
-    h_operand = operand(h, w.h_rows[thread.number])[:rows]
-    multiply_rows(h_operand, depth(w.packed_U, hidden), w.packed_U, 0, vocabulary, z, True)  # z2 = h U + b2
+def _backward_block(thread, work, rows, weights, dU, dh, scale, adds):
+    """One block of one thread's rows; returns its loss. dU, the thread's, is added to when `adds`; dh: R x D_h."""
+    h, (count, hidden), vocabulary = rows.h, rows.h.shape, weights.b2.size
+    z, db2 = work.z[thread.number, :count], work.db2[thread.number]
+    for r in range(count):
+        copy(weights.b2, z[r, :vocabulary])
+    h_rows = block_of(work.h_rows, thread.number)
+    fill_rows(h, 0, hidden, h_rows)
+    h_operand = rows_of(operand(h, h_rows), 0, count)
+    multiply_rows(h_operand, depth(work.packed_U, hidden), work.packed_U, 0, vocabulary, z, True)  # z2 = h U + b2
     loss = 0.0
-    for r in range(rows):
-        loss -= _delta2(z[r, :vocabulary], targets[r], scale, db2)
+    for r in range(count):
+        loss -= _delta2(z[r, :vocabulary], rows.targets[r], scale, db2)
     # Undoes z2 = h U: dh = delta2 U' ...
-    fill_rows(z, 0, vocabulary, w.z_rows[thread.number])
-    delta2 = operand(z, w.z_rows[thread.number])[:rows]
-    multiply_rows(delta2, depth(w.packed_back, vocabulary), w.packed_back, 0, hidden, dh, False)
+    z_rows = block_of(work.z_rows, thread.number)
+    fill_rows(z, 0, vocabulary, z_rows)
+    delta2 = rows_of(operand(z, z_rows), 0, count)
+    multiply_rows(delta2, depth(work.packed_back, vocabulary), work.packed_back, 0, hidden, dh, False)
     # ... and dU += h' delta2.
-    fill_columns(z, w.z_columns[thread.number])
-    delta2 = operand(z, w.z_columns[thread.number])
-    deep = depth(delta2, rows)
-    if tied:  # the same product, transposed
-        pack_panels(h, False, 0, hidden, rows, w.h_panels[thread.number])
-        multiply_columns(delta2[:, :vocabulary], deep, w.h_panels[thread.number], 0, hidden, dU, adds)
+    z_columns = block_of(work.z_columns, thread.number)
+    fill_columns(z, z_columns)
+    delta2 = operand(z, z_columns)
+    deep = depth(delta2, count)
+    if weights.tied:  # the same product, transposed
+        h_panels = block_of(work.h_panels, thread.number)
+        pack_panels(h, False, 0, hidden, count, h_panels)
+        multiply_columns(columns_of(delta2, vocabulary), deep, h_panels, 0, hidden, dU, adds)
     else:
-        fill_columns(h, w.h_columns[thread.number])
-        h_transposed = operand(h, w.h_columns[thread.number])
-        padded = z.shape[1]
-        flat = delta2.reshape(delta2.size)
-        width = panel(flat.dtype.type(0))
+        h_columns = block_of(work.h_columns, thread.number)
+        fill_columns(h, h_columns)
+        h_transposed, width = operand(h, h_columns), panel(z.dtype.type(0))
         for j in range(0, vocabulary, width):
             columns = min(width, vocabulary - j)
-            columns_times_panel(h_transposed, deep, flat[j:], padded, columns, dU[:, j:], adds)
+            own = columns_as_panel(delta2, j)
+            columns_times_panel(h_transposed, deep, own, z.shape[1], columns, dU[:, j:], adds)
     return loss
 
 
 @jit
 def _delta2(z, target, scale, db2):
-    """z becomes scale (y^ - y) and is added to db2; returns log y^_target."""
+    """z (|V|) becomes scale (y^ - y) and is added to db2; returns log y^_target."""
     shift = largest(z)
     own = np.float64(z[target] - shift)
     total = exp_sum(z, shift)

@@ -13,10 +13,13 @@ from __future__ import annotations
 import numpy as np
 
 from rnnlm.kernels.jit import jit
+from rnnlm.network.outputs.softmax.weights import Block, Weights
+from rnnlm.network.protocols import Array
 
 
-def value(h, U, b2, tied, targets, log_probability, share) -> float:
-    """The sum of J_s(t) over rows, from the log y^_x of the plain loss."""
+def value(rows: Block, weights: Weights, log_probability: Array, share: float) -> float:
+    """The sum of J_s(t) over rows, from the log y^_x (N) of the plain loss."""
+    (h, targets), (U, b2, tied) = rows, weights
     own = (U if tied else U.T)[targets]
     z = np.einsum("rk,rk->r", h, own, dtype=np.float64) + b2[targets]
     all_z = h @ U.sum(axis=0 if tied else 1) + b2.sum()
@@ -24,8 +27,9 @@ def value(h, U, b2, tied, targets, log_probability, share) -> float:
     return float(-(1 - share) * log_probability.sum() - share / b2.size * sum_log.sum())
 
 
-def backward(h, U, b2, tied, targets, scale, share, dU, db2, dh) -> None:
-    """Adds to the gradients of the plain loss; `scale` as there."""
+def backward(rows: Block, weights: Weights, d_weights: Weights, dh: Array, scale: float, share: float) -> None:
+    """Adds to the gradients of the plain loss; dh (N x D_h) and `scale` as there."""
+    (h, targets), (U, b2, tied), (dU, db2, _) = rows, weights, d_weights
     spread = share * scale / b2.size
     dh -= U.sum(axis=0 if tied else 1) * U.dtype.type(spread)
     dU -= (h.sum(axis=0) * U.dtype.type(spread))[None, :] if tied else (h.sum(axis=0) * U.dtype.type(spread))[:, None]
@@ -36,6 +40,8 @@ def backward(h, U, b2, tied, targets, scale, share, dU, db2, dh) -> None:
 
 @jit
 def _add_targets(h, columns, targets, factor, d_columns, db2, dh):
+    """The targets' part, factor y: to dJ/db2 (|V|), to dJ/dU by columns (|V| x D_h) and to dJ/dh (N x D_h).
+    columns: U by columns, |V| x D_h."""
     for r in range(targets.size):
         x = targets[r]
         db2[x] += factor

@@ -1,0 +1,332 @@
+"""Operands of products packed: numbers written into the places that ``matmul.layout`` gives them, where they are
+bfloat16 rounded on the way."""
+
+from __future__ import annotations
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, overload, register_jitable
+
+from rnnlm.kernels.jit import jit
+from rnnlm.kernels.matmul.layout import depth, has_pairs, lanes_of, numbers, panel
+from rnnlm.kernels.matmul.tile import address, tile_rows
+from rnnlm.kernels.matmul.transpose import interleaved_pairs, transpose
+from rnnlm.kernels.symbols import Routine, call_by_name
+
+
+@intrinsic
+def _bits(typingctx, x):
+    """The 32 bits of a float32."""
+
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.IntType(32))
+
+    return types.uint32(types.float32), codegen
+
+
+@intrinsic
+def _float(typingctx, bits):
+    """The float32 that has these 32 bits."""
+
+    def codegen(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.FloatType())
+
+    return types.float32(types.uint32), codegen
+
+
+@jit
+def unpaired(both):
+    """The two bfloat16 of one uint32, as float32."""
+    return _float(np.uint32(both << np.uint32(16))), _float(np.uint32(both & np.uint32(0xFFFF0000)))
+
+
+@jit
+def _rounded(x):
+    """The bits of a float32, rounded so that the upper half is the nearest bfloat16, ties to even; a NaN stays
+    one."""
+    bits, one = _bits(x), np.uint32(1)
+    even = np.uint32(bits >> np.uint32(16)) & one
+    return np.uint32(bits | np.uint32(0x400000)) if x != x else np.uint32(bits + np.uint32(0x7FFF) + even)
+
+
+@jit
+def pair(low, high):
+    """Two float32 as bfloat16 in one uint32."""
+    return np.uint32((_rounded(low) >> np.uint32(16)) | (_rounded(high) & np.uint32(0xFFFF0000)))
+
+
+@jit
+def pack_panels(w, transposed, first, last, k, packed):
+    """Columns first ... last (multiples of NR, or the end) of B = w, or w' when `transposed`, into their place in
+    `packed` (all panels, flat); `k` may be more than B has: zeros there."""
+    array = numbers(packed)
+    row, kind = w.strides[0] // w.itemsize, array.dtype.type(0)
+    _call_pack(kind, w, row, w.shape[0], w.shape[1], transposed, first, last, depth(packed, k), array)
+
+
+def _pack_all(kind, w, row, height, length, transposed, first, last, deep, packed):
+    """`pack_panels` where w is a pointer, `row` numbers from one row to the next."""
+    width = panel(kind)
+    if not transposed:
+        _pack(w, row, height, length, first, last, width, deep, packed)
+        return
+    for j in range(first, last, width):
+        here = min(width, height - j)
+        wide = width if here > width // 2 else width // 2
+        _pack_transposed(w, j * row, row, here, length, wide, deep, packed, j * deep)
+
+
+def _pack(w, row, k, n, first, last, width, deep, packed):
+    """Panels of w's columns, a row of w after the other through all of them: rows lie far apart in memory."""
+    raise NotImplementedError("for kernels only")
+
+
+def _pack_transposed(w, at, row, here, k, wide, deep, packed, to):
+    """One panel: `here` of w's rows, k numbers each, as columns."""
+    raise NotImplementedError("for kernels only")
+
+
+@register_jitable
+def _fill(packed, first, last):
+    for i in range(first, last):
+        packed[i] = 0
+
+
+@overload(_pack)
+def _pack_impl(w, row, k, n, first, last, width, deep, packed):
+    pairs = packed.dtype == types.uint32
+
+    def rows(w, row, k, n, first, last, width, deep, packed):
+        used = (k + 1) // 2 if pairs else k
+        for l in range(used):
+            for j in range(first, last, width):
+                here = min(width, n - j)
+                wide = width if here > width // 2 else width // 2
+                target = j * deep + l * wide
+                _pack_row(w, l, row, j, k, here, packed, target)
+                _fill(packed, target + here, target + wide)
+        for j in range(first, last, width):
+            wide = width if n - j > width // 2 else width // 2
+            _fill(packed, j * deep + used * wide, j * deep + deep * wide)
+
+    return rows
+
+
+def _pack_row(w, l, row, j, k, here, packed, target):
+    """`here` numbers of one k (pairs: of two) from w's column j on."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(_pack_row)
+def _pack_row_impl(w, l, row, j, k, here, packed, target):
+    def plain(w, l, row, j, k, here, packed, target):
+        source = l * row + j
+        for i in range(here):
+            packed[target + i] = w[source + i]
+
+    def pairs(w, l, row, j, k, here, packed, target):
+        source = 2 * l * row + j
+        if 2 * l + 1 == k:
+            for i in range(here):
+                packed[target + i] = pair(w[source + i], np.float32(0))
+            return
+        whole = here // 16 * 16
+        place = address(w) + source * 4
+        interleaved_pairs(place, place + row * 4, whole, address(packed) + target * 4)
+        for i in range(whole, here):
+            packed[target + i] = pair(w[source + i], w[source + row + i])
+
+    return pairs if packed.dtype == types.uint32 else plain
+
+
+@overload(_pack_transposed)
+def _pack_transposed_impl(w, at, row, here, k, wide, deep, packed, to):
+    kind = packed.dtype
+    pairs, lanes = kind == types.uint32, lanes_of(kind)
+    zero, item = kind(0) if pairs else np.dtype(str(kind)).type(0), 8 if kind == types.float64 else 4
+    across = 2 * lanes if pairs else lanes  # of w, in one block
+
+    def transposed(w, at, row, here, k, wide, deep, packed, to):
+        whole = k // across
+        for i in range(0, wide, lanes):
+            height = min(lanes, here - i)
+            for block in range(whole):
+                source, target = at + i * row + block * across, to + block * lanes * wide + i
+                transpose(zero, address(w) + source * item, row, height, address(packed) + target * item, wide, lanes)
+        _fill(packed, to + whole * lanes * wide, to + deep * wide)
+        for i in range(here):
+            _rest(w, at + i * row, whole * across, k, wide, packed, to + i)
+
+    return transposed
+
+
+def _rest(w, at, first, k, wide, packed, to):
+    """Numbers first ... k of a row, as a column."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(_rest)
+def _rest_impl(w, at, first, k, wide, packed, to):
+    def plain(w, at, first, k, wide, packed, to):
+        for l in range(first, k):
+            packed[to + l * wide] = w[at + l]
+
+    def pairs(w, at, first, k, wide, packed, to):
+        for l in range(first // 2, k // 2):
+            packed[to + l * wide] = pair(w[at + 2 * l], w[at + 2 * l + 1])
+        if k % 2:
+            packed[to + k // 2 * wide] = pair(w[at + k - 1], np.float32(0))
+
+    return pairs if packed.dtype == types.uint32 else plain
+
+
+def _pack_arguments(kind):
+    real = types.float64 if kind == types.float64 else types.float32
+    integer = types.intp
+    return [
+        kind, types.CPointer(real), integer, integer, integer, types.boolean, integer, integer, integer,
+        types.CPointer(kind),
+    ]  # fmt: skip
+
+
+PACK = Routine("pack", _pack_arguments, _pack_all)
+_call_pack = call_by_name(PACK)
+
+
+@jit
+def _round_tile(a, row, packed):
+    """One tile's rows."""
+    rows, k = a.shape
+    whole = k // 32 * 32
+    for l in range(0, whole, 32):
+        source, target = address(a) + l * 4, address(packed) + l // 2 * rows * 4
+        transpose(np.uint32(0), source, row, rows, target, rows, rows)
+    for r in range(rows):
+        for l in range(whole // 2, k // 2):
+            packed[l * rows + r] = pair(a[r, 2 * l], a[r, 2 * l + 1])
+        if k % 2:
+            packed[k // 2 * rows + r] = pair(a[r, k - 1], a.dtype.type(0))
+
+
+@jit
+def _round_two(low, high, target):
+    """Two float32 rows as pairs of what stands one above the other."""
+    whole = low.size // 16 * 16
+    interleaved_pairs(address(low), address(high), whole, address(target))
+    for i in range(whole, low.size):
+        target[i] = pair(low[i], high[i])
+
+
+@jit
+def _round_last(low, target):
+    """The last row of an odd number of rows, as pairs with zeros."""
+    for i in range(low.size):
+        target[i] = pair(low[i], low.dtype.type(0))
+
+
+def fill_rows(a, first, last, packed):
+    """Columns first ... last of A (m x k) into the pairs of `packed` (m x ceil(k / 2)), if it holds pairs; first is
+    even, last is even or k."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(fill_rows)
+def _fill_rows(a, first, last, packed):
+    def nothing(a, first, last, packed):
+        pass
+
+    def pairs(a, first, last, packed):
+        m, deep = packed.array.shape
+        flat = packed.array.reshape(m * deep)
+        i = 0
+        while i < a.shape[0]:
+            rows = tile_rows(a.shape[0] - i)
+            row = a.strides[0] // a.itemsize
+            _round_tile(a[i : i + rows, first:last], row, flat[i * deep + first // 2 * rows :])
+            i += rows
+
+    return pairs if has_pairs(packed) else nothing
+
+
+def fill_columns(a, packed):
+    """A = a' of a (k x m) into the pairs of `packed` (ceil(k / 2) x m), if it holds pairs."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(fill_columns)
+def _fill_columns(a, packed):
+    def nothing(a, packed):
+        pass
+
+    def pairs(a, packed):
+        k, packed = a.shape[0], packed.array
+        for l in range(k // 2):
+            _round_two(a[2 * l], a[2 * l + 1], packed[l])
+        if k % 2:
+            _round_last(a[k - 1], packed[k // 2])
+
+    return pairs if has_pairs(packed) else nothing
+
+
+def clear_row(packed, rows, row, first, last):
+    """Zeros for columns first ... last of one of the `rows` rows of an operand by rows, where that is a copy. Returns
+    whether it is: where products read A itself, nothing is done."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(clear_row)
+def _clear_row(packed, rows, row, first, last):
+    def nothing(packed, rows, row, first, last):
+        return False
+
+    def pairs(packed, rows, row, first, last):
+        deep = packed.array.shape[1]
+        flat = packed.array.reshape(packed.array.size)
+        i, n = 0, tile_rows(rows)
+        while row >= i + n:
+            i += n
+            n = tile_rows(rows - i)
+        for l in range(first // 2, (last + 1) // 2):
+            flat[i * deep + l * n + row - i] = 0
+        return True
+
+    return pairs if has_pairs(packed) else nothing
+
+
+def subtract(packed, column, k, row, value):
+    """B[row, column] -= value, of B (k x n) packed as panels."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(subtract)
+def _subtract(packed, column, k, row, value):
+    def plain(packed, column, k, row, value):
+        width = panel(packed.array.dtype.type(0))
+        packed.array[column // width * width * k + row * width + column % width] -= value
+
+    def pairs(packed, column, k, row, value):
+        array = packed.array
+        width = panel(array.dtype.type(0))
+        place = column // width * width * depth(packed, k) + row // 2 * width + column % width
+        low, high = unpaired(array[place])
+        array[place] = pair(low, high - value) if row % 2 else pair(low - value, high)
+
+    return pairs if has_pairs(packed) else plain
+
+
+def panel_number(packed, wide, row, column):
+    """B[row, column] of the first panel of `packed` (flat), which has `wide` columns, as a number."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(panel_number)
+def _panel_number(packed, wide, row, column):
+    def plain(packed, wide, row, column):
+        return packed.array[row * wide + column]
+
+    def pairs(packed, wide, row, column):
+        low, high = unpaired(packed.array[row // 2 * wide + column])
+        return high if row % 2 else low
+
+    return pairs if has_pairs(packed) else plain

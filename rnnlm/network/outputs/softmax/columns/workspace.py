@@ -1,0 +1,74 @@
+"""The arrays that the softmax by columns works in."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from rnnlm.kernels.cpu import ROWS, SOFTMAX_PANELS, SOFTMAX_ROWS
+from rnnlm.kernels.matmul.layout import Packed, panel_width
+from rnnlm.kernels.workspace import Context
+from rnnlm.network.outputs.softmax.weights import Weights
+from rnnlm.network.protocols import Array
+
+
+class Work(NamedTuple):
+    """What the threads write to: their own (first index: the thread) and what they share. R: rows of a block."""
+
+    bias: np.ndarray  # b2, and enough below it to fill the last panel
+    h_rows: Packed  # h packed by rows
+    packed_u: Packed  # own: a group of panels of U
+    packed_back: Packed  # own: a group's U'
+    z: np.ndarray  # own: a panel of logits, where exp_z is rounded
+    exp_z: Packed  # flat: all panels of exp_z as packed B; in scoring one a thread
+    exp_z_rows: Packed  # own: a group of panels packed by rows
+    lane_sums: np.ndarray  # own: R x a vector
+    lane_tops: np.ndarray  # own: R x a vector
+    sums: np.ndarray  # own: R; sum_j exp_z_j of the thread's columns
+    tops: np.ndarray  # own: R; the largest logit there
+    shift: np.ndarray  # R: s
+    own_exp_z: np.ndarray  # R: exp_z_x
+    own_u: np.ndarray  # R x D_h: column x of U
+    dh: np.ndarray  # own: R x D_h; sum_j exp_z_j U_j'
+    scales: np.ndarray  # R: what each row's loss counts for
+    log_y: np.ndarray  # R: log y^_x, where that depends on it
+    factors: np.ndarray  # 1 x R: scale / S
+    factor_rows: Packed  # the same packed by rows
+    whole: np.ndarray  # R: S
+    scaled: np.ndarray  # R x D_h: h / S
+    scaled_columns: Packed  # the same packed by columns
+    scaled_panels: Packed  # own: the same packed as panels, where U is tied
+
+
+def new_work(h: Array, weights: Weights, block: int, training: bool, context: Context) -> Work:
+    """Room for blocks of `block` rows."""
+    (workspace, threads), hidden = context, h.shape[1]
+    width, take = panel_width(h.dtype), workspace.take
+    panels = -(-weights.V // width)
+    kept = block if training else 0
+    return Work(
+        bias=take("bias", (panels * width,)),
+        h_rows=workspace.rows("h_rows", block, hidden),
+        packed_u=workspace.panels("packed_u", hidden, SOFTMAX_PANELS * width, threads),
+        packed_back=workspace.panels("packed_back", SOFTMAX_PANELS * width, kept and hidden, threads),
+        z=workspace.unrounded("z", threads, max(SOFTMAX_ROWS, -(-block // threads) + ROWS) * width),
+        exp_z=workspace.panels("exp_z", block, (panels if training else threads) * width),
+        exp_z_rows=workspace.rows("exp_z_rows", threads, SOFTMAX_PANELS * SOFTMAX_ROWS, width),
+        lane_sums=take("lane_sums", (threads, block * width // 2)),
+        lane_tops=take("lane_tops", (threads, block * width // 2)),
+        sums=take("sums", (threads, block), np.float64),
+        tops=take("tops", (threads, block), np.float64),
+        shift=take("shift", (block,)),
+        own_exp_z=take("own_exp_z", (block,)),
+        own_u=take("own_u", (block, hidden)),
+        dh=take("dh", (threads, kept, hidden)),
+        scales=take("scales", (block,)),
+        log_y=take("log_y", (block,), np.float64),
+        factors=take("factors", (1, block)),
+        factor_rows=workspace.rows("factor_rows", 1, block),
+        whole=take("whole", (block,)),
+        scaled=take("scaled", (kept, hidden)),
+        scaled_columns=workspace.columns("scaled_columns", kept, hidden),
+        scaled_panels=workspace.panels("scaled_panels", kept, weights.tied and hidden, threads),
+    )

@@ -1,0 +1,85 @@
+"""Layouts: how much memory an operand takes, and where everything is in it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rnnlm.kernels.cpu import HAS_BFLOAT16
+from rnnlm.kernels.jit import jit
+from rnnlm.kernels.matmul import layout as layouts
+from rnnlm.kernels.matmul.layout import BFloat16Pairs, Layout, Numbers, padded, panel_at, panel_width
+from rnnlm.kernels.matmul.pack import pack_panels, panel_number, subtract
+from rnnlm.kernels.workspace import Workspace
+
+KINDS = [
+    pytest.param(np.float64, Numbers, id="float64"),
+    pytest.param(np.float32, Numbers, id="float32"),
+    pytest.param(
+        np.float32, BFloat16Pairs, id="bfloat16",
+        marks=pytest.mark.skipif(not HAS_BFLOAT16, reason="this processor has no products of bfloat16"),
+    ),
+]  # fmt: skip
+
+
+def test_the_layout_of_a_precision() -> None:
+    assert layouts.of("float32") is layouts.of("float64") is Numbers
+    assert layouts.of("bfloat16") is (BFloat16Pairs if HAS_BFLOAT16 else Numbers)
+
+
+def test_plain_numbers_are_copied_into_panels_alone() -> None:
+    workspace = Workspace(np.float32)
+    assert workspace.panels("b", 5, 7).array.size >= 5 * 7
+    for packed in (workspace.rows("a", 3, 5), workspace.rows("steps", 2, 3, 5), workspace.columns("c", 5, 3)):
+        assert packed.array.size == 0
+    assert workspace.unrounded("z", 4).size == 0
+
+
+def test_pairs_take_half_the_depth() -> None:
+    assert layouts.rows_shape(BFloat16Pairs, 4, 3, 5) == (4, 3, 3)
+    assert layouts.columns_shape(BFloat16Pairs, 5, 3) == (3, 3)
+    assert layouts.panels_shape(BFloat16Pairs, 6, 7) == (layouts.panels_shape(Numbers, 6, 7)[0] // 2,)
+    assert layouts.unrounded_shape(BFloat16Pairs, 4, 3) == (4, 3)
+
+
+@jit
+def pack(b, panels):
+    pack_panels(b, False, 0, b.shape[1], b.shape[0], panels)
+
+
+@jit
+def unpack(panels, width, first, out):
+    """Numbers of B (k x n) from the number `first` of k on."""
+    k, n = out.shape
+    for column in range(0, n, width):
+        own = panel_at(panels, column, k, first)
+        wide = padded(own, min(width, n - column))
+        for row in range(first, k):
+            for j in range(column, min(n, column + width)):
+                out[row, j] = panel_number(own, wide, row - first, j - column)
+
+
+@jit
+def take_away(panels, k, row, column, value):
+    subtract(panels, column, k, row, value)
+
+
+# Whole panels: behind a panel of a single vector, places are counted by `wide` alone.
+@pytest.mark.parametrize(("dtype", "layout"), KINDS)
+@pytest.mark.parametrize("k", [1, 2, 7, 40])
+@pytest.mark.parametrize("panels", [1, 3])
+def test_every_number_of_a_panel_is_found(dtype: type, layout: Layout, k: int, panels: int) -> None:
+    width = panel_width(dtype)
+    b = np.arange(k * panels * width, dtype=dtype).reshape(k, -1) % 251  # numbers that bfloat16 has
+    packed = Workspace(dtype, layout).panels("b", k, b.shape[1])
+    pack(b, packed)
+    for first in range(0, k, 2):
+        found = np.full_like(b, -1)
+        unpack(packed, width, first, found)
+        assert (found[first:] == b[first:]).all()
+    for row, column in ((0, 0), (k - 1, b.shape[1] - 1), (k // 2, width - 1)):
+        take_away(packed, k, row, column, dtype(3))
+        b[row, column] -= 3
+    found = np.empty_like(b)
+    unpack(packed, width, 0, found)
+    assert (found == b).all()
