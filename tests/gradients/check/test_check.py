@@ -147,9 +147,9 @@ BREAKS: dict[str, tuple[Any, str, Callable[[Break], Break], str]] = {
         recurrence, "_weights_back", _afterwards("gradients.db1", _multiply(0.5)),
         "cell.0.b1: look at dJ/db1 = delta1(t) (the right direction",
     ),
-    "one number of dI": (linear, "backward", _afterwards("dW", _one_number), "cell.0.I: look at"),
+    "one number of dI": (linear, "_backward", _afterwards("dW", _one_number), "cell.0.I: look at"),
     "the sign of dU": (
-        rows, "_backward", _afterwards("dU", _multiply(-1)), "output.U: look at dJ/dU = h(t)' delta2(t) (the opp"
+        rows, "_backward", _afterwards("d_weights.U", _multiply(-1)), "output.U: look at dJ/dU = h(t)' delta2(t) (the opp"
     ),
     "delta2 twice as large": (
         rows, "_backward", _before("scale", lambda scale: scale * 2),
