@@ -29,8 +29,10 @@ the examples within a round, and that v_w moves after each example and not once 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnlm.config.embedding import Embedding, Skipgram
 from rnnlm.kernels.jit import jit
@@ -46,6 +48,37 @@ NOISE_POWER = 0.75
 THINNING = 1e-4  # t
 
 _PARTS = 16
+
+
+class Text(NamedTuple):
+    """The words of a round: their ids, int32, and the number of each word's line."""
+
+    words: NDArray[np.int32]
+    line: NDArray[np.int64]
+
+
+class Sampler(NamedTuple):
+    """How examples are drawn. window, negative: L and k; probability, alias: the noise (`alias_table`); part: the
+    part of each word of the vocabulary, `parts` of them; seed: the round's."""
+
+    window: int
+    negative: int
+    probability: NDArray[np.float32]
+    alias: NDArray[np.int32]
+    part: NDArray[np.int32]
+    parts: int
+    seed: np.uint64
+
+
+class Places(NamedTuple):
+    """Where examples go. slots: a row a thread; how many examples each block has so far or, when they are written to
+    `w` and `target`, the place of its next one."""
+
+    slots: NDArray[np.int64]
+    w: NDArray[np.int32]
+    target: NDArray[np.int32]
+
+
 _ROUND_EXAMPLES = 1 << 20  # about as many examples a round: 8 MB
 
 
@@ -77,10 +110,10 @@ def make(
             line = line_numbers(ids, vocabulary.line_end)
             kept = rng.random(len(ids)) < keep[ids]
             round_seed = rng.integers(2**64, dtype=np.uint64)
-            examples = make_examples(
-                np.ascontiguousarray(ids[kept], np.int32), line[kept], own.window, own.negative,
-                probability, alias, part, round_seed, threads,
-            )  # fmt: skip
+            text = Text(np.ascontiguousarray(ids[kept], np.int32), line[kept])
+            parts = int(part.max()) + 1
+            sampler = Sampler(own.window, own.negative, probability, alias, part, parts, round_seed)
+            examples = make_examples(text, sampler, threads)
             train(threads, v, u, *examples, np.float32(RATE * (1 - done / total)))
             done += stop - start
             yield Progress("skip-gram", done, total, "tokens")
@@ -120,75 +153,59 @@ def alias_table(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return probability, alias
 
 
-def make_examples(
-    tokens: np.ndarray, line: np.ndarray, window: int, negative: int, probability: np.ndarray, alias: np.ndarray,
-    part: np.ndarray, seed: np.uint64, threads: int,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+def make_examples(text: Text, sampler: Sampler, threads: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """All examples of a round by block, within a block in the order of the text: (w, target, starts)."""
-    parts = int(part.max()) + 1
-    slots = np.zeros((threads, parts * parts), np.int64)
+    count = sampler.parts * sampler.parts
+    slots = np.zeros((threads, count), np.int64)
     nothing = np.empty(0, np.int32)
-    words = (tokens, line, window, negative, probability, alias, part, parts, seed)
-    _walk_shards(threads, *words, slots, nothing, nothing, False)
+    _walk(threads, text, sampler, Places(slots, nothing, nothing), False)
     # Block after block, and in each block shard after shard: the order does not depend on the number of threads.
-    ends = np.cumsum(slots.T).reshape(parts * parts, threads)
+    ends = np.cumsum(slots.T).reshape(count, threads)
     total = int(ends[-1, -1])
     starts = np.concatenate([[0], ends[:, -1]])
     w, target = np.empty(total, np.int32), np.empty(total, np.int32)
-    _walk_shards(threads, *words, np.ascontiguousarray(ends.T - slots), w, target, True)
+    _walk(threads, text, sampler, Places(np.ascontiguousarray(ends.T - slots), w, target), True)
     return w, target, starts
 
 
-@jit
-def _put(w, target, row, part, parts, slots, ws, targets, fill):
-    """Give the example its place in its block; `row` is the target's row."""
-    block = part[w] * parts + part[row]
-    if fill:
-        ws[slots[block]] = w
-        targets[slots[block]] = target
-    slots[block] += 1
-
-
-@jit
-def _walk(
-    tokens, line, window, negative, probability, alias, part, parts, seed, begin, end, slots, ws, targets, fill
-):
-    """Make the examples of words begin to end - 1; count them by block in `slots` or, with `fill`, write them.
+@parallel
+def _walk(thread, text, sampler, places, fill):
+    """Make the examples of each thread's share of the words; count them by block or, with `fill`, write them.
 
     Each word's random numbers come from its place alone, so that counting and filling see the same ones.
     """
+    words, line = text.words, text.line
+    slots = places.slots[thread.number]
     low = np.uint64(0xFFFFFFFF)
     half = np.uint64(32)
-    slot_count = np.uint64(len(probability))
-    for i in range(begin, end):
-        state = splitmix64(seed + np.uint64(i) * GAMMA)
-        reach = 1 + np.int64(((splitmix64(state) >> half) * np.uint64(window)) >> half)
+    slot_count = np.uint64(len(sampler.probability))
+    n = len(words)
+    for i in range(n * thread.number // thread.threads, n * (thread.number + 1) // thread.threads):
+        state = splitmix64(sampler.seed + np.uint64(i) * GAMMA)
+        reach = 1 + np.int64(((splitmix64(state) >> half) * np.uint64(sampler.window)) >> half)
         for j in range(i - reach, i + reach + 1):
-            if j < 0 or j >= len(tokens) or j == i or line[j] != line[i]:
+            if j < 0 or j >= n or j == i or line[j] != line[i]:
                 continue
-            context = tokens[j]
-            _put(tokens[i], context, context, part, parts, slots, ws, targets, fill)
-            for _ in range(negative):
+            context = words[j]
+            _put(sampler, places, slots, words[i], context, context, fill)
+            for _ in range(sampler.negative):
                 state += GAMMA
                 bits = splitmix64(state)
                 noise = np.int32(((bits >> half) * slot_count) >> half)
-                if np.float32(bits & low) >= probability[noise] * np.float32(4294967296.0):
-                    noise = alias[noise]
+                if np.float32(bits & low) >= sampler.probability[noise] * np.float32(4294967296.0):
+                    noise = sampler.alias[noise]
                 if noise != context:
-                    _put(tokens[i], ~noise, noise, part, parts, slots, ws, targets, fill)
+                    _put(sampler, places, slots, words[i], ~noise, noise, fill)
 
 
-@parallel
-def _walk_shards(
-    thread, tokens, line, window, negative, probability, alias, part, parts, seed, slots, ws, targets, fill
-):
-    """`_walk`, one shard of the words for each thread and row of `slots`."""
-    n = len(tokens)
-    _walk(
-        tokens, line, window, negative, probability, alias, part, parts, seed,
-        n * thread.number // thread.threads, n * (thread.number + 1) // thread.threads, slots[thread.number],
-        ws, targets, fill,
-    )  # fmt: skip
+@jit
+def _put(sampler, places, slots, w, target, row, fill):
+    """Give the example its place in its block; `row` is the target's row, `slots` the thread's own."""
+    block = sampler.part[w] * sampler.parts + sampler.part[row]
+    if fill:
+        places.w[slots[block]] = w
+        places.target[slots[block]] = target
+    slots[block] += 1
 
 
 @jit

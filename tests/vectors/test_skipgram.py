@@ -72,8 +72,8 @@ def examples_of(ids: list[int], line_end: int, words: int, window: int, negative
     line = np.cumsum(tokens == line_end) - (tokens == line_end)
     part = skipgram.deal_words(counts, min(16, words))
     probability, alias = skipgram.alias_table(counts**0.75)
-    made = skipgram.make_examples(tokens, line, window, negative, probability, alias, part, np.uint64(seed), workers)
-    return (*made, part)
+    sampler = skipgram.Sampler(window, negative, probability, alias, part, int(part.max()) + 1, np.uint64(seed))
+    return (*skipgram.make_examples(skipgram.Text(tokens, line), sampler, workers), part)
 
 
 def test_contexts_are_exactly_the_pairs_within_lines_for_window_1() -> None:
