@@ -10,12 +10,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rnnlm.config.base import Section, sections
+from rnnlm.config.network import Model
 from rnnlm.config.schema import Config
 from rnnlm.errors import RnnlmError
 from rnnlm.kernels.cache import use_folder
@@ -29,9 +31,12 @@ from rnnlm.network.protocols import Draw
 from rnnlm.training import loop as training
 from rnnlm.training.optimizers.optimizer import Optimizer
 from rnnlm.training.update import TrainingWindow, update
-from rnnlm.work import Note, Progress, Task
+from rnnlm.work import Note, Progress, Task, run_to_end
 
 PRECISIONS = ("float32", "float64", "bfloat16")
+
+# More than the slow units that an SCRN has by default.
+_HIDDEN = 48
 
 
 def warm_up(precisions: tuple[str, ...] = PRECISIONS) -> Task[Warmed]:
@@ -40,7 +45,8 @@ def warm_up(precisions: tuple[str, ...] = PRECISIONS) -> Task[Warmed]:
     wanted = [name for name in precisions if name != "bfloat16" or HAS_BFLOAT16]
     if len(wanted) < len(precisions):
         yield Note("this processor has no products of bfloat16 (AVX512-BF16); nothing to compile for them")
-    jobs = [(precision, part) for precision in wanted for part in PARTS]
+    # What all parts share is compiled first, and read from the cache by the others.
+    jobs = [(precision, part) for part in PARTS for precision in wanted]
     total = len(jobs)
     running: list[subprocess.Popen[str]] = []
     while jobs or running:
@@ -69,17 +75,26 @@ def compile_part(precision: str, part: str) -> None:
     PARTS[part](precision)
 
 
-def _network(precision: str, vocabulary: int, **settings: Any) -> Network:
+def _network(precision: str, vocabulary: int = 20, train: dict[str, Any] | None = None, **model: Any) -> Network:
     config = Config.model_validate(
         {
             "data": {"train": "none"},
             "embedding": {"size": 4},
-            "model": {"hidden": 4, **settings},
-            "train": {"precision": precision, "threads": 2, "optimizer": "adam", "clip_value": 1.0},
+            "model": {"hidden": _HIDDEN, **model},
+            "train": {"precision": precision, "threads": 2, "optimizer": "adam", "clip_value": 1.0, **(train or {})},
         }
     )
     table = np.zeros((vocabulary, 4))
     return build.build(config, build.init(config, vocabulary, table))
+
+
+def _variants(types: dict[str, type[Section]]) -> Iterator[dict[str, Any]]:
+    """Every type of a section, as it is and with whatever can be switched on."""
+    for name, section in types.items():
+        yield {"type": name}
+        switches = {key: True for key, field in section.model_fields.items() if field.annotation is bool}
+        if switches:
+            yield {"type": name, **switches}
 
 
 def _window(network: Network) -> TrainingWindow:
@@ -113,44 +128,47 @@ def _read_a_text(precision: str) -> None:
         config = Config.model_validate(
             {
                 "data": {"train": str(text), "unit": "char"},
-                "embedding": {"size": 4},
+                "embedding": {"size": 4, "init": "skipgram" if precision == "float32" else "uniform"},
                 "model": {"hidden": 4},
-                "train": {"precision": precision, "batch": 2, "bptt": 5, "max_updates": 1},
+                "train": {"precision": precision, "batch": 2, "bptt": 5, "max_updates": 1, "average": "ema"},
                 "run": str(Path(folder) / "run"),
             }
         )
-        for _ in training.train(config):
-            pass
+        run_to_end(training.train(config))
 
 
-def _small(precision: str) -> None:
-    """The recurrent layers, dropout, the optimizer, and the softmax of a small vocabulary."""
-    _train(_network(precision, 20, dropout=0.5))
-    network = _network(precision, 20, tie_weights=True)
+def _common(precision: str) -> None:
+    """What every network has: embedding, dropout, normalisation, optimizer, averages, an Elman cell and a softmax."""
+    penalties = {"penalties": {"label_smoothing": 0.1}}
+    _train(_network(precision, train=penalties, dropout={"input": 0.5, "words": 0.5, "recurrent": 0.5}))
+    network = _network(precision, layer_norm=True)
     _train(network)
     _score(network, details=True)
     _sample(network)
     _read_a_text(precision)
 
 
-def _large(precision: str) -> None:
-    """The softmax of a large vocabulary."""
-    network = _network(precision, 600)
-    _train(network)
-    _score(network, details=False)
-
-
-def _mixture(precision: str) -> None:
-    """The mixture of softmaxes, tied and not."""
-    for tie in (False, True):
-        network = _network(precision, 20, output={"type": "mixture", "softmaxes": 2}, tie_weights=tie)
+def _cells(precision: str) -> None:
+    """The recurrent layers."""
+    for cell in _variants(sections(Model, "cell").types):
+        network = _network(precision, cell=cell)
         _train(network)
-        for details in (False, True):
-            _score(network, details)
-            _sample(network)
+        _sample(network)
 
 
-PARTS: dict[str, Callable[[str], None]] = {"small": _small, "large": _large, "mixture": _mixture}
+def _outputs(precision: str) -> None:
+    """The output layers, for small and large vocabularies, tied and not."""
+    for output in _variants(sections(Model, "output").types):
+        for vocabulary in (20, 600):
+            for tie in (False, True):
+                network = _network(precision, vocabulary, output=output, tie_weights=tie)
+                _train(network)
+                for details in (False, True):
+                    _score(network, details)
+                _sample(network)
+
+
+PARTS: dict[str, Callable[[str], None]] = {"common": _common, "cells": _cells, "outputs": _outputs}
 
 if __name__ == "__main__":
     compile_part(*sys.argv[1:3])

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from rnnlm.network.cells import CELLS
+
 
 def rnnlm(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "rnnlm", *arguments]
@@ -53,8 +55,9 @@ def test_warmup_leaves_nothing_to_compile(tmp_path: Path) -> None:
     assert cache.is_relative_to(tmp_path)
     before = sorted(path.name for path in cache.rglob("*.nbc"))
     run = str(tmp_path / "run")
-    large, mixture = ["vocab.max_size=600", "model.layers=2"], ["model.output=mixture", "model.tie_weights=true"]
-    for settings in ([], large, mixture):
+    every_network = [["vocab.max_size=600", "model.layers=2"], ["model.output=mixture", "model.tie_weights=true"]]
+    every_network += [[f"model.cell={name}"] for name in CELLS]
+    for settings in every_network:
         more = [word for setting in settings for word in ("--set", setting)]
         done = rnnlm("train", "quickstart", "--restart", "--run", run, "--set", "train.max_updates=2", "--quiet",
                      *more, XDG_CACHE_HOME=str(tmp_path))  # fmt: skip

@@ -13,7 +13,7 @@ import numpy as np
 
 from rnnlm.kernels.jit import jit
 
-MOMENTS = ("m", "v")
+MOMENTS: tuple[str, ...] = ("m", "v")
 DECOUPLED_DECAY = False
 
 

@@ -7,6 +7,6 @@ from __future__ import annotations
 
 from rnnlm.training.optimizers import adam
 
-MOMENTS = adam.MOMENTS
+MOMENTS: tuple[str, ...] = adam.MOMENTS
 DECOUPLED_DECAY = True
 step = adam.step

@@ -10,7 +10,7 @@ import numpy as np
 
 from rnnlm.kernels.jit import jit
 
-MOMENTS = ("m",)
+MOMENTS: tuple[str, ...] = ("m",)
 DECOUPLED_DECAY = True
 
 

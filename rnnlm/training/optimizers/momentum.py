@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from rnnlm.kernels.jit import jit
 
-MOMENTS = ("m",)
+MOMENTS: tuple[str, ...] = ("m",)
 DECOUPLED_DECAY = False
 
 

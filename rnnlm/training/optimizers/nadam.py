@@ -9,7 +9,7 @@ import numpy as np
 
 from rnnlm.kernels.jit import jit
 
-MOMENTS = ("m", "v")
+MOMENTS: tuple[str, ...] = ("m", "v")
 DECOUPLED_DECAY = False
 
 

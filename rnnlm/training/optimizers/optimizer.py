@@ -6,7 +6,7 @@ for momentum and adam a row that is not used stands still instead of coasting on
 
 from __future__ import annotations
 
-from types import ModuleType
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,8 +20,17 @@ from rnnlm.network.protocols import Array
 from rnnlm.training.optimizers import adagrad, adam, adamw, lion, momentum, nadam, rmsprop, sgd
 from rnnlm.training.optimizers.numbers import Numbers, named
 
+
+class Rule(Protocol):
+    """What the module of an update rule has."""
+
+    MOMENTS: tuple[str, ...]  # m, a running mean of the gradient; v, a sum or running mean of its squares
+    DECOUPLED_DECAY: bool  # whether the weight decay stands beside the gradient instead of in it
+    step: Any  # compiled: step(w, g, m, v, n), a block of a parameter
+
+
 # A rule's place here is its number in `apply`.
-RULES: dict[str, ModuleType] = {
+RULES: dict[str, Rule] = {
     "sgd": sgd,
     "momentum": momentum,
     "adagrad": adagrad,

@@ -10,7 +10,7 @@ import numpy as np
 
 from rnnlm.kernels.jit import jit
 
-MOMENTS = ("v",)
+MOMENTS: tuple[str, ...] = ("v",)
 DECOUPLED_DECAY = False
 
 

@@ -150,7 +150,7 @@ BREAKS: dict[str, tuple[Any, str, Callable[[Break], Break], str]] = {
     "one number of dI": (linear, "_backward", _afterwards("dW", _one_number), "cell.0.I: look at"),
     "the sign of dU": (
         rows, "_backward", _afterwards("d_weights.U", _multiply(-1)),
-        "output.U: look at dJ/dU = h(t)' delta2(t) (the opposite",
+        "output.U: look at dJ/dU = h(t)' delta2(t) (the opp",
     ),
     "delta2 twice as large": (
         rows, "_backward", _before("scale", lambda scale: scale * 2),
