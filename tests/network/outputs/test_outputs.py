@@ -175,8 +175,8 @@ def test_draws_have_the_probabilities() -> None:
     case = Case(config(model=LAYERS["mixture"]), vocabulary=11, batch=1)
     decoder = Decoder(case.network, [np.repeat(state, 20_000, axis=0) for state in case.states])
     decoder.step(np.repeat(case.inputs[0], 20_000))
-    wanted = np.exp(decoder.log_probability()[0])
-    found = decoder.draw(1.0, -1, (np.arange(20_000) + 0.5) / 20_000)
+    wanted = np.exp(decoder.log_distribution()[0])
+    found = decoder.draw(Draw(1.0, -1, (np.arange(20_000) + 0.5) / 20_000))
     np.testing.assert_allclose(np.bincount(found, minlength=11) / 20_000, wanted, rtol=0, atol=1e-4)
 
 
