@@ -91,6 +91,7 @@ def panel_width(dtype: DTypeLike) -> int:
 
 
 def _depth(layout: Layout, k: int) -> int:
+    """How many elements k numbers take."""
     return (k + 1) // 2 if layout is BFloat16Pairs else k
 
 
@@ -107,16 +108,9 @@ def lanes_of(kind: Any) -> int:
     return LANES64 if kind == types.float64 else LANES32
 
 
-def numbers(packed):
-    """An operand's memory. An array is its own: plain numbers can be given to products as they are."""
-    raise NotImplementedError("for kernels only")
-
-
-@overload(numbers, inline="always")
-def _numbers(packed):
-    if isinstance(packed, types.Array):
-        return lambda packed: packed
-    return lambda packed: packed.array
+# What the functions below return is decided by the layout, so each is an overload. Numba compiles an overload's body
+# once for each type; `forceinline` as in ``kernels.jit``.
+_INLINE: Any = {"forceinline": True}
 
 
 def operand(a, packed):
@@ -124,7 +118,7 @@ def operand(a, packed):
     raise NotImplementedError("for kernels only")
 
 
-@overload(operand, inline="always")
+@overload(operand, jit_options=_INLINE)
 def _operand(a, packed):
     if has_pairs(packed):
         return lambda a, packed: packed
@@ -139,7 +133,7 @@ def panel(kind):
     raise NotImplementedError("for kernels only")
 
 
-@overload(panel, inline="always")
+@overload(panel, jit_options=_INLINE)
 def _panel(kind):
     width = 2 * lanes_of(kind)
     return lambda kind: width
@@ -150,7 +144,7 @@ def depth(packed, k):
     raise NotImplementedError("for kernels only")
 
 
-@overload(depth, inline="always")
+@overload(depth, jit_options=_INLINE)
 def _depth_in_kernels(packed, k):
     if has_pairs(packed):
         return lambda packed, k: (k + 1) // 2
@@ -160,7 +154,7 @@ def _depth_in_kernels(packed, k):
 @jit
 def padded(packed, n):
     """How many columns n columns take in panels."""
-    lanes = panel(numbers(packed).dtype.type(0)) // 2
+    lanes = panel(packed.array.dtype.type(0)) // 2
     return (n + lanes - 1) // lanes * lanes
 
 
@@ -169,7 +163,7 @@ def block_of(packed, i):
     raise NotImplementedError("for kernels only")
 
 
-@overload(block_of, inline="always")
+@overload(block_of, jit_options=_INLINE)
 def _block(packed, i):
     layout = packed.instance_class
     return lambda packed, i: layout(packed.array[i])
@@ -180,20 +174,16 @@ def blocks_from(packed, first):
     raise NotImplementedError("for kernels only")
 
 
-@overload(blocks_from, inline="always")
+@overload(blocks_from, jit_options=_INLINE)
 def _blocks_from(packed, first):
     layout = packed.instance_class
     return lambda packed, first: layout(packed.array[first:])
 
 
+@jit
 def block_count(packed):
     """How many operands there are along the first axis."""
-    raise NotImplementedError("for kernels only")
-
-
-@overload(block_count, inline="always")
-def _block_count(packed):
-    return lambda packed: packed.array.shape[0]
+    return packed.array.shape[0]
 
 
 def rows_of(packed, first, last):
@@ -202,7 +192,7 @@ def rows_of(packed, first, last):
     raise NotImplementedError("for kernels only")
 
 
-@overload(rows_of, inline="always")
+@overload(rows_of, jit_options=_INLINE)
 def _rows_of(packed, first, last):
     layout = packed.instance_class
     return lambda packed, first, last: layout(packed.array[first:last])
@@ -213,7 +203,7 @@ def rows_at(packed, t, first, last):
     raise NotImplementedError("for kernels only")
 
 
-@overload(rows_at, inline="always")
+@overload(rows_at, jit_options=_INLINE)
 def _rows_at(packed, t, first, last):
     layout = packed.instance_class
     return lambda packed, t, first, last: layout(packed.array[t, first:last])
@@ -224,7 +214,7 @@ def depths_of(packed, first, last):
     raise NotImplementedError("for kernels only")
 
 
-@overload(depths_of, inline="always")
+@overload(depths_of, jit_options=_INLINE)
 def _depths_of(packed, first, last):
     layout, pairs = packed.instance_class, has_pairs(packed)
     if pairs:
@@ -237,7 +227,7 @@ def columns_of(packed, count):
     raise NotImplementedError("for kernels only")
 
 
-@overload(columns_of, inline="always")
+@overload(columns_of, jit_options=_INLINE)
 def _columns_of(packed, count):
     layout = packed.instance_class
     return lambda packed, count: layout(packed.array[:, :count])
@@ -249,7 +239,7 @@ def panel_at(packed, column, k, first):
     raise NotImplementedError("for kernels only")
 
 
-@overload(panel_at, inline="always")
+@overload(panel_at, jit_options=_INLINE)
 def _panel_at(packed, column, k, first):
     layout = packed.instance_class
 
@@ -266,7 +256,7 @@ def panel_as_columns(packed, column, k, count):
     raise NotImplementedError("for kernels only")
 
 
-@overload(panel_as_columns, inline="always")
+@overload(panel_as_columns, jit_options=_INLINE)
 def _panel_as_columns(packed, column, k, count):
     layout = packed.instance_class
 
@@ -278,12 +268,23 @@ def _panel_as_columns(packed, column, k, count):
     return view
 
 
+def behind(packed, place):
+    """What is behind so many elements of panels (flat)."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(behind, jit_options=_INLINE)
+def _behind(packed, place):
+    layout = packed.instance_class
+    return lambda packed, place: layout(packed.array[place:])
+
+
 def columns_as_panel(packed, column):
     """An operand by columns, from this column on, as one panel of a B that has as many columns as the operand."""
     raise NotImplementedError("for kernels only")
 
 
-@overload(columns_as_panel, inline="always")
+@overload(columns_as_panel, jit_options=_INLINE)
 def _columns_as_panel(packed, column):
     layout = packed.instance_class
     return lambda packed, column: layout(packed.array.reshape(packed.array.size)[column:])
@@ -295,7 +296,7 @@ def in_place(packed, beside, column, k, first, last):
     raise NotImplementedError("for kernels only")
 
 
-@overload(in_place, inline="always")
+@overload(in_place, jit_options=_INLINE)
 def _in_place(packed, beside, column, k, first, last):
     def plain(packed, beside, column, k, first, last):
         array = packed.array
@@ -322,7 +323,7 @@ def panels_as_rows(packed, beside, column, k, first, last):
     raise NotImplementedError("for kernels only")
 
 
-@overload(panels_as_rows, inline="always")
+@overload(panels_as_rows, jit_options=_INLINE)
 def _panels_as_rows(packed, beside, column, k, first, last):
     def plain(packed, beside, column, k, first, last):
         array = packed.array

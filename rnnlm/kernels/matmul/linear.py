@@ -18,7 +18,7 @@ from rnnlm.kernels.cpu import ROWS
 from rnnlm.kernels.elementwise.rows import copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_columns, multiply_rows
-from rnnlm.kernels.matmul.layout import Packed, depth, depths_of, operand, rows_of
+from rnnlm.kernels.matmul.layout import Numbers, Packed, depth, depths_of, operand, rows_of
 from rnnlm.kernels.matmul.pack import fill_columns, fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
@@ -105,4 +105,4 @@ def forward_packed(thread, packed_W, b, x, y):
     start, stop = partition(thread, b.size, 2 * LANES)
     for i in range(x.shape[0]):
         copy(b[start:stop], y[i, start:stop])
-    multiply_rows(x, x.shape[1], packed_W, start, stop, y, True)
+    multiply_rows(Numbers(x), x.shape[1], packed_W, start, stop, y, True)

@@ -9,7 +9,7 @@ from numba import types
 from numba.extending import intrinsic, overload, register_jitable
 
 from rnnlm.kernels.jit import jit
-from rnnlm.kernels.matmul.layout import depth, has_pairs, lanes_of, numbers, panel
+from rnnlm.kernels.matmul.layout import depth, has_pairs, lanes_of, panel
 from rnnlm.kernels.matmul.tile import address, tile_rows
 from rnnlm.kernels.matmul.transpose import interleaved_pairs, transpose
 from rnnlm.kernels.symbols import Routine, call_by_name
@@ -60,7 +60,7 @@ def pair(low, high):
 def pack_panels(w, transposed, first, last, k, packed):
     """Columns first ... last (multiples of NR, or the end) of B = w, or w' when `transposed`, into their place in
     `packed` (all panels, flat); `k` may be more than B has: zeros there."""
-    array = numbers(packed)
+    array = packed.array
     row, kind = w.strides[0] // w.itemsize, array.dtype.type(0)
     _call_pack(kind, w, row, w.shape[0], w.shape[1], transposed, first, last, depth(packed, k), array)
 

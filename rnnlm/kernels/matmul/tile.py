@@ -30,7 +30,7 @@ from numba.extending import intrinsic, overload, register_jitable
 
 from rnnlm.kernels.cpu import ROWS
 from rnnlm.kernels.jit import jit
-from rnnlm.kernels.matmul.layout import lanes_of, numbers
+from rnnlm.kernels.matmul.layout import lanes_of
 from rnnlm.kernels.symbols import Routine, call_by_name
 
 _INT, _INT32 = ir.IntType(64), ir.IntType(32)
@@ -302,7 +302,7 @@ def rows_times_panel(a, deep, packed, wide, columns, c, add):
         packed: the panel, flat, and what is behind it; `wide` elements for each of the `deep` of k.
         c: m rows, contiguous each.
     """
-    a, b = numbers(a), numbers(packed)
+    a, b = a.array, packed.array
     row_a, row_c = a.strides[0] // a.itemsize, c.strides[0] // c.itemsize
     _call_rows(
         b.dtype.type(0), a.itemsize, a.shape[0], columns, address(a), row_a, 0, 1, deep, address(b), wide,
@@ -314,7 +314,7 @@ def rows_times_panel(a, deep, packed, wide, columns, c, add):
 def blocks_times_panel(blocks, count, inner, packed, wide, columns, c, add):
     """The same where A lies in `count` blocks of rows of `inner` elements (``layout.Blocks``), k running through a
     row of each block in turn."""
-    a, b, row_c = numbers(blocks.operand), numbers(packed), c.strides[0] // c.itemsize
+    a, b, row_c = blocks.operand.array, packed.array, c.strides[0] // c.itemsize
     _call_rows(
         b.dtype.type(0), a.itemsize, c.shape[0], columns, address(a), inner, blocks.step, count, inner, address(b),
         wide, address(c), row_c, add,
@@ -324,7 +324,7 @@ def blocks_times_panel(blocks, count, inner, packed, wide, columns, c, add):
 @jit
 def columns_times_panel(a, deep, packed, wide, columns, c, add):
     """The same as `rows_times_panel` for A by columns, deep x m elements."""
-    a, b = numbers(a), numbers(packed)
+    a, b = a.array, packed.array
     step_a, row_c = a.strides[0] // a.itemsize, c.strides[0] // c.itemsize
     _call_columns(
         b.dtype.type(0), a.itemsize, a.shape[1], columns, address(a), step_a, deep, address(b), wide,

@@ -27,8 +27,8 @@ from rnnlm.kernels.elementwise import activations
 from rnnlm.kernels.elementwise.rows import clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
+from rnnlm.kernels.matmul.layout import Numbers, block_of, rows_at
 from rnnlm.kernels.matmul.layout import Packed as Operand
-from rnnlm.kernels.matmul.layout import block_of, rows_at
 from rnnlm.kernels.matmul.pack import fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
@@ -190,7 +190,7 @@ def _step(thread, packed_H, activation, projected, h, new):
     start, stop = partition(thread, h.shape[1], 2 * LANES)
     for b in range(h.shape[0]):
         copy(projected[b, start:stop], new[b, start:stop])
-    multiply_rows(h, h.shape[1], block_of(packed_H, 0), start, stop, new, True)
+    multiply_rows(Numbers(h), h.shape[1], block_of(packed_H, 0), start, stop, new, True)
     for b in range(h.shape[0]):
         _activate(new[b, start:stop], activation)
 

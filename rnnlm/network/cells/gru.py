@@ -30,8 +30,8 @@ from rnnlm.kernels.elementwise.activations import sigmoid, tanh
 from rnnlm.kernels.elementwise.rows import add, clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
+from rnnlm.kernels.matmul.layout import Numbers, block_of, rows_at
 from rnnlm.kernels.matmul.layout import Packed as Operand
-from rnnlm.kernels.matmul.layout import block_of, rows_at
 from rnnlm.kernels.matmul.pack import fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
@@ -245,7 +245,7 @@ def _step(thread, packed_H, bh, z, h, new):
         copy(bh[start:stop], z[b, 2 * hidden + start : 2 * hidden + stop])
     for block in range(3):
         left = block * hidden
-        multiply_rows(h, hidden, block_of(packed_H, block), start, stop, z[:, left : left + hidden], True)
+        multiply_rows(Numbers(h), hidden, block_of(packed_H, block), start, stop, z[:, left : left + hidden], True)
     for b in range(batch):
         n = new[b, start:stop]
         _cell(z[b], hidden, start, h[b, start:stop], n, n)

@@ -29,8 +29,8 @@ from rnnlm.kernels.elementwise.activations import sigmoid, tanh
 from rnnlm.kernels.elementwise.rows import add, clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
+from rnnlm.kernels.matmul.layout import Numbers, block_of, blocks_from, depth, operand, rows_at
 from rnnlm.kernels.matmul.layout import Packed as Operand
-from rnnlm.kernels.matmul.layout import block_of, blocks_from, depth, operand, rows_at
 from rnnlm.kernels.matmul.pack import fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
@@ -275,11 +275,11 @@ def _step(thread, packed_H, z, h, q, new):
         copy(z[b, 2 * hidden + start : 2 * hidden + stop], new[b, start:stop])  # e I_n + b1_n
     for block in range(2):
         left = block * hidden
-        multiply_rows(h, hidden, block_of(packed_H, block), start, stop, z[:, left : left + hidden], True)
+        multiply_rows(Numbers(h), hidden, block_of(packed_H, block), start, stop, z[:, left : left + hidden], True)
     for b in range(batch):
         _gates(z[b], hidden, start, h[b, start:stop], q[b, start:stop])
     wait(thread)
-    multiply_rows(q, hidden, block_of(packed_H, 2), start, stop, new, True)
+    multiply_rows(Numbers(q), hidden, block_of(packed_H, 2), start, stop, new, True)
     for b in range(batch):
         n = new[b, start:stop]
         _new_state(z[b, hidden + start : hidden + stop], h[b, start:stop], n, n)

@@ -35,8 +35,8 @@ from rnnlm.kernels.elementwise.activations import sigmoid, tanh
 from rnnlm.kernels.elementwise.rows import clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
+from rnnlm.kernels.matmul.layout import Numbers, block_count, block_of, rows_at
 from rnnlm.kernels.matmul.layout import Packed as Operand
-from rnnlm.kernels.matmul.layout import block_count, block_of, rows_at
 from rnnlm.kernels.matmul.pack import fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
@@ -356,7 +356,8 @@ def _step(thread, packed_H, P, z, state, new, h):
     before = state[:, :hidden]
     for block in range(block_count(packed_H)):
         left = block * hidden
-        multiply_rows(before, hidden, block_of(packed_H, block), start, stop, z[:, left : left + hidden], True)
+        own = z[:, left : left + hidden]
+        multiply_rows(Numbers(before), hidden, block_of(packed_H, block), start, stop, own, True)
     for b in range(batch):
         c = slice(hidden + start, hidden + stop)
         _cell(z[b], hidden, Part(0, batch, start, stop), P, state[b, c], new[b, c], h[b, start:stop])

@@ -35,8 +35,8 @@ from rnnlm.kernels.elementwise import activations
 from rnnlm.kernels.elementwise.rows import clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
+from rnnlm.kernels.matmul.layout import Numbers, depth, operand, rows_at, rows_of
 from rnnlm.kernels.matmul.layout import Packed as Operand
-from rnnlm.kernels.matmul.layout import depth, operand, rows_at, rows_of
 from rnnlm.kernels.matmul.linear import pack
 from rnnlm.kernels.matmul.pack import fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
@@ -315,6 +315,6 @@ def _step(thread, packed_H, fast, a, projected, state, x, new):
         copy(projected[b, start:end], new[b, start:end])
         _slow(a, new[b, stop:end], x[b, stop:end])
     wait(thread)
-    multiply_rows(x, hidden, packed_H, start, stop, new, True)
+    multiply_rows(Numbers(x), hidden, packed_H, start, stop, new, True)
     for b in range(batch):
         _sigmoid(new[b, start:stop])

@@ -15,6 +15,7 @@ from rnnlm.kernels.elementwise.rows import clear, copy
 from rnnlm.kernels.elementwise.softmax import largest
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
+from rnnlm.kernels.matmul.layout import Numbers
 from rnnlm.kernels.matmul.layout import Packed as Operand
 from rnnlm.kernels.matmul.pack import pack_panels
 from rnnlm.kernels.parallel.barrier import wait
@@ -92,7 +93,7 @@ def _forward(thread, made, weights, targets, room, scores):
         own, g = room.z[thread.number, : (last - first) * count], made.g[first * count : last * count]
         for i in range(own.shape[0]):
             copy(weights.b2, own[i])
-        multiply_rows(g, m, room.packed_U, 0, vocabulary, own, True)  # z_k = g_k U + b2
+        multiply_rows(Numbers(g), m, room.packed_U, 0, vocabulary, own, True)  # z_k = g_k U + b2
         for r in range(first, last):
             at = (r - first) * count
             log_y = own[at]

@@ -91,7 +91,7 @@ def _step(thread, packed, h, z):
     start, stop = partition(thread, packed.b2.size, 2 * LANES)
     for b in range(h.shape[0]):
         copy(packed.b2[start:stop], z[b, start:stop])
-    multiply_rows(h, h.shape[1], packed.packed_U, start, stop, z, True)
+    multiply_rows(Numbers(h), h.shape[1], packed.packed_U, start, stop, z, True)
 
 
 @parallel
@@ -140,7 +140,7 @@ def _forward(thread, rows, weights, packed, logits, scores, details):
         z = logits[thread.number, : last - first]
         for i in range(last - first):
             copy(packed.b2, z[i])
-        multiply_rows(rows.h[first:last], hidden, packed.packed_U, 0, vocabulary, z, True)  # z2 = h U + b2
+        multiply_rows(Numbers(rows.h[first:last]), hidden, packed.packed_U, 0, vocabulary, z, True)  # z2 = h U + b2
         for r in range(first, last):
             if details:
                 scores.rank[r], scores.entropy[r] = rank_and_entropy(z[r - first], rows.targets[r])
