@@ -1,4 +1,4 @@
-"""rnnlm from Python: what the command line does, as functions.
+"""The Python interface: training, loading, gradient checks and ledgers as functions.
 
 import rnnlm
 model = rnnlm.train("configs/quickstart.yaml")

@@ -1,4 +1,4 @@
-"""LanguageModel: a trained network as an object of Python, to score texts and to write them."""
+"""LanguageModel: a trained network as a Python object that scores and samples texts."""
 
 from __future__ import annotations
 

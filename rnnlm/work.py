@@ -1,4 +1,4 @@
-"""Long work as a task: a generator that yields records and returns its result.
+"""Tasks: generators that yield records and return their result.
 
 A function that takes a while is a generator: it yields `Note`, `Progress` and records of its own, which the console
 draws and ``log.jsonl`` keeps, and returns its result (``result = yield from task()``).

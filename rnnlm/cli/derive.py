@@ -1,4 +1,4 @@
-"""Derives the gradients with real numbers and checks each of them: ``rnnlm derive``."""
+"""``rnnlm derive``: the derivation of the gradients with numbers, each of them checked."""
 
 from __future__ import annotations
 

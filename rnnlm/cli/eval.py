@@ -1,4 +1,4 @@
-"""Scores a text: its perplexity, with all that it stands on (``rnnlm eval``)."""
+"""``rnnlm eval``: the perplexity of a text, and the surprisal of each token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks every gradient against derivatives that need no derivation: ``rnnlm gradcheck``."""
+"""``rnnlm gradcheck``: every gradient against central differences and complex steps."""
 
 from __future__ import annotations
 

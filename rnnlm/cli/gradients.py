@@ -1,4 +1,4 @@
-"""Splits a window's gradient by loss and by time lag, the ledger: ``rnnlm gradients``."""
+"""``rnnlm gradients``: a window's gradient by loss and by time lag (a ledger)."""
 
 from __future__ import annotations
 

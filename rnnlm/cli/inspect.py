@@ -1,4 +1,4 @@
-"""Says what is in a model file: ``rnnlm inspect``."""
+"""``rnnlm inspect``: the contents of a model file."""
 
 from __future__ import annotations
 

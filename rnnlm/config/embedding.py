@@ -1,4 +1,4 @@
-"""The section `embedding`: the size of the table, and how it starts (``init``, a section by its type)."""
+"""The section `embedding`: the size of the table, and its initializer (``init``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One error of pydantic as one line: where, which key, what was found, what would be right."""
+"""Validation errors as one line: the place, the key, what was found, what would be right."""
 
 from __future__ import annotations
 

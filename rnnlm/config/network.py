@@ -1,4 +1,4 @@
-"""The section `model`: the network. Its cell, its output layer and its initializer are sections by their type."""
+"""The section `model`: cells, output layers and initializers, told apart by their type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The section `train`. Its optimizer, its schedule and its average of the weights are sections by their type.
+"""The section `train`: optimizers, schedules and averages, told apart by their type.
 
 Updates are those of the weights; steps are those of time, a token each.
 """

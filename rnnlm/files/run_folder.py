@@ -1,4 +1,4 @@
-"""A run's folder: what an earlier run left there, and the log."""
+"""The run folder: what an earlier run left there, and the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network and the text of which gradients are asked: a configuration's, at its random start, or a trained one."""
+"""Subjects of an analysis: a network, of a configuration at its start or trained, and a text."""
 
 from __future__ import annotations
 

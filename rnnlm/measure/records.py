@@ -1,4 +1,4 @@
-"""What ``rnnlm train --plan``, ``rnnlm bench`` and ``rnnlm warmup`` return."""
+"""Records of ``rnnlm train --plan``, ``rnnlm bench`` and ``rnnlm warmup``."""
 
 from __future__ import annotations
 

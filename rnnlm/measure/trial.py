@@ -1,4 +1,4 @@
-"""A network that is trained for a moment on a configuration's own text, to be measured, and thrown away."""
+"""Trial training: a network trained for a moment on a configuration's text, to be measured."""
 
 from __future__ import annotations
 

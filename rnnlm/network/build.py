@@ -1,4 +1,7 @@
-"""From a configuration to a network: the only part that looks into the registries of cells and output layers."""
+"""Networks built from a configuration, by the registries of cells and output layers.
+
+Nothing else looks into the registries.
+"""
 
 from __future__ import annotations
 

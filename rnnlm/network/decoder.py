@@ -1,5 +1,7 @@
-"""The incremental decoder: a trained network, token by token. What sampling needs, without the work that pays only
-for whole windows."""
+"""The incremental decoder: a trained network, token by token.
+
+It is what sampling needs, without the work that pays only for whole windows.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The stack: embedding -> recurrent layers -> output layer, over one window. No maths of its own.
+"""The network: embedding, recurrent layers and output layer over one window.
+
+No maths of its own.
 
 A window is T steps of B parallel streams (`Window`). `forward` returns what it computed as a `Trace`; from this
 `log_probabilities`, `loss` and `backward` go on, with what each step should predict, `targets` (T x B). Of these only

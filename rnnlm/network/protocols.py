@@ -1,4 +1,4 @@
-"""The typed interfaces of the network's two extension points: the recurrent cell and the output layer.
+"""Typed interfaces of the two extension points: the recurrent cell and the output layer.
 
 A window is T steps of B parallel streams. Row vectors: h(t) is 1 x D_h, e(t) is 1 x d; |V| tokens in the vocabulary.
 A layer is an immutable object that holds its sizes and options and no weights: `parameters` come with every call, as

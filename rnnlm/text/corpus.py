@@ -1,4 +1,4 @@
-"""Encoded text: token ids in one memory-mapped file.
+"""The encoded corpus: token ids in one memory-mapped file.
 
 The ids are uint16 (|V| < 65,536) or int32. A token outside the vocabulary has the id |V| there, so that what
 was unknown is not forgotten. The file is named by the hashes of the text and the vocabulary; a small JSON

@@ -1,4 +1,7 @@
-"""Where training is. All that a run decides from is here or in the tensors of its checkpoint."""
+"""The position of a run in its training, which its checkpoint keeps.
+
+All that a run decides from is here or in the tensors of the checkpoint.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One training run: everything it holds, and the steps that ``training.loop`` is made of."""
+"""A training run: everything it holds, and the operations that ``training.loop`` calls."""
 
 from __future__ import annotations
 

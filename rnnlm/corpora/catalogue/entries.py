@@ -1,4 +1,4 @@
-"""The catalogue: what an entry says, reading the file, finding and listing entries."""
+"""Entries of the catalogue: reading, finding and listing them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checking a file's size and hash; the errors of one address and of the disk."""
+"""Verification of a file by size and hash; the errors of an address and of the disk."""
 
 from __future__ import annotations
 

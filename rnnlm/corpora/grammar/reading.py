@@ -1,4 +1,4 @@
-"""Reading a grammar file: YAML to a `Source`, everything checked that needs no expansion."""
+"""Reader of grammar files: YAML to a `Source`, everything checked that needs no expansion."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""Analytic gradients of the compiled kernels against derivatives that need no derivation.
+"""The gradient check: analytic gradients of the kernels against two numerical derivatives.
 
-Two judges, both in float64:
+The two numerical derivatives, both in float64:
 
 - fourth-order central differences of the kernels' own loss: is the backward pass the derivative of the forward pass?
-- complex steps through the plain equations (``gradients.plain``): is it the derivative of the equations on paper?
+- complex steps through the plain equations (``network.reference``): is it the derivative of the equations on paper?
 
-A small parameter is compared number by number. Of a large one some numbers are, half of them where the gradient is
-largest and half anywhere, and random directions v say something of all the others: <dJ/dW, v> = d J(W + s v) / ds.
+A small parameter is compared element by element. Of a large one some elements are, half of them where the gradient is
+largest and half anywhere; random directions v cover all the others: <dJ/dW, v> = d J(W + s v) / ds.
 """
 
 from __future__ import annotations
@@ -203,7 +203,7 @@ def _compare(subject: Subject, name: str, gradient: Array, numbers: int, seed: i
 def _places(
     subject: Subject, name: str, gradient: Array, numbers: int, generator: np.random.Generator
 ) -> list[tuple[int, ...]]:
-    """Where to compare number by number: half where the gradient is largest, half anywhere (in the embedding:
+    """Where to compare element by element: half where the gradient is largest, half anywhere (in the embedding:
     anywhere in the rows of the window's tokens, the others being zero)."""
     if gradient.size <= numbers:
         return list(np.ndindex(*gradient.shape))

@@ -1,4 +1,4 @@
-"""What ``rnnlm gradcheck`` returns."""
+"""The record of a gradient check."""
 
 from __future__ import annotations
 

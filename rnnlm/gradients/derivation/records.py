@@ -1,4 +1,4 @@
-"""What ``rnnlm derive`` yields."""
+"""Records of a derivation."""
 
 from __future__ import annotations
 

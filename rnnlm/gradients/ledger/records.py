@@ -1,4 +1,4 @@
-"""What ``rnnlm gradients`` returns."""
+"""The record of a ledger."""
 
 from __future__ import annotations
 

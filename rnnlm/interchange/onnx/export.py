@@ -1,4 +1,4 @@
-"""A model as an ONNX file, for other programs and languages: standard operators alone, float32.
+"""Export of a model as an ONNX graph, of standard operators alone, in float32.
 
     inputs    tokens             T x B int64            token ids; T and B as the caller likes
               state.0 ...        B x S float32          of each layer, before the first step; 0 where a text begins

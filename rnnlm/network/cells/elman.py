@@ -1,4 +1,4 @@
-"""The Elman network (Elman 1990, "Finding structure in time"; with word vectors as in Mikolov et al. 2010).
+"""The Elman cell (Elman 1990; with word vectors as in Mikolov et al. 2010).
 
 One window is T steps of B parallel streams; row vectors; step t = 0 .. T-1.
 

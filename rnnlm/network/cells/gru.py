@@ -1,4 +1,6 @@
-"""Gated recurrent units (Cho et al. 2014), the reset gate after the product, as in cuDNN and PyTorch.
+"""The gated recurrent unit (Cho et al. 2014), its reset gate after the product.
+
+So have it cuDNN and PyTorch:
 
     [z_r z_u](t) = h(t-1) [H_r H_u] + e(t) [I_r I_u] + [b1_r b1_u]      r, u = sigmoid(z_r), sigmoid(z_u)
     m(t) = h(t-1) H_n + bh                                              n = tanh(e(t) I_n + b1_n + r o m)

@@ -1,4 +1,4 @@
-"""Gated recurrent units as they were first written (Cho et al. 2014), the reset gate before the product.
+"""The gated recurrent unit (Cho et al. 2014), its reset gate before the product.
 
     [z_r z_u](t) = h(t-1) [H_r H_u] + e(t) [I_r I_u] + [b1_r b1_u]      r, u = sigmoid(z_r), sigmoid(z_u)
     q(t) = r o h(t-1)                                                   n = tanh(q H_n + e(t) I_n + b1_n)

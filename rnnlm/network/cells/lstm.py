@@ -1,4 +1,4 @@
-"""Long short-term memory (Hochreiter & Schmidhuber 1997; forget gates: Gers, Schmidhuber & Cummins 2000).
+"""The LSTM (Hochreiter & Schmidhuber 1997; forget gates: Gers, Schmidhuber & Cummins 2000).
 
     [z_i z_f z_g z_o](t) = h(t-1) H + e(t) I + b1       I: d x 4 D_h   H: D_h x 4 D_h   b1: 4 D_h
     i = sigmoid(z_i)   f = sigmoid(z_f)   g = tanh(z_g)   o = sigmoid(z_o)

@@ -1,4 +1,6 @@
-"""The minimal gated recurrent unit without a product over time (Feng et al. 2024, "Were RNNs all we needed?").
+"""The minimal gated recurrent unit, without a product over time (Feng et al. 2024).
+
+The paper is "Were RNNs all we needed?".
 
     [z_u n](t) = e(t) I + b1      u = sigmoid(z_u)                    I: d x 2 D_h   b1: 2 D_h
     h(t) = (1 - u) o h(t-1) + u o n

@@ -1,4 +1,4 @@
-"""What the recurrent layers share: everything but the equations of a step.
+"""Operations that all recurrent cells have in common: everything but the equations of a step.
 
 G is the number of a cell's blocks of D_h columns: 1 in the Elman network, 3 or 4 where there are gates. All of them
 read the inputs by one product and the state by another:

@@ -1,5 +1,7 @@
-"""The structurally constrained recurrent network (Mikolov et al. 2014, "Learning longer memory in recurrent neural
-networks"): an Elman network beside units that only blend, and so forget slowly.
+"""The structurally constrained recurrent network (Mikolov et al. 2014).
+
+The paper is "Learning longer memory in recurrent neural networks". It is an Elman network beside units that
+only blend, and so forget slowly.
 
     s(t) = (1 - a) e(t) I_s + a s(t-1)                         slow: 1 x C      a: `context_decay`
     h(t) = sigmoid(h(t-1) H_h + s(t) H_s + e(t) I_h + b1)      fast: 1 x F      C: `context`   F = D_h - C

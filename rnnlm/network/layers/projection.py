@@ -1,4 +1,4 @@
-"""A matrix between the last layer and the softmax: what the output layers make of h first.
+"""The projection between the last layer and the softmax: what output layers make of h first.
 
     p(t) = h(t) P + b             N x k, from h: N x D_h       P: D_h x k   b: k, or None
     dJ/dP = sum_t h(t)' dJ/dp(t)  dJ/db = sum_t dJ/dp(t)       dJ/dh(t) = dJ/dp(t) P'
