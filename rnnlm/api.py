@@ -101,8 +101,7 @@ def ledger(
     losses: int | None = None,
     precision: str | None = None,
 ) -> Ledger:
-    """Gradient by time lag: from which loss, and from how many steps back, each part of a gradient came, as
-    ``rnnlm gradients`` does, silently.
+    """The ledger: a gradient split by loss and by time lag, as ``rnnlm gradients`` makes it, silently.
 
     Args:
         model: a run's folder or a model's file.

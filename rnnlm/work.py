@@ -17,7 +17,7 @@ Task = Generator[Any, None, _T]
 
 @dataclass(frozen=True)
 class Note:
-    """One line worth telling: what was done, found or skipped."""
+    """A message of one line: what was done, found or skipped."""
 
     text: str
     warning: bool = False
@@ -25,7 +25,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a task has come, in its own unit (``bytes``, ``tokens``, ``epochs`` ...)."""
+    """Progress of a task, in its own unit (``bytes``, ``tokens``, ``epochs`` ...)."""
 
     task: str
     done: float

@@ -34,7 +34,7 @@ def command(
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Perplexity of a text, with all that it stands on."""
+    """Perplexity of a text, with the counts that belong to it."""
     from rnnlm import api
     from rnnlm.console import Console
     from rnnlm.console.views.evaluation import evaluation_view

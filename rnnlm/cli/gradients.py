@@ -45,7 +45,7 @@ def command(
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """The ledger: from which loss, and from how many steps back, each part of the gradient came."""
+    """Split the gradient of a window by loss and by time lag: the table of the parts, a ledger."""
     from rnnlm.console import Console
     from rnnlm.console.views.ledger import ledger_view
     from rnnlm.gradients import commands

@@ -11,7 +11,7 @@ from rnnlm.config.schema import Config
 
 
 def explain(error: Any, places: dict[Place, str]) -> str:
-    """The line.
+    """The error as one line.
 
     Args:
         error: one of ``ValidationError.errors()``; places: where each key stands.

@@ -115,7 +115,7 @@ RecurrentInit = Annotated[
 
 
 class Dropout(Section):
-    """Shares of numbers that are dropped in training. A bare number is that of `input`, `between` and `output`."""
+    """Rates of dropout in training. A bare number is that of `input`, `between` and `output`."""
 
     input: Probability = Field(0.0, description="of e(t), before the first layer")
     between: Probability = Field(0.0, description="of h(t) between layers")

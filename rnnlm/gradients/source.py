@@ -25,7 +25,7 @@ from rnnlm.work import Note, Task
 
 @dataclass(frozen=True)
 class Source:
-    """A network and a text to ask it about."""
+    """A network and a text, the subject of an analysis."""
 
     network: Network
     text: Corpus

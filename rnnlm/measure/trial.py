@@ -24,7 +24,7 @@ from rnnlm.work import Task
 
 @dataclass(frozen=True)
 class Prepared:
-    """What training would start with."""
+    """The data of a trial, and the memory and disk that training would need."""
 
     config: Config
     vocabulary: Vocabulary

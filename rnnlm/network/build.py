@@ -35,7 +35,7 @@ def output(config: Config, vocabulary: int) -> OutputLayer[Any]:
 
 
 def _options(section: Typed) -> dict[str, Any]:
-    """What a section that is told by its type has beside it."""
+    """The options of a section: its keys but for the type."""
     return section.model_dump(exclude={"type"})
 
 

@@ -85,7 +85,7 @@ class Decoder:
         return Context(self._workspace.part(part), self._threads)
 
     def _up(self, layer: int, h: Array) -> Array:
-        """What goes up from a layer's h."""
+        """A layer's output: h after layer normalisation."""
         if not self._norms[layer]:
             return h
         own = self._workspace.part(f"norm.{layer}")

@@ -56,7 +56,7 @@ class Corpus:
         return len(self.stored)
 
     def ids(self, start: int, stop: int) -> NDArray[np.int32]:
-        """Token ids of [start, stop), the unknown as <unk>."""
+        """Token ids of [start, stop), those out of the vocabulary as <unk>."""
         return self.vocabulary.to_unk(self.stored[start:stop])
 
 

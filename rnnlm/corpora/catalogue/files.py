@@ -27,7 +27,7 @@ class UnreachableError(SourceError):
 
 
 def check(path: Path, label: str, facts: Facts) -> Records:
-    """Hold a file against what is known of it.
+    """Check a file's size and hash.
 
     Raises:
         SourceError: its size or hash is another; names both.

@@ -64,7 +64,7 @@ class Subject:
         return result
 
     def plain_loss(self, changed: dict[str, NDArray[np.complex128]] | None = None) -> complex:
-        """J by the plain equations, some parameters changed."""
+        """J by the reference implementation, some parameters changed."""
         masks = self.network.masks(self.window.inputs, self.mask) if self.mask else None
         parameters = self.network.named | (changed or {})
         w = self.window

@@ -305,7 +305,7 @@ def _add_mixture(graph: _Graph, settings: Model, own: Tensors, h: str) -> None:
 
 
 def _add_norm(graph: _Graph, layer: int, g: str, b: str, h: str) -> str:
-    """``rnnlm.normalization`` in single operators: ONNX has one for it only from opset 17 on."""
+    """Layer normalisation in single operators: ONNX has one for it only from opset 17 on."""
     names = {part: f"norm.{layer}.{part}" for part in ("m", "c", "c2", "v", "v_eps", "s", "x", "gx", "out")}
     epsilon = graph.weight(f"norm.{layer}.eps", np.array(normalization.EPSILON))
     for operator, inputs, output, attributes in (

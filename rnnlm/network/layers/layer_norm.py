@@ -28,7 +28,7 @@ EPSILON = 1e-5
 
 
 class Trace(NamedTuple):
-    """What `forward` leaves for `backward`; lives until the next window."""
+    """The trace: what `forward` leaves for `backward`; lives until the next window."""
 
     x: np.ndarray  # n x D_h
     s: np.ndarray  # n

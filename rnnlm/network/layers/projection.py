@@ -20,7 +20,7 @@ from rnnlm.network.protocols import Array
 
 
 class Packed(NamedTuple):
-    """Weights that do not change any more, for one token at a time."""
+    """Packed weights, for one token at a time."""
 
     packed_P: Operand  # panels of P
     b: Array  # k
@@ -40,7 +40,7 @@ def backward(h: Array, P: Array, dp: Array, dP: Array, dh: Array, context: Conte
 
 
 def pack(P: Array, b: Array | None, workspace: Workspace) -> Packed:
-    """What `step` reads."""
+    """Packed weights, which `step` reads."""
     packed_P = workspace.panels("packed_P", *P.shape)
     linear.pack(P, packed_P)
     return Packed(packed_P, _bias(P, b), workspace)
