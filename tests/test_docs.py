@@ -85,6 +85,24 @@ def test_the_files_that_the_documents_name_are_there() -> None:
         assert found, f"{page}: {name}"
 
 
+def test_the_places_to_add_to_are_there() -> None:
+    """`NAME` (`file`) in the architecture is a name in that file."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    places = re.findall(r"`([A-Za-z_]+)`\s\(`([\w/]+\.py)`\)", text)
+    assert {name for name, _ in places} >= {
+        "CELLS",
+        "STEPS",
+        "OUTPUTS",
+        "LOG_Y_HAT",
+        "LAYERS",
+        "RULES",
+        "slow_update",
+    }
+    for name, file in places:
+        path = ROOT / "rnnlm" / file if (ROOT / "rnnlm" / file).exists() else ROOT / file
+        assert re.search(rf"^(?:def |class )?{name}\b", path.read_text(encoding="utf-8"), re.M), (name, file)
+
+
 def test_the_readmes_python_calls_what_is_there() -> None:
     (block,) = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
     calls = [node for node in ast.walk(ast.parse(block)) if isinstance(node, ast.Call)]

@@ -3,7 +3,7 @@
 The two numerical derivatives, both in float64:
 
 - fourth-order central differences of the kernels' own loss: is the backward pass the derivative of the forward pass?
-- complex steps through the plain equations (``network.reference``): is it the derivative of the equations on paper?
+- complex steps through the equations of ``network.reference``: is it the derivative of the equations on paper?
 
 A small parameter is compared element by element. Of a large one some elements are, half of them where the gradient is
 largest and half anywhere; random directions v cover all the others: <dJ/dW, v> = d J(W + s v) / ds.
@@ -156,7 +156,7 @@ def _compare(subject: Subject, name: str, gradient: Array, numbers: int, seed: i
         values.append(value)
         slack.append(differences.rounding(loss, step))
     analytic, numeric = np.array([gradient[place] for place in places]), np.array(values)
-    known = np.isfinite(numeric)  # where a kink is too near for any step the complex step judges alone
+    known = np.isfinite(numeric)  # where a kink is too near for any step the complex step decides alone
     analytic, numeric, allowed = analytic[known], numeric[known], np.array(slack)[known]
     error = np.abs(analytic - numeric)
     scale = max(_largest(gradient), _largest(numeric))
