@@ -1,4 +1,4 @@
-"""Checkpoints: ``model.safetensors`` to score and sample, ``state.safetensors`` to resume.
+"""Checkpoints: ``state.safetensors``, all that training needs to go on.
 
 Both hold the weights and, in the header, the configuration and the vocabulary, so either one is a whole model: the
 first is the best by validation, the second the last. The state adds the optimizer's moments, the average of the

@@ -1,7 +1,4 @@
-"""The position of a run in its training, which its checkpoint keeps.
-
-All that a run decides from is here or in the tensors of the checkpoint.
-"""
+"""The position of a run: with the arrays of its checkpoint, all that training depends on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A training run: everything it holds, and the operations that ``training.loop`` calls."""
+"""One training run: the network, its texts, its position in them, and the parts of ``training.loop``."""
 
 from __future__ import annotations
 

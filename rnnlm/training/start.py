@@ -1,4 +1,4 @@
-"""The start of a run, new or resumed."""
+"""The start of a run: a new one, or one that is resumed."""
 
 from __future__ import annotations
 
