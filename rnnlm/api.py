@@ -1,10 +1,11 @@
 """The Python interface: training, loading, gradient checks and ledgers as functions.
 
 import rnnlm
+
 model = rnnlm.train("configs/quickstart.yaml")
 model = rnnlm.load("runs/quickstart")
-model.perplexity("the dogs sleep .")
-model.surprisal("the dogs sleep .")
+model.perplexity("the dogs sleep")
+model.surprisal("the dogs sleep")
 model.sample(prompt="the dogs", tokens=20)
 """
 
