@@ -3,7 +3,7 @@
 No maths of its own.
 
 A window is T steps of B parallel streams (`Window`). `forward` returns what it computed as a `Trace`; from this
-`log_probabilities`, `loss` and `backward` go on, with what each step should predict, `targets` (T x B). Of these only
+`scores`, `loss` and `backward` go on, with what each step should predict, `targets` (T x B). Of these only
 the last `loss_steps` steps have a loss. A trace lives until the next window: its arrays are used again.
 """
 
@@ -142,7 +142,7 @@ class Network:
         """The forward pass over a window: every layer's h(t).
 
         Args:
-            mask: (seed, step) of a training step, from which the dropout masks are computed; None: no dropout and no
+            mask: (seed, number) of a window of training, from which dropout masks are computed; None: no dropout and no
                 rounding to bfloat16 (scoring, sampling).
         """
         training = mask is not None

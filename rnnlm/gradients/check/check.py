@@ -42,7 +42,7 @@ _STEPS = (differences.STEP, 1e-5, 1e-6)
 
 @dataclass
 class Subject:
-    """A network in float64 with a window; `mask`: (seed, step) of the dropout masks, held fixed."""
+    """A network in float64 with a window; `mask`: (seed, number) of the dropout masks, held fixed."""
 
     network: Network
     window: Window

@@ -7,7 +7,7 @@
                              missing throughout the window (Gal & Ghahramani 2016)
     recurrent                H~ = m o H, once a window: DropConnect (Wan et al. 2013; Merity et al. 2018)
 
-The masks are not drawn from a stream of random numbers but computed from (seed, step, place, j) by a hash
+The masks are not drawn from a stream of random numbers but computed from (seed, window, place, j) by a hash
 (``kernels.random``). So they need no state in a checkpoint, no memory (backward computes them
 again), and do not depend on the number of threads.
 """
