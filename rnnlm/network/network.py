@@ -142,8 +142,8 @@ class Network:
         """The forward pass over a window: every layer's h(t).
 
         Args:
-            mask: (seed, number) of a window of training, from which dropout masks are computed; None: no dropout and no
-                rounding to bfloat16 (scoring, sampling).
+            mask: (seed, number) of a window of training, from which the dropout masks are computed; None: no
+                dropout and no rounding to bfloat16 (scoring, sampling).
         """
         training = mask is not None
         workspace = self._training_workspace if training else self._scoring_workspace
