@@ -1,3 +1,5 @@
+"""``python -m rnnlm``: the command line."""
+
 from rnnlm.cli import main
 
 main()

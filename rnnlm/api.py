@@ -1,10 +1,11 @@
-"""rnnlm from Python: what the command line does, as functions.
+"""The Python interface: training, loading, gradient checks and ledgers as functions.
 
 import rnnlm
+
 model = rnnlm.train("configs/quickstart.yaml")
 model = rnnlm.load("runs/quickstart")
-model.perplexity("the dogs sleep .")
-model.surprisal("the dogs sleep .")
+model.perplexity("the dogs sleep")
+model.surprisal("the dogs sleep")
 model.sample(prompt="the dogs", tokens=20)
 """
 
@@ -101,8 +102,7 @@ def ledger(
     losses: int | None = None,
     precision: str | None = None,
 ) -> Ledger:
-    """Gradient by time lag: from which loss, and from how many steps back, each part of a gradient came, as
-    ``rnnlm gradients`` does, silently.
+    """The ledger: a gradient split by loss and by time lag, as ``rnnlm gradients`` makes it, silently.
 
     Args:
         model: a run's folder or a model's file.

@@ -1,4 +1,4 @@
-"""LanguageModel: a trained network as an object of Python, to score texts and to write them."""
+"""LanguageModel: a trained network as a Python object that scores and samples texts."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class LanguageModel:
     def evaluate(
         self, *, text: str | None = None, path: str | Path | None = None, state: str | None = None
     ) -> Evaluation:
-        """Perplexity of a text and all that it stands on.
+        """Perplexity of a text, with the counts that belong to it.
 
         Args:
             text: a text; path: a text file, plain or gzip. One of them.
@@ -91,7 +91,7 @@ class LanguageModel:
         unk: bool = True,
         stop_at_line_end: bool = False,
     ) -> str:
-        """A text that the network writes, with the prompt before it.
+        """A sampled text, with the prompt before it.
 
         Args:
             tokens: how many to draw.

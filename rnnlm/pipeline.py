@@ -1,4 +1,4 @@
-"""The pipelines of ``rnnlm train``, ``vocab`` and ``embed``: from a configuration to a run's results."""
+"""Pipelines of ``rnnlm train``, ``vocab`` and ``embed``: from a configuration to results."""
 
 from __future__ import annotations
 

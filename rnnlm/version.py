@@ -1,3 +1,3 @@
-"""The version, alone, so that nothing reaches up to the package's root for it."""
+"""The version of the package, in a file that imports nothing."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Long work as a task: a generator that yields records and returns its result.
+"""Tasks: generators that yield records and return their result.
 
 A function that takes a while is a generator: it yields `Note`, `Progress` and records of its own, which the console
 draws and ``log.jsonl`` keeps, and returns its result (``result = yield from task()``).
@@ -17,7 +17,7 @@ Task = Generator[Any, None, _T]
 
 @dataclass(frozen=True)
 class Note:
-    """One line worth telling: what was done, found or skipped."""
+    """A message of one line: what was done, found or skipped."""
 
     text: str
     warning: bool = False
@@ -25,7 +25,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a task has come, in its own unit (``bytes``, ``tokens``, ``epochs`` ...)."""
+    """Progress of a task, in its own unit (``bytes``, ``tokens``, ``epochs`` ...)."""
 
     task: str
     done: float

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib.util
+import inspect
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
 
+from rnnlm import api
 from rnnlm.cli import app
 from rnnlm.config import file as config_file
 from rnnlm.network.cells import elman, recurrence
@@ -19,20 +23,101 @@ from rnnlm.network.reference import equations
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "benchmarks" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def test_the_reference_is_up_to_date() -> None:
-    spec = importlib.util.spec_from_file_location("make_reference", ROOT / "docs" / "make_reference.py")
+def script(name: str) -> Any:
+    """A script of docs/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert module.TARGET.read_text(encoding="utf-8") == module.reference(), "run: python docs/make_reference.py"
+    return module
+
+
+def test_the_reference_is_up_to_date() -> None:
+    made = script("make_reference")
+    assert made.TARGET.read_text(encoding="utf-8") == made.reference(), "run: python docs/make_reference.py"
+
+
+def test_the_tables_of_the_architecture_are_up_to_date() -> None:
+    made = script("make_architecture")
+    text = made.TARGET.read_text(encoding="utf-8")
+    assert text == made.page(text), "run: python docs/make_architecture.py"
+    assert len(made.packages()) > 15
+    assert len(made.files()) > 150
+
+
+def test_every_module_says_what_it_is_in_a_line() -> None:
+    made = script("make_architecture")
+    for path in made.PACKAGE.rglob("*.py"):
+        assert 10 < len(made.first_sentence(path)) <= 100, f"{path}: {made.first_sentence(path)}"
+
+
+@pytest.mark.parametrize(
+    ("docstring", "sentence"),
+    [
+        ("Adam (Kingma & Ba 2015). One line more.", "Adam (Kingma & Ba 2015)"),
+        ("Dropout (Gal et al. 2016), ``m o x``.\n\nMore.", "Dropout (Gal et al. 2016), `m o x`"),
+        ("A table of |V| rows:\n\n    E", r"A table of \|V\| rows"),
+        ("A sentence in\ntwo lines", "A sentence in two lines"),
+    ],
+)
+def test_the_first_sentence_of_a_module(docstring: str, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / "module.py").write_text(f'"""{docstring}"""\n', encoding="utf-8")
+    assert script("make_architecture").first_sentence(tmp_path / "module.py") == sentence
+
+
+def test_the_files_that_the_documents_name_are_there() -> None:
+    """As paths in the repository, in a package below rnnlm/, or in tests/support/."""
+    files = [path for folder in ("rnnlm", "tests/support") for path in (ROOT / folder).rglob("*")]
+    below = {f"/{path.relative_to(ROOT).as_posix()}" for path in files}
+    names = {
+        (path.name, name)
+        for path in PAGES
+        for name in re.findall(r"`([\w/]+(?:\.py|/))`", path.read_text(encoding="utf-8"))
+        if "NAME" not in name
+    }
+    assert len(names) > 200
+    for page, name in names:
+        found = (ROOT / name).exists() or any(path.endswith(f"/{name.rstrip('/')}") for path in below)
+        assert found, f"{page}: {name}"
+
+
+def test_the_places_to_add_to_are_there() -> None:
+    """`NAME` (`file`) in the architecture is a name in that file."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    places = re.findall(r"`([A-Za-z_]+)`\s\(`([\w/]+\.py)`\)", text)
+    assert {name for name, _ in places} >= {
+        "CELLS",
+        "STEPS",
+        "OUTPUTS",
+        "LOG_Y_HAT",
+        "LAYERS",
+        "RULES",
+        "slow_update",
+    }
+    for name, file in places:
+        path = ROOT / "rnnlm" / file if (ROOT / "rnnlm" / file).exists() else ROOT / file
+        assert re.search(rf"^(?:def |class )?{name}\b", path.read_text(encoding="utf-8"), re.M), (name, file)
+
+
+def test_the_readmes_python_calls_what_is_there() -> None:
+    (block,) = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
+    calls = [node for node in ast.walk(ast.parse(block)) if isinstance(node, ast.Call)]
+    assert len(calls) > 5
+    for call in calls:
+        assert isinstance(call.func, ast.Attribute)
+        owner = ast.unparse(call.func.value)
+        function = getattr({"rnnlm": api, "model": api.LanguageModel}[owner], call.func.attr)
+        given = [None] * (len(call.args) + (owner == "model"))
+        inspect.signature(function).bind(*given, **{str(keyword.arg): None for keyword in call.keywords})
 
 
 def commands() -> list[str]:
-    """Every `rnnlm ...` line of the shell blocks of the README and of docs/."""
-    texts = [README, *(path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md")))]
+    """Every `rnnlm ...` line of the documents' shell blocks."""
+    texts = [path.read_text(encoding="utf-8") for path in PAGES]
     found = []
     for text in texts:
         for block in re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S):
@@ -59,14 +144,14 @@ def test_every_command_of_the_documents_has_arguments_that_exist(line: str) -> N
 
 
 def test_links_lead_somewhere() -> None:
-    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for path in PAGES:
         for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", path.read_text(encoding="utf-8")):
             assert (path.parent / target).exists(), f"{path.name}: {target}"
 
 
 def test_tables_are_whole() -> None:
     """A line of a table has as many cells as its heading: a | inside a cell is escaped."""
-    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for path in PAGES:
         prose = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.M | re.S)
         for table in re.findall(r"(?:^\|.*\n)+", prose, re.M):
             borders = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}

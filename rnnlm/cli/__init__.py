@@ -1,5 +1,7 @@
-"""The command line. Each command has a file of its own here: it reads its arguments, calls one library function and
-hands the answer to the console. Whatever is heavy is imported inside the command, so that ``--help`` is quick.
+"""The command line, a file a command.
+
+A command reads its arguments, calls one library function and hands the answer to the console. Whatever is
+heavy is imported inside the command, so that ``--help`` is quick.
 """
 
 from __future__ import annotations

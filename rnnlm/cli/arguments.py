@@ -1,4 +1,4 @@
-"""Arguments, options and choices that several commands have."""
+"""Arguments, options and choices that several commands take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measures this machine, and a configuration's speed on it: ``rnnlm bench``."""
+"""``rnnlm bench``: the speed of this machine, and of a configuration's network on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Print the configuration's JSON Schema, or what a configuration file comes to."""
+"""``rnnlm config``: the configuration as it is resolved, and its JSON Schema."""
 
 from __future__ import annotations
 

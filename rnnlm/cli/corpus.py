@@ -1,4 +1,4 @@
-"""Lists, makes and downloads texts: ``rnnlm corpus list``, ``make`` and ``get``."""
+"""``rnnlm corpus``: lists of texts, texts made from a grammar, corpora downloaded."""
 
 from __future__ import annotations
 

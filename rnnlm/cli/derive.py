@@ -1,4 +1,4 @@
-"""Derives the gradients with real numbers and checks each of them: ``rnnlm derive``."""
+"""``rnnlm derive``: the derivation of the gradients with numbers, each of them checked."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def command(
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """The derivation of the gradients with real numbers, each checked as it is printed."""
+    """The derivation of the gradients with numbers, each checked as it is printed."""
     from rnnlm.console import Console
     from rnnlm.console.views.derivation import derivation_view, verdict_view
     from rnnlm.errors import InputError

@@ -1,4 +1,4 @@
-"""Makes the table that the embedding layer starts from: ``rnnlm embed``."""
+"""``rnnlm embed``: the initial embedding table as a file."""
 
 from __future__ import annotations
 

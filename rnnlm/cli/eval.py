@@ -1,4 +1,4 @@
-"""Scores a text: its perplexity, with all that it stands on (``rnnlm eval``)."""
+"""``rnnlm eval``: the perplexity of a text, and the surprisal of each token."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def command(
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Perplexity of a text, with all that it stands on."""
+    """Perplexity of a text, with the counts that belong to it."""
     from rnnlm import api
     from rnnlm.console import Console
     from rnnlm.console.views.evaluation import evaluation_view

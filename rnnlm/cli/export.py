@@ -1,4 +1,4 @@
-"""Writes a model for other programs, PyTorch's weights or an ONNX graph: ``rnnlm export``."""
+"""``rnnlm export``: a model for other programs, as PyTorch weights or an ONNX graph."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks every gradient against derivatives that need no derivation: ``rnnlm gradcheck``."""
+"""``rnnlm gradcheck``: every gradient against central differences and complex steps."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def command(
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Check every gradient against derivatives that need no derivation; exit status 1 when one is wrong."""
+    """Check every gradient against central differences and complex steps; exit status 1 when one is wrong."""
     from rnnlm.console import Console
     from rnnlm.console.views.gradient_check import gradient_check_view
     from rnnlm.gradients import commands

@@ -1,4 +1,4 @@
-"""Splits a window's gradient by loss and by time lag, the ledger: ``rnnlm gradients``."""
+"""``rnnlm gradients``: a window's gradient by loss and by time lag (a ledger)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def command(
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """The ledger: from which loss, and from how many steps back, each part of the gradient came."""
+    """Split the gradient of a window by loss and by time lag: the table of the parts, a ledger."""
     from rnnlm.console import Console
     from rnnlm.console.views.ledger import ledger_view
     from rnnlm.gradients import commands

@@ -1,4 +1,4 @@
-"""Makes a model of PyTorch's weights: ``rnnlm import``."""
+"""``rnnlm import``: a model from PyTorch weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Says what is in a model file: ``rnnlm inspect``."""
+"""``rnnlm inspect``: the contents of a model file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from rnnlm.cli.arguments import JsonOption, ModelArgument
 
 
 def command(model: ModelArgument, json: JsonOption = False) -> None:
-    """What is in a model file."""
+    """The contents of a model file."""
     from rnnlm.console import Console
     from rnnlm.console.views.inspection import inspection_view
     from rnnlm.files import inspection

@@ -1,4 +1,4 @@
-"""Ctrl-C as a wish that a loop can ask about, so that it ends where its state is whole."""
+"""Ctrl-C as a flag that a loop asks for, so that it ends where its state is whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trains a network, and scores and samples the best model of the run: ``rnnlm train``."""
+"""``rnnlm train``: training, then test perplexity and samples of the best model."""
 
 from __future__ import annotations
 

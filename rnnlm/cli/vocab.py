@@ -1,4 +1,4 @@
-"""Counts the training text and writes the vocabulary: ``rnnlm vocab``."""
+"""``rnnlm vocab``: the vocabulary of the training text as a file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compiles all kernels ahead: ``rnnlm warmup``."""
+"""``rnnlm warmup``: all kernels compiled ahead."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The YAML: its schema, a section a file; reading, checking and writing it."""
+"""The configuration: the schema of the YAML file; reading, checking and writing it."""

@@ -1,4 +1,4 @@
-"""What every section of a configuration has: frozen, no unknown keys; and sections by their type.
+"""Base classes of all sections: frozen, no unknown keys, told apart by their type.
 
 A field's range is data (``ge``, ``le``, ``Literal``) and its description is its help; the checks, the error messages,
 the JSON Schema and the reference in ``docs/`` all come from them.

@@ -1,4 +1,4 @@
-"""The sections `data` and `vocab`: the texts, and the vocabulary that is built from them."""
+"""The sections `data` and `vocab`: the texts, and the vocabulary built from them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The section `embedding`: the size of the table, and how it starts (``init``, a section by its type)."""
+"""The section `embedding`: the size of the table, and its initializer (``init``)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _WINDOW = "words on each side that count as context"
 
 
 class Uniform(Typed):
-    """Every number drawn alone, evenly."""
+    """Independent numbers from a uniform distribution."""
 
     type: Literal["uniform"] = "uniform"
     scale: Positive | None = Field(0.1, description="standard deviation of the numbers; null: 0.1")
 
 
 class Normal(Typed):
-    """Every number drawn alone, from a normal distribution."""
+    """Independent numbers from a normal distribution."""
 
     type: Literal["normal"] = "normal"
     scale: Positive | None = Field(0.1, description="standard deviation of the numbers; null: 0.1")
@@ -56,7 +56,7 @@ Init = Annotated[Uniform | Normal | Svd | Skipgram | File, Field(discriminator="
 
 
 class Embedding(Section):
-    """The embedding table, and what it starts as."""
+    """The embedding table and its initializer."""
 
     size: Count = Field(200, description="d, numbers a token")
     init: Init = Field(Uniform(), description="how the table starts")

@@ -1,4 +1,4 @@
-"""One error of pydantic as one line: where, which key, what was found, what would be right."""
+"""Validation errors as one line: the place, the key, what was found, what would be right."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rnnlm.config.schema import Config
 
 
 def explain(error: Any, places: dict[Place, str]) -> str:
-    """The line.
+    """The error as one line.
 
     Args:
         error: one of ``ValidationError.errors()``; places: where each key stands.

@@ -1,4 +1,4 @@
-"""YAML -> Config, with file:line:column in every error; Config -> YAML.
+"""The YAML file: read with file:line:column in every error, and written.
 
 PyYAML reads ``1e-3`` as a string, ``no`` as False, and passes over a duplicate key. Here the first is a number, the
 second a string, and the third is refused.

@@ -1,4 +1,4 @@
-"""What became of the keys of the configuration's first format, for the errors that name the new ones."""
+"""Keys of the configuration's first format, for the errors that name the new ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The section `model`: the network. Its cell, its output layer and its initializer are sections by their type."""
+"""The section `model`: cells, output layers and initializers, told apart by their type."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Lstm(Typed):
     peepholes: bool = Field(False, description="true: the gates see c too")
     coupled_gates: bool = Field(False, description="true: the input gate is 1 - the forget gate")
     forget_bias: Annotated[float, Field(ge=-100, le=100), NOT_BOOL] = Field(
-        1.0, description="what the forget gates' biases start as"
+        1.0, description="initial value of the forget gates' biases"
     )
 
 
@@ -115,13 +115,13 @@ RecurrentInit = Annotated[
 
 
 class Dropout(Section):
-    """Shares of numbers that are dropped in training. A bare number is that of `input`, `between` and `output`."""
+    """Rates of dropout in training. A bare number is that of `input`, `between` and `output`."""
 
     input: Probability = Field(0.0, description="of e(t), before the first layer")
     between: Probability = Field(0.0, description="of h(t) between layers")
     output: Probability = Field(0.0, description="of h(t) after the last layer")
-    words: Probability = Field(0.0, description="of words, which are left out of a whole window")
-    recurrent: Probability = Field(0.0, description="of H's numbers, which are left out of a whole window")
+    words: Probability = Field(0.0, description="of words for a whole window")
+    recurrent: Probability = Field(0.0, description="of elements of H for a whole window (DropConnect)")
     variational: bool = Field(
         False, description="true: input, between and output have one mask for all steps of a window"
     )
@@ -144,7 +144,7 @@ class Model(Section):
         1, description="recurrent layers; where hidden is a list its length counts"
     )
     output: Output = Field(Softmax(), description="the output layer")
-    recurrent_init: RecurrentInit | None = Field(None, description="how I and H start; null: as suits the cell")
+    recurrent_init: RecurrentInit | None = Field(None, description="initializer of I and H; null: the cell's own")
     tie_weights: bool = Field(
         False,
         description="true: U is the transposed embedding table, behind a projection where embedding.size is not the "

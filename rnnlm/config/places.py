@@ -1,4 +1,4 @@
-"""Where everything of a YAML file stands, for messages that name file:line:column.
+"""Places in a YAML file: the line and column of every key, for error messages.
 
 PyYAML passes over a key that stands twice; here it is refused.
 """

@@ -1,5 +1,7 @@
-"""Files that come with rnnlm: ``configs/`` and ``corpora/``, beside the package in a checkout, inside it when
-installed."""
+"""Paths of the recipes and corpora that come with rnnlm.
+
+``configs/`` and ``corpora/`` stand beside the package in a checkout, inside it when installed.
+"""
 
 from __future__ import annotations
 

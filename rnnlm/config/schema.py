@@ -1,4 +1,4 @@
-"""The whole configuration: one frozen section a part of a training run, in the order of the YAML file.
+"""The whole configuration: one frozen section for each part of a training run.
 
 The sections stand in ``data``, ``embedding``, ``network`` and ``training``; reading YAML is ``file``'s job.
 """

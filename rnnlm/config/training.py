@@ -1,4 +1,4 @@
-"""The section `train`. Its optimizer, its schedule and its average of the weights are sections by their type.
+"""The section `train`: optimizers, schedules and averages, told apart by their type.
 
 Updates are those of the weights; steps are those of time, a token each.
 """
@@ -134,7 +134,7 @@ class Cosine(Typed):
 
 
 class Linear(Typed):
-    """The learning rate falls evenly."""
+    """The learning rate falls linearly."""
 
     type: Literal["linear"] = "linear"
     final_rate: Share = Field(0.0, description=_FINAL_RATE)
@@ -178,7 +178,7 @@ Average = Annotated[Ema | Asgd, Field(discriminator="type"), Shorthand()]
 
 
 class Penalties(Section):
-    """What the gradient is of beside the loss."""
+    """Terms that are added to the loss."""
 
     activation: NotNegative = Field(0.0, description="times the mean square of the last layer's h, at each step")
     temporal: NotNegative = Field(

@@ -1,4 +1,4 @@
-"""Console: what is printed. Results go to standard output; progress, messages and errors to standard error.
+"""The console: results on standard output, progress, messages and errors on standard error.
 
 `Console.watch` runs a task to its end, draws each of its records, and returns its result: live bars and tables in a
 terminal, plain lines elsewhere, nothing with ``quiet``. `Console.show` prints a view (see `rnnlm.console.views`).

@@ -1,4 +1,4 @@
-"""Progress of long tasks and of training: live bars in a terminal (`Bars`), plain lines elsewhere (`Lines`)."""
+"""Progress displays: live bars in a terminal (`Bars`), plain lines elsewhere (`Lines`)."""
 
 from __future__ import annotations
 

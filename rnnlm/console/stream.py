@@ -1,4 +1,4 @@
-"""Samples drawn token by token while the network writes them."""
+"""Samples printed token by token as the network draws them."""
 
 from __future__ import annotations
 

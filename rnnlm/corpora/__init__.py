@@ -1,1 +1,1 @@
-"""Where texts come from."""
+"""Sources of texts: grammars, public corpora, and the data of a configuration."""

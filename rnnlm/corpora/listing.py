@@ -1,4 +1,4 @@
-"""Lists of grammars and corpora, and texts made from a grammar (``rnnlm corpus list`` and ``make``)."""
+"""Lists of grammars and corpora, and texts made from a grammar (``rnnlm corpus``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Preparation of the data: from a configuration to its texts, their vocabulary and the encoded corpora."""
+"""Preparation of the data: a configuration's texts, vocabulary and encoded corpora."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Split of one text into train, valid and test."""
+"""Split of one text into training, validation and test text."""
 
 from __future__ import annotations
 

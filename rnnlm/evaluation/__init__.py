@@ -1,1 +1,1 @@
-"""What a trained network says about a given text."""
+"""Evaluation of a trained network on a text: perplexity, and surprisal by token."""

@@ -2,7 +2,7 @@
 
     perplexity = exp(- 1/N sum_t log y^(t)_x(t))        over all N tokens, the first one and every line end included
 
-A token outside the vocabulary is scored as ``<unk>``; the figure without such tokens is given beside the one
+A token out of the vocabulary is scored as ``<unk>``; the figure without such tokens is given beside the one
 with them, and bits per character of the raw text is what models with other vocabularies and units can be
 compared by.
 """

@@ -1,4 +1,4 @@
-"""What an evaluation returns."""
+"""The record of an evaluation."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Perplexity of a text, and all that it stands on.
+    """Perplexity of a text, with the counts and settings that it depends on.
 
     perplexity: over all tokens, every line end included, the unknown ones scored as <unk>.
-    perplexity_without_unk: over the known tokens alone; None where there are none.
+    perplexity_without_unk: over the tokens in the vocabulary alone; None where there are none.
     tokens, unknown, line_ends: how many were scored. characters: code points of the raw text.
     state: "carry" or "reset". seconds: of scoring.
     lowest_perplexity: the lowest that any model can reach on this text; None where nobody knows.

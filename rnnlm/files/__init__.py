@@ -1,1 +1,1 @@
-"""What lies on disk."""
+"""Files on disk: run folders, checkpoints, safetensors, writes that are whole or not there."""

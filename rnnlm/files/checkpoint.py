@@ -1,5 +1,4 @@
-"""The files of a run: ``model.safetensors``, what scoring and sampling need, and ``state.safetensors``, what training
-needs to go on.
+"""Checkpoints: ``state.safetensors``, all that training needs to go on.
 
 Both hold the weights and, in the header, the configuration and the vocabulary, so either one is a whole model: the
 first is the best by validation, the second the last. The state adds the optimizer's moments, the average of the

@@ -1,4 +1,4 @@
-"""What is in a model file, as plain data."""
+"""Contents of a model file as plain data."""
 
 from __future__ import annotations
 

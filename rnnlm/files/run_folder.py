@@ -1,4 +1,4 @@
-"""A run's folder: what an earlier run left there, and the log."""
+"""A run's folder: an earlier run in it, which may go on with the same configuration alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tensors in safetensors files, with metadata."""
+"""Safetensors files: named arrays with metadata."""
 
 from __future__ import annotations
 

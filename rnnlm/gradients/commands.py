@@ -1,4 +1,4 @@
-"""What ``rnnlm gradcheck``, ``rnnlm gradients`` and ``rnnlm derive`` do, as generators of records."""
+"""Tasks of ``rnnlm gradcheck``, ``gradients`` and ``derive``: generators of records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network and the text of which gradients are asked: a configuration's, at its random start, or a trained one."""
+"""Subjects of an analysis: a network, of a configuration at its start or trained, and a text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from rnnlm.work import Note, Task
 
 @dataclass(frozen=True)
 class Source:
-    """A network and a text to ask it about."""
+    """A network and a text, the subject of an analysis."""
 
     network: Network
     text: Corpus

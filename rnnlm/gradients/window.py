@@ -1,4 +1,4 @@
-"""One window of a text, with the hidden states that it begins from: what is differentiated here."""
+"""One window of a text, with the hidden states before it, whose gradients are analysed."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Models for and from other programs."""
+"""Interchange of models with other programs."""

@@ -1,11 +1,13 @@
-"""Weights from and for PyTorch: the state dict of
+"""Weights from and for PyTorch: the state dict of nn.RNN, nn.GRU or nn.LSTM.
+
+The modules are
 
     embedding = nn.Embedding(|V|, d)
     rnn = nn.RNN(d, D_h, layers), nn.GRU or nn.LSTM
     output = nn.Linear(D_h, |V|)
 
-as a safetensors file. PyTorch has column vectors, so its matrices are ours transposed, and two biases where we have
-their sum (of a GRU's candidate it needs both: ``bh`` is inside the reset gate). Names:
+and the file is a safetensors file. PyTorch has column vectors, so its matrices are ours transposed. It has two biases
+where we have their sum; of a GRU's candidate it needs both, since ``bh`` is inside the reset gate. Names:
 
     embedding.weight (|V| x d)          embedding.table
     rnn.weight_ih_l0 (G D_h x d)        cell.0.I'            rnn.bias_ih_l0    cell.0.b1

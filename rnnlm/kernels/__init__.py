@@ -1,2 +1,5 @@
-"""What compiled code is built on: the decorator `jit`, threads (``parallel``), matrix products of packed operands
-(``matmul``), exp and its kin (``elementwise``), arrays that are used again (``workspace``). Knows no layer."""
+"""Compiled code below the layers: the decorator, threads, products, elementwise functions.
+
+`jit`, ``parallel``, ``matmul`` (products of packed operands), ``elementwise`` (exp and its kin),
+``workspace`` (arrays that are used again). Knows no layer.
+"""

@@ -1,4 +1,4 @@
-"""The folder of compiled code.
+"""The cache of compiled code, in a folder named by the hash of the sources.
 
 Numba's own cache does not see a change in a helper of another file and would then run stale code. So the folder is
 named by the hash of all sources that a kernel can be made of. It is made when the first kernel is compiled, not when

@@ -1,4 +1,4 @@
-"""What this processor is, how much of an array its caches hold, and how much work is worth a second thread.
+"""This processor: its vectors, its caches, and how much work is worth a second thread.
 
 Vectors, and the largest tile of a product that fits into the registers:
 

@@ -1,4 +1,4 @@
-"""The one decorator for kernels, and the one place that knows Numba's options."""
+"""The decorator that compiles all kernels, and the only place that knows Numba's options."""
 
 from __future__ import annotations
 

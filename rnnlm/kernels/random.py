@@ -1,5 +1,6 @@
-"""Random numbers that are computed from their place: splitmix64 (Steele, Lea & Flood 2014, "Fast splittable
-pseudorandom number generators").
+"""Random numbers computed from their place: splitmix64 (Steele, Lea & Flood 2014).
+
+The paper is "Fast splittable pseudorandom number generators".
 
 The i-th number of the sequence that begins at `seed` is ``splitmix64(seed + i * GAMMA)``, in arithmetic modulo 2^64.
 So there is no state to keep, and no order in which the numbers have to be drawn.

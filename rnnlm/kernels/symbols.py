@@ -1,4 +1,4 @@
-"""Functions that kernels call by name, like a BLAS, instead of taking them in.
+"""Routines that kernels call by name, like a BLAS, instead of inlining them.
 
 Numba gives each kernel its own copy of every function it calls, and LLVM optimises that copy again, once for each
 function in between: what takes half a second to compile alone takes ten in a kernel. A `Routine` is compiled once for

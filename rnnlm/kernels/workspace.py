@@ -1,4 +1,4 @@
-"""Arrays that are used again window after window, so that training allocates nothing while it runs."""
+"""The workspace: arrays that are used window after window, so that nothing is allocated."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a run would take, and how fast it is."""
+"""Measurements: a run's plan, a bench of the layers, the warm-up."""

@@ -1,4 +1,4 @@
-"""How fast this machine is, and how fast a configuration runs on it, layer by layer.
+"""The bench: the speed of this machine, and of a configuration on it, layer by layer.
 
 GFLOP/s count the multiplications and additions of the matrix products that must be done: for a token's loss 6 D_h |V|
 in the output layer (forward, and twice that backward; K times that in a mixture) and 6 D_h^2 in each recurrence; for

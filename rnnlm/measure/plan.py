@@ -1,4 +1,4 @@
-"""What a training run would take, measured on this machine; trains nothing."""
+"""The plan of a run: its parameters, memory and time, measured without training."""
 
 from __future__ import annotations
 

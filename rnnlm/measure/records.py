@@ -1,4 +1,4 @@
-"""What ``rnnlm train --plan``, ``rnnlm bench`` and ``rnnlm warmup`` return."""
+"""Records of ``rnnlm train --plan``, ``rnnlm bench`` and ``rnnlm warmup``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Plan:
-    """What a training run would take. `tensors`: name, shape and size of each parameter; `seconds`: without
-    validation."""
+    """Parameters, memory and time of a training run.
+
+    `tensors`: name, shape and size of each parameter; `seconds`: without validation.
+    """
 
     tensors: tuple[tuple[str, tuple[int, ...], int], ...]
     parameters: int
@@ -42,7 +44,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Bench:
-    """What ``rnnlm bench`` measured. `machine_gflops`: large matrix products of the BLAS on all threads;
+    """Results of ``rnnlm bench``. `machine_gflops`: large matrix products of the BLAS on all threads;
     `peak_bytes`: None where the system does not say."""
 
     threads: int

@@ -1,4 +1,4 @@
-"""A network that is trained for a moment on a configuration's own text, to be measured, and thrown away."""
+"""Trial training: a network trained for a moment on a configuration's text, to be measured."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from rnnlm.work import Task
 
 @dataclass(frozen=True)
 class Prepared:
-    """What training would start with."""
+    """The data of a trial, and the memory and disk that training would need."""
 
     config: Config
     vocabulary: Vocabulary

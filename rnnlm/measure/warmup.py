@@ -1,4 +1,4 @@
-"""Compile every kernel ahead: tiny networks through every path that a command can take.
+"""The warm-up: every kernel compiled ahead, by tiny networks through every path.
 
 What is compiled depends on the type of the numbers and on the number of dimensions of the arrays alone, so that a
 network of 4 units compiles the same code as one of 4,000. Compiled code goes to the cache that ``kernels.cache``

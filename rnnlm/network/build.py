@@ -1,4 +1,7 @@
-"""From a configuration to a network: the only part that looks into the registries of cells and output layers."""
+"""Networks built from a configuration, by the registries of cells and output layers.
+
+Nothing else looks into the registries.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ def output(config: Config, vocabulary: int) -> OutputLayer[Any]:
 
 
 def _options(section: Typed) -> dict[str, Any]:
-    """What a section that is told by its type has beside it."""
+    """The options of a section: its keys but for the type."""
     return section.model_dump(exclude={"type"})
 
 

@@ -1,5 +1,7 @@
-"""The incremental decoder: a trained network, token by token. What sampling needs, without the work that pays only
-for whole windows."""
+"""The incremental decoder: a trained network, token by token.
+
+It is what sampling needs, without the work that pays only for whole windows.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,7 @@ class Decoder:
         return Context(self._workspace.part(part), self._threads)
 
     def _up(self, layer: int, h: Array) -> Array:
-        """What goes up from a layer's h."""
+        """A layer's output: h after layer normalisation."""
         if not self._norms[layer]:
             return h
         own = self._workspace.part(f"norm.{layer}")

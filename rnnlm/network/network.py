@@ -1,7 +1,9 @@
-"""The stack: embedding -> recurrent layers -> output layer, over one window. No maths of its own.
+"""The network: embedding, recurrent layers and output layer over one window.
+
+No maths of its own.
 
 A window is T steps of B parallel streams (`Window`). `forward` returns what it computed as a `Trace`; from this
-`log_probabilities`, `loss` and `backward` go on, with what each step should predict, `targets` (T x B). Of these only
+`scores`, `loss` and `backward` go on, with what each step should predict, `targets` (T x B). Of these only
 the last `loss_steps` steps have a loss. A trace lives until the next window: its arrays are used again.
 """
 
@@ -29,7 +31,7 @@ CELLS, OUTPUT, REST = "recurrent layers", "output layer", "embedding, dropout, w
 
 
 class Window(NamedTuple):
-    """What a network reads: T steps of B streams."""
+    """A window, the input of a network: T steps of B streams."""
 
     inputs: NDArray[np.int32]  # T x B token ids
     reset: NDArray[np.bool_]  # T x B: the state is the initial one again before this step
@@ -40,7 +42,7 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class LayerTrace:
-    """What one recurrent layer's forward pass leaves for its backward pass."""
+    """The trace of one recurrent layer, for its backward pass."""
 
     parameters: Arrays  # as they were used: some weights may be dropped
     inputs: Inputs
@@ -50,7 +52,7 @@ class LayerTrace:
 
 @dataclass(frozen=True)
 class Trace:
-    """What `Network.forward` leaves; lives until the next window.
+    """The trace of a window: what `Network.forward` leaves; lives until the next window.
 
     Attributes:
         tokens: the window's different tokens, n.
@@ -76,14 +78,14 @@ class Trace:
 
 
 class Applied(NamedTuple):
-    """Masks of a training step, already scaled: 0 where something is dropped."""
+    """Dropout masks of a window, already scaled: 0 where something is dropped."""
 
     up: list[Array]  # of e(t), T x B x d, and of each layer's h(t) on its way up, T x B x D_h
     recurrent: list[Arrays]  # of each layer's recurrent weights, by name
 
 
 class Network:
-    """Forward and backward over windows. Holds parameters, settings and room to compute in; nothing of a window.
+    """The network: forward and backward over windows. Holds parameters, settings and workspace; nothing of a window.
 
     Args:
         config: sections model (dropout, normalisation), embedding and train (precision, penalties, threads).
@@ -137,11 +139,11 @@ class Network:
     def forward(
         self, window: Window, mask: tuple[int, int] | None = None, watch: stopwatch.Stopwatch = stopwatch.OFF
     ) -> Trace:
-        """Every layer's h(t).
+        """The forward pass over a window: every layer's h(t).
 
         Args:
-            mask: (seed, step) of a training step, from which the dropout masks are computed; None: no dropout and no
-                rounding to bfloat16 (scoring, sampling).
+            mask: (seed, number) of a window of training, from which the dropout masks are computed; None: no
+                dropout and no rounding to bfloat16 (scoring, sampling).
         """
         training = mask is not None
         workspace = self._training_workspace if training else self._scoring_workspace
@@ -305,7 +307,7 @@ class Network:
             gradients.rows[TABLE] = (trace.tokens, de)
 
     def masks(self, inputs: NDArray[np.int32], mask: tuple[int, int]) -> Applied | None:
-        """What `forward` with this `mask` multiplies by; None without dropout."""
+        """The dropout masks of `forward` with this `mask`; None without dropout."""
         masks = dropout.masks(self.config.model, mask, self.threads)
         if masks is None:
             return None
@@ -326,7 +328,7 @@ class Network:
         return masks is not None and masks.rate(0) > 0
 
     def _dropped(self, layer: int, masks: dropout.Masks | None, workspace: Workspace) -> Arrays:
-        """A layer's parameters, of its recurrent weights the numbers that this step keeps."""
+        """A layer's parameters, its recurrent weights after DropConnect."""
         own = self.parameters["cells"][layer]
         if masks is None or not masks.drops_recurrent:
             return own
@@ -338,7 +340,7 @@ class Network:
         return own | dropped
 
     def _normalised(self, layer: int, h: Array, workspace: Workspace) -> tuple[Array, layer_norm.Trace | None]:
-        """What goes up from a layer's h, before dropout."""
+        """A layer's output after layer normalisation, before dropout."""
         own = self.parameters["norms"][layer]
         if not own:
             return h, None
@@ -353,7 +355,7 @@ class Network:
         return Context(trace.workspace.part("output"), self.threads)
 
     def _rows(self, trace: Trace, targets: NDArray[np.int32], loss_steps: int) -> Rows:
-        """What the output layer reads of the last `loss_steps` steps."""
+        """The output layer's input: the rows of the last `loss_steps` steps."""
         first = len(trace.up) - loss_steps
         h = trace.up[first:].reshape(-1, trace.up.shape[2])
         return Rows(h, targets[len(targets) - loss_steps :].reshape(-1), self.history(trace.window, first))
@@ -385,7 +387,7 @@ def _tell(complete: Callable[[str, Arrays], None] | None, layer: str, gradients:
 
 
 def _of(flat: dict[str, Array], part: str) -> Arrays:
-    """What is called ``part.NAME``, by NAME."""
+    """The arrays named ``part.NAME``, by NAME."""
     return {name.removeprefix(f"{part}."): value for name, value in flat.items() if name.startswith(f"{part}.")}
 
 

@@ -22,7 +22,7 @@ TABLE, U, B2 = "embedding.table", "output.U", "output.b2"
 
 
 class Parameters(TypedDict):
-    """A tree of named arrays."""
+    """The parameters, a tree of named arrays."""
 
     embedding: Arrays
     cells: list[Arrays]
@@ -56,7 +56,7 @@ def _part(flat: Mapping[str, Any], part: str) -> dict[str, Any]:
 
 @dataclass
 class Gradients:
-    """dJ/d(parameter), by flat names.
+    """The gradients dJ/d(parameter), by flat names.
 
     Attributes:
         dense: whole arrays.

@@ -1,4 +1,4 @@
-"""The typed interfaces of the network's two extension points: the recurrent cell and the output layer.
+"""Typed interfaces of the two extension points: the recurrent cell and the output layer.
 
 A window is T steps of B parallel streams. Row vectors: h(t) is 1 x D_h, e(t) is 1 x d; |V| tokens in the vocabulary.
 A layer is an immutable object that holds its sizes and options and no weights: `parameters` come with every call, as
@@ -42,7 +42,7 @@ Shapes = dict[str, tuple[Axis, ...]]
 
 
 class Initializer(NamedTuple):
-    """How a cell's matrices start, in place of what suits the cell; see ``cells.initializers``."""
+    """An initializer of a cell's matrices, in place of the cell's own; see ``cells.initializers``."""
 
     type: str  # uniform, xavier, orthogonal, identity
     scale: float = 0.1  # of uniform: the largest weight
@@ -52,7 +52,7 @@ class Initializer(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """What a recurrent layer reads in one window.
+    """Input of a recurrent layer: one window.
 
     e and read: n different input vectors, and which of them each place reads. For the first layer these are the
     window's distinct tokens, so each is projected once and its gradient is summed before it goes back.
@@ -66,7 +66,7 @@ class Inputs(NamedTuple):
 
 
 class CellTrace(Protocol):
-    """What any cell's trace has; S >= D_h numbers a state."""
+    """The trace of any cell; a state has S >= D_h numbers."""
 
     @property
     def h(self) -> Array:
@@ -78,7 +78,7 @@ class CellTrace(Protocol):
 
 
 class CellGradients(NamedTuple):
-    """What a cell's backward pass sends on."""
+    """Gradients that a cell's backward pass sends on."""
 
     de: Array  # n x d, dJ/de of each different input, summed over the places that read it
     d_state: Array  # B x S, dJ/d(state before the window)
@@ -110,7 +110,7 @@ class Cell(Protocol[CellTraceT, PackedT]):
     @property
     @abstractmethod
     def projection(self) -> int:
-        """How many numbers `project` makes of one input."""
+        """The width of a projected input: how many numbers `project` makes of one input."""
 
     @property
     def held(self) -> int:
@@ -127,11 +127,11 @@ class Cell(Protocol[CellTraceT, PackedT]):
 
     @abstractmethod
     def init(self, generator: np.random.Generator, initializer: Initializer | None = None) -> Arrays:
-        """Parameters to start from, float64; `initializer`: for its matrices, None: what suits the cell."""
+        """Initial parameters, float64; `initializer`: of its matrices, None: the cell's own."""
 
     @abstractmethod
     def forward(self, parameters: Arrays, inputs: Inputs, context: Context) -> CellTraceT:
-        """h(t) of every step of a window."""
+        """The forward pass: h(t) of every step of a window."""
 
     def state_after(self, trace: CellTraceT, step: int) -> Array:
         """The state of every stream after a step of the window, B x S, a copy."""
@@ -141,7 +141,7 @@ class Cell(Protocol[CellTraceT, PackedT]):
     def backward(
         self, parameters: Arrays, gradients: Arrays, inputs: Inputs, trace: CellTraceT, dh: Array, context: Context
     ) -> CellGradients:
-        """The gradient of every parameter, of the inputs and of the state before the window.
+        """The backward pass: the gradient of every parameter, of the inputs and of the state before the window.
 
         Args:
             parameters, inputs: as `forward` had them.
@@ -151,11 +151,11 @@ class Cell(Protocol[CellTraceT, PackedT]):
 
     @abstractmethod
     def pack(self, parameters: Arrays, context: Context) -> PackedT:
-        """What `project` and `step` read, from weights that do not change any more."""
+        """The packed weights that `project` and `step` read; the weights do not change any more."""
 
     @abstractmethod
     def project(self, packed: PackedT, e: Array, projected: Array, threads: int) -> None:
-        """What a step gets from below, n x `projection`, for the n rows of e; written to `projected`."""
+        """The projected inputs of a step, n x `projection`, for the n rows of e; written to `projected`."""
 
     @abstractmethod
     def step(self, packed: PackedT, projected: Array, state: Array, new: Array, threads: int) -> Array:
@@ -174,7 +174,7 @@ class Cell(Protocol[CellTraceT, PackedT]):
 
 
 class Rows(NamedTuple):
-    """What an output layer reads: steps and streams below one another, N rows."""
+    """Input of an output layer: steps and streams below one another, N rows."""
 
     h: Array  # N x D_h
     targets: NDArray[np.int32]  # N, the token that came
@@ -182,7 +182,7 @@ class Rows(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """What an output layer says of each row's target."""
+    """Scores of each row's target."""
 
     log_probability: NDArray[np.float64]  # N, log y^_x in nats
     rank: NDArray[np.int64]  # N, 1 + the tokens that are more probable
@@ -190,7 +190,7 @@ class Scores(NamedTuple):
 
 
 class Objective(NamedTuple):
-    """What training minimises: scale * sum of J over the rows, with label smoothing."""
+    """The objective of training: scale * sum of J over the rows, with label smoothing."""
 
     scale: float  # 1 / B: J is summed over time and averaged over the streams
     label_smoothing: float = 0.0  # share of each target that is spread evenly over the vocabulary
@@ -201,7 +201,7 @@ RowGradients = tuple[NDArray[np.int32], Array]
 
 
 class OutputLoss(NamedTuple):
-    """What an output layer's backward pass returns."""
+    """The loss, and the gradients that come by rows, of an output layer's backward pass."""
 
     J: float  # sum over the rows, in nats, not scaled and without label smoothing
     objective: float | None = None  # what was minimised, where that is something else than J (samples); None: J
@@ -209,7 +209,7 @@ class OutputLoss(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """How tokens are drawn from y^."""
+    """Settings of a draw from y^."""
 
     temperature: float  # 0: the most probable token
     excluded: int  # a token that is never drawn; -1: none
@@ -256,7 +256,7 @@ class OutputLayer(Protocol[PackedT]):
 
     @abstractmethod
     def init(self, dtype: DTypeLike, generator: np.random.Generator) -> Arrays:
-        """Parameters to start from."""
+        """Initial parameters."""
 
     def tables(self, counts: NDArray[np.int64]) -> Arrays:
         """Integers that it prepares from the vocabulary's counts (|V|): kept and saved beside the parameters, given
@@ -291,7 +291,7 @@ class OutputLayer(Protocol[PackedT]):
 
     @abstractmethod
     def pack(self, parameters: Arrays, context: Context) -> PackedT:
-        """What `log_distribution` and `draw` read, from weights that do not change any more."""
+        """The packed weights that `log_distribution` and `draw` read; the weights do not change any more."""
 
     @abstractmethod
     def log_distribution(

@@ -1,4 +1,7 @@
-"""The exact probability of every token of a text: what validation, perplexity and surprisal are made of."""
+"""Scoring: the exact log-probability of every token of a text.
+
+Validation, perplexity and surprisal are made of it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stopwatch that is carried through an update, so that each part of it can be timed where it ends."""
+"""The stopwatch that is carried through an update, and times each part where it ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What sampling yields."""
+"""Records of sampling."""
 
 from __future__ import annotations
 

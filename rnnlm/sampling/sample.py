@@ -1,4 +1,4 @@
-"""Generation, token by token, several samples in one batch.
+"""Generation of text, token by token, several samples in one batch.
 
 From log y^ of the next token a sample draws in two steps: the filters change or leave out probabilities
 (``filters``), then one token is drawn from what is left (``draw``). Every sample has its own stream of

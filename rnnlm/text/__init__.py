@@ -1,1 +1,1 @@
-"""From bytes to token ids: text files, tokenizers, vocabulary, encoded corpus, streams and their windows."""
+"""From bytes to token ids: text files, tokenizers, vocabulary, corpus, streams, windows."""

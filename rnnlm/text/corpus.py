@@ -1,6 +1,6 @@
-"""Encoded text: token ids in one memory-mapped file.
+"""The encoded corpus: token ids in one memory-mapped file.
 
-The ids are uint16 (|V| < 65,536) or int32. A token outside the vocabulary has the id |V| there, so that what
+The ids are uint16 (|V| < 65,536) or int32. A token out of the vocabulary has the id |V| there, so that what
 was unknown is not forgotten. The file is named by the hashes of the text and the vocabulary; a small JSON
 beside it, written last, says that it is whole.
 """
@@ -56,7 +56,7 @@ class Corpus:
         return len(self.stored)
 
     def ids(self, start: int, stop: int) -> NDArray[np.int32]:
-        """Token ids of [start, stop), the unknown as <unk>."""
+        """Token ids of [start, stop), those out of the vocabulary as <unk>."""
         return self.vocabulary.to_unk(self.stored[start:stop])
 
 

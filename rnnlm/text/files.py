@@ -1,4 +1,4 @@
-"""Reading text files, plain or gzip, in blocks: no text is ever whole in memory."""
+"""Text files, plain or gzip, read in blocks: no text is ever whole in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Parallel streams of an encoded text, and their windows: how training and scoring walk a text.
+"""Parallel streams of an encoded text, and their windows.
+
+Training and scoring walk a text by them.
 
 A text begins as if a line had just ended: the input for its first token is the line end. So the input at
 position i is token i - 1, and every token is predicted, the first one too.

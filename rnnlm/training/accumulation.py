@@ -1,5 +1,8 @@
-"""The mean gradient of several windows, for one update with them all (``train.accumulate``): what a batch so many
-times as large would give, in the memory of one window."""
+"""Gradient accumulation: the mean gradient of several windows, for one update.
+
+``train.accumulate`` windows give what a batch so many times as large would give, in the memory of one
+window.
+"""
 
 from __future__ import annotations
 

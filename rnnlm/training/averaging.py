@@ -1,5 +1,6 @@
-"""Averages of the weights over updates: what is validated and saved, while training goes on from the weights
-themselves.
+"""Averages of the weights over updates, which are validated and saved.
+
+Training goes on from the weights themselves.
 
     ema    a := a + (1 - d) (w - a)      d = min(decay, (1 + k) / (10 + k)) at update k    (Polyak & Juditsky
            1992 with forgetting; the rising d keeps the start, which is no good, out of it)

@@ -1,5 +1,8 @@
-"""Clipping of the gradient, in this order: every number to +-clip_value, then the whole gradient, all parameters
-together, to the norm `clip_norm` (Pascanu, Mikolov & Bengio 2013, algorithm 1)."""
+"""Gradient clipping, first of each number by value, then of the whole by norm.
+
+Every number to +-clip_value; then the whole gradient, all parameters together, to the norm `clip_norm`
+(Pascanu, Mikolov & Bengio 2013, algorithm 1).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Truncated backpropagation through time: the loop.
+"""The training loop: truncated backpropagation through time.
 
 The training text is cut into B streams. An update takes the next ``bptt_stride`` tokens of each: the window reaches
 ``bptt`` steps back from their end, starts from the hidden state that stood there, and has a loss for the new tokens

@@ -1,4 +1,4 @@
-"""How much memory and disk a run needs, and whether they are there."""
+"""Memory and disk that a run needs, and the check that they are there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Noise on the gradient (Neelakantan et al. 2015, "Adding gradient noise improves learning for very deep networks"):
+"""Gradient noise (Neelakantan et al. 2015).
+
+The paper is "Adding gradient noise improves learning for very deep networks".
 
     g := g + N(0, eta / (1 + k)^0.55)        k: updates made
 

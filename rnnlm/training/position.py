@@ -1,4 +1,4 @@
-"""Where training is. All that a run decides from is here or in the tensors of its checkpoint."""
+"""The position of a run: with the arrays of its checkpoint, all that training depends on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What training yields; records with an `event` are kept in ``log.jsonl``."""
+"""Records of training: what it yields. `updates`: made so far; records with an `event` are kept in ``log.jsonl``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One training run: everything it holds, and the steps that ``training.loop`` is made of."""
+"""One training run: the network, its texts, its position in them, and the parts of ``training.loop``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The learning rate over time.
+"""The schedule of the learning rate.
 
 With a the rate at its highest, s the updates made so far, S all updates, W those of the warm-up:
 

@@ -1,5 +1,7 @@
-"""One update of the network: forward, backward, clipping, the optimizer's rule. Training, bench, plan, warm-up and
-the benchmarks all call `update`."""
+"""One update of the network: forward, backward, clipping, the optimizer's rule.
+
+Training, bench, plan, warm-up and the benchmarks all call `update`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the windows of training end.
+"""Window boundaries of training.
 
 As a rule every ``bptt_stride`` steps. With ``train.bptt_deviation`` s > 0 the lengths are random, so that the tokens
 whose gradient is cut short are others in every pass (Merity, Keskar & Socher 2018, section 5):

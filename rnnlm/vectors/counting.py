@@ -1,4 +1,4 @@
-"""Token counts and line numbers of a text, block by block: it may be larger than memory."""
+"""Token counts and line numbers of a text, block by block, as it may exceed memory."""
 
 from __future__ import annotations
 

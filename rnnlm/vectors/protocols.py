@@ -28,7 +28,7 @@ class Vocabulary(Protocol):
 
     @property
     def unk(self) -> int | None:
-        """The id of <unk>, or None where every token is known."""
+        """The id of <unk>, or None where no token is out of the vocabulary."""
 
     @property
     def line_end(self) -> int:

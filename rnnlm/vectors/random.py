@@ -1,4 +1,6 @@
-"""Random initialisation: independent numbers with mean 0 and standard deviation s (`embedding.init.scale`).
+"""Random table: independent numbers of mean 0 and standard deviation `embedding.init.scale`.
+
+s is the standard deviation:
 
 uniform    from -s sqrt(3) to s sqrt(3)
 normal     N(0, s^2)

@@ -1,4 +1,4 @@
-"""Word vectors by skip-gram with negative sampling (Mikolov, Sutskever, Chen, Corrado & Dean 2013).
+"""Word vectors by skip-gram with negative sampling (Mikolov et al. 2013).
 
 The paper is "Distributed representations of words and phrases and their compositionality". For a word w and
 each word c within its window, with v_w the row of w in the table and u_c that of c in a second one:

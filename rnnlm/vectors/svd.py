@@ -1,4 +1,4 @@
-"""Word vectors by truncated SVD of the PPMI co-occurrence matrix (Levy, Goldberg & Dagan 2015, TACL 3).
+"""Word vectors by truncated SVD of the PPMI matrix (Levy, Goldberg & Dagan 2015, TACL 3).
 
     n(w, c)     how often c stands within L = `window` words of w on the same line; a pair at distance k counts
                 L - k + 1 times. This is L times what word2vec's randomly shrunk window counts on average

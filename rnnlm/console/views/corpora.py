@@ -1,4 +1,4 @@
-"""How grammars and corpora look."""
+"""Views of grammars and corpora."""
 
 from __future__ import annotations
 

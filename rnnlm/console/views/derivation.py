@@ -1,4 +1,4 @@
-"""How a derivation looks."""
+"""Views of a derivation's records."""
 
 from __future__ import annotations
 

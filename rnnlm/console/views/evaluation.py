@@ -1,4 +1,4 @@
-"""How an evaluation looks: the perplexity with all that it stands on."""
+"""View of an evaluation: the perplexity, and the counts that belong to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a gradient check looks."""
+"""View of a gradient check."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def gradient_check_view(found: GradientCheck, width: int) -> Iterator[Renderable
     for line in (
         "abs., rel.: largest error against central differences (rel.: over the gradient's largest number), and where",
         "complex: against a complex step through the plain equations; random: along random directions",
-        f"compared number by number: {_compared(found.parameters)}",
+        f"compared element by element: {_compared(found.parameters)}",
     ):
         yield from prose(line, width, "dim")
     if found.untruncated:

@@ -1,4 +1,4 @@
-"""How a model file looks."""
+"""View of a model file's contents."""
 
 from __future__ import annotations
 

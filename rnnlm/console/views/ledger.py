@@ -1,4 +1,4 @@
-"""How a ledger looks: the table of a gradient's parts by time lag, and the words that each loss reaches back to."""
+"""Views of a ledger: parts of a gradient by time lag, and the words each loss reaches back to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How measurements look: a run's plan, a bench, a warm-up."""
+"""Views of measurements: a run's plan, a bench, a warm-up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How samples look."""
+"""View of samples."""
 
 from __future__ import annotations
 

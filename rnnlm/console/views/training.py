@@ -1,4 +1,4 @@
-"""How training looks: lines and table rows for its records, and its end with the loss curve."""
+"""Views of training: lines and table rows for its records, and the loss curve."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Public corpora by address: ``corpora/catalogue.yaml``, and getting one of them whole or not at all.
+"""The catalogue of public corpora, ``corpora/catalogue.yaml``, and their downloads.
 
 A download goes to ``NAME.part`` beside its place, with what the server said of it (address, ETag, date,
 length) in ``NAME.part.json``, so that a cut download goes on where it stopped: HTTP Range with If-Range (RFC

@@ -1,4 +1,4 @@
-"""One HTTP download: it goes on where it was cut, and starts anew where the file has changed."""
+"""One HTTP download, resumed where it was cut, begun anew where the file has changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The catalogue: what an entry says, reading the file, finding and listing entries."""
+"""Entries of the catalogue: reading, finding and listing them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
 class Facts(Section):
-    """What is known of a file's bytes; None: not known, not checked."""
+    """Size and hashes of a file; None: not known, not checked."""
 
     size: Count | None = None
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = None

@@ -1,4 +1,4 @@
-"""Checking a file's size and hash; the errors of one address and of the disk."""
+"""Verification of a file by size and hash; the errors of an address and of the disk."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class UnreachableError(SourceError):
 
 
 def check(path: Path, label: str, facts: Facts) -> Records:
-    """Hold a file against what is known of it.
+    """Check a file's size and hash.
 
     Raises:
         SourceError: its size or hash is another; names both.

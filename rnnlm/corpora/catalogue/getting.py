@@ -1,4 +1,4 @@
-"""Getting a corpus: what is missing, from which address, into which folder."""
+"""Retrieval of a corpus: what is missing, from which address, into which folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The named members of an archive, all together or none."""
+"""Unpacking of an archive's named members, all together or none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Probabilistic context-free grammars: their texts, and the lowest perplexity that any model can reach.
+"""Probabilistic context-free grammars: their texts, and the lowest possible perplexity.
 
 The file (``corpora/README.md`` shows one) has features, rules and words. A rule such as
 

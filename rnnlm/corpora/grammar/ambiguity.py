@@ -1,4 +1,4 @@
-"""The proof that a grammar is unambiguous: its SLR(1) automaton (DeRemer 1971) has no conflict."""
+"""Proof that a grammar is unambiguous: its SLR(1) automaton (DeRemer 1971) has no conflict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Expansion of symbols with arguments into plain rules; the check that every sentence comes to an end."""
+"""Expansion of symbols with arguments into plain rules, and the check that sentences end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a grammar file: YAML to a `Source`, everything checked that needs no expansion."""
+"""Reader of grammar files: YAML to a `Source`, everything checked that needs no expansion."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def _read_words(source: Source, left: Symbol, node: yaml.Node, line: int, shift:
 
 
 def _likes(source: Source, argument: str, node: yaml.Node | None, feature: str) -> dict[str, float]:
-    """How a word's use is shared out over the values, in all 1: evenly where nothing is said."""
+    """Distribution of a word's use over the values, in all 1: uniform where nothing is said."""
     values = source.features[feature]
     if node is None:
         return dict.fromkeys(values, 1 / len(values))

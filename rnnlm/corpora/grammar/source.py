@@ -1,4 +1,4 @@
-"""What a grammar file says: symbols with arguments, alternatives and words, each with its line."""
+"""A grammar file as data: symbols with arguments, alternatives, words, each with its line."""
 
 from __future__ import annotations
 

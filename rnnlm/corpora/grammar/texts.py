@@ -1,4 +1,4 @@
-"""From a file to a grammar, and from a grammar to a text."""
+"""Grammars from files, and texts from grammars."""
 
 from __future__ import annotations
 

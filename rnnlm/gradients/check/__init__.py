@@ -1,1 +1,1 @@
-"""Analytic gradients against derivatives that need no derivation."""
+"""The gradient check: central differences and complex steps beside the kernels' gradients."""

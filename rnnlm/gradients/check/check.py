@@ -1,12 +1,12 @@
-"""Analytic gradients of the compiled kernels against derivatives that need no derivation.
+"""The gradient check: analytic gradients of the kernels against two numerical derivatives.
 
-Two judges, both in float64:
+The two numerical derivatives, both in float64:
 
 - fourth-order central differences of the kernels' own loss: is the backward pass the derivative of the forward pass?
-- complex steps through the plain equations (``gradients.plain``): is it the derivative of the equations on paper?
+- complex steps through the equations of ``network.reference``: is it the derivative of the equations on paper?
 
-A small parameter is compared number by number. Of a large one some numbers are, half of them where the gradient is
-largest and half anywhere, and random directions v say something of all the others: <dJ/dW, v> = d J(W + s v) / ds.
+A small parameter is compared element by element. Of a large one some elements are, half of them where the gradient is
+largest and half anywhere; random directions v cover all the others: <dJ/dW, v> = d J(W + s v) / ds.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _STEPS = (differences.STEP, 1e-5, 1e-6)
 
 @dataclass
 class Subject:
-    """A network in float64 with a window; `mask`: (seed, step) of the dropout masks, held fixed."""
+    """A network in float64 with a window; `mask`: (seed, number) of the dropout masks, held fixed."""
 
     network: Network
     window: Window
@@ -64,7 +64,7 @@ class Subject:
         return result
 
     def plain_loss(self, changed: dict[str, NDArray[np.complex128]] | None = None) -> complex:
-        """J by the plain equations, some parameters changed."""
+        """J by the reference implementation, some parameters changed."""
         masks = self.network.masks(self.window.inputs, self.mask) if self.mask else None
         parameters = self.network.named | (changed or {})
         w = self.window
@@ -156,7 +156,7 @@ def _compare(subject: Subject, name: str, gradient: Array, numbers: int, seed: i
         values.append(value)
         slack.append(differences.rounding(loss, step))
     analytic, numeric = np.array([gradient[place] for place in places]), np.array(values)
-    known = np.isfinite(numeric)  # where a kink is too near for any step the complex step judges alone
+    known = np.isfinite(numeric)  # where a kink is too near for any step the complex step decides alone
     analytic, numeric, allowed = analytic[known], numeric[known], np.array(slack)[known]
     error = np.abs(analytic - numeric)
     scale = max(_largest(gradient), _largest(numeric))
@@ -203,7 +203,7 @@ def _compare(subject: Subject, name: str, gradient: Array, numbers: int, seed: i
 def _places(
     subject: Subject, name: str, gradient: Array, numbers: int, generator: np.random.Generator
 ) -> list[tuple[int, ...]]:
-    """Where to compare number by number: half where the gradient is largest, half anywhere (in the embedding:
+    """Where to compare element by element: half where the gradient is largest, half anywhere (in the embedding:
     anywhere in the rows of the window's tokens, the others being zero)."""
     if gradient.size <= numbers:
         return list(np.ndindex(*gradient.shape))

@@ -1,4 +1,4 @@
-"""Derivatives by no more than evaluating the function: what the analytic ones are held against."""
+"""Numerical derivatives: central differences, and the size of a complex step."""
 
 from __future__ import annotations
 

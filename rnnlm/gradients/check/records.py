@@ -1,4 +1,4 @@
-"""What ``rnnlm gradcheck`` returns."""
+"""The record of a gradient check."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class ParameterCheck:
-    """One parameter's analytic gradient against other ways to the same numbers.
+    """One parameter's analytic gradient against its numerical derivatives.
 
     Errors are largest absolute ones and, relative, these over the largest number of the gradient. `checked`: how many
     of the `size` numbers were compared one by one; random directions cover the others. `place`: where the largest
@@ -47,7 +47,7 @@ class TruncationBias:
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """What ``rnnlm gradcheck`` found. `loss` (nats a token) by the kernels, `plain_loss` by the plain equations.
+    """The result of ``rnnlm gradcheck``. `loss` (nats a token) by the kernels, `plain_loss` by the plain equations.
     `untruncated` and `bias` are there when the derivative was also taken through the `through` steps before the
     window; `frozen`: parameters that do not train."""
 

@@ -1,4 +1,4 @@
-"""Which line of the derivation is wrong, when a gradient check fails.
+"""The verdict of a failed gradient check: which line of the derivation is wrong.
 
 The way back goes from the output layer through the last recurrent layer down to the embedding, and a mistake spoils
 all that comes after it. So the first parameter on this way that is wrong is where to look; whether a window of one

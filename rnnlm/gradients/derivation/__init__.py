@@ -1,1 +1,1 @@
-"""The derivation, step by step, with real numbers."""
+"""The derivation of the gradients, step by step, with numbers."""

@@ -41,7 +41,7 @@ class Checker:
     def sums(
         self, name: str, rule: str, symbols: str, value: Array, pairs: Sequence[tuple[Array, Array]], bias: Array
     ) -> Quantity:
-        """A row sum_i a_i W_ij + ... + b_j, beside the sum written out number by number (exactly rounded)."""
+        """A row sum_i a_i W_ij + ... + b_j, beside the sum written out element by element (exactly rounded)."""
         places = self._places(value)
         written = [
             math.fsum([*(a[0, i] * W[i, j] for a, W in pairs for i in range(a.shape[1])), bias[0, j]])
@@ -68,7 +68,7 @@ class Checker:
     def elementwise(
         self, name: str, rule: str, symbols: str, value: Array, function: Callable[[Array], Array], at: Array
     ) -> Quantity:
-        """The derivative of a function that is applied number by number."""
+        """The derivative of an elementwise function."""
         places = self._places(value)
 
         def moved(place: tuple[int, ...]) -> Callable[[float], float]:

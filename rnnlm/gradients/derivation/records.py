@@ -1,4 +1,4 @@
-"""What ``rnnlm derive`` yields."""
+"""Records of a derivation."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the checks of a derivation come to: whether all of them passed, and how many quantities were checked."""
+    """The outcome of a derivation's checks: whether all of them passed, and how many quantities were checked."""
 
     passed: bool
     checked: int

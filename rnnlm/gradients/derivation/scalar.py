@@ -1,4 +1,4 @@
-"""The network of one unit over two steps, with the loss at the last one: backpropagation through time in full.
+"""The derivation for one unit over two steps: backpropagation through time in full.
 
     z(1) = w s(0) + v e(1) + b      s(1) = f(z(1))
     z(2) = w s(1) + v e(2) + b      s(2) = f(z(2))      o = s(2) u + c      y^ = softmax(o)      J = - log y^_x

@@ -1,9 +1,9 @@
-"""The derivation with real numbers, one quantity after the other, for one step of a network.
+"""The derivation for one step of a network, one quantity after the other.
 
 Yields Heading, Remark and Quantity records in the order of docs/derivation.md. Every quantity is checked as it is
-yielded: what the forward pass computes against sums written out number by number and against the training kernels, a
-derivative against central differences of J as a function of just that quantity. ``gradients.scalar`` does the same
-for the network of one unit over two steps.
+yielded. What the forward pass computes is compared with sums written out element by element and with the training
+kernels; a derivative with central differences of J as a function of just that quantity. ``scalar`` does the same for
+the network of one unit over two steps.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A ledger as plain data, as a table (TSV) and as a page with pictures (HTML)."""
+"""Files of a ledger: plain data, a table (TSV), a page with pictures (HTML)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much h(t-k) can still move h(t): the spectral norm of
+"""The Jacobian dh(t)/dh(t-k): its spectral norm says how much h(t-k) can still move h(t).
 
     dh(t)/dh(t-k) = J(t-k+1) ... J(t-1) J(t)           J(s) = dh(s)/dh(s-1) = H diag(f'(z1(s)))
 

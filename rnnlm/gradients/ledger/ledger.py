@@ -1,4 +1,4 @@
-"""The ledger: which loss and which step back in time each part of a gradient came from.
+"""The gradient by loss and time lag, a table called a ledger.
 
 For the loss J(t) of one step, backpropagation through time visits the steps s = t, t-1, t-2, ... (s = t-k: lag k):
 

@@ -1,4 +1,4 @@
-"""What ``rnnlm gradients`` returns."""
+"""The record of a ledger."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Ledger:
-    """Where the gradient of one window came from.
+    """The gradient of one window by loss and time lag.
 
     `inputs` (one a step) and `targets` are tokens as text, `start` is the window's first token, counted from 0; the
     last ``len(surprisal)`` steps have a loss, `surprisal` in nats. `kept`: truncation after 1, 2, ... steps, all

@@ -1,1 +1,1 @@
-"""A model as an ONNX file."""
+"""Export of a model as an ONNX file."""

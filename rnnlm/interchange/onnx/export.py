@@ -1,4 +1,4 @@
-"""A model as an ONNX file, for other programs and languages: standard operators alone, float32.
+"""Export of a model as an ONNX graph, of standard operators alone, in float32.
 
     inputs    tokens             T x B int64            token ids; T and B as the caller likes
               state.0 ...        B x S float32          of each layer, before the first step; 0 where a text begins
@@ -305,7 +305,7 @@ def _add_mixture(graph: _Graph, settings: Model, own: Tensors, h: str) -> None:
 
 
 def _add_norm(graph: _Graph, layer: int, g: str, b: str, h: str) -> str:
-    """``rnnlm.normalization`` in single operators: ONNX has one for it only from opset 17 on."""
+    """Layer normalisation in single operators: ONNX has one for it only from opset 17 on."""
     names = {part: f"norm.{layer}.{part}" for part in ("m", "c", "c2", "v", "v_eps", "s", "x", "gx", "out")}
     epsilon = graph.weight(f"norm.{layer}.eps", np.array(normalization.EPSILON))
     for operator, inputs, output, attributes in (

@@ -1,4 +1,4 @@
-"""The activation functions of gates and states, elementwise, for kernels.
+"""Activation functions of gates and states, elementwise, for kernels.
 
     sigmoid(x) = 1 / (1 + exp(-x))
     tanh(x)    = 1 - 2 / (1 + exp(2 x)), and near 0, where that would cancel, x + x^3 p(x^2) (Cephes' tanhf)

@@ -1,4 +1,4 @@
-"""e^x, elementwise, for kernels.
+"""The exponential function, elementwise, for kernels.
 
 In float32 it is a short polynomial that LLVM turns into vector code; in float64 the C library's exp. Which one a
 kernel gets is decided by the type of its argument, so the kernel that is checked in float64 is the one that trains in

@@ -1,4 +1,6 @@
-"""exp over the rows of a panel of logits, with each row's sum and largest logit kept on the side, vector by vector.
+"""Exponentials of a panel of logits, with each row's sum and largest logit.
+
+They are computed vector by vector, the sums and maxima on the side.
 
     z[r, j] + b[j]  ->  e[r, j] = exp(z[r, j] + b[j] - shift[r])        sums[r] += e,  tops[r] = max(tops[r], z + b)
 

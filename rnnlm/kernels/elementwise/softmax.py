@@ -1,4 +1,4 @@
-"""What the softmax of one row of logits is made of: the largest logit, and exp and its sum.
+"""Parts of the softmax of one row: the largest logit, the exponentials and their sum.
 
 y^_j = exp(z_j - m) / S      S = sum_j exp(z_j - m)      m = max_j z_j, so that nothing overflows
 """

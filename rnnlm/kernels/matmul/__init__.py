@@ -1,1 +1,1 @@
-"""Matrix products: how their operands are laid out, the innermost loops, and what layers call."""
+"""Matrix products: layouts of packed operands, tile kernels, and what layers call."""

@@ -1,4 +1,4 @@
-"""Matrix products inside kernels: SciPy's own BLAS, called from compiled code.
+"""BLAS inside kernels: SciPy's gemm, called from compiled code.
 
 ``gemm(a, b, out, transpose_a, transpose_b, accumulate)`` computes ``out = op(a) op(b)`` or, with `accumulate`,
 ``out += op(a) op(b)``, where op(a) is a or a'. Arrays are two-dimensional and row-major with contiguous rows (a row

@@ -1,4 +1,4 @@
-"""How the operands of products lie in memory: their layouts, by name.
+"""Layouts of packed operands, by name: how the matrices of a product lie in memory.
 
 A packed operand is a named tuple whose class is its layout. It is used in kernels and outside of them:
 

@@ -1,4 +1,4 @@
-"""Rows times a matrix of weights, and back:
+"""The linear layer: rows times a matrix of weights, forward and backward.
 
     y = x W + b           n x k, from x: n x d       W: d x k   b: k
     dJ/dW = x' dJ/dy      dJ/dx = dJ/dy W'

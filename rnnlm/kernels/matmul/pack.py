@@ -1,5 +1,4 @@
-"""Operands of products packed: numbers written into the places that ``matmul.layout`` gives them, where they are
-bfloat16 rounded on the way."""
+"""Packing of operands into the places of ``matmul.layout``, with rounding to bfloat16."""
 
 from __future__ import annotations
 

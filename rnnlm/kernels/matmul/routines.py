@@ -1,4 +1,4 @@
-"""What kernels call by name: the walks over tiles, and the packing of panels."""
+"""Routines that kernels call by name: the walks over tiles, and the packing of panels."""
 
 from __future__ import annotations
 

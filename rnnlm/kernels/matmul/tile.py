@@ -1,4 +1,4 @@
-"""The innermost loops of a matrix product: one tile of C, held in registers while it is summed up.
+"""Tile kernels, the innermost loops of a matrix product: one tile of C in registers.
 
     C[r, j] (+)= sum_k A[r, k] B[k, j]        r < rows <= ROWS,  j < width <= NR = 2 vectors
 

@@ -1,5 +1,4 @@
-"""Numbers on their way into packed operands: blocks transposed, float32 rounded to pairs of bfloat16, a vector at a
-time.
+"""Transposition of blocks, and rounding of float32 to pairs of bfloat16, by vectors.
 
 All arguments are addresses and numbers of numbers; ``matmul.pack`` does what does not fill a vector.
 """

@@ -1,4 +1,4 @@
-"""The recurrent layers, by the name that ``model.cell`` gives them. The first of the two places to extend rnnlm.
+"""The recurrent cells by the name that ``model.cell`` gives them: an extension point.
 
 Each is a file with a class that has the methods of ``protocols.Cell``, and the compiled functions of its steps.
 ``recurrence`` has what they share.

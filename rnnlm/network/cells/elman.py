@@ -1,4 +1,4 @@
-"""The Elman network (Elman 1990, "Finding structure in time"; with word vectors as in Mikolov et al. 2010).
+"""The Elman cell (Elman 1990; with word vectors as in Mikolov et al. 2010).
 
 One window is T steps of B parallel streams; row vectors; step t = 0 .. T-1.
 
@@ -51,14 +51,14 @@ ACTIVATIONS = {"sigmoid": SIGMOID, "tanh": TANH, "relu": RELU}
 
 
 class Trace(NamedTuple):
-    """What `forward` leaves for `backward`; lives until the next window."""
+    """The trace: what `forward` leaves for `backward`; lives until the next window."""
 
     h: np.ndarray  # T x B x D_h: h(t)
     previous: np.ndarray  # T x B x D_h: h(t-1) as step t saw it
 
 
 class Packed(NamedTuple):
-    """Weights that do not change any more, for one token at a time."""
+    """Packed weights, for one token at a time."""
 
     projection: recurrence.Projection
     packed_H: Operand
@@ -84,7 +84,7 @@ class Elman(Cell[Trace, Packed]):
         return {"I": (d, D_h), "H": (D_h, D_h), "b1": (D_h,)}
 
     def init(self, generator: np.random.Generator, initializer: Initializer | None = None) -> Arrays:
-        """Weights uniform in +-1/sqrt(rows), H orthogonal (Saxe et al. 2014), b1 = 0.
+        """Initial weights uniform in +-1/sqrt(rows), H orthogonal (Saxe et al. 2014), b1 = 0.
 
         A sigmoid network starts as the tanh network that it is in disguise: with h = (1 + g) / 2,
 

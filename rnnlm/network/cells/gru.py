@@ -1,4 +1,6 @@
-"""Gated recurrent units (Cho et al. 2014), the reset gate after the product, as in cuDNN and PyTorch.
+"""The gated recurrent unit (Cho et al. 2014), its reset gate after the product.
+
+So have it cuDNN and PyTorch:
 
     [z_r z_u](t) = h(t-1) [H_r H_u] + e(t) [I_r I_u] + [b1_r b1_u]      r, u = sigmoid(z_r), sigmoid(z_u)
     m(t) = h(t-1) H_n + bh                                              n = tanh(e(t) I_n + b1_n + r o m)
@@ -51,7 +53,7 @@ from rnnlm.network.protocols import Array, Arrays, Axis, Cell, CellGradients, In
 
 
 class Trace(NamedTuple):
-    """What `forward` leaves for `backward`; lives until the next window."""
+    """The trace: what `forward` leaves for `backward`; lives until the next window."""
 
     h: np.ndarray  # T x B x D_h: h(t)
     previous: np.ndarray  # T x B x D_h: h(t-1) as step t saw it
@@ -60,7 +62,7 @@ class Trace(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """Weights that do not change any more, for one token at a time."""
+    """Packed weights, for one token at a time."""
 
     projection: recurrence.Projection
     packed_H: Operand  # 3 x panels
@@ -86,7 +88,7 @@ class GRU(Cell[Trace, Packed]):
         return {"I": (d, blocks), "H": (D_h, blocks), "b1": (blocks,), "bh": (D_h,)}
 
     def init(self, generator: np.random.Generator, initializer: Initializer | None = None) -> Arrays:
-        """Weights uniform in +-1/sqrt(D_h), as PyTorch has them; biases 0."""
+        """Initial weights uniform in +-1/sqrt(D_h), as PyTorch has them; biases 0."""
         bound = 1 / np.sqrt(self.D_h)
         result: Arrays = {name: generator.uniform(-bound, bound, shape) for name, shape in self.shapes().items()}
         result["b1"][:], result["bh"][:] = 0, 0

@@ -1,4 +1,4 @@
-"""Gated recurrent units as they were first written (Cho et al. 2014), the reset gate before the product.
+"""The gated recurrent unit (Cho et al. 2014), its reset gate before the product.
 
     [z_r z_u](t) = h(t-1) [H_r H_u] + e(t) [I_r I_u] + [b1_r b1_u]      r, u = sigmoid(z_r), sigmoid(z_u)
     q(t) = r o h(t-1)                                                   n = tanh(q H_n + e(t) I_n + b1_n)
@@ -50,7 +50,7 @@ from rnnlm.network.protocols import Array, Arrays, Axis, Cell, CellGradients, In
 
 
 class Trace(NamedTuple):
-    """What `forward` leaves for `backward`; lives until the next window."""
+    """The trace: what `forward` leaves for `backward`; lives until the next window."""
 
     h: np.ndarray  # T x B x D_h: h(t)
     previous: np.ndarray  # T x B x D_h: h(t-1) as step t saw it
@@ -60,7 +60,7 @@ class Trace(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """Weights that do not change any more, for one token at a time."""
+    """Packed weights, for one token at a time."""
 
     projection: recurrence.Projection
     packed_H: Operand  # 3 x panels
@@ -93,7 +93,7 @@ class GRUBefore(Cell[Trace, Packed]):
         return {"I": (d, blocks), "H": (D_h, blocks), "b1": (blocks,)}
 
     def init(self, generator: np.random.Generator, initializer: Initializer | None = None) -> Arrays:
-        """Weights uniform in +-1/sqrt(D_h), as PyTorch has them; biases 0."""
+        """Initial weights uniform in +-1/sqrt(D_h), as PyTorch has them; biases 0."""
         bound = 1 / np.sqrt(self.D_h)
         result: Arrays = {name: generator.uniform(-bound, bound, shape) for name, shape in self.shapes().items()}
         result["b1"][:] = 0

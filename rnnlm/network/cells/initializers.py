@@ -1,5 +1,6 @@
-"""Initializers: other starts for a cell's matrices than what suits the cell (``model.recurrent_init``). I and H have
-a block of columns for each gate and candidate; with n rows and m columns of a block:
+"""Initializers of a cell's matrices, in place of the cell's own (``model.recurrent_init``).
+
+I and H have a block of columns for each gate and candidate; with n rows and m columns of a block:
 
     uniform       every weight uniform in +-scale (Zaremba et al. 2014: 0.05 and 0.04)
     xavier        every weight uniform in +-sqrt(6 / (n + m)) (Glorot & Bengio 2010)

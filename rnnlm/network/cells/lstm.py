@@ -1,4 +1,4 @@
-"""Long short-term memory (Hochreiter & Schmidhuber 1997; forget gates: Gers, Schmidhuber & Cummins 2000).
+"""The LSTM (Hochreiter & Schmidhuber 1997; forget gates: Gers, Schmidhuber & Cummins 2000).
 
     [z_i z_f z_g z_o](t) = h(t-1) H + e(t) I + b1       I: d x 4 D_h   H: D_h x 4 D_h   b1: 4 D_h
     i = sigmoid(z_i)   f = sigmoid(z_f)   g = tanh(z_g)   o = sigmoid(z_o)
@@ -57,7 +57,7 @@ from rnnlm.network.protocols import Array, Arrays, Axis, Cell, CellGradients, In
 
 
 class Trace(NamedTuple):
-    """What `forward` leaves for `backward`; lives until the next window."""
+    """The trace: what `forward` leaves for `backward`; lives until the next window."""
 
     h: np.ndarray  # T x B x D_h: h(t)
     previous: np.ndarray  # T x B x D_h: h(t-1) as step t saw it
@@ -67,7 +67,7 @@ class Trace(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """Weights that do not change any more, for one token at a time."""
+    """Packed weights, for one token at a time."""
 
     projection: recurrence.Projection
     packed_H: Operand  # a block's panels a gate
@@ -110,8 +110,8 @@ class LSTM(Cell[Trace, Packed]):
         return result | ({"P": (Axis(gates - 1, "gates"), D_h)} if self.peepholes else {})
 
     def init(self, generator: np.random.Generator, initializer: Initializer | None = None) -> Arrays:
-        """Weights uniform in +-1/sqrt(D_h), as PyTorch has them; biases 0, those of the forget gates `forget_bias`
-        (Jozefowicz et al. 2015)."""
+        """Initial weights uniform in +-1/sqrt(D_h), as PyTorch has them; biases 0, those of the forget gates
+        `forget_bias` (Jozefowicz et al. 2015)."""
         bound = 1 / np.sqrt(self.D_h)
         result: Arrays = {name: generator.uniform(-bound, bound, shape) for name, shape in self.shapes().items()}
         result["b1"][:] = 0
@@ -331,7 +331,7 @@ def _cell_back(z, hidden, part, P, before, c, dh, dc):
 
 @parallel
 def _peepholes_back(thread, delta, before, c, dP):
-    """dP (gates x D_h) = sum_t dJ/dz o c(t-1), for the output gate o c(t). Columns are shared out. delta: T x B x 4
+    """dP (gates x D_h) = sum_t dJ/dz o c(t-1), for the output gate o c(t). Partitioned by columns. delta: T x B x 4
     D_h; before, c: T x B x D_h."""
     steps, batch, hidden = c.shape
     rows = dP.shape[0]

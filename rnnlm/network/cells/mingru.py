@@ -1,4 +1,6 @@
-"""The minimal gated recurrent unit without a product over time (Feng et al. 2024, "Were RNNs all we needed?").
+"""The minimal gated recurrent unit, without a product over time (Feng et al. 2024).
+
+The paper is "Were RNNs all we needed?".
 
     [z_u n](t) = e(t) I + b1      u = sigmoid(z_u)                    I: d x 2 D_h   b1: 2 D_h
     h(t) = (1 - u) o h(t-1) + u o n
@@ -35,7 +37,7 @@ from rnnlm.network.protocols import Array, Arrays, Axis, Cell, CellGradients, In
 
 
 class Trace(NamedTuple):
-    """What `forward` leaves for `backward`; lives until the next window."""
+    """The trace: what `forward` leaves for `backward`; lives until the next window."""
 
     h: np.ndarray  # T x B x D_h: h(t)
     previous: np.ndarray  # T x B x D_h: h(t-1) as step t saw it
@@ -72,7 +74,7 @@ class MinGRU(Cell[Trace, recurrence.Projection]):
         return {"I": (Axis(self.d, "d"), blocks), "b1": (blocks,)}
 
     def init(self, generator: np.random.Generator, initializer: Initializer | None = None) -> Arrays:
-        """Weights uniform in +-1/sqrt(d); biases 0."""
+        """Initial weights uniform in +-1/sqrt(d); biases 0."""
         bound = 1 / np.sqrt(self.d)
         I = generator.uniform(-bound, bound, (self.d, 2 * self.D_h))
         result: Arrays = {"I": I, "b1": np.zeros(2 * self.D_h)}

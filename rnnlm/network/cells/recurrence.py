@@ -1,4 +1,4 @@
-"""What the recurrent layers share: everything but the equations of a step.
+"""Operations that all recurrent cells have in common: everything but the equations of a step.
 
 G is the number of a cell's blocks of D_h columns: 1 in the Elman network, 3 or 4 where there are gates. All of them
 read the inputs by one product and the state by another:
@@ -40,7 +40,7 @@ from rnnlm.network.protocols import Array, Arrays, Inputs
 
 
 class Steps(NamedTuple):
-    """What a loop over time reads, beside the weights."""
+    """Inputs of a loop over time."""
 
     projected: np.ndarray  # n x G D_h: e I + b1 of the different inputs
     read: np.ndarray  # T x B int32, the row of `projected` that each place reads
@@ -50,7 +50,7 @@ class Steps(NamedTuple):
 
 
 class Products(NamedTuple):
-    """How a loop over time multiplies the state by H: who has what, and room for the packed operands."""
+    """Packed operands of a loop over time, and its partition."""
 
     by_columns: bool  # threads have their own columns of h instead of their own streams
     packed: Operand  # panels of H, or of H'
@@ -76,7 +76,7 @@ def by_columns(H: Array, batch: int, threads: int) -> bool:
 
 
 def threads_for(multiplications: int, threads: int) -> int:
-    """As many threads as a product is worth."""
+    """The number of threads for a product of this size."""
     return useful_threads(threads, multiplications, MULTIPLICATIONS)
 
 
@@ -177,7 +177,7 @@ def weight_gradients(gradients: Arrays, d_projected: Array) -> _WeightGradients:
 
 @parallel
 def _weights_back(thread, delta, previous, read, previous_columns, packed_delta, gradients, offset):
-    """Columns of delta are shared out; see `weights_back`."""
+    """Partitioned by columns of delta; see `weights_back`."""
     steps, batch, width = delta.shape
     rows, hidden = steps * batch, previous.shape[2]
     flat, flat_previous = delta.reshape((rows, width)), previous.reshape((rows, hidden))

@@ -1,5 +1,7 @@
-"""The structurally constrained recurrent network (Mikolov et al. 2014, "Learning longer memory in recurrent neural
-networks"): an Elman network beside units that only blend, and so forget slowly.
+"""The structurally constrained recurrent network (Mikolov et al. 2014).
+
+The paper is "Learning longer memory in recurrent neural networks". It is an Elman network beside units that
+only blend, and so forget slowly.
 
     s(t) = (1 - a) e(t) I_s + a s(t-1)                         slow: 1 x C      a: `context_decay`
     h(t) = sigmoid(h(t-1) H_h + s(t) H_s + e(t) I_h + b1)      fast: 1 x F      C: `context`   F = D_h - C
@@ -59,14 +61,14 @@ from rnnlm.network.protocols import Array, Arrays, Axis, Cell, CellGradients, In
 
 
 class Trace(NamedTuple):
-    """What `forward` leaves for `backward`; lives until the next window."""
+    """The trace: what `forward` leaves for `backward`; lives until the next window."""
 
     h: np.ndarray  # T x B x D_h: [h(t) s(t)]
     previous: np.ndarray  # T x B x D_h: x(t) = [h(t-1) s(t)], h(t-1) as step t saw it
 
 
 class Packed(NamedTuple):
-    """Weights that do not change any more, for one token at a time."""
+    """Packed weights, for one token at a time."""
 
     projection: recurrence.Projection
     packed_H: Operand

@@ -1,1 +1,1 @@
-"""Layers that every network may have, beside the recurrent ones and the output layer."""
+"""Layers besides cells and output layers: embedding, dropout, normalisation, projection."""

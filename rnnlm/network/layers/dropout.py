@@ -7,7 +7,7 @@
                              missing throughout the window (Gal & Ghahramani 2016)
     recurrent                H~ = m o H, once a window: DropConnect (Wan et al. 2013; Merity et al. 2018)
 
-The masks are not drawn from a stream of random numbers but computed from (seed, step, place, j) by a hash
+The masks are not drawn from a stream of random numbers but computed from (seed, window, place, j) by a hash
 (``kernels.random``). So they need no state in a checkpoint, no memory (backward computes them
 again), and do not depend on the number of threads.
 """
@@ -29,7 +29,7 @@ _WORDS, _RECURRENT = 1000, 2000
 
 
 def key(seed: int, step: int, place: int) -> np.uint64:
-    """What makes one layer's mask at one training step differ from all others."""
+    """The key of the mask of one layer in one window of training, unlike all others."""
     mask = (1 << 64) - 1
     value = (seed * 0x9E3779B97F4A7C15 + step * 0xD1342543DE82EF95 + place * 0xA0761D6478BD642F + 1) & mask
     return np.uint64(value)
@@ -37,7 +37,7 @@ def key(seed: int, step: int, place: int) -> np.uint64:
 
 @dataclass(frozen=True)
 class Masks:
-    """All masks of one training step; every method multiplies in place, and does so again on the gradient."""
+    """All masks of one window of an update; every method multiplies in place, and does so again on the gradient."""
 
     settings: Model
     seed: int
@@ -45,25 +45,25 @@ class Masks:
     threads: int
 
     def numbers(self, x: np.ndarray, place: int, batch: int) -> None:
-        """What goes up: place 0 is e(t), place l + 1 the h(t) of layer l. x: T B x D, or T x B x D."""
+        """Dropout of a layer's output: place 0 is e(t), place l + 1 the h(t) of layer l. x: T B x D, or T x B x D."""
         p = self.rate(place)
         if p > 0:
             period = batch * x.shape[-1] if self.settings.dropout.variational else x.size
             apply(self.threads, x, key(self.seed, self.step, place), p, period)
 
     def words(self, e: np.ndarray, tokens: np.ndarray) -> None:
-        """e: n x d, row i the embedding of tokens[i]."""
+        """Dropout of words. e: n x d, row i the embedding of tokens[i]."""
         if self.settings.dropout.words > 0:
             _apply_to_rows(e, tokens, key(self.seed, self.step, _WORDS), self.settings.dropout.words)
 
     def recurrent(self, weights: np.ndarray, layer: int, number: int) -> None:
-        """A matrix of a layer that multiplies the state; number: which of its recurrent matrices, from 0."""
+        """DropConnect of a matrix that multiplies the state; number: which of its recurrent matrices, from 0."""
         if self.drops_recurrent:
             place = key(self.seed, self.step, _RECURRENT * (number + 1) + layer)
             apply(self.threads, weights, place, self.settings.dropout.recurrent, weights.size)
 
     def rate(self, place: int) -> float:
-        """The share of numbers that `numbers` drops there."""
+        """The rate at which `numbers` drops there."""
         return self.settings.dropout_rates[place]
 
     @property
@@ -73,7 +73,7 @@ class Masks:
 
 
 def masks(settings: Model, mask: tuple[int, int] | None, threads: int) -> Masks | None:
-    """Those of the training step `mask` = (seed, step); None where nothing is dropped."""
+    """The masks of `mask` = (seed, number of the window); None where nothing is dropped."""
     return Masks(settings, *mask, threads) if mask is not None and settings.drops else None
 
 

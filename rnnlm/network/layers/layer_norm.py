@@ -1,5 +1,6 @@
-"""Layer normalisation of what goes up from a recurrent layer, before its dropout (Ba, Kiros & Hinton 2016, section 3;
-the recurrence itself stays as it is):
+"""Layer normalisation of a recurrent layer's output (Ba, Kiros & Hinton 2016, section 3).
+
+It stands before the layer's dropout; the recurrence itself stays as it is:
 
     m(t) = mean of h(t)     s(t) = sqrt(mean of (h(t) - m(t))^2 + eps)        over the layer's D_h units
     x(t) = (h(t) - m(t)) / s(t)
@@ -27,7 +28,7 @@ EPSILON = 1e-5
 
 
 class Trace(NamedTuple):
-    """What `forward` leaves for `backward`; lives until the next window."""
+    """The trace: what `forward` leaves for `backward`; lives until the next window."""
 
     x: np.ndarray  # n x D_h
     s: np.ndarray  # n

@@ -1,5 +1,7 @@
-"""Penalties on the last layer's h (Merity, McCann & Socher 2017, "Revisiting activation regularization"), averaged
-over its D_h units and over the streams, summed over the steps:
+"""Penalties on the activations of the last layer (Merity, McCann & Socher 2017).
+
+The paper is "Revisiting activation regularization". The penalties are averaged over the D_h units and over
+the streams, and summed over the steps:
 
     activation   a / D_h |h~(t)|^2                 h~: as the output layer reads it, after dropout
     temporal     b / D_h |h(t) - h(t-1)|^2         h(t-1): of the step before in the window; not over a reset

@@ -1,4 +1,4 @@
-"""A matrix between the last layer and the softmax: what the output layers make of h first.
+"""The projection between the last layer and the softmax: what output layers make of h first.
 
     p(t) = h(t) P + b             N x k, from h: N x D_h       P: D_h x k   b: k, or None
     dJ/dP = sum_t h(t)' dJ/dp(t)  dJ/db = sum_t dJ/dp(t)       dJ/dh(t) = dJ/dp(t) P'
@@ -20,7 +20,7 @@ from rnnlm.network.protocols import Array
 
 
 class Packed(NamedTuple):
-    """Weights that do not change any more, for one token at a time."""
+    """Packed weights, for one token at a time."""
 
     packed_P: Operand  # panels of P
     b: Array  # k
@@ -40,7 +40,7 @@ def backward(h: Array, P: Array, dp: Array, dP: Array, dh: Array, context: Conte
 
 
 def pack(P: Array, b: Array | None, workspace: Workspace) -> Packed:
-    """What `step` reads."""
+    """Packed weights, which `step` reads."""
     packed_P = workspace.panels("packed_P", *P.shape)
     linear.pack(P, packed_P)
     return Packed(packed_P, _bias(P, b), workspace)

@@ -1,4 +1,4 @@
-"""The output layers, by the name that ``model.output`` gives them. The second of the two places to extend rnnlm.
+"""The output layers by the name that ``model.output`` gives them: an extension point.
 
 Each is a package with a class that has the methods of ``protocols.OutputLayer``, and its compiled functions.
 """

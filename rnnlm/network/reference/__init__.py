@@ -1,1 +1,4 @@
-"""The reference implementation: the same equations in plain float64 NumPy, for reading and for the checks."""
+"""The reference implementation: the same equations in plain float64 NumPy.
+
+For reading and for the checks.
+"""

@@ -1,4 +1,6 @@
-"""One step of each recurrent layer by its equations alone, in plain NumPy: no kernel, no block, no thread.
+"""Reference of the cells: one step of each, by its equations alone.
+
+In plain NumPy: no kernel, no block, no thread.
 
     step(cell, p, before, e) -> the state after the step, B x S; its first D_h numbers are h(t)
 

@@ -1,4 +1,6 @@
-"""The equations of the Elman network, one function each, in plain NumPy: what docs/derivation.md derives.
+"""Equations of the Elman network, a function each: what docs/derivation.md derives.
+
+In plain NumPy.
 
 Row vectors. Where a function says "1 x n" it also takes rows below one another, N x n, and does each of them.
 Everything but `J` and what is written with h alone passes complex numbers through, so that a complex step
@@ -27,7 +29,7 @@ def z1(h_before: Array, e: Array, I: Array, H: Array, b1: Array) -> Array:
 
 
 def f(z1: Array, activation: str) -> Array:
-    """h(t) = f(z1(t)), number by number: sigmoid 1 / (1 + e^-z), tanh, relu max(z, 0)."""
+    """h(t) = f(z1(t)), elementwise: sigmoid 1 / (1 + e^-z), tanh, relu max(z, 0)."""
     if activation == "sigmoid":
         # The same function as 1 / (1 + e^-z), without the overflow.
         return (1 + np.tanh(z1 / 2)) / 2

@@ -1,4 +1,6 @@
-"""The loss of a window by the equations alone, in plain NumPy: no kernel, no block, no thread.
+"""Reference of the loss of a window, by the equations alone.
+
+In plain NumPy: no kernel, no block, no thread.
 
 Takes complex parameters too, so that a complex step gives dJ/dx to the last digit:
 

@@ -1,4 +1,6 @@
-"""log y^ of each output layer by its equations alone, in plain NumPy: no kernel, no block, no thread.
+"""Reference of the output layers: log y^ of each, by its equations alone.
+
+In plain NumPy: no kernel, no block, no thread.
 
     log_y_hat(layer, p, h, history) -> ... x |V| from h (... x D_h)
 

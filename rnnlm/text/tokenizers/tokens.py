@@ -1,4 +1,4 @@
-"""Special tokens, and what every tokenizer has: the interface of ``words``, ``characters`` and ``bytes``."""
+"""Special tokens, and the interface of the tokenizers ``words``, ``characters``, ``bytes``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Word tokenizer: words between white space (as ``str.split`` sees it), and ``</s>`` at every line's end.
+"""Word tokenizer: words between white space, and ``</s>`` at every line's end.
+
+White space is what ``str.split`` takes for it.
 
 A file's last line ends too, with or without a newline. A literal ``<unk>`` in a text is a word like any
 other; a literal ``</s>`` is the line end's own token.

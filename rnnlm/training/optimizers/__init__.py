@@ -1,5 +1,7 @@
-"""The optimizers. A rule is a file: its equation, the moments that it keeps, and its step on a block of a parameter;
-it is entered in ``optimizer.RULES`` and in ``optimizer.apply``.
+"""The optimizers, a file a rule.
+
+A file has the rule's equation, the moments that it keeps, and its step on a block of a parameter; the rule
+is entered in ``optimizer.RULES`` and in ``optimizer.apply``.
 
 In the equations g is the gradient after clipping, w the weight, a the learning rate, l the weight decay (0 for
 biases). m is a running mean of the gradient, v a sum or running mean of its squares.

@@ -1,4 +1,6 @@
-"""Adam (Kingma & Ba 2015, algorithm 1), b1 = `beta1`, b2 = `beta2`; k: the update's number, from 1.
+"""Adam (Kingma & Ba 2015, algorithm 1).
+
+b1 = `beta1`, b2 = `beta2`; k: the update's number, from 1.
 
     m = b1 m + (1 - b1) g          with l w added to g
     v = b2 v + (1 - b2) g o g

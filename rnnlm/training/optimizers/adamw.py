@@ -1,4 +1,6 @@
-"""Adam with decoupled weight decay (Loshchilov & Hutter 2019): Adam without l in g, and beside it
+"""AdamW: Adam with decoupled weight decay (Loshchilov & Hutter 2019).
+
+Adam without l in g, and beside it
 
 w -= a l w
 """

@@ -1,4 +1,6 @@
-"""Lion (Chen et al. 2023), b1 = `beta1`, b2 = `beta2`.
+"""Lion (Chen et al. 2023).
+
+b1 = `beta1`, b2 = `beta2`.
 
 w -= a (sign(b1 m + (1 - b1) g) + l w)
 m = b2 m + (1 - b2) g

@@ -1,4 +1,6 @@
-"""Gradient descent with momentum (Polyak 1964), mu = `momentum`.
+"""Gradient descent with momentum (Polyak 1964).
+
+mu = `momentum`.
 
 m = mu m + (g + l w)
 w -= a m

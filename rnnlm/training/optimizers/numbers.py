@@ -1,4 +1,4 @@
-"""The numbers of an update that the rules read, by name and in the parameters' own type."""
+"""Constants of an update that the rules read, by name and in the parameters' own type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The optimizer: one pass over each parameter with the rule of ``train.optimizer``, clipping by norm included.
+"""The optimizer: one pass over each parameter with the rule of ``train.optimizer``.
+
+Clipping by norm is part of the pass.
 
 The embedding's gradient comes as the rows that the window used; only these rows, their moments included, are touched:
 for momentum and adam a row that is not used stands still instead of coasting on.

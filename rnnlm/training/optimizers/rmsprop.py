@@ -1,4 +1,6 @@
-"""RMSprop (Tieleman & Hinton 2012), b2 = `beta2`.
+"""RMSprop (Tieleman & Hinton 2012).
+
+b2 = `beta2`.
 
 v = b2 v + (1 - b2) g o g      with l w added to g
 w -= a g / (sqrt(v) + eps)

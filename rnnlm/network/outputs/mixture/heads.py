@@ -1,4 +1,7 @@
-"""What a mixture makes of h: the prior of each softmax, pi = softmax(h W), and what it reads, g = tanh(h P + c)."""
+"""Heads of a mixture: the prior of each softmax, and the vector that it reads.
+
+pi = softmax(h W) and g = tanh(h P + c).
+"""
 
 from __future__ import annotations
 

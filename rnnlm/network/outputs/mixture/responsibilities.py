@@ -1,6 +1,9 @@
-"""The probability that a mixture of K softmaxes gives to a token, y^_x = sum_k pi_k q_k,x, and the responsibility of
-each of them for it, r_k = pi_k q_k,x / y^_x. In logarithms, so that nothing is too small, and in float64: a few
-numbers a row."""
+"""Responsibilities: how much each softmax of a mixture contributed to y^_x.
+
+The probability that a mixture of K softmaxes gives to a token is y^_x = sum_k pi_k q_k,x, and the
+responsibility of each of them for it r_k = pi_k q_k,x / y^_x. In logarithms, so that nothing is too small,
+and in float64: a few numbers a row.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole rows of log y^ = log sum_k pi_k q_k: for sampling, and for what is said beside a probability."""
+"""Whole rows of a mixture's log y^ = log sum_k pi_k q_k, for sampling, ranks and entropies."""
 
 from __future__ import annotations
 

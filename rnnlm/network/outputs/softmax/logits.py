@@ -1,4 +1,4 @@
-"""Whole rows of logits: for sampling, for small vocabularies, and for what is said beside a probability."""
+"""Whole rows of logits, for sampling, small vocabularies, ranks and entropies."""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""The softmax of a small vocabulary, shared out by rows: each thread has its own rows, and its own dU, which are
-added in their order. A block of rows goes through
+"""The softmax of a small vocabulary, partitioned by rows.
+
+Each thread has its own rows, and its own dU, which are added in their order. A block of rows goes through
 
     z2 = h U + b2 -> delta2 = y^ - y in place -> dh = delta2 U', dU += h' delta2, db2 += delta2
 

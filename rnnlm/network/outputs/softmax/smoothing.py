@@ -1,4 +1,4 @@
-"""Label smoothing (Szegedy et al. 2016): a share s of the target is spread evenly over the vocabulary.
+"""Label smoothing (Szegedy et al. 2016): a part s of the target, spread over the vocabulary.
 
     J_s(t) = - (1 - s) log y^_x - s / |V| sum_j log y^_j
     dJ_s/dz2(t) = y^ - (1 - s) y - s / |V|

@@ -1,4 +1,6 @@
-"""The softmax of a large vocabulary, shared out by columns: each thread has its own part of the vocabulary.
+"""The softmax of a large vocabulary, partitioned by columns.
+
+Each thread has its own part of the vocabulary.
 
 With s(t) any number near the largest z2(t), exp_z(t) = exp(z2(t) - s(t)) and S(t) = sum_j exp_z_j(t),
 

@@ -1,4 +1,7 @@
-"""exp_z = exp(z2 - s) of all columns, the sums S over them, and in training exp_z U'."""
+"""Exponentials of all logits, their sums S over a row, and in training exp_z U'.
+
+exp_z = exp(z2 - s) of all columns.
+"""
 
 from __future__ import annotations
 

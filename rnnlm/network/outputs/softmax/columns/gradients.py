@@ -1,5 +1,8 @@
-"""The gradients of a block of rows, once S is known: dJ/dh = (exp_z U') / S - U_x' and, with g = scale / S,
-dJ/dU = sum_t g(t) h(t)' (exp_z(t) - S(t) y(t)), dJ/db2 = sum_t g(t) (exp_z(t) - S(t) y(t))."""
+"""Gradients of a block of rows, once the sums S are there.
+
+dJ/dh = (exp_z U') / S - U_x' and, with g = scale / S, dJ/dU = sum_t g(t) h(t)' (exp_z(t) - S(t) y(t)),
+dJ/db2 = sum_t g(t) (exp_z(t) - S(t) y(t)).
+"""
 
 from __future__ import annotations
 

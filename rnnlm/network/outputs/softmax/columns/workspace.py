@@ -1,4 +1,4 @@
-"""The arrays that the softmax by columns works in."""
+"""The workspace of the softmax by columns."""
 
 from __future__ import annotations
 
