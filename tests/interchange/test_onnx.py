@@ -19,7 +19,7 @@ from rnnlm.interchange.onnx import export as onnx_file
 from rnnlm.text.vocabulary import Vocabulary
 
 WORDS = Vocabulary(["</s>", "<unk>", *"abcdefgh", "ü"], range(11), "word", False)
-NETWORKS = CELLS | {
+NETWORKS = {name: model for name, model in CELLS.items() if model["cell"]["type"] in onnx_file._CELLS} | {
     "sigmoid": {"cell": {"type": "elman", "activation": "sigmoid"}},
     "relu": {"cell": {"type": "elman", "activation": "relu"}},
 }
@@ -148,6 +148,18 @@ def test_what_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(InputError, match="less than 2 GiB"):
         onnx_file.export(network, tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_has_no_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnx")
+    _, network = trained({})
+    with monkeypatch.context() as patch:
+        patch.delitem(onnx_file._CELLS, "elman")
+        with pytest.raises(InputError, match="no nodes for the cell elman; it has them for gru, "):
+            onnx_file.to_onnx(network)
+    monkeypatch.delitem(onnx_file._OUTPUTS, "softmax")
+    with pytest.raises(InputError, match="no nodes for the output layer softmax; it has them for mixture"):
+        onnx_file.to_onnx(network)
 
 
 def test_without_the_package_onnx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

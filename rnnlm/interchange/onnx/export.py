@@ -34,7 +34,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     import onnx
 
 Tensors = dict[str, np.ndarray]
+Add = TypeVar("Add")
 
 # From 13 on LogSoftmax is over one axis; the file format is that of the same time, so that older runtimes read it.
 _OPSET, _IR_VERSION = 13, 7
@@ -82,7 +83,8 @@ def to_onnx(trained: Trained) -> onnx.ModelProto:
     """The model, with inputs, outputs and metadata as they stand at the top of this file.
 
     Raises:
-        InputError: the package onnx is not installed, or the model is too large for one file.
+        InputError: the package onnx is not installed; this file has no nodes for the cell or the output layer; the
+            model is too large for one file.
     """
     graph = _Graph()
     _add_network(graph, trained.config, trained.parameters)
@@ -137,6 +139,8 @@ class _Graph:
 
 def _add_network(graph: _Graph, config: Config, parameters: Tensors) -> None:
     settings, tree = config.model, model.unflatten(parameters)
+    add_cell = _nodes(_CELLS, "cell", settings.cell.type)
+    add_output = _nodes(_OUTPUTS, "output layer", settings.output.type)
     table = graph.weight(model.TABLE, parameters[model.TABLE])
     graph.inputs.append(graph.value("tokens", "T", "B", kind="INT64"))
     graph.outputs.append(graph.value("log_probability", "T", "B", len(parameters[model.TABLE])))
@@ -147,8 +151,7 @@ def _add_network(graph: _Graph, config: Config, parameters: Tensors) -> None:
         graph.inputs.append(graph.value(f"state.{layer}", "B", size))
         graph.outputs.append(graph.value(f"state_after.{layer}", "B", size))
         own = tree["cells"][layer]
-        add = {"mingru": _add_mingru, "scrn": _add_scrn}.get(settings.cell.type, _add_layer)
-        e = add(graph, settings, own, layer, hidden, e)
+        e = add_cell(graph, settings, own, layer, hidden, e)
         if settings.layer_norm:
             g, b = (graph.weight(f"norm.{layer}.{name}", parameters[f"norm.{layer}.{name}"]) for name in ("g", "b"))
             e = _add_norm(graph, layer, g, b, e)
@@ -156,11 +159,17 @@ def _add_network(graph: _Graph, config: Config, parameters: Tensors) -> None:
         graph.node("Transpose", [table], [model.U], perm=[1, 0])
     else:
         graph.weight(model.U, parameters[model.U])
-    own = tree["output"]
-    (_add_mixture if settings.output.type == "mixture" else _add_softmax)(graph, settings, own, e)
+    add_output(graph, settings, tree["output"], e)
 
 
-def _add_layer(graph: _Graph, settings: Model, own: Tensors, layer: int, hidden: int, e: str) -> str:
+def _nodes(table: dict[str, Add], what: str, name: str) -> Add:
+    """What adds the nodes of a cell or an output layer."""
+    if name not in table:
+        raise InputError(f"the export to ONNX has no nodes for the {what} {name}; it has them for {', '.join(table)}")
+    return table[name]
+
+
+def _add_operator(graph: _Graph, settings: Model, own: Tensors, layer: int, hidden: int, e: str) -> str:
     """A layer that is one operator, from e (T x B x d); returns the name of its h, T x B x D_h."""
     cell, name = settings.cell.type, f"cell.{layer}."
     lstm = settings.cell if isinstance(settings.cell, Lstm) else Lstm()
@@ -205,7 +214,7 @@ def _blocks(value: np.ndarray, hidden: int, order: tuple[int, ...], coupled: boo
 
 
 def _add_mingru(graph: _Graph, settings: Model, own: Tensors, layer: int, hidden: int, e: str) -> str:
-    """As `_add_layer`."""
+    """As `_add_operator`."""
     name = f"cell.{layer}."
     weights = {key: graph.weight(name + key, value) for key, value in own.items()}
     graph.node("MatMul", [e, weights["I"]], [name + "product"])
@@ -231,7 +240,7 @@ def _add_mingru(graph: _Graph, settings: Model, own: Tensors, layer: int, hidden
 
 
 def _add_scrn(graph: _Graph, settings: Model, own: Tensors, layer: int, hidden: int, e: str) -> str:
-    """As `_add_layer`."""
+    """As `_add_operator`."""
     assert isinstance(settings.cell, Scrn)
     name, context, a = f"cell.{layer}.", settings.cell.context, settings.cell.context_decay
     fast = hidden - context
@@ -321,3 +330,7 @@ def _add_norm(graph: _Graph, layer: int, g: str, b: str, h: str) -> str:
     ):
         graph.node(operator, inputs, [names[output]], **attributes)
     return names["out"]
+
+
+_CELLS = dict.fromkeys(_OPERATOR, _add_operator) | {"mingru": _add_mingru, "scrn": _add_scrn}
+_OUTPUTS = {"softmax": _add_softmax, "mixture": _add_mixture}
