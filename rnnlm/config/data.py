@@ -79,11 +79,11 @@ class Vocab(Section):
 
     @model_validator(mode="after")
     def a_file_is_not_cut(self) -> Self:
-        if self.file is not None and self.cuts:
-            raise ValueError(f"{self.cuts} goes with a vocabulary that is built; found file: {self.file}")
+        if self.file is not None and self.truncated_by:
+            raise ValueError(f"{self.truncated_by} goes with a vocabulary that is built; found file: {self.file}")
         return self
 
     @property
-    def cuts(self) -> str | None:
+    def truncated_by(self) -> str | None:
         """The key that leaves tokens out of the vocabulary, if there is one."""
         return "min_count" if self.min_count > 1 else "max_size" if self.max_size is not None else None

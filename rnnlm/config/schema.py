@@ -29,8 +29,10 @@ class Config(Section):
     @model_validator(mode="after")
     def sections_fit(self) -> Self:
         """What one section asks of another."""
-        if self.data.unit == "byte" and self.vocab.cuts:
-            raise ValueError(f"vocab.{self.vocab.cuts} leaves tokens out; of bytes all 256 are in the vocabulary")
+        if self.data.unit == "byte" and self.vocab.truncated_by:
+            raise ValueError(
+                f"vocab.{self.vocab.truncated_by} leaves tokens out; of bytes all 256 are in the vocabulary"
+            )
         if self.model.tie_weights and not self.embedding.trainable:
             raise ValueError("model.tie_weights needs embedding.trainable: true")
         if not isinstance(self.model.output, Softmax) and self.train.penalties.label_smoothing > 0:

@@ -39,23 +39,23 @@ def evaluate(
 
 
 class Totals:
-    """Sums over the tokens scored so far. `nats`: of - log y^; `known_nats`: the same without unknown
+    """Sums over the tokens scored so far. `nats`: of - log y^; `in_vocabulary_nats`: the same without unknown
     tokens."""
 
     def __init__(self) -> None:
         self.tokens = self.unknown = 0
-        self.nats = self.known_nats = 0.0
+        self.nats = self.in_vocabulary_nats = 0.0
 
     def add(self, part: Scored) -> None:
         """Add some tokens."""
         self.tokens += part.log_probability.size
         self.unknown += int(part.unknown.sum())
         self.nats -= float(part.log_probability.sum())
-        self.known_nats -= float(part.log_probability[~part.unknown].sum())
+        self.in_vocabulary_nats -= float(part.log_probability[~part.unknown].sum())
 
     def evaluation(self, corpus: Corpus, state: str, seconds: float) -> Evaluation:
         """The figures of the whole text, which took `seconds`."""
-        known = self.tokens - self.unknown
+        in_vocabulary = self.tokens - self.unknown
         bits = self.nats / math.log(2)
         characters = corpus.counts.characters
         vocabulary = corpus.vocabulary
@@ -68,7 +68,7 @@ class Totals:
             )
         return Evaluation(
             perplexity=_perplexity(self.nats, self.tokens),
-            perplexity_without_unk=_perplexity(self.known_nats, known) if known else None,
+            perplexity_without_unk=_perplexity(self.in_vocabulary_nats, in_vocabulary) if in_vocabulary else None,
             tokens=self.tokens,
             unknown=self.unknown,
             line_ends=corpus.counts.line_ends,

@@ -46,7 +46,7 @@ LANES32, LANES64 = VECTOR_BYTES // 4, VECTOR_BYTES // 8
 
 # Numbers of k that a product by columns goes through at once: 256 x 32 float32 of B stay in the first cache.
 DEPTH_BLOCK = 256
-# Bytes of H up to which threads share out the streams of a recurrence: it stays in each core's second cache.
+# Bytes of H up to which threads partition the streams of a recurrence: it stays in each core's second cache.
 RECURRENT_BYTES = 768 << 10
 # Panels of U and rows of h that go through h U, exp and (exp z) U' together: they stay in the second cache.
 SOFTMAX_PANELS, SOFTMAX_ROWS = 8, 192
@@ -70,7 +70,7 @@ UPDATED_NUMBERS = 1 << 16  # of a parameter, with its moments
 DRAWN_LOGITS = 1 << 15  # an exp, a sum and a comparison each
 MIXED_LOGITS = 1 << 15  # two exp each
 TANH_NUMBERS = 1 << 14
-# Columns of h that each thread has at least where threads share out the columns of a recurrence.
+# Columns of h that each thread has at least where threads partition the columns of a recurrence.
 RECURRENT_COLUMNS = 64
 
 

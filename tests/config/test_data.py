@@ -51,10 +51,10 @@ def test_whether_there_is_a_validation_text(values: dict[str, Any], there: bool)
 @pytest.mark.parametrize("cut", [{"min_count": 2}, {"max_size": 100}])
 def test_a_vocabulary_file_is_taken_whole(cut: dict[str, int]) -> None:
     (key,) = cut
-    assert Vocab.model_validate(cut).cuts == key
+    assert Vocab.model_validate(cut).truncated_by == key
     with pytest.raises(ValueError, match=f"{key} goes with a vocabulary that is built; found file: v.txt"):
         Vocab.model_validate({"file": "v.txt", **cut})
-    assert Vocab(file="v.txt", lowercase=True).cuts is None
+    assert Vocab(file="v.txt", lowercase=True).truncated_by is None
 
 
 def test_of_bytes_all_are_kept() -> None:

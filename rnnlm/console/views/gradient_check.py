@@ -21,14 +21,15 @@ def gradient_check_view(found: GradientCheck, width: int) -> Iterator[Renderable
     )
     same = "the same" if found.forward_passed else "NOT the same"
     yield from prose(
-        f"loss {found.loss:.10f} nats a token by the kernels, {found.plain_loss:.10f} by the plain equations: {same}",
+        f"loss {found.loss:.10f} nats a token by the kernels, {found.plain_loss:.10f} by the reference "
+        f"implementation: {same}",
         width,
         "" if found.forward_passed else "red",
     )
     yield _checks(found.parameters)
     for line in (
         "abs., rel.: largest error against central differences (rel.: over the gradient's largest number), and where",
-        "complex: against a complex step through the plain equations; random: along random directions",
+        "complex: against a complex step through the reference implementation; random: along random directions",
         f"compared element by element: {_compared(found.parameters)}",
     ):
         yield from prose(line, width, "dim")

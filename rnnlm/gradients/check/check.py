@@ -156,8 +156,8 @@ def _compare(subject: Subject, name: str, gradient: Array, numbers: int, seed: i
         values.append(value)
         slack.append(differences.rounding(loss, step))
     analytic, numeric = np.array([gradient[place] for place in places]), np.array(values)
-    known = np.isfinite(numeric)  # where a kink is too near for any step the complex step decides alone
-    analytic, numeric, allowed = analytic[known], numeric[known], np.array(slack)[known]
+    finite = np.isfinite(numeric)  # where a kink is too near for any step the complex step decides alone
+    analytic, numeric, allowed = analytic[finite], numeric[finite], np.array(slack)[finite]
     error = np.abs(analytic - numeric)
     scale = max(_largest(gradient), _largest(numeric))
     worst = int(error.argmax()) if error.size else 0
@@ -186,7 +186,7 @@ def _compare(subject: Subject, name: str, gradient: Array, numbers: int, seed: i
         checked=len(places),
         absolute=_largest(error),
         relative=_largest(error) / scale if scale > 0 else 0.0,
-        place=tuple(int(i) for i in np.array(places)[known][worst]) if error.size else (),
+        place=tuple(int(i) for i in np.array(places)[finite][worst]) if error.size else (),
         analytic=float(analytic[worst]) if error.size else math.nan,
         numeric=float(numeric[worst]) if error.size else math.nan,
         complex_step=complex_error / exact_scale if exact_scale > 0 else 0.0,

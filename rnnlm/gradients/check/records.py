@@ -47,9 +47,9 @@ class TruncationBias:
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """The result of ``rnnlm gradcheck``. `loss` (nats a token) by the kernels, `plain_loss` by the plain equations.
-    `untruncated` and `bias` are there when the derivative was also taken through the `through` steps before the
-    window; `frozen`: parameters that do not train."""
+    """The result of ``rnnlm gradcheck``. `loss` (nats a token) by the kernels, `plain_loss` by the reference
+    implementation. `untruncated` and `bias` are there when the derivative was also taken through the `through`
+    steps before the window; `frozen`: parameters that do not train."""
 
     parameters: tuple[ParameterCheck, ...]
     frozen: tuple[str, ...]

@@ -2,7 +2,7 @@
 
 B comes in panels, A by rows or by columns (``matmul.layout``). A product is a walk over tiles (``matmul.tile``): a
 panel of B stays in the first or second cache while all rows of A go past it. Every number of C is one sum over k, in
-order, whatever the tile it falls into: results do not depend on how the threads share it out.
+order, whatever the tile it falls into: results do not depend on how the threads partition it.
 """
 
 from __future__ import annotations

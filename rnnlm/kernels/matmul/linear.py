@@ -3,7 +3,7 @@
     y = x W + b           n x k, from x: n x d       W: d x k   b: k
     dJ/dW = x' dJ/dy      dJ/dx = dJ/dy W'
 
-Threads share out the columns of y, of dJ/dW and of dJ/dx. The packed operands (``matmul.layout``) lie in the
+Threads partition the columns of y, of dJ/dW and of dJ/dx. The packed operands (``matmul.layout``) lie in the
 caller's workspace, so that nothing is allocated window after window.
 """
 

@@ -1,7 +1,7 @@
 """The recurrent cells by the name that ``model.cell`` gives them: an extension point.
 
 Each is a file with a class that has the methods of ``protocols.Cell``, and the compiled functions of its steps.
-``recurrence`` has what they share.
+``recurrence`` has what they have in common.
 """
 
 from collections.abc import Callable

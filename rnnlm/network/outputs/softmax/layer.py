@@ -48,7 +48,7 @@ from rnnlm.network.protocols import (
     Shapes,
 )
 
-# Vocabularies from here on are shared out by columns.
+# Vocabularies from here on are partitioned by columns.
 _COLUMNS_FROM = 512
 
 

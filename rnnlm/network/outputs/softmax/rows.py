@@ -41,8 +41,8 @@ from rnnlm.network.outputs.softmax.weights import Block, Weights
 from rnnlm.network.protocols import Array
 
 
-class Work(NamedTuple):
-    """What the threads write to: their own (first index: the thread) and what they share. R: rows of a block."""
+class Intermediates(NamedTuple):
+    """What the threads write to: their own (first index: the thread) and what all of them use. R: rows of a block."""
 
     packed_U: Packed  # panels of U
     packed_back: Packed  # panels of U'
@@ -57,13 +57,13 @@ class Work(NamedTuple):
     losses: np.ndarray  # own: the sum of J
 
 
-def _new_work(weights: Weights, block: int, context: Context) -> Work:
+def _intermediates(weights: Weights, block: int, context: Context) -> Intermediates:
     """Room for blocks of `block` rows."""
     (workspace, threads), tied = context, weights.tied
     hidden, vocabulary = weights.D_h, weights.V
     padded = -(-vocabulary // LANES) * LANES
     take = workspace.take
-    return Work(
+    return Intermediates(
         packed_U=workspace.panels("packed_U", hidden, vocabulary),
         packed_back=workspace.panels("packed_back", vocabulary, hidden),
         h_rows=workspace.rows("h_rows", threads, block, hidden),
@@ -84,7 +84,7 @@ def backward(rows: Block, weights: Weights, d_weights: Weights, dh: Array, scale
     most = max(12, SMALL_SOFTMAX_BYTES // ((weights.V + hidden) * item))
     own = -(-count // context.threads)
     block = -(-own // -(-own // most))
-    work = _new_work(weights, block, context)
+    work = _intermediates(weights, block, context)
     _backward(context.threads, work, rows, weights, d_weights, dh, rows.h.dtype.type(scale))
     return float(work.losses.sum())
 

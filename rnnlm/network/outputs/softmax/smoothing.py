@@ -1,11 +1,11 @@
-"""Label smoothing (Szegedy et al. 2016): a part s of the target, spread over the vocabulary.
+"""Label smoothing (Szegedy et al. 2016): a part epsilon of the target, spread over the vocabulary.
 
-    J_s(t) = - (1 - s) log y^_x - s / |V| sum_j log y^_j
-    dJ_s/dz2(t) = y^ - (1 - s) y - s / |V|
+    J_epsilon(t) = - (1 - epsilon) log y^_x - epsilon / |V| sum_j log y^_j
+    dJ_epsilon/dz2(t) = y^ - (1 - epsilon) y - epsilon / |V|
 
-which is the plain loss's gradient and, beside it, s y - s / |V|: one column of U for each row and the same for all
-columns. So what ``outputs.softmax.backward`` has left is added to here, and no probability is computed again:
-sum_j log y^_j = h sum_j U_j + sum_j b2_j - |V| log Z, with log Z = z2_x - log y^_x.
+which is the plain loss's gradient and, beside it, epsilon y - epsilon / |V|: one column of U for each row and
+the same for all columns. So what ``outputs.softmax.backward`` has left is added to here, and no probability is
+computed again: sum_j log y^_j = h sum_j U_j + sum_j b2_j - |V| log Z, with log Z = z2_x - log y^_x.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from rnnlm.network.outputs.softmax.weights import Block, Weights
 from rnnlm.network.protocols import Array
 
 
-def value(rows: Block, weights: Weights, log_probability: Array, share: float) -> float:
-    """The sum of J_s(t) over rows, from the log y^_x (N) of the plain loss."""
+def value(rows: Block, weights: Weights, log_probability: Array, epsilon: float) -> float:
+    """The sum of J_epsilon(t) over rows, from the log y^_x (N) of the plain loss."""
     (h, targets), (U, b2, tied) = rows, weights
     own = (U if tied else U.T)[targets]
     z = np.einsum("rk,rk->r", h, own, dtype=np.float64) + b2[targets]
     all_z = h @ U.sum(axis=0 if tied else 1) + b2.sum()
     sum_log = all_z - b2.size * (z - log_probability)
-    return float(-(1 - share) * log_probability.sum() - share / b2.size * sum_log.sum())
+    return float(-(1 - epsilon) * log_probability.sum() - epsilon / b2.size * sum_log.sum())
 
 
-def backward(rows: Block, weights: Weights, d_weights: Weights, dh: Array, scale: float, share: float) -> None:
+def backward(rows: Block, weights: Weights, d_weights: Weights, dh: Array, scale: float, epsilon: float) -> None:
     """Adds to the gradients of the plain loss; dh (N x D_h) and `scale` as there."""
     (h, targets), (U, b2, tied), (dU, db2, _) = rows, weights, d_weights
-    spread = share * scale / b2.size
+    spread = epsilon * scale / b2.size
     dh -= U.sum(axis=0 if tied else 1) * U.dtype.type(spread)
     dU -= (h.sum(axis=0) * U.dtype.type(spread))[None, :] if tied else (h.sum(axis=0) * U.dtype.type(spread))[:, None]
     db2 -= spread * len(targets)
     columns, d_columns = (U, dU) if tied else (U.T, dU.T)
-    _add_targets(h, columns, targets, U.dtype.type(share * scale), d_columns, db2, dh)
+    _add_targets(h, columns, targets, U.dtype.type(epsilon * scale), d_columns, db2, dh)
 
 
 @jit

@@ -25,7 +25,7 @@ import numpy as np
 from rnnlm.kernels import cpu
 from rnnlm.kernels.workspace import Context
 from rnnlm.network.outputs.softmax.columns import exponentials, gradients
-from rnnlm.network.outputs.softmax.columns.workspace import new_work
+from rnnlm.network.outputs.softmax.columns.workspace import intermediates
 from rnnlm.network.outputs.softmax.weights import Block, Weights
 from rnnlm.network.protocols import Array
 
@@ -43,7 +43,7 @@ def forward(rows: Block, weights: Weights, log_probability: Array, context: Cont
     """Writes log y^_x (N float64) of each row's target."""
     count = len(rows.h)
     block = min(count, cpu.SCORED_ROWS)
-    work = new_work(rows.h, weights, block, False, context)
+    work = intermediates(rows.h, weights, block, False, context)
     for start in range(0, count, block):
         part = rows.rows(start, start + block)
         exponentials.compute(work, part, weights, False, context.threads)
@@ -64,7 +64,7 @@ def backward(
     row, logits = rows.h.shape[1] * rows.h.itemsize, weights.V * rows.h.itemsize
     most = max(64, min(cpu.SOFTMAX_BYTES // logits, cpu.SOFTMAX_H_BYTES // row))
     block = -(-groups // -(-groups // max(1, most // together))) * together
-    work, threads = new_work(rows.h, weights, block, True, context), context.threads
+    work, threads = intermediates(rows.h, weights, block, True, context), context.threads
     losses = np.zeros(threads)
     work.scales[:] = scale
     for start in range(0, count, block):

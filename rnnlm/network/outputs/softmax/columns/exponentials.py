@@ -29,7 +29,7 @@ from rnnlm.kernels.matmul.pack import fill_rows, pack_panels, panel_number
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 from rnnlm.network.outputs.softmax.columns.panels import panel_logits, panels_times
-from rnnlm.network.outputs.softmax.columns.workspace import Work
+from rnnlm.network.outputs.softmax.columns.workspace import Intermediates
 from rnnlm.network.outputs.softmax.weights import Block, Weights
 
 # e^60 times a vocabulary is still far from float32's largest number.
@@ -48,7 +48,7 @@ class _Group(NamedTuple):
     begins: bool  # whether the panels are the thread's first
 
 
-def compute(work: Work, rows: Block, weights: Weights, training: bool, threads: int) -> None:
+def compute(work: Intermediates, rows: Block, weights: Weights, training: bool, threads: int) -> None:
     """exp_z and each row's sum of it, with a shift that suits every row."""
     count = len(rows.h)
     _begin(threads, work, rows, weights, training)

@@ -13,8 +13,8 @@ from rnnlm.network.outputs.softmax.weights import Weights
 from rnnlm.network.protocols import Array
 
 
-class Work(NamedTuple):
-    """What the threads write to: their own (first index: the thread) and what they share. R: rows of a block."""
+class Intermediates(NamedTuple):
+    """What the threads write to: their own (first index: the thread) and what all of them use. R: rows of a block."""
 
     bias: np.ndarray  # b2, and enough below it to fill the last panel
     h_rows: Packed  # h packed by rows
@@ -41,13 +41,13 @@ class Work(NamedTuple):
     scaled_panels: Packed  # own: the same packed as panels, where U is tied
 
 
-def new_work(h: Array, weights: Weights, block: int, training: bool, context: Context) -> Work:
+def intermediates(h: Array, weights: Weights, block: int, training: bool, context: Context) -> Intermediates:
     """Room for blocks of `block` rows."""
     (workspace, threads), hidden = context, h.shape[1]
     width, take = panel_width(h.dtype), workspace.take
     panels = -(-weights.V // width)
     kept = block if training else 0
-    return Work(
+    return Intermediates(
         bias=take("bias", (panels * width,)),
         h_rows=workspace.rows("h_rows", block, hidden),
         packed_u=workspace.panels("packed_u", hidden, SOFTMAX_PANELS * width, threads),
