@@ -37,16 +37,21 @@ class Workspace:
         self.dtype, self.layout = np.dtype(dtype), layout
         load(layout, dtype)
         self._flat: dict[str, NDArray[Any]] = {}
+        self._last: dict[str, NDArray[Any]] = {}  # as they were given out; most windows have the same shape
         self._children: dict[str, Workspace] = {}
 
     def take(self, name: str, shape: tuple[int, ...], dtype: DTypeLike | None = None) -> NDArray[Any]:
         """A C-contiguous array of this shape with whatever was in it before; the one of this name given out earlier
         is gone."""
+        last = self._last.get(name)
+        if last is not None and last.shape == shape:
+            return last
         size = math.prod(shape)
         flat = self._flat.get(name)
         if flat is None or flat.size < size:
             flat = self._flat[name] = aligned(size, self.dtype if dtype is None else dtype)
-        return flat[:size].reshape(shape)
+        last = self._last[name] = flat[:size].reshape(shape)
+        return last
 
     def panels(self, name: str, k: int, n: int, count: int | None = None) -> Packed:
         """Room for a k x n matrix packed as panels, or for several: one a block, or one a thread."""

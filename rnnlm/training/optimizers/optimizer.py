@@ -59,6 +59,8 @@ class Optimizer:
 
     def __init__(self, settings: Train, parameters: dict[str, Array]) -> None:
         self.settings, self.parameters = settings, parameters
+        self._options = settings.optimizer.model_dump()
+        self._dtype = next(iter(parameters.values())).dtype
         self.updates = 0
         self.moments = {
             f"{moment}.{name}": np.zeros_like(parameter)
@@ -69,15 +71,15 @@ class Optimizer:
     def update(self, gradients: Gradients, learning_rate: float, factor: float, threads: int) -> None:
         """One update of every parameter that has a gradient; `factor` multiplies the gradient."""
         self.updates += 1
-        rule = _CODES[self.settings.optimizer.type]
+        rule = _CODES[self._options["type"]]
+        of_weights, of_biases = (self._numbers(decay, learning_rate, factor) for decay in (True, False))
         for name, gradient in gradients.dense.items():
             w, (m, v) = self.parameters[name], self._moments(name)
             flat = (array.reshape(-1) for array in (w, gradient, m, v))
-            _update(_useful(threads, w.size), rule, *flat, self._numbers(w, learning_rate, factor))
+            _update(_useful(threads, w.size), rule, *flat, of_weights if w.ndim > 1 else of_biases)
         for name, (tokens, gradient) in gradients.rows.items():
             w, (m, v) = self.parameters[name], self._moments(name)
-            numbers = self._numbers(w, learning_rate, factor)
-            _update_rows(_useful(threads, gradient.size), rule, w, tokens, gradient, m, v, numbers)
+            _update_rows(_useful(threads, gradient.size), rule, w, tokens, gradient, m, v, of_weights)
 
     def _moments(self, name: str) -> tuple[Array, Array]:
         """m and v of a parameter; an empty array for what the rule does not keep."""
@@ -86,13 +88,13 @@ class Optimizer:
         m, v = (self.moments.get(f"{moment}.{name}", nothing) for moment in ("m", "v"))
         return m, v
 
-    def _numbers(self, w: Array, learning_rate: float, factor: float) -> Array:
-        own, k = self.settings.optimizer, self.updates
-        # A number that the rule does not have is not read by its step.
-        beta1, beta2 = getattr(own, "beta1", 0.0), getattr(own, "beta2", 0.0)
-        mean_decay = getattr(own, "momentum", beta1)
-        decay = own.weight_decay if w.ndim > 1 else 0.0
-        decoupled = RULES[own.type].DECOUPLED_DECAY
+    def _numbers(self, decays: bool, learning_rate: float, factor: float) -> Array:
+        # An option that the rule does not have is not read by its step.
+        own, k = self._options, self.updates
+        beta1, beta2 = own.get("beta1", 0.0), own.get("beta2", 0.0)
+        mean_decay = own.get("momentum", beta1)
+        decay = own["weight_decay"] if decays else 0.0
+        decoupled = RULES[own["type"]].DECOUPLED_DECAY
         return Numbers(
             rate=learning_rate,
             factor=factor,
@@ -102,11 +104,11 @@ class Optimizer:
             one_minus_beta1=1 - mean_decay,
             beta2=beta2,
             one_minus_beta2=1 - beta2,
-            epsilon=getattr(own, "epsilon", 0.0),
+            epsilon=own.get("epsilon", 0.0),
             unbias_m=1 / (1 - beta1**k),
             unbias_v=1 / (1 - beta2**k),
             unbias_next=1 / (1 - beta1 ** (k + 1)),
-        ).array(w.dtype)
+        ).array(self._dtype)
 
 
 def _useful(threads: int, size: int) -> int:
