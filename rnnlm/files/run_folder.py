@@ -30,9 +30,9 @@ def earlier_run(config: Config, resume: bool) -> checkpoint.Trained | None:
     old = checkpoint.load(folder / STATE)
     checkpoint.check_same(config, old)
     if not resume:
-        step = old.training["position"]["step"]
+        updates = old.training["position"]["updates"]
         raise ModelError(
-            f"{folder}: holds a run already (step {step:,}); --resume goes on with it, --run DIR starts another, "
+            f"{folder}: holds a run already (update {updates:,}); --resume goes on with it, --run DIR starts another, "
             "--restart throws it away"
         )
     return old

@@ -108,7 +108,7 @@ class Imported(NamedTuple):
 
 def save(made: Imported, path: str | Path) -> None:
     """Write it as a model file, for ``eval``, ``sample`` and the others."""
-    checkpoint.save_model(Path(path), made.config, made.vocabulary, made.parameters, {"step": 0, "epoch": 0})
+    checkpoint.save_model(Path(path), made.config, made.vocabulary, made.parameters, {"updates": 0, "epoch": 0})
 
 
 def read_vocabulary(path: str | Path, unit: str, lowercase: bool) -> Vocabulary:

@@ -18,12 +18,12 @@ def draw(folder: Path) -> Path | None:
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     for event, label, style in (
-        ("step", "training", {"color": "#7aa6c2", "linewidth": 1}),
+        ("updates", "training", {"color": "#7aa6c2", "linewidth": 1}),
         ("valid", "validation", {"color": "#c2573a", "marker": "o"}),
     ):
         found = [record for record in records if record["event"] == event]
         if found:
-            axes.plot([r["step"] for r in found], [r["loss"] for r in found], label=label, **style)
+            axes.plot([r["updates"] for r in found], [r["loss"] for r in found], label=label, **style)
     axes.set_xlabel("updates")
     axes.set_ylabel("loss (nats a token)")
     axes.grid(alpha=0.3)

@@ -15,13 +15,13 @@ from rnnlm.network.parameters import Gradients
 _FALL = 0.55
 
 
-def add(settings: Train, gradients: Gradients, step: int, factor: float) -> None:
-    """In place; `factor`: what clipping multiplies the gradient by afterwards. The noise is computed from seed and
-    step, so a checkpoint needs no place in it."""
+def add(settings: Train, gradients: Gradients, updates: int, factor: float) -> None:
+    """In place; `factor`: what clipping multiplies the gradient by afterwards. The noise is computed from seed and the
+    number of updates made, so a checkpoint needs no place in it."""
     if settings.gradient_noise == 0:
         return
-    generator = np.random.default_rng([settings.seed, 4, step])
-    deviation = (settings.gradient_noise / (1 + step) ** _FALL) ** 0.5 / factor
+    generator = np.random.default_rng([settings.seed, 4, updates])
+    deviation = (settings.gradient_noise / (1 + updates) ** _FALL) ** 0.5 / factor
     for _, array in gradients.arrays():
         noise = generator.standard_normal(array.shape, np.float32 if array.dtype == np.float32 else np.float64)
         noise *= noise.dtype.type(deviation)

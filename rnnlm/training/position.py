@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 class Position:
     """The place of a run in its training text, and what it remembers of its validations."""
 
-    step: int = 0  # updates made
+    updates: int = 0  # made so far
     epoch: int = 0  # passes completed
     offset: int = 0  # tokens of each stream that have had their loss in this pass
     window: int = 0  # where in the stream the next window begins; before `offset` where windows overlap

@@ -56,9 +56,9 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
         run.at.finished = ""
         run.finish_if_done()
         if run.at.finished:
-            yield Note(f"{folder}: complete after step {run.at.step:,}; more train.epochs would go on from there")
+            yield Note(f"{folder}: complete after update {run.at.updates:,}; more train.epochs would go on from there")
         else:
-            yield Note(f"{folder}: goes on after step {run.at.step:,} (epoch {run.at.epoch + 1})")
+            yield Note(f"{folder}: goes on after update {run.at.updates:,} (epoch {run.at.epoch + 1})")
     atomic.write_text(folder / "config.yaml", config_file.dump(config))
     vocabulary.save(folder / "vocab.txt")
-    return run, Log(folder, run.at.step)
+    return run, Log(folder, run.at.updates)

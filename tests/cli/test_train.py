@@ -94,7 +94,7 @@ def test_a_loss_that_is_not_finite(call: Any, config: Path) -> None:
     status, _, err = call("train", config, *(part for key in keys for part in ("--set", f"train.{key}")))
     assert status == 1
     assert re.search(
-        r"error: step \d+: not finite: the loss is .*; .*(cell|output|embedding).*; the last checkpoint is", err
+        r"error: update \d+: not finite: the loss is .*; .*(cell|output|embedding).*; the last checkpoint is", err
     )
     assert checkpoint.load(config.parent / "run" / "state.safetensors")
 
@@ -116,12 +116,12 @@ def test_ctrl_c_ends_with_a_checkpoint(config: Path, number: signal.Signals) -> 
     assert out == ""
     assert "stopped; --resume goes on from here" in err
     assert "Traceback" not in err
-    step = checkpoint.load(config.parent / "run" / "state.safetensors").training["position"]["step"]
+    updates = checkpoint.load(config.parent / "run" / "state.safetensors").training["position"]["updates"]
     resumed = subprocess.run(
-        [*command, "--set", "train.epochs=100000", "--set", f"train.max_updates={step + 3}", "--resume"],
+        [*command, "--set", "train.epochs=100000", "--set", f"train.max_updates={updates + 3}", "--resume"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert f"goes on after step {step:,}" in resumed.stderr
+    assert f"goes on after update {updates:,}" in resumed.stderr
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ every_network = pytest.mark.parametrize("model", NETWORKS.values(), ids=NETWORKS
 def trained(model: dict[str, Any], precision: str = "float32") -> tuple[Case, Trained]:
     settings = config(d=5, precision=precision, model=model)
     case = Case(settings, len(WORDS), resets=False)
-    return case, Trained(settings, WORDS, case.network.named, {"step": 1, "epoch": 1}, Path("model.safetensors"))
+    return case, Trained(settings, WORDS, case.network.named, {"updates": 1, "epoch": 1}, Path("model.safetensors"))
 
 
 def run(model: str | bytes, tokens: np.ndarray, states: list[np.ndarray]) -> list[np.ndarray]:

@@ -30,7 +30,7 @@ def saved(folder: Path, model: dict[str, Any]) -> tuple[Case, Path]:
     case = Case(settings, len(WORDS), resets=False)
     path = folder / "model.safetensors"
     words = Vocabulary(WORDS, range(len(WORDS)), "word", False)
-    checkpoint.save_model(path, settings, words, case.network.named, {"step": 1, "epoch": 1})
+    checkpoint.save_model(path, settings, words, case.network.named, {"updates": 1, "epoch": 1})
     return case, path
 
 

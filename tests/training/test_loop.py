@@ -26,7 +26,7 @@ from rnnlm.errors import ConfigError, ModelError, NotFiniteError, TextError
 from rnnlm.files import checkpoint
 from rnnlm.training.loop import train
 from rnnlm.training.optimizers.optimizer import RULES
-from rnnlm.training.records import Checkpoint, End, Start, Step, Valid
+from rnnlm.training.records import Checkpoint, End, Start, Updates, Valid
 from rnnlm.work import Note
 
 WORDS = ["the", "a", "dog", "cat", "bird", "sees", "hears", "and", "sleeps", "runs"]
@@ -131,16 +131,16 @@ def test_records_and_log(make: Any) -> None:
     start = next(record for record in found if isinstance(record, Start))
     assert isinstance(found[-1], End)
     assert [record.epoch for record in found if isinstance(record, Valid)] == [1, 2]
-    steps = [record for record in found if isinstance(record, Step)]
-    assert [record.step for record in steps] == list(range(3, start.total_steps + 1, 3))
-    for record in steps:
+    updates = [record for record in found if isinstance(record, Updates)]
+    assert [record.updates for record in updates] == list(range(3, start.total_updates + 1, 3))
+    for record in updates:
         assert record.perplexity == pytest.approx(np.exp(record.loss))
         assert record.gradient_norm > 0
     lines = [json.loads(line) for line in (Path(config.run) / "log.jsonl").read_text().splitlines()]
-    assert {line["event"] for line in lines} == {"step", "valid", "checkpoint", "end"}
-    assert [line["step"] for line in lines if line["event"] == "step"] == [record.step for record in steps]
-    keys = {"event", "step", "epoch", "tokens", "seconds", "loss", "perplexity", "tokens_per_second", "learning_rate"}
-    assert all(keys <= set(line) for line in lines if line["event"] in ("step", "valid"))
+    assert {line["event"] for line in lines} == {"updates", "valid", "checkpoint", "end"}
+    assert [line["updates"] for line in lines if line["event"] == "updates"] == [record.updates for record in updates]
+    keys = {"event", "updates", "epoch", "tokens", "seconds", "loss", "perplexity", "tokens_per_second", "learning_rate"}
+    assert all(keys <= set(line) for line in lines if line["event"] in ("updates", "valid"))
 
 
 def test_training_learns(make: Any) -> None:
@@ -211,7 +211,7 @@ def test_resume_of_an_average_that_has_begun(make: Any) -> None:
     config = check_resume(make, {}, keys, (20, 40))
     state = checkpoint.load(Path(config.run) / "state.safetensors")
     averaged = state.training["position"]["averaged"]
-    assert 0 < averaged < state.training["step"] - 20
+    assert 0 < averaged < state.training["updates"] - 20
     assert (state.extra["average.cell.0.H"] != state.parameters["cell.0.H"]).any()
 
 
@@ -221,10 +221,11 @@ def test_a_run_that_goes_on_has_one_log(make: Any) -> None:
     list(train(config, stop=lambda: next(remaining) == 6))
     log = Path(config.run) / "log.jsonl"
     with log.open("a") as file:
-        file.write('{"event": "step", "step": 9}\n{"event": "st')  # written after the checkpoint, then killed
+        file.write('{"event": "updates", "updates": 9}\n{"event": "up')  # written after the checkpoint, then killed
     list(train(config, resume=True))
-    steps = [json.loads(line)["step"] for line in log.read_text().splitlines() if '"event": "step"' in line]
-    assert steps == sorted(set(steps))
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    updates = [line["updates"] for line in lines if line["event"] == "updates"]
+    assert updates == sorted(set(updates))
 
 
 def test_more_epochs_than_before(make: Any) -> None:
@@ -233,7 +234,7 @@ def test_more_epochs_than_before(make: Any) -> None:
     longer = config.model_copy(update={"train": config.train.model_copy(update={"epochs": 3})})
     assert [record.epoch for record in records(longer, Valid, resume=True)] == [2, 3]
     assert records(longer, Valid, resume=True) == []  # nothing left to do
-    assert any("complete after step" in note.text for note in records(longer, Note, resume=True))
+    assert any("complete after update" in note.text for note in records(longer, Note, resume=True))
 
 
 def test_an_existing_run_is_not_overwritten(make: Any) -> None:
@@ -324,15 +325,15 @@ def test_halving(make: Any) -> None:
 def test_max_updates(make: Any) -> None:
     config = make(max_updates=7)
     end = records(config, End)[0]
-    assert (end.step, end.reason) == (7, "max_updates")
-    assert checkpoint.load(config.run).training["step"] == 7
+    assert (end.updates, end.reason) == (7, "max_updates")
+    assert checkpoint.load(config.run).training["updates"] == 7
 
 
-def test_checkpoints_by_steps_and_minutes(make: Any) -> None:
+def test_checkpoints_by_updates_and_minutes(make: Any) -> None:
     config = make(checkpoint={"every_updates": 4})
     everything = list(train(config))
-    per_epoch = next(record for record in everything if isinstance(record, Start)).steps_per_epoch
-    found = [record.step for record in everything if isinstance(record, Checkpoint)]
+    per_epoch = next(record for record in everything if isinstance(record, Start)).updates_per_epoch
+    found = [record.updates for record in everything if isinstance(record, Checkpoint)]
     wanted = {*range(4, 2 * per_epoch, 4), per_epoch, 2 * per_epoch}
     assert found == sorted(wanted)
     by_time = records(make(checkpoint={"every_updates": None, "every_minutes": 1e-9}), Checkpoint)
@@ -359,7 +360,7 @@ def test_seeds(make: Any) -> None:
 def test_a_loss_that_is_not_finite(make: Any) -> None:
     config = make(optimizer="sgd", learning_rate=1e38, clip_norm=None, checkpoint={"every_updates": 1}, epochs=5)
     with pytest.raises(
-        NotFiniteError, match=r"step \d+: not finite: .* (cell|output|embedding)\S* .*last checkpoint is"
+        NotFiniteError, match=r"update \d+: not finite: .* (cell|output|embedding)\S* .*last checkpoint is"
     ):
         list(train(config))
     assert all(np.isfinite(value).all() for value in checkpoint.load(config.run).parameters.values())
@@ -456,7 +457,7 @@ def test_windows_of_random_lengths(make: Any) -> None:
     config = make(bptt_deviation=2, epochs=3, log={"every_updates": 1}, patience=None)
     found = list(train(config))
     start = next(record for record in found if isinstance(record, Start))
-    steps = [record for record in found if isinstance(record, Step)]
-    assert len(steps) == start.total_steps
-    assert steps[-1].tokens == 3 * start.tokens_per_epoch
-    assert len({b.tokens - a.tokens for a, b in itertools.pairwise(steps)}) > 3
+    updates = [record for record in found if isinstance(record, Updates)]
+    assert len(updates) == start.total_updates
+    assert updates[-1].tokens == 3 * start.tokens_per_epoch
+    assert len({b.tokens - a.tokens for a, b in itertools.pairwise(updates)}) > 3

@@ -11,7 +11,7 @@ from rnnlm.training.schedule import learning_rate
 
 def rates(schedule: str, total: int = 100, halvings: int = 0, **options: object) -> list[float]:
     settings = Train.model_validate({"learning_rate": 2.0, "schedule": {"type": schedule, **options}})
-    return [learning_rate(settings, step, total, halvings) for step in range(total)]
+    return [learning_rate(settings, updates, total, halvings) for updates in range(total)]
 
 
 def test_constant() -> None:
@@ -54,12 +54,12 @@ def test_one_cycle_rises_then_falls() -> None:
 
 
 @pytest.mark.parametrize("schedule", ["constant", "plateau", "linear", "cosine"])
-def test_warm_up_rises_from_a_small_first_step(schedule: str) -> None:
+def test_warm_up_rises_from_a_small_first_rate(schedule: str) -> None:
     found = rates(schedule=schedule, warmup_updates=10)
-    assert found[:10] == pytest.approx([0.2 * (step + 1) for step in range(10)])
+    assert found[:10] == pytest.approx([0.2 * (updates + 1) for updates in range(10)])
     assert found[10] == pytest.approx(2.0)
 
 
-def test_steps_beyond_the_plan_keep_the_last_rate() -> None:
+def test_updates_beyond_the_plan_keep_the_last_rate() -> None:
     settings = Train(schedule=Linear(final_rate=0.2), learning_rate=1.0)
     assert learning_rate(settings, 500, 100, 0) == pytest.approx(0.2)

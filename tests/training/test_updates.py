@@ -13,8 +13,7 @@ from pydantic import ValidationError
 from rnnlm.config.schema import Train
 from rnnlm.network.network import Window
 from rnnlm.network.parameters import Gradients
-from rnnlm.training import noise
-from rnnlm.training import windows as cuts
+from rnnlm.training import noise, windows
 from rnnlm.training.accumulation import Accumulated
 from rnnlm.training.averaging import Average
 
@@ -25,13 +24,13 @@ def settings(**keys: Any) -> Train:
 
 @pytest.mark.parametrize(("bptt", "stride", "length"), [(5, 5, 23), (5, 2, 10), (5, 5, 5), (35, 35, 7), (4, 1, 9)])
 def test_windows_of_one_length(bptt: int, stride: int, length: int) -> None:
-    found = cuts.ends(settings(bptt=bptt, bptt_stride=stride), length, 0)
+    found = windows.ends(settings(bptt=bptt, bptt_stride=stride), length, 0)
     assert found.tolist() == [min(i + stride, length) for i in range(0, length, stride)]
 
 
 def test_windows_of_random_lengths() -> None:
     keys = settings(bptt=35, bptt_deviation=5)
-    first, again, second = (cuts.ends(keys, 100_000, epoch) for epoch in (0, 0, 1))
+    first, again, second = (windows.ends(keys, 100_000, epoch) for epoch in (0, 0, 1))
     assert (first == again).all()
     assert first[-1] == 100_000
     assert len(first) != len(second) or (first != second).any()
@@ -44,11 +43,11 @@ def test_windows_of_random_lengths() -> None:
 
 
 def test_how_many_updates() -> None:
-    assert cuts.all_updates(settings(bptt=5, epochs=3), 23) == 15
-    assert cuts.all_updates(settings(bptt=5, epochs=3, accumulate=2), 23) == 9
-    assert cuts.all_updates(settings(bptt=5, epochs=3, max_updates=4), 23) == 4
+    assert windows.total_updates(settings(bptt=5, epochs=3), 23) == 15
+    assert windows.total_updates(settings(bptt=5, epochs=3, accumulate=2), 23) == 9
+    assert windows.total_updates(settings(bptt=5, epochs=3, max_updates=4), 23) == 4
     keys = settings(bptt=10, bptt_deviation=3, epochs=3, accumulate=2)
-    assert cuts.all_updates(keys, 500) == sum(math.ceil(len(cuts.ends(keys, 500, e)) / 2) for e in range(3))
+    assert windows.total_updates(keys, 500) == sum(math.ceil(len(windows.ends(keys, 500, e)) / 2) for e in range(3))
 
 
 def test_random_lengths_and_overlapping_windows_exclude_each_other() -> None:
@@ -80,9 +79,9 @@ def test_accumulated_gradients_are_those_of_a_larger_batch(tie: bool) -> None:
 def test_gradient_noise() -> None:
     keys = settings(gradient_noise=0.3, seed=5)
 
-    def noisy(step: int, factor: float) -> np.ndarray:
+    def noisy(updates: int, factor: float) -> np.ndarray:
         gradients = Gradients({"a": np.zeros((200, 300))}, {"b": (np.arange(3), np.zeros((3, 4)))})
-        noise.add(keys, gradients, step, factor)
+        noise.add(keys, gradients, updates, factor)
         assert gradients.rows["b"][1].all()
         return gradients.dense["a"]
 
