@@ -17,10 +17,10 @@ LIBRARY = NETWORK | {"vectors", "corpora", "files"}
 MAY_IMPORT = {
     "kernels": set(),
     "text": BASE | {"kernels"},
-    "network": BASE | {"kernels", "text", "training", "gradients"},
+    "network": BASE | {"kernels", "text"},
     "vectors": NETWORK,
     "corpora": NETWORK | {"vectors"},
-    "files": NETWORK | {"training"},
+    "files": NETWORK,
     "training": LIBRARY | {"sampling"},
     "evaluation": LIBRARY,
     "sampling": LIBRARY,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from rnnlm.files import atomic as storage
+from rnnlm.files import atomic
+from rnnlm.files.log import LOG
+from rnnlm.files.run_folder import CURVE
 
 
 def draw(folder: Path) -> Path | None:
@@ -14,7 +16,7 @@ def draw(folder: Path) -> Path | None:
         from matplotlib.figure import Figure
     except ImportError:
         return None
-    records = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    records = [json.loads(line) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     for event, label, style in (
@@ -29,7 +31,7 @@ def draw(folder: Path) -> Path | None:
     axes.grid(alpha=0.3)
     if axes.lines:
         axes.legend()
-    path = folder / "loss.png"
-    with storage.atomic_write(path) as file:
+    path = folder / CURVE
+    with atomic.atomic_write(path) as file:
         figure.savefig(file, format="png", dpi=120)
     return path

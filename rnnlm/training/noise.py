@@ -16,8 +16,12 @@ _FALL = 0.55
 
 
 def add(settings: Train, gradients: Gradients, updates: int, factor: float) -> None:
-    """In place; `factor`: what clipping multiplies the gradient by afterwards. The noise is computed from seed and the
-    number of updates made, so a checkpoint needs no place in it."""
+    """Add the noise of the update that follows `updates` updates, in place. It is computed from the seed and
+    `updates`, so a checkpoint holds nothing of it.
+
+    Args:
+        factor: what clipping multiplies the gradient by afterwards.
+    """
     if settings.gradient_noise == 0:
         return
     generator = np.random.default_rng([settings.seed, 4, updates])

@@ -16,8 +16,8 @@ from rnnlm.config.schema import Config
 from rnnlm.config.training import Plateau
 from rnnlm.corpora.prepare import Corpora
 from rnnlm.errors import NotFiniteError
-from rnnlm.files import checkpoint
-from rnnlm.files.checkpoint import MODEL, STATE
+from rnnlm.files.checkpoint import STATE, save_state
+from rnnlm.files.model_file import MODEL, save_model
 from rnnlm.network.network import Network, Trace, Window
 from rnnlm.network.protocols import Array
 from rnnlm.network.scoring import mean_loss
@@ -171,7 +171,9 @@ class Run:
 
     def end(self) -> End:
         at = self.at
-        return End(at.updates, at.epoch, at.tokens, at.seconds, at.finished or "interrupted", at.best, self.config.run)
+        return End(
+            at.updates, at.epoch, at.tokens, at.seconds, at.finished or "interrupted", at.best, self.config.run
+        )
 
     def checkpoint_due(self, seconds: float) -> bool:
         wanted = self.settings.checkpoint
@@ -188,7 +190,7 @@ class Run:
         arrays |= {f"optimizer.{name}": value for name, value in self.optimizer.moments.items()}
         arrays |= {f"average.{name}": value for name, value in self.average.values.items()}
         arrays |= {f"carry.{layer}": value for layer, value in enumerate(self.states)}
-        checkpoint.save_state(path, self.config, self.vocabulary, arrays, asdict(self.at), self._training())
+        save_state(path, self.config, self.vocabulary, arrays, asdict(self.at), self._training())
         return Checkpoint(self.at.updates, self.at.epoch, self.at.tokens, self.at.seconds, str(path))
 
     def restore(self, arrays: dict[str, Array], position: dict[str, Any]) -> None:
@@ -207,9 +209,7 @@ class Run:
 
     def _save_model(self) -> None:
         with self.average.in_place():
-            checkpoint.save_model(
-                self.folder / MODEL, self.config, self.vocabulary, self.network.named, self._training()
-            )
+            save_model(self.folder / MODEL, self.config, self.vocabulary, self.network.named, self._training())
 
     def _training(self) -> dict[str, Any]:
         at = self.at

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 import rnnlm
 from rnnlm.errors import ModelError, ResourceError
-from rnnlm.files import atomic, checkpoint
+from rnnlm.files import atomic, model_file
 from rnnlm.files import tensors as storage
 
 
@@ -23,8 +23,8 @@ def run(runs: dict[str, Path], tmp_path: Path) -> Path:
 
 
 def test_what_was_written_is_read(run: Path) -> None:
-    trained = checkpoint.load(run)
-    assert checkpoint.load(run / "model.safetensors").parameters.keys() == trained.parameters.keys()
+    trained = model_file.load(run)
+    assert model_file.load(run / "model.safetensors").parameters.keys() == trained.parameters.keys()
     assert trained.config.model.hidden == 16
     assert trained.vocabulary.text() == (run / "vocab.txt").read_text()
     assert trained.training["best_validation_perplexity"] > 1

@@ -11,7 +11,7 @@ from small import settings, write_texts
 from rnnlm import pipeline
 from rnnlm.config.schema import Config
 from rnnlm.errors import ResourceError, TextError
-from rnnlm.files import checkpoint
+from rnnlm.files import model_file
 from rnnlm.measure import plan, trial
 from rnnlm.training import memory
 from rnnlm.training.records import Start
@@ -40,7 +40,7 @@ def test_the_plan_is_what_then_happens(config: Config, keys: dict[str, Any]) -> 
     assert not list(Path(config.run).glob("*.safetensors"))
     records, _ = drain(pipeline.run(config))
     start = next(record for record in records if isinstance(record, Start))
-    trained = checkpoint.load(config.run)
+    trained = model_file.load(config.run)
     assert {name: (shape, size) for name, shape, size in found.tensors} == {
         name: (value.shape, value.size) for name, value in trained.parameters.items()
     }

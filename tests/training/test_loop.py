@@ -23,7 +23,7 @@ from every_cell import every_cell
 from rnnlm.config import file as config_file
 from rnnlm.config.schema import Config
 from rnnlm.errors import ConfigError, ModelError, NotFiniteError, TextError
-from rnnlm.files import checkpoint
+from rnnlm.files import model_file
 from rnnlm.training.loop import train
 from rnnlm.training.optimizers.optimizer import RULES
 from rnnlm.training.records import Checkpoint, End, Start, Updates, Valid
@@ -80,7 +80,7 @@ def start_weights(config: Config) -> dict[str, np.ndarray]:
     changed = config.train.model_copy(update={"learning_rate": 1e-300, "max_updates": 1})
     other = config.model_copy(update={"train": changed, "run": f"{config.run}-start"})
     list(train(other))
-    return checkpoint.load(other.run).parameters
+    return model_file.load(other.run).parameters
 
 
 @pytest.mark.parametrize("loss", ["every", "last"])
@@ -94,7 +94,7 @@ def test_the_updates_are_those_of_a_plain_loop(make: Any, loss: str, state: str,
     )  # fmt: skip
     weights = {name: value.copy() for name, value in start_weights(config).items()}
     list(train(config))
-    found = checkpoint.load(Path(config.run) / "state.safetensors")
+    found = model_file.load(Path(config.run) / "state.safetensors")
 
     vocabulary = found.vocabulary
     text = Path(str(config.data.train)).read_text().replace("\n", " </s> ").split()
@@ -139,7 +139,17 @@ def test_records_and_log(make: Any) -> None:
     lines = [json.loads(line) for line in (Path(config.run) / "log.jsonl").read_text().splitlines()]
     assert {line["event"] for line in lines} == {"updates", "valid", "checkpoint", "end"}
     assert [line["updates"] for line in lines if line["event"] == "updates"] == [record.updates for record in updates]
-    keys = {"event", "updates", "epoch", "tokens", "seconds", "loss", "perplexity", "tokens_per_second", "learning_rate"}
+    keys = {
+        "event",
+        "updates",
+        "epoch",
+        "tokens",
+        "seconds",
+        "loss",
+        "perplexity",
+        "tokens_per_second",
+        "learning_rate",
+    }
     assert all(keys <= set(line) for line in lines if line["event"] in ("updates", "valid"))
 
 
@@ -164,7 +174,7 @@ def check_resume(make: Any, model: dict[str, Any], keys: dict[str, Any], stops: 
     assert found[-1].reason == "epochs"
     for name in ("model.safetensors", "vocab.txt"):
         assert sha256(whole, name) == sha256(parts, name)
-    first, second = (checkpoint.load(Path(config.run) / "state.safetensors") for config in (whole, parts))
+    first, second = (model_file.load(Path(config.run) / "state.safetensors") for config in (whole, parts))
     assert set(first.extra) == set(second.extra)
     for name, value in (first.parameters | first.extra).items():
         assert value.tobytes() == (second.parameters | second.extra)[name].tobytes(), name
@@ -209,8 +219,8 @@ def test_resume_of_an_average_that_has_begun(make: Any) -> None:
     keys = dict(optimizer="sgd", learning_rate=5.0, clip_norm=None, epochs=6, patience=None)
     keys |= dict(average={"type": "asgd", "patience": 1})
     config = check_resume(make, {}, keys, (20, 40))
-    state = checkpoint.load(Path(config.run) / "state.safetensors")
-    averaged = state.training["position"]["averaged"]
+    state = model_file.load(Path(config.run) / "state.safetensors")
+    averaged = state.position["averaged"]
     assert 0 < averaged < state.training["updates"] - 20
     assert (state.extra["average.cell.0.H"] != state.parameters["cell.0.H"]).any()
 
@@ -304,10 +314,10 @@ def test_early_stopping_and_the_best_model(make: Any) -> None:
     valids = records(config, Valid)
     best = min(valids, key=lambda record: record.perplexity)
     assert len(valids) == best.epoch + 2
-    trained = checkpoint.load(config.run)
+    trained = model_file.load(config.run)
     assert trained.training["best_validation_perplexity"] == pytest.approx(best.perplexity)
     assert trained.training["epoch"] == best.epoch
-    assert checkpoint.load(Path(config.run) / "state.safetensors").training["epoch"] == len(valids)
+    assert model_file.load(Path(config.run) / "state.safetensors").training["epoch"] == len(valids)
 
 
 def test_halving(make: Any) -> None:
@@ -326,7 +336,7 @@ def test_max_updates(make: Any) -> None:
     config = make(max_updates=7)
     end = records(config, End)[0]
     assert (end.updates, end.reason) == (7, "max_updates")
-    assert checkpoint.load(config.run).training["updates"] == 7
+    assert model_file.load(config.run).training["updates"] == 7
 
 
 def test_checkpoints_by_updates_and_minutes(make: Any) -> None:
@@ -345,14 +355,14 @@ def test_without_a_validation_text_the_last_model_is_kept(make: Any) -> None:
     data = config.data.model_copy(update={"valid": None})
     config = config.model_copy(update={"data": data})
     list(train(config))
-    assert checkpoint.load(config.run).training["epoch"] == 2
+    assert model_file.load(config.run).training["epoch"] == 2
 
 
 def test_seeds(make: Any) -> None:
     runs = [make({"dropout": 0.1}, seed=seed, epochs=1) for seed in (1, 1, 2)]
     for config in runs:
         list(train(config))
-    weights = [checkpoint.load(config.run).parameters["cell.0.H"] for config in runs]
+    weights = [model_file.load(config.run).parameters["cell.0.H"] for config in runs]
     assert sha256(runs[0]) == sha256(runs[1])
     assert (weights[0] != weights[2]).any()
 
@@ -363,7 +373,7 @@ def test_a_loss_that_is_not_finite(make: Any) -> None:
         NotFiniteError, match=r"update \d+: not finite: .* (cell|output|embedding)\S* .*last checkpoint is"
     ):
         list(train(config))
-    assert all(np.isfinite(value).all() for value in checkpoint.load(config.run).parameters.values())
+    assert all(np.isfinite(value).all() for value in model_file.load(config.run).parameters.values())
     assert not [path for path in Path(config.run).rglob("*.tmp")]
 
 
@@ -430,11 +440,11 @@ def test_the_model_is_the_average(make: Any, average: dict[str, Any]) -> None:
     weights = []
     for record in train(plain):
         if isinstance(record, Checkpoint):
-            weights.append(checkpoint.load(record.path).parameters)
+            weights.append(model_file.load(record.path).parameters)
     list(train(config))
-    state = checkpoint.load(Path(config.run) / "state.safetensors")
+    state = model_file.load(Path(config.run) / "state.safetensors")
     assert all((state.parameters[name] == value).all() for name, value in weights[-1].items())
-    count = state.training["position"]["averaged"]
+    count = state.position["averaged"]
     if average["type"] == "asgd":
         assert 0 < count < len(weights)
         wanted = {name: np.mean([own[name] for own in weights[-count:]], axis=0) for name in weights[0]}
@@ -446,7 +456,7 @@ def test_the_model_is_the_average(make: Any, average: dict[str, Any]) -> None:
             wanted = {name: d * wanted[name] + (1 - d) * own[name] for name in wanted}
     for name, value in wanted.items():
         np.testing.assert_allclose(state.extra[f"average.{name}"], value, rtol=1e-12, atol=1e-12)
-    best = checkpoint.load(config.run)
+    best = model_file.load(config.run)
     if best.training["epoch"] == 5:
         for name, value in wanted.items():
             np.testing.assert_allclose(best.parameters[name], value, rtol=0, atol=1e-12)
