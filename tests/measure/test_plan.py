@@ -70,7 +70,7 @@ def test_too_large_for_this_machine_is_said_before_anything_is_made(
     def never(*arguments: object) -> None:
         raise AssertionError("the network was made")
 
-    monkeypatch.setattr(trial, "Network", never)
+    monkeypatch.setattr(trial.build, "build", never)
     monkeypatch.setattr(memory, "available_memory", lambda: 5_000)
     with pytest.raises(ResourceError, match="training needs about .* MB of memory, 0.0 MB are free"):
         drain(plan.plan(config))

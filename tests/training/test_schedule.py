@@ -1,11 +1,16 @@
+"""The learning rate over time."""
+
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
+from training_runs import records
 
 from rnnlm.config.training import Linear, Train
+from rnnlm.training.records import Valid
 from rnnlm.training.schedule import learning_rate
 
 
@@ -20,6 +25,18 @@ def test_constant() -> None:
 
 def test_plateau_counts_the_failures_of_validation() -> None:
     assert set(rates(schedule="plateau", halvings=3, factor=0.5)) == {0.25}
+
+
+def test_plateau_in_a_run(make_config: Any) -> None:
+    config = make_config(epochs=12, learning_rate=0.5, optimizer="adagrad", schedule="plateau", patience=None)
+    valids = records(config, Valid)
+    best, rate = np.inf, 0.5
+    for record in valids:
+        assert record.learning_rate == pytest.approx(rate)
+        if record.perplexity > best * (1 - config.train.schedule.min_improvement):
+            rate /= 2
+        best = min(best, record.perplexity)
+    assert rate < 0.5
 
 
 def test_linear_falls_to_its_share() -> None:
