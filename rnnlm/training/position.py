@@ -1,4 +1,4 @@
-"""Where training is. All that a run decides from is here or in the tensors of its checkpoint."""
+"""The position of a run: with the arrays of its checkpoint, all that training depends on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Position:
     window: int = 0  # where in the stream the next window begins; before `offset` where windows overlap
     tokens: int = 0  # tokens trained on
     seconds: float = 0.0
-    halvings: int = 0
+    reductions: int = 0  # of the learning rate, by schedule plateau
     best: float | None = None  # the lowest validation perplexity
     best_epoch: int = 0
     stale: int = 0  # validations since the best one

@@ -1,4 +1,4 @@
-"""One training run: everything it holds, and what ``training.loop`` is made of."""
+"""One training run: the network, its texts, its position in them, and the parts of ``training.loop``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from rnnlm.training.update import TrainingWindow, update
 
 
 class Run:
-    """A network in training, its texts, and where it is in them.
+    """A network in training, its texts, and the position in them.
 
     Args:
         lowest: the lowest perplexity that any model can reach on these texts, None where nobody knows.
@@ -56,6 +56,7 @@ class Run:
         self._last_seconds = 0.0
 
     def start(self) -> Start:
+        """The record of the beginning."""
         self._last_seconds = self.at.seconds
         parameters = sum(parameter.size for parameter in self.network.named.values())
         tokens = self.streams.length * self.streams.batch
@@ -69,7 +70,7 @@ class Run:
         """One update, with the gradient of the next window (``train.accumulate``: windows). Returns the gradient's
         norm and the learning rate."""
         at, stops = self.at, self._next_stops()
-        rate = learning_rate(self.settings, at.updates, self.total_updates, at.halvings)
+        rate = learning_rate(self.settings, at.updates, self.total_updates, at.reductions)
         try:
             made = update(
                 self.network, self.optimizer, self._windows(stops), len(stops), rate, self.average, self._passed
@@ -80,7 +81,7 @@ class Run:
         return made.norm, rate
 
     def _next_stops(self) -> NDArray[np.int64]:
-        """Where the windows of the next update end."""
+        """The boundaries of the next update's windows."""
         if self._ends_of != self.at.epoch:
             self._ends = windows.ends(self.settings, self.streams.length, self.at.epoch)
             self._ends_of = self.at.epoch
@@ -97,7 +98,7 @@ class Run:
             yield TrainingWindow(Window(part.inputs, part.reset, self.states), part.targets, loss_steps, mask)
 
     def _passed(self, trace: Trace, loss: float) -> None:
-        """Go past a window."""
+        """Carry the states past a window, and count its losses."""
         at, settings, batch = self.at, self.settings, self.streams.batch
         stop = at.window + len(trace.window.inputs)
         next_window = max(at.window, stop - (settings.bptt - settings.stride))
@@ -137,7 +138,7 @@ class Run:
         best = at.best is None or perplexity < at.best
         schedule = settings.schedule
         if isinstance(schedule, Plateau) and at.best is not None:
-            at.halvings += perplexity > at.best * (1 - schedule.min_improvement)
+            at.reductions += perplexity > at.best * (1 - schedule.min_improvement)
         if best:
             at.best, at.best_epoch, at.stale = perplexity, at.epoch, 0
             self._save_model()
@@ -161,6 +162,7 @@ class Run:
         )
 
     def finish_if_done(self) -> None:
+        """Note in the position why training has ended, where it has."""
         at, settings = self.at, self.settings
         if settings.max_updates is not None and at.updates >= settings.max_updates:
             at.finished = "max_updates"
@@ -170,18 +172,20 @@ class Run:
             at.finished = "patience"
 
     def end(self) -> End:
+        """The record of the end."""
         at = self.at
         return End(
             at.updates, at.epoch, at.tokens, at.seconds, at.finished or "interrupted", at.best, self.config.run
         )
 
     def checkpoint_due(self, seconds: float) -> bool:
+        """Whether it is time for a checkpoint. seconds: since the last one."""
         wanted = self.settings.checkpoint
         by_updates = wanted.every_updates is not None and self.at.updates % wanted.every_updates == 0
         return by_updates or (wanted.every_minutes is not None and seconds >= 60 * wanted.every_minutes)
 
     def save(self) -> Checkpoint:
-        """Write the state; without any validation so far the last weights are also the model."""
+        """Write a checkpoint; without any validation so far the last weights are also the model."""
         if self.at.best is None:
             self._save_model()
         path = self.folder / STATE
@@ -194,7 +198,7 @@ class Run:
         return Checkpoint(self.at.updates, self.at.epoch, self.at.tokens, self.at.seconds, str(path))
 
     def restore(self, arrays: dict[str, Array], position: dict[str, Any]) -> None:
-        """Go on where `save` has left off; undoes it but for the weights.
+        """Restore a checkpoint, all but its weights: the opposite of `save`.
 
         Raises:
             KeyError, TypeError: something is missing.

@@ -22,8 +22,8 @@ from rnnlm.config.training import Cosine, Linear, OneCycle, Plateau, Train
 _RISE = 0.3
 
 
-def learning_rate(settings: Train, updates: int, total: int, halvings: int) -> float:
-    """The rate of the update that follows `updates` updates of `total`; `halvings`: k above."""
+def learning_rate(settings: Train, updates: int, total: int, reductions: int) -> float:
+    """The rate of the update that follows `updates` updates of `total`; `reductions`: k above."""
     own = settings.schedule
     warmup = own.warmup_updates
     x = min(1.0, max(0.0, (updates - warmup) / max(1, total - warmup)))
@@ -34,7 +34,7 @@ def learning_rate(settings: Train, updates: int, total: int, halvings: int) -> f
     elif isinstance(own, OneCycle):
         share = max(1 / 25, x / _RISE) if x < _RISE else _cosine(own.final_rate, (x - _RISE) / (1 - _RISE))
     elif isinstance(own, Plateau):
-        share = own.factor**halvings
+        share = own.factor**reductions
     else:
         share = 1.0
     warm = min(1.0, (updates + 1) / warmup) if warmup else 1.0

@@ -1,4 +1,4 @@
-"""The beginning of a run: a new one, or one that was stopped."""
+"""The start of a run: a new one, or one that is resumed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the windows of training end.
+"""Window boundaries of training.
 
 As a rule every ``bptt_stride`` steps. With ``train.bptt_deviation`` s > 0 the lengths are random, so that the tokens
 whose gradient is cut short are others in every pass (Merity, Keskar & Socher 2018, section 5):
@@ -20,8 +20,8 @@ _SHORT, _SHORTEST = 0.05, 5
 
 
 def ends(settings: Train, length: int, epoch: int) -> NDArray[np.int64]:
-    """The steps before which the windows of a pass end, rising, the last one `length`; they depend on nothing but
-    the arguments."""
+    """Window boundaries of one pass: the steps before which its windows end, rising, the last one `length`. They
+    depend on the arguments alone."""
     if settings.bptt_deviation == 0:
         inner = np.arange(settings.stride, length, settings.stride)
     else:

@@ -14,9 +14,9 @@ from rnnlm.training.records import Valid
 from rnnlm.training.schedule import learning_rate
 
 
-def rates(schedule: str, total: int = 100, halvings: int = 0, **options: object) -> list[float]:
+def rates(schedule: str, total: int = 100, reductions: int = 0, **options: object) -> list[float]:
     settings = Train.model_validate({"learning_rate": 2.0, "schedule": {"type": schedule, **options}})
-    return [learning_rate(settings, updates, total, halvings) for updates in range(total)]
+    return [learning_rate(settings, updates, total, reductions) for updates in range(total)]
 
 
 def test_constant() -> None:
@@ -24,7 +24,7 @@ def test_constant() -> None:
 
 
 def test_plateau_counts_the_failures_of_validation() -> None:
-    assert set(rates(schedule="plateau", halvings=3, factor=0.5)) == {0.25}
+    assert set(rates(schedule="plateau", reductions=3, factor=0.5)) == {0.25}
 
 
 def test_plateau_in_a_run(make_config: Any) -> None:
