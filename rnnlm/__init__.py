@@ -31,7 +31,7 @@ _API = ("LanguageModel", "gradcheck", "ledger", "load", "train")
 # Hidden from type checkers, which would take every name that is not there for one that is.
 if not TYPE_CHECKING:
 
-    def __getattr__(name):
+    def __getattr__(name: str) -> object:
         if name in _API:
             from rnnlm import api
 

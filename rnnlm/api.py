@@ -19,7 +19,7 @@ from typing import Literal
 
 from rnnlm.config import file as config_file
 from rnnlm.config.schema import Config
-from rnnlm.files import checkpoint
+from rnnlm.files import model_file
 from rnnlm.gradients import commands as gradient_commands
 from rnnlm.gradients.check.records import GradientCheck
 from rnnlm.gradients.ledger.records import Ledger
@@ -53,7 +53,7 @@ def load(path: str | Path, threads: int | str = "auto") -> LanguageModel:
     Raises:
         ModelError: not there or damaged.
     """
-    return LanguageModel(checkpoint.load(path), threads)
+    return LanguageModel(model_file.load(path), threads)
 
 
 def gradcheck(

@@ -14,7 +14,7 @@ from rnnlm.errors import InputError
 from rnnlm.evaluation.per_token import TokenScore, file_tokens, token_scores, write_token_scores
 from rnnlm.evaluation.perplexity import evaluate
 from rnnlm.evaluation.records import Evaluation
-from rnnlm.files.checkpoint import Trained
+from rnnlm.files.model_file import Trained
 from rnnlm.network import build
 from rnnlm.network.parameters import unflatten
 from rnnlm.sampling.records import Sampled
@@ -31,7 +31,7 @@ class LanguageModel:
     """A trained network with its configuration and vocabulary.
 
     Args:
-        trained: as ``rnnlm.files.checkpoint.load`` reads it. threads: a number, or "auto".
+        trained: as ``rnnlm.files.model_file.load`` reads it. threads: a number, or "auto".
     """
 
     def __init__(self, trained: Trained, threads: int | str = "auto") -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from rnnlm import vectors
 from rnnlm.config.schema import Config
 from rnnlm.corpora import prepare
-from rnnlm.files import checkpoint
+from rnnlm.files import model_file
 from rnnlm.language_model import LanguageModel
 from rnnlm.sampling.records import Samples
 from rnnlm.text import corpus
@@ -53,7 +53,7 @@ def run(
         yield Note(f"the loss as a picture: {picture}")
     if result["reason"] == "interrupted":
         return result
-    model = LanguageModel(checkpoint.load(config.run), config.train.threads)
+    model = LanguageModel(model_file.load(config.run), config.train.threads)
     line = config.data.unit == "word"
     texts = model.samples(3, tokens=40 if line else 200, seed=config.train.seed, stop_at_line_end=line)
     yield Samples(tuple(texts))

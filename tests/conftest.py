@@ -30,4 +30,4 @@ def ptb() -> Path:
     return folder
 
 
-pytest_plugins = ["small"]
+pytest_plugins = ["small", "training_runs"]

@@ -39,11 +39,11 @@ def command(
 ) -> None:
     """Write a model for PyTorch or as an ONNX file."""
     from rnnlm.console import Console
-    from rnnlm.files import checkpoint
+    from rnnlm.files import model_file
     from rnnlm.interchange import pytorch as interchange
     from rnnlm.interchange.onnx import export as onnx_file
 
-    trained = checkpoint.load(model)
+    trained = model_file.load(model)
     if to is Target.onnx:
         graph = onnx_file.export(trained, output).graph
         given, answered = (", ".join(value.name for value in values) for values in (graph.input, graph.output))

@@ -22,7 +22,7 @@ from rnnlm.console.views.sampling import samples_view
 from rnnlm.errors import RnnlmError
 from rnnlm.evaluation.records import Evaluation
 from rnnlm.sampling.records import Samples
-from rnnlm.training.records import End, Start, Step, Valid
+from rnnlm.training.records import End, Start, Updates, Valid
 from rnnlm.work import Note, Progress, Task
 
 _T = TypeVar("_T")
@@ -89,8 +89,8 @@ class Console:
             display.progress(record)
         elif isinstance(record, Start):
             display.start(record)
-        elif isinstance(record, Step):
-            display.step(record)
+        elif isinstance(record, Updates):
+            display.updates(record)
         elif isinstance(record, Valid):
             display.valid(record)
         elif isinstance(record, End):

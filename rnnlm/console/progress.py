@@ -14,7 +14,7 @@ from rich.text import Text
 
 from rnnlm.console.formats import amount, duration
 from rnnlm.console.views import training
-from rnnlm.training.records import End, Start, Step, Valid
+from rnnlm.training.records import End, Start, Updates, Valid
 from rnnlm.work import Progress
 
 _SECONDS = 10.0  # between two plain lines about one task
@@ -37,7 +37,7 @@ class Display:
         self._losses.clear()
         self.console.print(training.start_line(record))
 
-    def step(self, record: Step) -> None:
+    def updates(self, record: Updates) -> None:
         self._losses.append(record.loss)
 
     def end(self, record: End) -> None:
@@ -59,10 +59,10 @@ class Lines(Display):
         if _is_done(record):
             self._last.pop(record.task, None)
 
-    def step(self, record: Step) -> None:
-        super().step(record)
+    def updates(self, record: Updates) -> None:
+        super().updates(record)
         if self._due("train", at_once=True):
-            self.console.print(training.step_line(record, self._start))
+            self.console.print(training.updates_line(record, self._start))
 
     def valid(self, record: Valid) -> None:
         self.console.print(training.valid_line(record))
@@ -116,18 +116,18 @@ class Bars(Display):
             self.bars.remove_task(task)
         self._tasks["train"] = self.bars.add_task(
             "training",
-            total=record.total_steps,
-            completed=record.step,
+            total=record.total_updates,
+            completed=record.updates,
             detail="the first time, the kernels are compiled",
         )
 
-    def step(self, record: Step) -> None:
-        super().step(record)
+    def updates(self, record: Updates) -> None:
+        super().updates(record)
         self.bars.update(
             self._tasks["train"],
-            completed=record.step,
+            completed=record.updates,
             description=training.epoch_of(record, self._start),
-            detail=training.step_text(record),
+            detail=training.updates_text(record),
         )
 
     def valid(self, record: Valid) -> None:

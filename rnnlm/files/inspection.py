@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rnnlm.files import checkpoint
+from rnnlm.files import model_file
 
 
 def inspect(path: str | Path) -> dict[str, Any]:
@@ -17,7 +17,7 @@ def inspect(path: str | Path) -> dict[str, Any]:
     Raises:
         ModelError: not there or damaged.
     """
-    trained = checkpoint.load(path)
+    trained = model_file.load(path)
     tensors = {
         name: {
             "shape": list(value.shape),
@@ -36,6 +36,7 @@ def inspect(path: str | Path) -> dict[str, Any]:
         "vocabulary": len(words),
         "most_frequent": [words.spell(i) for i in range(min(12, len(words)))],
         "training": trained.training,
+        "position": trained.position,
         "config": config,
         "tensors": tensors,
     }

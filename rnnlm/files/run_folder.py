@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import json
-import math
-from dataclasses import asdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rnnlm.config.errors import in_yaml
 from rnnlm.config.schema import Config
-from rnnlm.errors import ModelError
-from rnnlm.files import atomic as storage
-from rnnlm.files import checkpoint
-from rnnlm.files.checkpoint import MODEL, STATE
+from rnnlm.errors import ConfigError, ModelError
+from rnnlm.files.checkpoint import STATE, State, load_state
+from rnnlm.files.log import LOG
+from rnnlm.files.model_file import MODEL, Trained
+
+CONFIG, VOCABULARY, CURVE = "config.yaml", "vocab.txt", "loss.png"
+
+# What may differ when a run goes on: how long and how watched, not what is trained.
+MAY_CHANGE = (
+    "run", "train.epochs", "train.max_updates", "train.patience", "train.threads", "train.checkpoint", "train.log",
+)  # fmt: skip
 
 
-def earlier_run(config: Config, resume: bool) -> checkpoint.Trained | None:
-    """The state to go on from, None for a new run.
+def earlier_run(config: Config, resume: bool) -> State | None:
+    """The checkpoint to go on from, None for a new run.
 
     Raises:
-        ModelError: the folder holds a run and `resume` was not asked for, or its state is damaged.
+        ModelError: the folder holds a run and `resume` was not asked for, or its checkpoint is damaged.
         ConfigError: the folder's run has another configuration.
     """
     folder = Path(config.run)
@@ -27,54 +33,42 @@ def earlier_run(config: Config, resume: bool) -> checkpoint.Trained | None:
         if not resume and (folder / MODEL).exists():
             raise ModelError(f"{folder}: holds a model already; --run DIR starts elsewhere, --restart throws it away")
         return None
-    old = checkpoint.load(folder / STATE)
-    checkpoint.check_same(config, old)
+    old = load_state(folder / STATE)
+    check_same(config, old.trained)
     if not resume:
-        step = old.training["position"]["step"]
         raise ModelError(
-            f"{folder}: holds a run already (step {step:,}); --resume goes on with it, --run DIR starts another, "
-            "--restart throws it away"
+            f"{folder}: holds a run already (update {old.position['updates']:,}); --resume goes on with it, "
+            "--run DIR starts another, --restart throws it away"
         )
     return old
 
 
-def remove(config: Config) -> None:
-    """Throw away what an earlier run left in the folder; nothing else that lies there, and not the encoded texts."""
-    folder = Path(config.run)
-    for name in (MODEL, STATE, "config.yaml", "vocab.txt", "log.jsonl", "loss.png"):
-        (folder / name).unlink(missing_ok=True)
+def check_same(config: Config, trained: Trained) -> None:
+    """A run goes on only with the configuration that it began with, but for `MAY_CHANGE`.
 
-
-class Log:
-    """``log.jsonl``: a record a line.
-
-    Args:
-        step: the run's place; what a killed run logged after its last checkpoint is dropped: it will come again.
+    Raises:
+        ConfigError: names the first key that differs, with both values.
     """
-
-    def __init__(self, folder: Path, step: int) -> None:
-        path = folder / "log.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() and step else []
-        storage.write_text(path, "".join(f"{line}\n" for line in lines if _logged_step(line) <= step))
-        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closed by close()
-
-    def add(self, record: Any) -> Any:
-        """Write a record, a dataclass; returns it."""
-        self._file.write(json.dumps(_finite(asdict(record))) + "\n")
-        self._file.flush()
-        return record
-
-    def close(self) -> None:
-        self._file.close()
+    for key, had, asked in _differences(trained.config.model_dump(), config.model_dump()):
+        raise ConfigError(
+            f"{trained.path.parent}: this run has {key}: {in_yaml(had)}, the configuration {in_yaml(asked)}; "
+            "take the run's own config.yaml, or another folder with --run"
+        )
 
 
-def _logged_step(line: str) -> float:
-    try:
-        return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
-        return math.inf
+def _differences(had: Any, asked: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Every key whose value differs, with both values; a section's type comes before its options."""
+    if key in MAY_CHANGE:
+        return
+    if isinstance(had, dict) and isinstance(asked, dict):
+        for name, value in asked.items():
+            yield from _differences(had.get(name), value, f"{key}.{name}" if key else name)
+    elif had != asked:
+        yield key, had, asked
 
 
-def _finite(values: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no infinity: a perplexity too large for a float is left out."""
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
+def remove(config: Config) -> None:
+    """Remove an earlier run's files from the folder; nothing else that lies there, and not the encoded texts."""
+    folder = Path(config.run)
+    for name in (MODEL, STATE, CONFIG, VOCABULARY, LOG, CURVE):
+        (folder / name).unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from rnnlm.config.embedding import Normal
 from rnnlm.config.schema import Config
 from rnnlm.corpora import prepare
 from rnnlm.errors import InputError
-from rnnlm.files import checkpoint
+from rnnlm.files import model_file
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.network import build
 from rnnlm.network.network import Network
@@ -49,7 +49,7 @@ def from_model(
         ModelError: not there or damaged; InputError: no text; TextError: the text is empty, not UTF-8, or almost
         nothing of it is in the vocabulary.
     """
-    trained = checkpoint.load(path)
+    trained = model_file.load(path)
     if text is None:
         text = _training_text(trained)
     encoded = yield from corpus.encode(text, trained.vocabulary, folder)
@@ -81,7 +81,7 @@ def _table(config: Config, encoded: Corpus, words: Vocabulary) -> Task[np.ndarra
     return np.asarray(table)
 
 
-def _training_text(trained: checkpoint.Trained) -> Path:
+def _training_text(trained: model_file.Trained) -> Path:
     data = trained.config.data
     path = Path(data.train) if data.train is not None else trained.path.parent / "text" / "train.txt"
     if not path.exists():

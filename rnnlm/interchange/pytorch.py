@@ -28,9 +28,9 @@ from rnnlm.config import file as config_file
 from rnnlm.config.network import Elman, Lstm
 from rnnlm.config.schema import Config
 from rnnlm.errors import ConfigError, InputError
-from rnnlm.files import checkpoint
+from rnnlm.files import model_file
 from rnnlm.files import tensors as storage
-from rnnlm.files.checkpoint import Trained
+from rnnlm.files.model_file import Trained
 from rnnlm.network import build
 from rnnlm.network import parameters as model
 from rnnlm.text import vocabulary as vocabulary_file
@@ -50,7 +50,7 @@ def export(trained: Trained, path: str | Path) -> Tensors:
         InputError: torch.nn has no such network; ResourceError: the file cannot be written.
     """
     tensors = to_pytorch(trained.config, trained.parameters)
-    storage.write_tensors(path, tensors, checkpoint.header(trained.config, trained.vocabulary, trained.training))
+    storage.write_tensors(path, tensors, model_file.header(trained.config, trained.vocabulary, trained.training))
     return tensors
 
 
@@ -110,7 +110,7 @@ class Imported(NamedTuple):
 
 def save(made: Imported, path: str | Path) -> None:
     """Write it as a model file, for ``eval``, ``sample`` and the others."""
-    checkpoint.save_model(Path(path), made.config, made.vocabulary, made.parameters, {"step": 0, "epoch": 0})
+    model_file.save_model(Path(path), made.config, made.vocabulary, made.parameters, {"updates": 0, "epoch": 0})
 
 
 def read_vocabulary(path: str | Path, unit: str, lowercase: bool) -> Vocabulary:

@@ -45,10 +45,10 @@ def bench(config: Config, seconds: float = 3.0) -> Task[Bench]:
     machine = yield from _machine(network, seconds)
     training = _Training(trial)
     began = time.perf_counter()
-    yield Progress("compiling the kernels", 0, 1, "steps")
+    yield Progress("compiling the kernels", 0, 1, "updates")
     training.update()
     first = time.perf_counter() - began
-    yield Progress("compiling the kernels", 1, 1, "steps")
+    yield Progress("compiling the kernels", 1, 1, "updates")
     speed = yield from _rate("training", training.update, seconds)
     layers = training.layers()
     evaluation = yield from _rate("evaluation", _scorer(network, found.corpora), seconds)

@@ -29,9 +29,9 @@ def plan(config: Config) -> Task[Plan]:
     def update(number: int) -> None:
         trial.update(trial.window(number))
 
-    yield Progress("compiling the kernels", 0, 1, "steps")
+    yield Progress("compiling the kernels", 0, 1, "updates")
     update(0)
-    yield Progress("compiling the kernels", 1, 1, "steps")
+    yield Progress("compiling the kernels", 1, 1, "updates")
     began, number = time.perf_counter(), 0
     while (elapsed := time.perf_counter() - began) < _SECONDS or number == 0:
         number += 1
@@ -40,8 +40,8 @@ def plan(config: Config) -> Task[Plan]:
     seconds_per_update = elapsed / number
     # The trial's updates have one window each.
     seconds_per_update *= config.train.accumulate
-    steps_per_epoch = windows.updates(config.train, trial.streams.length, 0)
-    total = windows.all_updates(config.train, trial.streams.length)
+    updates_per_epoch = windows.updates_of_epoch(config.train, trial.streams.length, 0)
+    total = windows.total_updates(config.train, trial.streams.length)
     return Plan(
         tensors=tuple((name, shape, math.prod(shape)) for name, shape in shapes.items()),
         parameters=need.parameters,
@@ -54,7 +54,7 @@ def plan(config: Config) -> Task[Plan]:
         threads=trial.network.threads,
         tokens_per_second=config.train.stride * trial.streams.batch * config.train.accumulate / seconds_per_update,
         epochs=config.train.epochs,
-        total_steps=total,
-        seconds_per_epoch=steps_per_epoch * seconds_per_update,
+        total_updates=total,
+        seconds_per_epoch=updates_per_epoch * seconds_per_update,
         seconds=total * seconds_per_update,
     )

@@ -24,7 +24,7 @@ class Plan:
     threads: int
     tokens_per_second: float
     epochs: int
-    total_steps: int
+    total_updates: int
     seconds_per_epoch: float
     seconds: float
 

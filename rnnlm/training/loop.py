@@ -48,7 +48,7 @@ def train(
         while not run.at.finished:
             norm, rate = run.update()
             run.at.seconds = time.monotonic() - started
-            if run.at.step % config.train.log.every_updates == 0:
+            if run.at.updates % config.train.log.every_updates == 0:
                 yield log.add(run.progress(norm, rate))
             if run.at.offset == run.streams.length:
                 valid = run.end_epoch(rate)

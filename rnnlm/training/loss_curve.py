@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from rnnlm.files import atomic as storage
+from rnnlm.files import atomic
+from rnnlm.files.log import LOG
+from rnnlm.files.run_folder import CURVE
 
 
 def draw(folder: Path) -> Path | None:
@@ -14,22 +16,22 @@ def draw(folder: Path) -> Path | None:
         from matplotlib.figure import Figure
     except ImportError:
         return None
-    records = [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    records = [json.loads(line) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     for event, label, style in (
-        ("step", "training", {"color": "#7aa6c2", "linewidth": 1}),
+        ("updates", "training", {"color": "#7aa6c2", "linewidth": 1}),
         ("valid", "validation", {"color": "#c2573a", "marker": "o"}),
     ):
         found = [record for record in records if record["event"] == event]
         if found:
-            axes.plot([r["step"] for r in found], [r["loss"] for r in found], label=label, **style)
+            axes.plot([r["updates"] for r in found], [r["loss"] for r in found], label=label, **style)
     axes.set_xlabel("updates")
     axes.set_ylabel("loss (nats a token)")
     axes.grid(alpha=0.3)
     if axes.lines:
         axes.legend()
-    path = folder / "loss.png"
-    with storage.atomic_write(path) as file:
+    path = folder / CURVE
+    with atomic.atomic_write(path) as file:
         figure.savefig(file, format="png", dpi=120)
     return path

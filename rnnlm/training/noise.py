@@ -17,13 +17,17 @@ from rnnlm.network.parameters import Gradients
 _FALL = 0.55
 
 
-def add(settings: Train, gradients: Gradients, step: int, factor: float) -> None:
-    """In place; `factor`: what clipping multiplies the gradient by afterwards. The noise is computed from seed and
-    step, so a checkpoint needs no place in it."""
+def add(settings: Train, gradients: Gradients, updates: int, factor: float) -> None:
+    """Add the noise of the update that follows `updates` updates, in place. It is computed from the seed and
+    `updates`, so a checkpoint holds nothing of it.
+
+    Args:
+        factor: what clipping multiplies the gradient by afterwards.
+    """
     if settings.gradient_noise == 0:
         return
-    generator = np.random.default_rng([settings.seed, 4, step])
-    deviation = (settings.gradient_noise / (1 + step) ** _FALL) ** 0.5 / factor
+    generator = np.random.default_rng([settings.seed, 4, updates])
+    deviation = (settings.gradient_noise / (1 + updates) ** _FALL) ** 0.5 / factor
     for _, array in gradients.arrays():
         noise = generator.standard_normal(array.shape, np.float32 if array.dtype == np.float32 else np.float64)
         noise *= noise.dtype.type(deviation)

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 class Position:
     """The place of a run in its training text, and what it remembers of its validations."""
 
-    step: int = 0  # updates made
+    updates: int = 0  # made so far
     epoch: int = 0  # passes completed
     offset: int = 0  # tokens of each stream that have had their loss in this pass
     window: int = 0  # where in the stream the next window begins; before `offset` where windows overlap
     tokens: int = 0  # tokens trained on
     seconds: float = 0.0
-    halvings: int = 0
+    reductions: int = 0  # of the learning rate, by schedule plateau
     best: float | None = None  # the lowest validation perplexity
     best_epoch: int = 0
     stale: int = 0  # validations since the best one

@@ -7,23 +7,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Start:
-    """Training begins (or goes on, when ``step`` > 0)."""
+    """Training begins (or goes on, when ``updates`` > 0)."""
 
-    step: int
+    updates: int
     epoch: int
     epochs: int
-    steps_per_epoch: int
-    total_steps: int
+    updates_per_epoch: int
+    total_updates: int
     tokens_per_epoch: int
     parameters: int
     threads: int
 
 
 @dataclass(frozen=True)
-class Step:
-    """Means over the steps since the record before; ``loss`` in nats a token."""
+class Updates:
+    """Means over the updates since the record before; ``loss`` in nats a token."""
 
-    step: int
+    updates: int
     epoch: int
     tokens: int
     seconds: float
@@ -32,14 +32,14 @@ class Step:
     tokens_per_second: float
     learning_rate: float
     gradient_norm: float
-    event: str = "step"
+    event: str = "updates"
 
 
 @dataclass(frozen=True)
 class Valid:
     """A validation at an epoch's end; ``loss`` in nats a token of the validation text."""
 
-    step: int
+    updates: int
     epoch: int
     tokens: int
     seconds: float
@@ -54,7 +54,9 @@ class Valid:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    step: int
+    """The state was saved under `path`."""
+
+    updates: int
     epoch: int
     tokens: int
     seconds: float
@@ -66,7 +68,7 @@ class Checkpoint:
 class End:
     """Why training ended: ``epochs``, ``max_updates``, ``patience`` or ``interrupted``."""
 
-    step: int
+    updates: int
     epoch: int
     tokens: int
     seconds: float

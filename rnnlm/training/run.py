@@ -16,8 +16,8 @@ from rnnlm.config.schema import Config
 from rnnlm.config.training import Plateau
 from rnnlm.corpora.prepare import Corpora
 from rnnlm.errors import NotFiniteError
-from rnnlm.files import checkpoint
-from rnnlm.files.checkpoint import MODEL, STATE
+from rnnlm.files.checkpoint import STATE, save_state
+from rnnlm.files.model_file import MODEL, save_model
 from rnnlm.network.network import Network, Trace, Window
 from rnnlm.network.protocols import Array
 from rnnlm.network.scoring import mean_loss
@@ -27,13 +27,13 @@ from rnnlm.training import windows
 from rnnlm.training.averaging import Average
 from rnnlm.training.optimizers.optimizer import Optimizer
 from rnnlm.training.position import Position
-from rnnlm.training.records import Checkpoint, End, Start, Step, Valid
+from rnnlm.training.records import Checkpoint, End, Start, Updates, Valid
 from rnnlm.training.schedule import learning_rate
 from rnnlm.training.update import TrainingWindow, update
 
 
 class Run:
-    """A network in training, its texts, and where it is in them.
+    """A network in training, its texts, and the position in them.
 
     Args:
         lowest: the lowest perplexity that any model can reach on these texts, None where nobody knows.
@@ -51,17 +51,18 @@ class Run:
         self.states = network.initial_states(self.streams.batch)
         self.at = Position(corpus=corpora.train.key)
         self.average = Average(self.settings, network.named)
-        self.total_steps = windows.all_updates(self.settings, self.streams.length)
+        self.total_updates = windows.total_updates(self.settings, self.streams.length)
         self._ends, self._ends_of = windows.ends(self.settings, self.streams.length, 0), 0
         self._last_seconds = 0.0
 
     def start(self) -> Start:
+        """The record of the beginning."""
         self._last_seconds = self.at.seconds
         parameters = sum(parameter.size for parameter in self.network.named.values())
         tokens = self.streams.length * self.streams.batch
         return Start(
-            self.at.step, self.at.epoch, self.settings.epochs,
-            windows.updates(self.settings, self.streams.length, self.at.epoch), self.total_steps, tokens,
+            self.at.updates, self.at.epoch, self.settings.epochs,
+            windows.updates_of_epoch(self.settings, self.streams.length, self.at.epoch), self.total_updates, tokens,
             parameters, self.network.threads,
         )  # fmt: skip
 
@@ -69,18 +70,18 @@ class Run:
         """One update, with the gradient of the next window (``train.accumulate``: windows). Returns the gradient's
         norm and the learning rate."""
         at, stops = self.at, self._next_stops()
-        rate = learning_rate(self.settings, at.step, self.total_steps, at.halvings)
+        rate = learning_rate(self.settings, at.updates, self.total_updates, at.reductions)
         try:
             made = update(
                 self.network, self.optimizer, self._windows(stops), len(stops), rate, self.average, self._passed
             )
         except NotFiniteError as error:
             raise NotFiniteError(self._explain(error)) from None
-        at.step += 1
+        at.updates += 1
         return made.norm, rate
 
     def _next_stops(self) -> NDArray[np.int64]:
-        """Where the windows of the next update end."""
+        """The boundaries of the next update's windows."""
         if self._ends_of != self.at.epoch:
             self._ends = windows.ends(self.settings, self.streams.length, self.at.epoch)
             self._ends_of = self.at.epoch
@@ -93,11 +94,11 @@ class Run:
             at, settings = self.at, self.settings
             loss_steps = 1 if settings.loss == "last" else stop - at.offset
             part = self.streams.window(at.window, stop)
-            mask = (settings.seed, at.step * settings.accumulate + number)
+            mask = (settings.seed, at.updates * settings.accumulate + number)
             yield TrainingWindow(Window(part.inputs, part.reset, self.states), part.targets, loss_steps, mask)
 
     def _passed(self, trace: Trace, loss: float) -> None:
-        """Go past a window."""
+        """Carry the states past a window, and count its losses."""
         at, settings, batch = self.at, self.settings, self.streams.batch
         stop = at.window + len(trace.window.inputs)
         next_window = max(at.window, stop - (settings.bptt - settings.stride))
@@ -110,14 +111,14 @@ class Run:
         at.since_loss += loss
         at.since_tokens += counted
 
-    def progress(self, norm: float, rate: float) -> Step:
-        """The record of the steps since the last one."""
+    def progress(self, norm: float, rate: float) -> Updates:
+        """The record of the updates since the last one."""
         at = self.at
         loss = at.since_loss / at.since_tokens
         speed = at.since_tokens / max(1e-9, at.seconds - self._last_seconds)
         self._last_seconds = at.seconds
         at.since_loss, at.since_tokens = 0.0, 0
-        return Step(at.step, at.epoch, at.tokens, at.seconds, loss, _exp(loss), speed, rate, norm)
+        return Updates(at.updates, at.epoch, at.tokens, at.seconds, loss, _exp(loss), speed, rate, norm)
 
     def end_epoch(self, rate: float) -> Valid | None:
         """Validate, keep the best model, decide about the learning rate; None without a validation text."""
@@ -137,7 +138,7 @@ class Run:
         best = at.best is None or perplexity < at.best
         schedule = settings.schedule
         if isinstance(schedule, Plateau) and at.best is not None:
-            at.halvings += perplexity > at.best * (1 - schedule.min_improvement)
+            at.reductions += perplexity > at.best * (1 - schedule.min_improvement)
         if best:
             at.best, at.best_epoch, at.stale = perplexity, at.epoch, 0
             self._save_model()
@@ -148,7 +149,7 @@ class Run:
         tokens = len(self.corpora.valid)
         self._last_seconds += seconds  # the speed is that of training
         return Valid(
-            at.step,
+            at.updates,
             at.epoch,
             at.tokens,
             at.seconds,
@@ -161,8 +162,9 @@ class Run:
         )
 
     def finish_if_done(self) -> None:
+        """Note in the position why training has ended, where it has."""
         at, settings = self.at, self.settings
-        if settings.max_updates is not None and at.step >= settings.max_updates:
+        if settings.max_updates is not None and at.updates >= settings.max_updates:
             at.finished = "max_updates"
         elif at.epoch >= settings.epochs:
             at.finished = "epochs"
@@ -170,16 +172,20 @@ class Run:
             at.finished = "patience"
 
     def end(self) -> End:
+        """The record of the end."""
         at = self.at
-        return End(at.step, at.epoch, at.tokens, at.seconds, at.finished or "interrupted", at.best, self.config.run)
+        return End(
+            at.updates, at.epoch, at.tokens, at.seconds, at.finished or "interrupted", at.best, self.config.run
+        )
 
     def checkpoint_due(self, seconds: float) -> bool:
+        """Whether it is time for a checkpoint. seconds: since the last one."""
         wanted = self.settings.checkpoint
-        by_updates = wanted.every_updates is not None and self.at.step % wanted.every_updates == 0
+        by_updates = wanted.every_updates is not None and self.at.updates % wanted.every_updates == 0
         return by_updates or (wanted.every_minutes is not None and seconds >= 60 * wanted.every_minutes)
 
     def save(self) -> Checkpoint:
-        """Write the state; without any validation so far the last weights are also the model."""
+        """Write a checkpoint; without any validation so far the last weights are also the model."""
         if self.at.best is None:
             self._save_model()
         path = self.folder / STATE
@@ -188,11 +194,11 @@ class Run:
         arrays |= {f"optimizer.{name}": value for name, value in self.optimizer.moments.items()}
         arrays |= {f"average.{name}": value for name, value in self.average.values.items()}
         arrays |= {f"carry.{layer}": value for layer, value in enumerate(self.states)}
-        checkpoint.save_state(path, self.config, self.vocabulary, arrays, asdict(self.at), self._training())
-        return Checkpoint(self.at.step, self.at.epoch, self.at.tokens, self.at.seconds, str(path))
+        save_state(path, self.config, self.vocabulary, arrays, asdict(self.at), self._training())
+        return Checkpoint(self.at.updates, self.at.epoch, self.at.tokens, self.at.seconds, str(path))
 
     def restore(self, arrays: dict[str, Array], position: dict[str, Any]) -> None:
-        """Go on where `save` has left off; undoes it but for the weights.
+        """Restore a checkpoint, all but its weights: the opposite of `save`.
 
         Raises:
             KeyError, TypeError: something is missing.
@@ -203,18 +209,16 @@ class Run:
         if any(name.startswith("average.") for name in arrays):
             self.average.values = {name: arrays[f"average.{name}"] for name in self.network.named}
         self.states = [arrays[f"carry.{layer}"] for layer in range(len(self.network.cells))]
-        self.at, self.optimizer.updates, self.average.count = at, at.step, at.averaged
+        self.at, self.optimizer.updates, self.average.count = at, at.updates, at.averaged
 
     def _save_model(self) -> None:
         with self.average.in_place():
-            checkpoint.save_model(
-                self.folder / MODEL, self.config, self.vocabulary, self.network.named, self._training()
-            )
+            save_model(self.folder / MODEL, self.config, self.vocabulary, self.network.named, self._training())
 
     def _training(self) -> dict[str, Any]:
         at = self.at
         return {
-            "step": at.step,
+            "updates": at.updates,
             "epoch": at.epoch,
             "best_validation_perplexity": at.best,
             "best_epoch": at.best_epoch or None,
@@ -225,7 +229,7 @@ class Run:
         state = self.folder / STATE
         kept = f"the last checkpoint is {state}" if state.exists() else "there was no checkpoint yet"
         return (
-            f"step {self.at.step + 1}: {error}; {kept}; lower train.learning_rate "
+            f"update {self.at.updates + 1}: {error}; {kept}; lower train.learning_rate "
             f"({self.settings.learning_rate:g}) or train.clip_norm ({self.settings.clip_norm})"
         )
 

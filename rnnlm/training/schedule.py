@@ -1,6 +1,6 @@
 """The schedule of the learning rate.
 
-With a the rate at its highest, s the updates made so far, S all updates, W those of the warm-up:
+With a = ``train.learning_rate``, s the updates made so far, S all updates, W those of the warm-up:
 
     constant   a
     plateau    a factor^k                      k: how often validation has stopped improving
@@ -22,11 +22,11 @@ from rnnlm.config.training import Cosine, Linear, OneCycle, Plateau, Train
 _RISE = 0.3
 
 
-def learning_rate(settings: Train, step: int, total: int, halvings: int) -> float:
-    """The rate of the update that follows `step` updates of `total`; `halvings`: k above."""
+def learning_rate(settings: Train, updates: int, total: int, reductions: int) -> float:
+    """The rate of the update that follows `updates` updates of `total`; `reductions`: k above."""
     own = settings.schedule
     warmup = own.warmup_updates
-    x = min(1.0, max(0.0, (step - warmup) / max(1, total - warmup)))
+    x = min(1.0, max(0.0, (updates - warmup) / max(1, total - warmup)))
     if isinstance(own, Linear):
         share = own.final_rate + (1 - own.final_rate) * (1 - x)
     elif isinstance(own, Cosine):
@@ -34,10 +34,10 @@ def learning_rate(settings: Train, step: int, total: int, halvings: int) -> floa
     elif isinstance(own, OneCycle):
         share = max(1 / 25, x / _RISE) if x < _RISE else _cosine(own.final_rate, (x - _RISE) / (1 - _RISE))
     elif isinstance(own, Plateau):
-        share = own.factor**halvings
+        share = own.factor**reductions
     else:
         share = 1.0
-    warm = min(1.0, (step + 1) / warmup) if warmup else 1.0
+    warm = min(1.0, (updates + 1) / warmup) if warmup else 1.0
     return settings.learning_rate * share * warm
 
 

@@ -10,7 +10,8 @@ from rnnlm.config.schema import Config
 from rnnlm.corpora import prepare
 from rnnlm.errors import ModelError
 from rnnlm.files import atomic, run_folder
-from rnnlm.files.run_folder import Log, earlier_run
+from rnnlm.files.log import Log
+from rnnlm.files.run_folder import CONFIG, VOCABULARY, earlier_run
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.network import build
 from rnnlm.network.parameters import unflatten
@@ -21,13 +22,13 @@ from rnnlm.work import Note, Task
 
 
 def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
-    """Prepare a new run, or take up one that was stopped."""
+    """Prepare a new run, or resume one that was stopped."""
     folder = Path(config.run)
     old = None if restart else earlier_run(config, resume)
     if resume and old is None:
         yield Note(f"{folder}: no checkpoint yet, so the run starts from the beginning")
     paths = yield from prepare.texts(config)
-    vocabulary = old.vocabulary if old else (yield from prepare.build_vocabulary(config, paths.train))
+    vocabulary = old.trained.vocabulary if old else (yield from prepare.build_vocabulary(config, paths.train))
     corpora = yield from prepare.encode(config, paths, vocabulary)
     need = memory.needs(config, len(vocabulary), corpora.tokens, threads_to_use(config.train.threads))
     memory.check(config, need)
@@ -38,16 +39,16 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
         table = yield from vectors.make(corpora.train, vocabulary, config.embedding, settings.seed, settings.threads)
         parameters = build.init(config, len(vocabulary), table)
     else:
-        parameters = unflatten({name: value.copy() for name, value in old.parameters.items()})
+        parameters = unflatten({name: value.copy() for name, value in old.trained.parameters.items()})
     network = build.build(config, parameters)
     if config.train.precision == "bfloat16" and not network.bfloat16:
         yield Note("this processor has no products of bfloat16 (AVX512-BF16): training in float32", warning=True)
     run = Run(config, corpora, vocabulary, paths.lowest, network, Optimizer(config.train, network.named))
     if old is not None:
         try:
-            run.restore(old.extra, old.training["position"])
+            run.restore(old.arrays, old.position)
         except (KeyError, TypeError) as error:
-            raise ModelError(f"{old.path}: not a state to go on from: {error} is missing") from None
+            raise ModelError(f"{old.trained.path}: not a state to go on from: {error} is missing") from None
         if run.at.corpus != corpora.train.key:
             raise ModelError(
                 f"{paths.train}: not the text that {folder} was trained on; take another folder with --run"
@@ -56,9 +57,11 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
         run.at.finished = ""
         run.finish_if_done()
         if run.at.finished:
-            yield Note(f"{folder}: complete after step {run.at.step:,}; more train.epochs would go on from there")
+            yield Note(
+                f"{folder}: complete after update {run.at.updates:,}; more train.epochs would go on from there"
+            )
         else:
-            yield Note(f"{folder}: goes on after step {run.at.step:,} (epoch {run.at.epoch + 1})")
-    atomic.write_text(folder / "config.yaml", config_file.dump(config))
-    vocabulary.save(folder / "vocab.txt")
-    return run, Log(folder, run.at.step)
+            yield Note(f"{folder}: goes on after update {run.at.updates:,} (epoch {run.at.epoch + 1})")
+    atomic.write_text(folder / CONFIG, config_file.dump(config))
+    vocabulary.save(folder / VOCABULARY)
+    return run, Log(folder, run.at.updates)

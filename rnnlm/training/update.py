@@ -53,7 +53,7 @@ def update(
     between: Callable[[Gradients], None] | None = None,
     watch: stopwatch.Stopwatch = stopwatch.OFF,
 ) -> Update:
-    """One step of the optimizer, with the mean gradient of `count` windows.
+    """One update, with the mean gradient of `count` windows.
 
     Args:
         windows: taken one after the other, each when the one before has been passed.

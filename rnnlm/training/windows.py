@@ -20,8 +20,8 @@ _SHORT, _SHORTEST = 0.05, 5
 
 
 def ends(settings: Train, length: int, epoch: int) -> NDArray[np.int64]:
-    """The steps before which the windows of a pass end, rising, the last one `length`; they depend on nothing but
-    the arguments."""
+    """Window boundaries of one pass: the steps before which its windows end, rising, the last one `length`. They
+    depend on the arguments alone."""
     if settings.bptt_deviation == 0:
         inner = np.arange(settings.stride, length, settings.stride)
     else:
@@ -35,15 +35,15 @@ def ends(settings: Train, length: int, epoch: int) -> NDArray[np.int64]:
     return np.append(inner, length)
 
 
-def updates(settings: Train, length: int, epoch: int) -> int:
-    """How many updates a pass has: one for ``train.accumulate`` windows, and one for what is left."""
+def updates_of_epoch(settings: Train, length: int, epoch: int) -> int:
+    """Updates of one pass: one for ``train.accumulate`` windows, and one for what is left."""
     return -(-len(ends(settings, length, epoch)) // settings.accumulate)
 
 
-def all_updates(settings: Train, length: int) -> int:
-    """Of all passes, at most ``train.max_updates``."""
+def total_updates(settings: Train, length: int) -> int:
+    """Updates of all passes, at most ``train.max_updates``."""
     if settings.bptt_deviation == 0:
-        total = settings.epochs * updates(settings, length, 0)
+        total = settings.epochs * updates_of_epoch(settings, length, 0)
     else:
-        total = sum(updates(settings, length, epoch) for epoch in range(settings.epochs))
+        total = sum(updates_of_epoch(settings, length, epoch) for epoch in range(settings.epochs))
     return total if settings.max_updates is None else min(total, settings.max_updates)

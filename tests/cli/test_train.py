@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from rnnlm import cli
-from rnnlm.files import checkpoint
+from rnnlm.files import model_file
 from rnnlm.training import memory
 
 
@@ -56,10 +56,10 @@ def test_an_existing_run(call: Any, config: Path) -> None:
     assert (status, "model.hidden: 16, the configuration 9" in err) == (2, True)
     assert call("train", config, "--resume", "--set", "train.epochs=3")[0] == 0
     assert call("train", config, "--restart")[0] == 0
-    assert checkpoint.load(config.parent / "run").training["epoch"] == 2
+    assert model_file.load(config.parent / "run").training["epoch"] == 2
     assert call("train", config, "--restart", "--resume")[0] == 2
     assert call("train", config, "--restart", "--set", "data.train=nowhere")[0] == 2
-    assert checkpoint.load(config.parent / "run"), "nothing is thrown away for a run that cannot start"
+    assert model_file.load(config.parent / "run"), "nothing is thrown away for a run that cannot start"
 
 
 def test_a_damaged_state_is_not_gone_on_from(call: Any, config: Path) -> None:
@@ -94,9 +94,9 @@ def test_a_loss_that_is_not_finite(call: Any, config: Path) -> None:
     status, _, err = call("train", config, *(part for key in keys for part in ("--set", f"train.{key}")))
     assert status == 1
     assert re.search(
-        r"error: step \d+: not finite: the loss is .*; .*(cell|output|embedding).*; the last checkpoint is", err
+        r"error: update \d+: not finite: the loss is .*; .*(cell|output|embedding).*; the last checkpoint is", err
     )
-    assert checkpoint.load(config.parent / "run" / "state.safetensors")
+    assert model_file.load(config.parent / "run" / "state.safetensors")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -116,12 +116,12 @@ def test_ctrl_c_ends_with_a_checkpoint(config: Path, number: signal.Signals) -> 
     assert out == ""
     assert "stopped; --resume goes on from here" in err
     assert "Traceback" not in err
-    step = checkpoint.load(config.parent / "run" / "state.safetensors").training["position"]["step"]
+    updates = model_file.load(config.parent / "run" / "state.safetensors").training["updates"]
     resumed = subprocess.run(
-        [*command, "--set", "train.epochs=100000", "--set", f"train.max_updates={step + 3}", "--resume"],
+        [*command, "--set", "train.epochs=100000", "--set", f"train.max_updates={updates + 3}", "--resume"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert f"goes on after step {step:,}" in resumed.stderr
+    assert f"goes on after update {updates:,}" in resumed.stderr
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 
 from rnnlm import api
 from rnnlm.config import file as config_file
-from rnnlm.files import checkpoint
+from rnnlm.files import model_file
 from rnnlm.gradients.ledger import files as ledger_files
 from rnnlm.network import build
 from rnnlm.network.cells import recurrence
@@ -249,7 +249,7 @@ def _large_model(folder: Path) -> Path:
     vocabulary = Vocabulary(["<unk>", "</s>", *(f"w{i}" for i in range(2, 10_000))], [1] * 10_000, "word", False)
     table = np.random.default_rng(1).normal(0, 0.1, (10_000, 200))
     parameters = flatten(build.init(config, 10_000, table))
-    checkpoint.save_model(folder / "model.safetensors", config, vocabulary, parameters, {"step": 0, "epoch": 0})
+    model_file.save_model(folder / "model.safetensors", config, vocabulary, parameters, {"updates": 0, "epoch": 0})
     return folder
 
 

@@ -13,8 +13,8 @@ from every_cell import CELLS
 from networks import Case, config
 
 from rnnlm.errors import InputError, ResourceError
-from rnnlm.files import checkpoint
-from rnnlm.files.checkpoint import Trained
+from rnnlm.files import model_file
+from rnnlm.files.model_file import Trained
 from rnnlm.interchange.onnx import export as onnx_file
 from rnnlm.text.vocabulary import Vocabulary
 
@@ -29,7 +29,7 @@ every_network = pytest.mark.parametrize("model", NETWORKS.values(), ids=NETWORKS
 def trained(model: dict[str, Any], precision: str = "float32") -> tuple[Case, Trained]:
     settings = config(d=5, precision=precision, model=model)
     case = Case(settings, len(WORDS), resets=False)
-    return case, Trained(settings, WORDS, case.network.named, {"step": 1, "epoch": 1}, Path("model.safetensors"))
+    return case, Trained(settings, WORDS, case.network.named, {"updates": 1, "epoch": 1}, Path("model.safetensors"))
 
 
 def run(model: str | bytes, tokens: np.ndarray, states: list[np.ndarray]) -> list[np.ndarray]:
@@ -109,7 +109,7 @@ def test_the_metadata_and_the_axes() -> None:
     _, network = trained({"cell": "lstm", "hidden": [4, 6]})
     made = onnx.load_from_string(onnx_file.to_onnx(network).SerializeToString())
     metadata = {entry.key: json.loads(entry.value) for entry in made.metadata_props}
-    assert metadata == json.loads(json.dumps(checkpoint.header(network.config, WORDS, network.training)))
+    assert metadata == json.loads(json.dumps(model_file.header(network.config, WORDS, network.training)))
     assert metadata["vocabulary"][-1] == "ü"
     assert metadata["config"]["model"]["cell"]["type"] == "lstm"
     axes = {
@@ -130,7 +130,7 @@ def test_the_command_line(tmp_path: Path, call: Any) -> None:
     pytest.importorskip("onnx")
     case, network = trained({"cell": "gru", "layers": 2})
     path, file = tmp_path / "model.safetensors", tmp_path / "model.onnx"
-    checkpoint.save_model(path, network.config, WORDS, network.parameters, network.training)
+    model_file.save_model(path, network.config, WORDS, network.parameters, network.training)
     status, out, err = call("export", path, "--to", "onnx", "-o", file)
     assert (status, err) == (0, "")
     assert "model.onnx: tokens, state.0, state.1 -> log_probability, state_after.0, state_after.1" in " ".join(

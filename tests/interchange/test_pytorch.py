@@ -10,7 +10,7 @@ import pytest
 from networks import Case, config
 
 from rnnlm.errors import InputError
-from rnnlm.files import checkpoint
+from rnnlm.files import model_file
 from rnnlm.files import tensors as storage
 from rnnlm.interchange import pytorch as interchange
 from rnnlm.text.vocabulary import Vocabulary
@@ -30,7 +30,7 @@ def saved(folder: Path, model: dict[str, Any]) -> tuple[Case, Path]:
     case = Case(settings, len(WORDS), resets=False)
     path = folder / "model.safetensors"
     words = Vocabulary(WORDS, range(len(WORDS)), "word", False)
-    checkpoint.save_model(path, settings, words, case.network.named, {"step": 1, "epoch": 1})
+    model_file.save_model(path, settings, words, case.network.named, {"updates": 1, "epoch": 1})
     return case, path
 
 
@@ -40,7 +40,7 @@ def test_there_and_back(model: dict[str, Any], tmp_path: Path, call: Any) -> Non
     there, back = tmp_path / "torch.safetensors", tmp_path / "back.safetensors"
     assert call("export", path, "-o", there)[0] == 0
     assert call("import", there, "-o", back)[0] == 0
-    found = checkpoint.load(back)
+    found = model_file.load(back)
     assert found.vocabulary.tokens == tuple(WORDS)
     assert found.config.model.model_dump() == case.network.config.model.model_dump()
     for name, value in case.network.named.items():
@@ -90,7 +90,7 @@ def test_weights_of_another_program(tmp_path: Path, call: Any) -> None:
     status, out, err = call("import", path, "--vocab", words, "-o", tmp_path / "model.safetensors")
     assert (status, err) == (0, "")
     assert "lstm, 1 x 4 units, 3 tokens" in out
-    found = checkpoint.load(tmp_path / "model.safetensors")
+    found = model_file.load(tmp_path / "model.safetensors")
     np.testing.assert_array_equal(
         found.parameters["cell.0.H"], tensors["model.lstm.weight_hh_l0"].T.astype(np.float32)
     )
@@ -116,4 +116,4 @@ def test_weights_of_another_program(tmp_path: Path, call: Any) -> None:
 def test_what_pytorch_has_no_module_for(model: dict[str, Any], says: str, tmp_path: Path) -> None:
     _, path = saved(tmp_path, model)
     with pytest.raises(InputError, match=says):
-        interchange.export(checkpoint.load(path), tmp_path / "out.safetensors")
+        interchange.export(model_file.load(path), tmp_path / "out.safetensors")

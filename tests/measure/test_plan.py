@@ -11,7 +11,7 @@ from small import settings, write_texts
 from rnnlm import pipeline
 from rnnlm.config.schema import Config
 from rnnlm.errors import ResourceError, TextError
-from rnnlm.files import checkpoint
+from rnnlm.files import model_file
 from rnnlm.measure import plan, trial
 from rnnlm.training import memory
 from rnnlm.training.records import Start
@@ -40,15 +40,15 @@ def test_the_plan_is_what_then_happens(config: Config, keys: dict[str, Any]) -> 
     assert not list(Path(config.run).glob("*.safetensors"))
     records, _ = drain(pipeline.run(config))
     start = next(record for record in records if isinstance(record, Start))
-    trained = checkpoint.load(config.run)
+    trained = model_file.load(config.run)
     assert {name: (shape, size) for name, shape, size in found.tensors} == {
         name: (value.shape, value.size) for name, value in trained.parameters.items()
     }
     assert found.parameters == start.parameters == sum(value.size for value in trained.parameters.values())
-    assert (found.total_steps, found.threads) == (start.total_steps, start.threads)
+    assert (found.total_updates, found.threads) == (start.total_updates, start.threads)
     assert found.vocabulary == len(trained.vocabulary)
     assert found.train_tokens == trained.vocabulary.counts.sum()
-    assert found.seconds == pytest.approx(found.seconds_per_epoch * found.total_steps / start.steps_per_epoch)
+    assert found.seconds == pytest.approx(found.seconds_per_epoch * found.total_updates / start.updates_per_epoch)
     on_disk = sum(
         path.stat().st_size for path in Path(config.run).rglob("*") if path.suffix in (".safetensors", ".ids")
     )

@@ -100,9 +100,9 @@ def test_elsewhere_it_says_so_and_trains_in_float32(
                 break
             if isinstance(record, Note):
                 notes.append(record.text)
-        from rnnlm.files import checkpoint
+        from rnnlm.files import model_file
 
-        return notes, checkpoint.load(tmp_path / precision / "state.safetensors").parameters
+        return notes, model_file.load(tmp_path / precision / "state.safetensors").parameters
 
     notes, found = bytes_after_training("bfloat16")
     assert any("AVX512-BF16" in note and "float32" in note for note in notes)

@@ -11,7 +11,7 @@ from rich.console import Console as RichConsole
 from rich.console import RenderableType
 
 from rnnlm.console import Console
-from rnnlm.training.records import End, Start, Step, Valid
+from rnnlm.training.records import End, Start, Updates, Valid
 from rnnlm.work import Note, Progress
 
 RUN = "runs/[bold]x:dog:"
@@ -22,7 +22,7 @@ def training(epochs: int = 3) -> Iterator[Any]:
     yield Progress("vocabulary", 2e6, 2e6, "bytes")
     yield Start(0, 0, epochs, 10, 10 * epochs, 5000, 98816, 2)
     for epoch in range(epochs):
-        yield Step(10 * epoch + 5, epoch, 500, 60.0 * epoch + 1, 9.1, 8955.3, 123456.0, 2.5e-05, 12.345)
+        yield Updates(10 * epoch + 5, epoch, 500, 60.0 * epoch + 1, 9.1, 8955.3, 123456.0, 2.5e-05, 12.345)
         loss = 9 - epoch
         best = epoch < 2
         yield Valid(10 * epoch + 10, epoch + 1, 500, 3700.0 * epoch, loss, 8103.1, 1e5, 9.77e-07, 10_103.1, best)

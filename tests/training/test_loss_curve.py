@@ -17,5 +17,5 @@ def test_the_picture(runs: dict[str, Path], tmp_path: Path) -> None:
     path = loss_curve.draw(tmp_path)
     assert path == tmp_path / "loss.png"
     assert path.read_bytes().startswith(b"\x89PNG")
-    (tmp_path / "log.jsonl").write_text(json.dumps({"event": "end", "step": 0}) + "\n")
+    (tmp_path / "log.jsonl").write_text(json.dumps({"event": "end", "updates": 0}) + "\n")
     assert loss_curve.draw(tmp_path)

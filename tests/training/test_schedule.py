@@ -1,17 +1,22 @@
+"""The learning rate over time."""
+
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
+from training_runs import records
 
 from rnnlm.config.training import Linear, Train
+from rnnlm.training.records import Valid
 from rnnlm.training.schedule import learning_rate
 
 
-def rates(schedule: str, total: int = 100, halvings: int = 0, **options: object) -> list[float]:
+def rates(schedule: str, total: int = 100, reductions: int = 0, **options: object) -> list[float]:
     settings = Train.model_validate({"learning_rate": 2.0, "schedule": {"type": schedule, **options}})
-    return [learning_rate(settings, step, total, halvings) for step in range(total)]
+    return [learning_rate(settings, updates, total, reductions) for updates in range(total)]
 
 
 def test_constant() -> None:
@@ -19,7 +24,19 @@ def test_constant() -> None:
 
 
 def test_plateau_counts_the_failures_of_validation() -> None:
-    assert set(rates(schedule="plateau", halvings=3, factor=0.5)) == {0.25}
+    assert set(rates(schedule="plateau", reductions=3, factor=0.5)) == {0.25}
+
+
+def test_plateau_in_a_run(make_config: Any) -> None:
+    config = make_config(epochs=12, learning_rate=0.5, optimizer="adagrad", schedule="plateau", patience=None)
+    valids = records(config, Valid)
+    best, rate = np.inf, 0.5
+    for record in valids:
+        assert record.learning_rate == pytest.approx(rate)
+        if record.perplexity > best * (1 - config.train.schedule.min_improvement):
+            rate /= 2
+        best = min(best, record.perplexity)
+    assert rate < 0.5
 
 
 def test_linear_falls_to_its_share() -> None:
@@ -54,12 +71,12 @@ def test_one_cycle_rises_then_falls() -> None:
 
 
 @pytest.mark.parametrize("schedule", ["constant", "plateau", "linear", "cosine"])
-def test_warm_up_rises_from_a_small_first_step(schedule: str) -> None:
+def test_warm_up_rises_from_a_small_first_rate(schedule: str) -> None:
     found = rates(schedule=schedule, warmup_updates=10)
-    assert found[:10] == pytest.approx([0.2 * (step + 1) for step in range(10)])
+    assert found[:10] == pytest.approx([0.2 * (updates + 1) for updates in range(10)])
     assert found[10] == pytest.approx(2.0)
 
 
-def test_steps_beyond_the_plan_keep_the_last_rate() -> None:
+def test_updates_beyond_the_plan_keep_the_last_rate() -> None:
     settings = Train(schedule=Linear(final_rate=0.2), learning_rate=1.0)
     assert learning_rate(settings, 500, 100, 0) == pytest.approx(0.2)

@@ -23,7 +23,7 @@ def inspection_view(found: dict[str, Any], width: int) -> Iterator[RenderableTyp
             ("file", found["path"]),
             ("parameters", f"{found['parameters']:,}"),
             ("vocabulary", f"{found['vocabulary']:,} tokens: {' '.join(found['most_frequent'])} ..."),
-            ("trained", f"{training['step']:,} updates, {epochs}, by rnnlm {training['version']}"),
+            ("trained", f"{training['updates']:,} updates, {epochs}, by rnnlm {training['version']}"),
             ("best", "no validation text" if best is None else f"validation perplexity {figure(best)}"),
         ],
         _INDENT,

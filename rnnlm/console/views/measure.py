@@ -18,7 +18,7 @@ def plan_view(plan: Plan) -> Iterator[RenderableType]:
     yield table([("parameter", "left"), ("shape", "right"), ("numbers", "right")], rows)
     free = f"   ({amount(plan.available_bytes)}B free)" if plan.available_bytes is not None else ""
     run = (
-        f"{duration(plan.seconds)} for {plan.total_steps:,} updates, at most {counted(plan.epochs, 'epoch')}, "
+        f"{duration(plan.seconds)} for {plan.total_updates:,} updates, at most {counted(plan.epochs, 'epoch')}, "
         "without validation"
     )
     yield from facts(

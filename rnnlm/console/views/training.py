@@ -8,7 +8,7 @@ from rich.text import Text
 
 from rnnlm.console.curve import curve_lines
 from rnnlm.console.formats import counted, duration, figure
-from rnnlm.training.records import End, Start, Step, Valid
+from rnnlm.training.records import End, Start, Updates, Valid
 
 _REASONS = {
     "epochs": "all epochs done",
@@ -20,31 +20,31 @@ _REASONS = {
 def start_line(record: Start) -> str:
     return (
         f"{record.parameters:,} parameters, {record.tokens_per_epoch:,} tokens an epoch "
-        f"in {record.steps_per_epoch:,} updates, "
+        f"in {record.updates_per_epoch:,} updates, "
         f"{counted(record.epochs, 'epoch')}, {counted(record.threads, 'thread')}"
     )
 
 
-def step_text(record: Step) -> str:
-    """The figures of a step, beside a bar or in a line."""
+def updates_text(record: Updates) -> str:
+    """The figures of the latest updates, beside a bar or in a line."""
     return (
         f"perplexity {figure(record.perplexity)} · {record.tokens_per_second:,.0f} tokens/s · "
         f"loss {record.loss:.3f} · gradient {record.gradient_norm:.3g} · rate {record.learning_rate:.3g}"
     )
 
 
-def epoch_of(record: Step, start: Start | None) -> str:
-    """Which epoch a step is in, of how many."""
+def epoch_of(record: Updates, start: Start | None) -> str:
+    """Which epoch the latest update is in, of how many."""
     return f"epoch {record.epoch + 1} of {start.epochs if start else 0}"
 
 
-def step_line(record: Step, start: Start | None) -> str:
-    """A step as a plain line; the time left is known where training has gone on since `start`."""
+def updates_line(record: Updates, start: Start | None) -> str:
+    """The latest updates as a plain line; the time left is known where training has gone on since `start`."""
     left = ""
-    if start is not None and record.step > start.step:
-        seconds = record.seconds / record.step * (start.total_steps - record.step)
-        left = f" of {start.total_steps:,} · {duration(seconds)} left"
-    return f"epoch {record.epoch + 1} · update {record.step:,}{left} · {step_text(record)}"
+    if start is not None and record.updates > start.updates:
+        seconds = record.seconds / record.updates * (start.total_updates - record.updates)
+        left = f" of {start.total_updates:,} · {duration(seconds)} left"
+    return f"epoch {record.epoch + 1} · update {record.updates:,}{left} · {updates_text(record)}"
 
 
 def valid_line(record: Valid) -> str:
@@ -75,7 +75,7 @@ def valid_row(record: Valid) -> str:
     return _row(
         [
             str(record.epoch),
-            f"{record.step:,}",
+            f"{record.updates:,}",
             figure(record.train_perplexity),
             f"{figure(record.perplexity)} {'*' if record.best else ' '}",
             f"{record.loss:.4f}",
@@ -90,7 +90,7 @@ def end_view(record: End, start: Start | None, losses: Sequence[float]) -> Itera
     for line in curve_lines(losses):
         yield Text(line, style="cyan")
     if losses:
-        updates = record.step - (start.step if start else 0)
+        updates = record.updates - (start.updates if start else 0)
         yield Text(f"{'':9} training loss, nats a token, over {updates:,} updates")
     best = f", best validation perplexity {figure(record.best_perplexity)}"
     after = f"after {duration(record.seconds)}{best if record.best_perplexity is not None else ''}"

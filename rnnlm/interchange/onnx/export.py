@@ -42,8 +42,8 @@ from rnnlm.config.network import Lstm, Mixture, Model, Scrn
 from rnnlm.config.schema import Config
 from rnnlm.errors import InputError
 from rnnlm.files import atomic as storage
-from rnnlm.files import checkpoint
-from rnnlm.files.checkpoint import Trained
+from rnnlm.files import model_file
+from rnnlm.files.model_file import Trained
 from rnnlm.network import build
 from rnnlm.network import parameters as model
 from rnnlm.network.layers import layer_norm as normalization
@@ -88,7 +88,7 @@ def to_onnx(trained: Trained) -> onnx.ModelProto:
     """
     graph = _Graph()
     _add_network(graph, trained.config, trained.parameters)
-    header = checkpoint.header(trained.config, trained.vocabulary, trained.training)
+    header = model_file.header(trained.config, trained.vocabulary, trained.training)
     metadata = {key: json.dumps(value, sort_keys=True) for key, value in header.items()}
     size = sum(value.nbytes for value in graph.weights.values()) + sum(map(len, metadata.values()))
     if size > _LARGEST:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from rnnlm.console.views.training import VALID_HEADING, end_view, start_line, step_line, valid_line, valid_row
-from rnnlm.training.records import End, Start, Step, Valid
+from rnnlm.console.views.training import VALID_HEADING, end_view, start_line, updates_line, valid_line, valid_row
+from rnnlm.training.records import End, Start, Updates, Valid
 
 START = Start(20, 1, 3, 10, 30, 5000, 98816, 1)
-STEP = Step(22, 2, 500, 44.0, 1.5, 4.48, 1e5, 0.5, 2.25)
+UPDATES = Updates(22, 2, 500, 44.0, 1.5, 4.48, 1e5, 0.5, 2.25)
 VALID = Valid(30, 3, 500, 75.0, 1.25, 3.49, 1e5, 0.5, 4.0, True)
 
 
 def test_lines() -> None:
     assert start_line(START) == "98,816 parameters, 5,000 tokens an epoch in 10 updates, 3 epochs, 1 thread"
     figures = "perplexity 4.48 · 100,000 tokens/s · loss 1.500 · gradient 2.25 · rate 0.5"
-    assert step_line(STEP, START) == f"epoch 3 · update 22 of 30 · 16 s left · {figures}"
-    assert step_line(STEP, None) == f"epoch 3 · update 22 · {figures}", "no time without a start"
+    assert updates_line(UPDATES, START) == f"epoch 3 · update 22 of 30 · 16 s left · {figures}"
+    assert updates_line(UPDATES, None) == f"epoch 3 · update 22 · {figures}", "no time without a start"
     assert valid_line(VALID) == (
         "epoch 3 done · training perplexity 4.00 · validation perplexity 3.49 * (1.2500 nats a token) · 75 s"
     )

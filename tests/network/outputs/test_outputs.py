@@ -17,7 +17,7 @@ from small import write_texts
 from rnnlm import api
 from rnnlm.config.schema import Config
 from rnnlm.errors import InputError
-from rnnlm.files import checkpoint
+from rnnlm.files import model_file
 from rnnlm.files import tensors as storage
 from rnnlm.interchange import pytorch as interchange
 from rnnlm.kernels.cpu import HAS_BFLOAT16
@@ -205,7 +205,7 @@ def test_training_lowers_the_loss_and_goes_on_to_the_same_bytes(run: Config) -> 
     for name in ("model.safetensors", "vocab.txt"):
         one, other = (hashlib.sha256((Path(config.run) / name).read_bytes()).digest() for config in (run, parts))
         assert one == other, name
-    trained = checkpoint.load(run.run)
+    trained = model_file.load(run.run)
     assert set(trained.parameters) == set(build.shapes(run, len(trained.vocabulary)))
 
 

@@ -11,8 +11,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import rnnlm
-from rnnlm.errors import ModelError, ResourceError
-from rnnlm.files import atomic, checkpoint
+from rnnlm.errors import ModelError
+from rnnlm.files import model_file
 from rnnlm.files import tensors as storage
 
 
@@ -23,8 +23,8 @@ def run(runs: dict[str, Path], tmp_path: Path) -> Path:
 
 
 def test_what_was_written_is_read(run: Path) -> None:
-    trained = checkpoint.load(run)
-    assert checkpoint.load(run / "model.safetensors").parameters.keys() == trained.parameters.keys()
+    trained = model_file.load(run)
+    assert model_file.load(run / "model.safetensors").parameters.keys() == trained.parameters.keys()
     assert trained.config.model.hidden == 16
     assert trained.vocabulary.text() == (run / "vocab.txt").read_text()
     assert trained.training["best_validation_perplexity"] > 1
@@ -114,42 +114,3 @@ def test_folders_without_a_model(tmp_path: Path) -> None:
         rnnlm.load(tmp_path)
     with pytest.raises(ModelError, match="no such file; give a run's folder or its model.safetensors"):
         rnnlm.load(tmp_path / "nowhere")
-
-
-def test_arrays_of_any_layout_are_written_right(tmp_path: Path) -> None:
-    """safetensors itself writes an array that is not C-contiguous wrong, without a word."""
-    x = np.arange(24, dtype=np.float32).reshape(4, 6)
-    tensors = {
-        "plain": x,
-        "transposed": x.T,
-        "fortran": np.asfortranarray(x),
-        "strided": x[::2, ::3],
-        "back": x[::-1],
-    }
-    storage.write_tensors(tmp_path / "x.safetensors", tensors, {"format": 2})
-    found, _ = storage.read_tensors(tmp_path / "x.safetensors")
-    for name, value in tensors.items():
-        np.testing.assert_array_equal(found[name], value)
-
-
-def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    atomic.write_text(path, "old")
-
-    def interrupted() -> None:
-        with atomic.atomic_write(path) as file:
-            file.write(b"new")
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        interrupted()
-    assert path.read_text() == "old"
-    assert [p.name for p in tmp_path.iterdir()] == ["file"]
-
-
-def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(
-        ResourceError, match=r"file/inside: cannot be written: .*; choose another place or free space"
-    ):
-        atomic.write_text(tmp_path / "file" / "inside", "x")

@@ -1,0 +1,64 @@
+"""The beginning of a run: a new one, or one that goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from training_runs import records, sha256, write_text
+
+from rnnlm.errors import ModelError, TextError
+from rnnlm.files import model_file
+from rnnlm.training.loop import train
+from rnnlm.training.records import End, Valid
+from rnnlm.work import Note
+
+
+def test_more_epochs_than_before(make_config: Any) -> None:
+    config = make_config(epochs=1)
+    list(train(config))
+    longer = config.model_copy(update={"train": config.train.model_copy(update={"epochs": 3})})
+    assert [record.epoch for record in records(longer, Valid, resume=True)] == [2, 3]
+    assert records(longer, Valid, resume=True) == []  # nothing left to do
+    assert any("complete after update" in note.text for note in records(longer, Note, resume=True))
+
+
+def test_a_run_of_another_text(make_config: Any) -> None:
+    config = make_config(epochs=1)
+    list(train(config))
+    write_text(Path(str(config.data.train)), 60, 3)
+    with pytest.raises(ModelError, match="not the text that .* was trained on"):
+        list(train(config, resume=True))
+
+
+def test_resume_without_a_checkpoint_starts(make_config: Any) -> None:
+    notes = records(make_config(epochs=1), Note, resume=True)
+    assert any("no checkpoint yet" in note.text for note in notes)
+
+
+def test_a_corpus_of_three_words(make_config: Any) -> None:
+    config = make_config()
+    Path(str(config.data.train)).write_text("one two three\n")
+    with pytest.raises(TextError, match=r"4 tokens, fewer than one window .* lower one of them"):
+        list(train(config))
+    small = config.train.model_copy(update={"batch": 2, "bptt": 2})
+    Path(str(config.data.valid)).write_text("two three\n")
+    config = config.model_copy(update={"train": small})
+    assert records(config, End)[0].reason == "epochs"
+
+
+def test_a_validation_text_in_another_language(make_config: Any) -> None:
+    config = make_config()
+    Path(str(config.data.valid)).write_text("der die das und nicht\n" * 20)
+    with pytest.raises(TextError, match="not in the vocabulary"):
+        list(train(config))
+
+
+def test_seeds(make_config: Any) -> None:
+    runs = [make_config({"dropout": 0.1}, seed=seed, epochs=1) for seed in (1, 1, 2)]
+    for config in runs:
+        list(train(config))
+    weights = [model_file.load(config.run).parameters["cell.0.H"] for config in runs]
+    assert sha256(runs[0]) == sha256(runs[1])
+    assert (weights[0] != weights[2]).any()
