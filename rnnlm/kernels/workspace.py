@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,7 +38,9 @@ class Workspace:
         self.dtype, self.layout = np.dtype(dtype), layout
         load(layout, dtype)
         self._flat: dict[str, NDArray[Any]] = {}
-        self._last: dict[str, NDArray[Any]] = {}  # as they were given out; most windows have the same shape
+        # What was given out last: most windows ask for the same again.
+        self._last: dict[str, NDArray[Any]] = {}
+        self._operands: dict[str, tuple[tuple[Any, ...], Packed]] = {}
         self._children: dict[str, Workspace] = {}
 
     def take(self, name: str, shape: tuple[int, ...], dtype: DTypeLike | None = None) -> NDArray[Any]:
@@ -55,24 +58,32 @@ class Workspace:
 
     def panels(self, name: str, k: int, n: int, count: int | None = None) -> Packed:
         """Room for a k x n matrix packed as panels, or for several: one a block, or one a thread."""
-        shape = layouts.panels_shape(self.layout, k, n)
-        return self._operand(name, shape if count is None else (count, *shape))
+        return self._operand(name, layouts.panels_shape, (k, n), count)
 
     def rows(self, name: str, *shape: int) -> Packed:
         """Room for ... x m x k numbers packed by rows."""
-        return self._operand(name, layouts.rows_shape(self.layout, *shape))
+        return self._operand(name, layouts.rows_shape, shape)
 
     def columns(self, name: str, k: int, m: int, count: int | None = None) -> Packed:
         """Room for k x m numbers packed by columns, or for several such operands."""
-        shape = layouts.columns_shape(self.layout, k, m)
-        return self._operand(name, shape if count is None else (count, *shape))
+        return self._operand(name, layouts.columns_shape, (k, m), count)
 
     def unrounded(self, name: str, *shape: int) -> NDArray[Any]:
         """Room for numbers on their way into an operand; nothing where products read the numbers themselves."""
         return self.take(name, layouts.unrounded_shape(self.layout, *shape))
 
-    def _operand(self, name: str, shape: tuple[int, ...]) -> Packed:
-        return self.layout(self.take(name, shape, layouts.element(self.layout, self.dtype)))
+    def _operand(
+        self, name: str, shape_of: Callable[..., tuple[int, ...]], sizes: tuple[int, ...], count: int | None = None
+    ) -> Packed:
+        asked = (shape_of, sizes, count)
+        last = self._operands.get(name)
+        if last is not None and last[0] == asked:
+            return last[1]
+        shape = shape_of(self.layout, *sizes)
+        shape = shape if count is None else (count, *shape)
+        made = self.layout(self.take(name, shape, layouts.element(self.layout, self.dtype)))
+        self._operands[name] = asked, made
+        return made
 
     def part(self, name: str) -> Workspace:
         """A set of its own for one layer."""

@@ -120,6 +120,7 @@ class Network:
             Workspace(self.dtype, layout.of("bfloat16")) if self.bfloat16 else self._scoring_workspace
         )
         self._gradients: dict[str, Array] = {}
+        self._gradients_by_layer: dict[str, Arrays] = {}
 
     @property
     def named(self) -> dict[str, Array]:
@@ -161,8 +162,11 @@ class Network:
             masks.words(e, read)
             if self._drops_inputs(masks):
                 masks.numbers(e, 0, batch)
-        layers = []
+        layers: list[LayerTrace] = []
+        up = np.empty(0)
         for layer, cell in enumerate(self.cells):
+            if layer > 0:
+                e, places = _flat(up), _every_place(steps, batch)
             own = workspace.part(f"cell.{layer}")
             initial = np.zeros(cell.state_size, self.dtype) if window.initial is None else window.initial[layer]
             given = Inputs(e, places, window.reset, window.states[layer], initial)
@@ -177,7 +181,6 @@ class Network:
                     up = own.take("up", up.shape)
                     up[:] = trace.h
                 masks.numbers(up, layer + 1, batch)
-            e, places = _flat(up), _every_place(steps, batch)
         watch.lap(REST)
         return Trace(window, masks, tokens, index, read, layers, up, training, workspace)
 
@@ -241,7 +244,7 @@ class Network:
         dh = trace.workspace.take("dh", trace.up.shape)
         dh[:first] = 0
         rows = self._rows(trace, targets, loss_steps)
-        own = _of(gradients.dense, "output") | ({"E": gradients.dense[TABLE]} if self.output.tied else {})
+        own = self._gradients_of("output") | ({"E": gradients.dense[TABLE]} if self.output.tied else {})
         watch.lap(REST)
         found = self.output.backward(
             self.output_parameters, own, rows, self._objective(trace), dh[first:].reshape(rows.h.shape),
@@ -275,12 +278,12 @@ class Network:
         if trace.masks is not None:
             trace.masks.numbers(dh, layer + 1, dh.shape[1])
         if own.norm is not None:
-            norms = _of(gradients.dense, f"norm.{layer}")
+            norms = self._gradients_of(f"norm.{layer}")
             layer_norm.backward(self.parameters["norms"][layer], norms, own.norm, _flat(dh))
             _tell(complete, f"norm.{layer}", norms)
         if trace.training and layer == len(self.cells) - 1:
             penalties.add_to_hidden(self.config.train.penalties, own.cell.h, trace.window.reset, dh)
-        dense = _of(gradients.dense, f"cell.{layer}")
+        dense = self._gradients_of(f"cell.{layer}")
         context = Context(trace.workspace.part(f"cell.{layer}"), self.threads)
         watch.lap(REST)
         de, gradients.states[layer] = cell.backward(own.parameters, dense, own.inputs, own.cell, dh, context)
@@ -380,15 +383,18 @@ class Network:
             self._gradients = {name: np.empty_like(value) for name, value in self.named.items() if name not in sparse}
         return dict(self._gradients)
 
+    def _gradients_of(self, layer: str) -> Arrays:
+        """The arrays named ``layer.NAME``, by NAME."""
+        if layer not in self._gradients_by_layer:
+            start = f"{layer}."
+            own = {n.removeprefix(start): array for n, array in self._gradients.items() if n.startswith(start)}
+            self._gradients_by_layer[layer] = own
+        return self._gradients_by_layer[layer]
+
 
 def _tell(complete: Callable[[str, Arrays], None] | None, layer: str, gradients: Arrays) -> None:
     if complete is not None:
         complete(layer, gradients)
-
-
-def _of(flat: dict[str, Array], part: str) -> Arrays:
-    """The arrays named ``part.NAME``, by NAME."""
-    return {name.removeprefix(f"{part}."): value for name, value in flat.items() if name.startswith(f"{part}.")}
 
 
 def _flat(x: Array) -> Array:

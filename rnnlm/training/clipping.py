@@ -23,10 +23,10 @@ def clip(gradients: Gradients, norm: float | None, value: float | None, threads:
     squares = 0.0
     for _, array in gradients.arrays():
         flat = array.reshape(array.size)
-        parts = np.zeros(threads)
         useful = useful_threads(threads, flat.size, UPDATED_NUMBERS)
+        parts = np.zeros(useful)
         _clip_and_square(useful, flat, flat.dtype.type(value or 0), value is not None, parts)
-        squares += float(parts.sum())
+        squares += float(parts[0] if useful == 1 else parts.sum())
     found = math.sqrt(squares) if squares >= 0 else math.nan
     return found, norm / found if norm is not None and found > norm else 1.0
 

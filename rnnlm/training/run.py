@@ -204,8 +204,8 @@ class Run:
             KeyError, TypeError: something is missing.
         """
         at = Position(**position)
-        for name in self.optimizer.moments:
-            self.optimizer.moments[name] = arrays[f"optimizer.{name}"]
+        for name, moment in self.optimizer.moments.items():
+            moment[:] = arrays[f"optimizer.{name}"]
         if any(name.startswith("average.") for name in arrays):
             self.average.values = {name: arrays[f"average.{name}"] for name in self.network.named}
         self.states = [arrays[f"carry.{layer}"] for layer in range(len(self.network.cells))]

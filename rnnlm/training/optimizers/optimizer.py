@@ -53,7 +53,7 @@ class Optimizer:
         parameters: by flat names; updated in place.
 
     Attributes:
-        moments: by the moment's name and the parameter's, ``m.cell.0.H``.
+        moments: by the moment's name and the parameter's, ``m.cell.0.H``; updated in place.
         updates: made so far.
     """
 
@@ -67,6 +67,8 @@ class Optimizer:
             for name, parameter in parameters.items()
             for moment in RULES[settings.optimizer.type].MOMENTS
         }
+        self._arrays = {name: self._with_moments(name, parameter) for name, parameter in parameters.items()}
+        self._flat = {name: [array.reshape(-1) for array in own] for name, own in self._arrays.items()}
 
     def update(self, gradients: Gradients, learning_rate: float, factor: float, threads: int) -> None:
         """One update of every parameter that has a gradient; `factor` multiplies the gradient."""
@@ -74,19 +76,17 @@ class Optimizer:
         rule = _CODES[self._options["type"]]
         of_weights, of_biases = (self._numbers(decay, learning_rate, factor) for decay in (True, False))
         for name, gradient in gradients.dense.items():
-            w, (m, v) = self.parameters[name], self._moments(name)
-            flat = (array.reshape(-1) for array in (w, gradient, m, v))
-            _update(_useful(threads, w.size), rule, *flat, of_weights if w.ndim > 1 else of_biases)
+            w, m, v = self._flat[name]
+            numbers = of_weights if gradient.ndim > 1 else of_biases
+            _update(_useful(threads, w.size), rule, w, gradient.reshape(-1), m, v, numbers)
         for name, (tokens, gradient) in gradients.rows.items():
-            w, (m, v) = self.parameters[name], self._moments(name)
+            w, m, v = self._arrays[name]
             _update_rows(_useful(threads, gradient.size), rule, w, tokens, gradient, m, v, of_weights)
 
-    def _moments(self, name: str) -> tuple[Array, Array]:
-        """m and v of a parameter; an empty array for what the rule does not keep."""
-        w = self.parameters[name]
+    def _with_moments(self, name: str, w: Array) -> tuple[Array, Array, Array]:
+        """w, m and v of a parameter; an empty array for what the rule does not keep."""
         nothing = np.empty((0,) * w.ndim, w.dtype)
-        m, v = (self.moments.get(f"{moment}.{name}", nothing) for moment in ("m", "v"))
-        return m, v
+        return w, self.moments.get(f"m.{name}", nothing), self.moments.get(f"v.{name}", nothing)
 
     def _numbers(self, decays: bool, learning_rate: float, factor: float) -> Array:
         # An option that the rule does not have is not read by its step.
