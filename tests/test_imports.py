@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "vectors": NETWORK,
     "corpora": NETWORK | {"vectors"},
     "files": NETWORK,
-    "training": LIBRARY | {"sampling"},
+    "training": LIBRARY,
     "evaluation": LIBRARY,
     "sampling": LIBRARY,
     "gradients": LIBRARY | {"training"},

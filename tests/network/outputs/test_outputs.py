@@ -30,7 +30,7 @@ from rnnlm.network.reference import outputs as plain_outputs
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import loop as training
 from rnnlm.training import memory
-from rnnlm.training.records import Step
+from rnnlm.training.records import Updates
 
 # The embedding has 5 numbers and the layers 6 units, unless `hidden` says 5.
 LAYERS: dict[str, dict[str, Any]] = {
@@ -192,7 +192,7 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Config:
 
 
 def steps(config: Config, **options: Any) -> Iterator[float]:
-    return (record.loss for record in training.train(config, **options) if isinstance(record, Step))
+    return (record.loss for record in training.train(config, **options) if isinstance(record, Updates))
 
 
 def test_training_lowers_the_loss_and_goes_on_to_the_same_bytes(run: Config) -> None:
