@@ -59,5 +59,5 @@ class Embedding(Section):
     """The embedding table and its initializer."""
 
     size: Count = Field(200, description="d, numbers a token")
-    init: Init = Field(Uniform(), description="how the table starts")
-    trainable: bool = Field(True, description="false: the table stays as it starts")
+    init: Init = Field(Uniform(), description="the initializer of the table")
+    trainable: bool = Field(True, description="false: the table stays as it was initialized")

@@ -19,8 +19,6 @@ from rnnlm.files.model_file import Trained
 from rnnlm.network.protocols import Array
 from rnnlm.text.vocabulary import Vocabulary
 
-STATE = "state.safetensors"
-
 
 class State(NamedTuple):
     """A checkpoint as a file holds it. arrays: those that are no parameters."""

@@ -25,6 +25,7 @@ from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.version import __version__
 
 MODEL = "model.safetensors"
+STATE = "state.safetensors"  # the checkpoint of a run: a model and more, see ``checkpoint``
 
 
 @dataclass(frozen=True)
@@ -54,14 +55,15 @@ def save_model(
 
 
 def load(path: str | Path) -> Trained:
-    """Read a model file, a run's folder (its model file), or a checkpoint.
+    """Read a model file, a run's folder (its model file; its checkpoint, where there is none yet), or a checkpoint.
 
     Raises:
         ModelError: not there, damaged, or not what its own header says.
     """
     path = Path(path)
     if path.is_dir():
-        path = path / MODEL
+        folder = path
+        path = folder / MODEL if (folder / MODEL).exists() or not (folder / STATE).exists() else folder / STATE
         if not path.exists():
             raise ModelError(f"{path.parent}: no {MODEL} in this folder; has it been trained yet?")
     tensors, metadata = storage.read_tensors(path)

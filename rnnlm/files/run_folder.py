@@ -9,9 +9,9 @@ from typing import Any
 from rnnlm.config.errors import in_yaml
 from rnnlm.config.schema import Config
 from rnnlm.errors import ConfigError, ModelError
-from rnnlm.files.checkpoint import STATE, State, load_state
+from rnnlm.files.checkpoint import State, load_state
 from rnnlm.files.log import LOG
-from rnnlm.files.model_file import MODEL, Trained
+from rnnlm.files.model_file import MODEL, STATE, Trained
 
 CONFIG, VOCABULARY, CURVE = "config.yaml", "vocab.txt", "loss.png"
 
@@ -37,7 +37,7 @@ def earlier_run(config: Config, resume: bool) -> State | None:
     check_same(config, old.trained)
     if not resume:
         raise ModelError(
-            f"{folder}: holds a run already (update {old.position['updates']:,}); --resume goes on with it, "
+            f"{folder}: holds a run already (update {old.position.get('updates', 0):,}); --resume goes on with it, "
             "--run DIR starts another, --restart throws it away"
         )
     return old

@@ -91,10 +91,6 @@ class Workspace:
             self._children[name] = Workspace(self.dtype, self.layout)
         return self._children[name]
 
-    @property
-    def bytes(self) -> int:
-        return sum(a.nbytes for a in self._flat.values()) + sum(child.bytes for child in self._children.values())
-
 
 class Context(NamedTuple):
     """What a layer computes with: a workspace of its own and a number of threads."""

@@ -116,10 +116,10 @@ class _Training:
 
     def update(self) -> int:
         """One update; returns its new tokens."""
-        window = self.trial.window(self.number)
         if self.number == 1:
             self.watch = Stopwatch()
-        self.watch.lap(REST)
+        self.watch.start()
+        window = self.trial.window(self.number)
         self.trial.update(window, self.watch)
         if self.number > 0:
             self._count_products(window)

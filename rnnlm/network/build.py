@@ -66,14 +66,14 @@ def init(config: Config, vocabulary: int, table: Array) -> Parameters:
     model, dtype = config.model, np.dtype(config.train.dtype)
     initializer = None if model.recurrent_init is None else Initializer(**model.recurrent_init.model_dump())
     seed = config.train.seed
-    starts = [
+    drawn = [
         cell.init(np.random.default_rng([seed, 1, layer]), initializer) for layer, cell in enumerate(cells(config))
     ]
     norms = [layer_norm.init(hidden) if model.layer_norm else {} for hidden in model.sizes]
     return Parameters(
         # A copy, always: the parameters are changed in place.
         embedding={"table": np.array(table, dtype, order="C")},
-        cells=[{name: np.array(value, dtype, order="C") for name, value in own.items()} for own in starts],
+        cells=[{name: np.array(value, dtype, order="C") for name, value in own.items()} for own in drawn],
         norms=[{name: value.astype(dtype) for name, value in own.items()} for own in norms],
         output=output(config, vocabulary).init(dtype, np.random.default_rng([seed, 2])),
     )

@@ -41,6 +41,8 @@ class Decoder:
         self._spare = [np.empty_like(state) for state in states]
         self._initial = [state[0] for state in network.initial_states(1)]
         n = network.output.history
+        if n and (history is None or len(history) < n):
+            raise ValueError(f"the output layer reads the last {n} tokens: the decoder needs them as its history")
         self._history = history[len(history) - n :] if n and history is not None else None
         top = len(states) - 1
         self._h = self._up(top, np.ascontiguousarray(states[top][:, : network.cells[top].D_h]))

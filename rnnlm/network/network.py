@@ -232,7 +232,8 @@ class Network:
 
         Args:
             complete: called with a layer's name and its gradients as soon as they are complete, from the output layer
-                down: ``output``, ``cell.1``, ``cell.0`` (an untied embedding's rows come with the result).
+                down: ``output``, ``cell.1``, ``cell.0``, and ``embedding`` where its weights are tied (else its rows
+                come with the result).
 
         Returns:
             The sum of J(t), without smoothing and penalties, over these steps and all streams, in nats; the
@@ -244,10 +245,11 @@ class Network:
         dh = trace.workspace.take("dh", trace.up.shape)
         dh[:first] = 0
         rows = self._rows(trace, targets, loss_steps)
-        own = self._gradients_of("output") | ({"E": gradients.dense[TABLE]} if self.output.tied else {})
+        own = self._gradients_of("output")
+        tied = {"E": gradients.dense[TABLE]} if self.output.tied else {}
         watch.lap(REST)
         found = self.output.backward(
-            self.output_parameters, own, rows, self._objective(trace), dh[first:].reshape(rows.h.shape),
+            self.output_parameters, own | tied, rows, self._objective(trace), dh[first:].reshape(rows.h.shape),
             self._output_context(trace),
         )  # fmt: skip
         watch.lap(OUTPUT)
@@ -261,6 +263,8 @@ class Network:
                 dh = de.reshape(steps, batch, de.shape[1])
         if self.config.embedding.trainable:
             self._embedding_back(de, trace, gradients)
+            if self.output.tied:
+                _tell(complete, "embedding", self._gradients_of("embedding"))
         watch.lap(REST)
         return found.J, gradients
 

@@ -146,7 +146,8 @@ class Cell(Protocol[CellTraceT, PackedT]):
         Args:
             parameters, inputs: as `forward` had them.
             gradients: by name; written, not added to.
-            dh: T x B x D_h, dJ/dh(t) from above; may be written over, as the trace's arrays may.
+            dh: T x B x D_h, dJ/dh(t) from above; may be written over, as the trace's arrays may but for those that
+                `state_after` reads.
         """
 
     @abstractmethod
@@ -204,7 +205,6 @@ class OutputLoss(NamedTuple):
     """The loss, and the gradients that come by rows, of an output layer's backward pass."""
 
     J: float  # sum over the rows, in nats, not scaled and without label smoothing
-    objective: float | None = None  # what was minimised, where that is something else than J (samples); None: J
     rows: dict[str, RowGradients] | None = None  # gradients of the parameters named in `sparse`
 
 

@@ -16,6 +16,10 @@ class Stopwatch:
         self.seconds: dict[str, float] = {}
         self._since = time.perf_counter()
 
+    def start(self) -> None:
+        """The next part begins here."""
+        self._since = time.perf_counter()
+
     def lap(self, part: str) -> None:
         """`part` ends here."""
         now = time.perf_counter()

@@ -21,7 +21,6 @@ class Needs:
     """Numbers of the network and bytes of a training run."""
 
     parameters: int
-    model_bytes: int
     training_bytes: int
     disk_bytes: int
 
@@ -47,7 +46,7 @@ def needs(config: Config, vocabulary: int, tokens: int, threads: int) -> Needs:
     )  # fmt: skip
     # The model, the state, and one of them being written beside its place.
     disk = 2 * (weights + moments + average) + weights + tokens * (2 if vocabulary < 2**16 else 4)
-    return Needs(parameters, weights, training, disk)
+    return Needs(parameters, training, disk)
 
 
 def available_memory() -> int | None:

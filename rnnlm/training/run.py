@@ -16,8 +16,8 @@ from rnnlm.config.schema import Config
 from rnnlm.config.training import Plateau
 from rnnlm.corpora.prepare import Corpora
 from rnnlm.errors import NotFiniteError
-from rnnlm.files.checkpoint import STATE, save_state
-from rnnlm.files.model_file import MODEL, save_model
+from rnnlm.files.checkpoint import save_state
+from rnnlm.files.model_file import MODEL, STATE, save_model
 from rnnlm.network.network import Network, Trace, Window
 from rnnlm.network.protocols import Array
 from rnnlm.network.scoring import mean_loss
@@ -201,11 +201,14 @@ class Run:
         """Restore a checkpoint, all but its weights: the opposite of `save`.
 
         Raises:
-            KeyError, TypeError: something is missing.
+            KeyError, TypeError: something is missing; ValueError: an array has another shape.
         """
         at = Position(**position)
         for name, moment in self.optimizer.moments.items():
-            moment[:] = arrays[f"optimizer.{name}"]
+            found = arrays[f"optimizer.{name}"]
+            if found.shape != moment.shape:
+                raise ValueError(f"optimizer.{name} has the shape {found.shape}, not {moment.shape}")
+            moment[:] = found
         if any(name.startswith("average.") for name in arrays):
             self.average.values = {name: arrays[f"average.{name}"] for name in self.network.named}
         self.states = [arrays[f"carry.{layer}"] for layer in range(len(self.network.cells))]

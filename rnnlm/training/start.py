@@ -49,6 +49,8 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
             run.restore(old.arrays, old.position)
         except (KeyError, TypeError) as error:
             raise ModelError(f"{old.trained.path}: not a state to go on from: {error} is missing") from None
+        except ValueError as error:
+            raise ModelError(f"{old.trained.path}: not a state to go on from: {error}") from None
         if run.at.corpus != corpora.train.key:
             raise ModelError(
                 f"{paths.train}: not the text that {folder} was trained on; take another folder with --run"

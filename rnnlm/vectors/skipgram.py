@@ -170,7 +170,7 @@ def make_examples(text: Text, sampler: Sampler, threads: int) -> tuple[np.ndarra
 
 @parallel
 def _walk(thread, text, sampler, places, fill):
-    """Make the examples of each thread's share of the words; count them by block or, with `fill`, write them.
+    """Make the examples of each thread's part of the words; count them by block or, with `fill`, write them.
 
     Each word's random numbers come from its place alone, so that counting and filling see the same ones.
     """

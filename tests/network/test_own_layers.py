@@ -117,6 +117,19 @@ def test_layers_tell_when_their_gradients_are_complete() -> None:
     assert set(gradients.rows) == {"embedding.table"}
 
 
+def test_tied_weights_are_complete_with_the_embedding() -> None:
+    own, told = Case(config("tanh", d=5, hidden=5, tie=True), vocabulary=V), {}
+    trace = own.network.forward(Window(own.inputs, own.reset, own.states))
+
+    def tell(layer: str, arrays: dict[str, np.ndarray]) -> None:
+        told[layer] = {name: array.copy() for name, array in arrays.items()}
+
+    _, gradients = own.network.backward(trace, own.targets, 5, complete=tell)
+    assert list(told) == ["output", "cell.0", "embedding"]
+    assert list(told["output"]) == ["b2"]
+    assert (told["embedding"]["table"] == gradients.dense["embedding.table"]).all()
+
+
 def test_the_initial_state_may_be_another_than_0() -> None:
     """It stands at the beginning and after each reset, and gets no gradient."""
     own = Case(config("tanh"), vocabulary=V)

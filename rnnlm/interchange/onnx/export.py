@@ -9,8 +9,8 @@ A layer's state is h, S = D_h; an LSTM's is h and c behind one another, S = 2 D_
 the configuration has ``train.state: reset``, the caller gives 0 where a line begins.
 
 The file's metadata holds, as JSON texts: ``vocabulary`` (a list; item i is the token with id i), ``counts`` (how
-often each stood in the training text), ``config`` (all sections but ``run``), ``training`` (step, epoch, rnnlm's
-version ...) and ``format`` (1).
+often each stood in the training text), ``config`` (all sections but ``run``), ``training`` (updates, epoch,
+rnnlm's version ...) and ``format`` (2).
 
 ONNX has column vectors, so its matrices are ours transposed, and two biases where we have their sum (of a GRU's
 candidate it needs both). What each cell becomes:

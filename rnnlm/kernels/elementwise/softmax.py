@@ -40,7 +40,7 @@ def exp_sum(row, shift):
     """The row (n) becomes exp(row - shift); returns the sum in the row's type."""
     total = row.dtype.type(0)
     for j in range(row.size):
-        e = exp(row[j] - shift)
-        row[j] = e
-        total += e
+        exp_z = exp(row[j] - shift)
+        row[j] = exp_z
+        total += exp_z
     return total

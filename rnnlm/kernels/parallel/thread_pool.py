@@ -41,7 +41,7 @@ class Thread(NamedTuple):
 
     number: int  # from 0
     threads: int  # that run the kernel
-    arrivals: np.ndarray  # at the barrier that they share
+    arrivals: np.ndarray  # at the barrier that they have in common
 
 
 def _threads(count: int) -> list[Thread]:

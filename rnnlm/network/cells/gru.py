@@ -216,14 +216,14 @@ def _cell_back(z, hidden, start, before, n, dh):
     r, u, m = _blocks(z, hidden, start, dh.size)
     one = z.dtype.type(1)
     for j in range(dh.size):
-        N, U = n[j], u[j]
-        n[j] = dh[j] * (one - U) * (one - N * N)
-        u[j] = dh[j] * (before[j] - N) * U * (one - U)
-        dh[j] *= U
+        n_j, u_j = n[j], u[j]
+        n[j] = dh[j] * (one - u_j) * (one - n_j * n_j)
+        u[j] = dh[j] * (before[j] - n_j) * u_j * (one - u_j)
+        dh[j] *= u_j
     for j in range(dh.size):
-        R = r[j]
-        r[j] = n[j] * m[j] * R * (one - R)
-        m[j] = n[j] * R
+        r_j = r[j]
+        r[j] = n[j] * m[j] * r_j * (one - r_j)
+        m[j] = n[j] * r_j
 
 
 @parallel

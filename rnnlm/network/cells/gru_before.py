@@ -250,10 +250,10 @@ def _new_state_back(u, before, n, dh):
     """Undoes `_new_state`: u becomes dJ/dz_u, n dJ/dz_n, dh what goes straight to h(t-1), dJ/dh o u."""
     one = dh.dtype.type(1)
     for j in range(dh.size):
-        N, U = n[j], u[j]
-        n[j] = dh[j] * (one - U) * (one - N * N)
-        u[j] = dh[j] * (before[j] - N) * U * (one - U)
-        dh[j] *= U
+        n_j, u_j = n[j], u[j]
+        n[j] = dh[j] * (one - u_j) * (one - n_j * n_j)
+        u[j] = dh[j] * (before[j] - n_j) * u_j * (one - u_j)
+        dh[j] *= u_j
 
 
 @jit

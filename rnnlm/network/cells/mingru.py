@@ -161,10 +161,10 @@ def _cell_back(z, hidden, start, before, dh):
     u, n = z[start : start + dh.size], z[hidden + start : hidden + start + dh.size]
     one = dh.dtype.type(1)
     for j in range(dh.size):
-        U = u[j]
-        u[j] = dh[j] * (n[j] - before[j]) * U * (one - U)
-        n[j] = dh[j] * U
-        dh[j] *= one - U
+        u_j = u[j]
+        u[j] = dh[j] * (n[j] - before[j]) * u_j * (one - u_j)
+        n[j] = dh[j] * u_j
+        dh[j] *= one - u_j
 
 
 @jit

@@ -28,10 +28,10 @@ from rnnlm.kernels.random import GAMMA, splitmix64
 _WORDS, _RECURRENT = 1000, 2000
 
 
-def key(seed: int, step: int, place: int) -> np.uint64:
+def key(seed: int, window: int, place: int) -> np.uint64:
     """The key of the mask of one layer in one window of training, unlike all others."""
     mask = (1 << 64) - 1
-    value = (seed * 0x9E3779B97F4A7C15 + step * 0xD1342543DE82EF95 + place * 0xA0761D6478BD642F + 1) & mask
+    value = (seed * 0x9E3779B97F4A7C15 + window * 0xD1342543DE82EF95 + place * 0xA0761D6478BD642F + 1) & mask
     return np.uint64(value)
 
 
@@ -41,7 +41,7 @@ class Masks:
 
     settings: Model
     seed: int
-    step: int
+    window: int
     threads: int
 
     def numbers(self, x: np.ndarray, place: int, batch: int) -> None:
@@ -49,17 +49,17 @@ class Masks:
         p = self.rate(place)
         if p > 0:
             period = batch * x.shape[-1] if self.settings.dropout.variational else x.size
-            apply(self.threads, x, key(self.seed, self.step, place), p, period)
+            apply(self.threads, x, key(self.seed, self.window, place), p, period)
 
     def words(self, e: np.ndarray, tokens: np.ndarray) -> None:
         """Dropout of words. e: n x d, row i the embedding of tokens[i]."""
         if self.settings.dropout.words > 0:
-            _apply_to_rows(e, tokens, key(self.seed, self.step, _WORDS), self.settings.dropout.words)
+            _apply_to_rows(e, tokens, key(self.seed, self.window, _WORDS), self.settings.dropout.words)
 
     def recurrent(self, weights: np.ndarray, layer: int, number: int) -> None:
         """DropConnect of a matrix that multiplies the state; number: which of its recurrent matrices, from 0."""
         if self.drops_recurrent:
-            place = key(self.seed, self.step, _RECURRENT * (number + 1) + layer)
+            place = key(self.seed, self.window, _RECURRENT * (number + 1) + layer)
             apply(self.threads, weights, place, self.settings.dropout.recurrent, weights.size)
 
     def rate(self, place: int) -> float:

@@ -1,6 +1,6 @@
 """The embedding layer: e(t) is row x(t) of the table (|V| x d).
 
-A window has far fewer different tokens than tokens. `distinct` lists them once, with an index that says which of them
+A window has far fewer different tokens than tokens. `Distinct` lists them once, with an index that says which of them
 stands where; `gather` reads their rows, and the gradient comes back summed by token, one row each, so that neither
 the gradient nor its update touches any other row of the table.
 """

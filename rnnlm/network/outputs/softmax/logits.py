@@ -164,7 +164,7 @@ def rank_and_entropy(z, target):
     for j in range(z.size):
         above += z[j] > z[target]
         below = np.float64(z[j]) - shift
-        e = math.exp(below)
-        total += e
-        weighted += below * e
+        exp_z = math.exp(below)
+        total += exp_z
+        weighted += below * exp_z
     return 1 + above, math.log(total) - weighted / total

@@ -84,73 +84,73 @@ def backward(rows: Block, weights: Weights, d_weights: Weights, dh: Array, scale
     most = max(12, SMALL_SOFTMAX_BYTES // ((weights.V + hidden) * item))
     own = -(-count // context.threads)
     block = -(-own // -(-own // most))
-    work = _intermediates(weights, block, context)
-    _backward(context.threads, work, rows, weights, d_weights, dh, rows.h.dtype.type(scale))
-    return float(work.losses.sum())
+    arrays = _intermediates(weights, block, context)
+    _backward(context.threads, arrays, rows, weights, d_weights, dh, rows.h.dtype.type(scale))
+    return float(arrays.losses.sum())
 
 
 @parallel
-def _backward(thread, work, rows, weights, d_weights, dh, scale):
+def _backward(thread, arrays, rows, weights, d_weights, dh, scale):
     """Writes dU, db2 and dh (N x D_h). Each thread has its own rows; then its own rows of dU, to add up."""
     (count, hidden), vocabulary = rows.h.shape, weights.b2.size
-    width, block = panel(weights.b2.dtype.type(0)), work.z.shape[1]
+    width, block = panel(weights.b2.dtype.type(0)), arrays.z.shape[1]
     first, last = partition(thread, vocabulary, width)
-    pack_panels(weights.U, weights.tied, first, last, hidden, work.packed_U)
+    pack_panels(weights.U, weights.tied, first, last, hidden, arrays.packed_U)
     first, last = partition(thread, hidden, width)
-    pack_panels(weights.U, not weights.tied, first, last, vocabulary, work.packed_back)
-    clear(work.db2[thread.number])
+    pack_panels(weights.U, not weights.tied, first, last, vocabulary, arrays.packed_back)
+    clear(arrays.db2[thread.number])
     wait(thread)
     dU, db2 = d_weights.U, d_weights.b2
-    own_dU = dU if thread.number == 0 else work.dU[thread.number - 1]
+    own_dU = dU if thread.number == 0 else arrays.dU[thread.number - 1]
     start, stop = partition(thread, count, 2)
     if start == stop:
         own_dU[:] = 0
     for first in range(start, stop, block):
         last = min(stop, first + block)
         own = Block(rows.h[first:last], rows.targets[first:last])
-        loss = _backward_block(thread, work, own, weights, own_dU, dh[first:last], scale, first > start)
-        work.losses[thread.number] += loss
+        loss = _backward_block(thread, arrays, own, weights, own_dU, dh[first:last], scale, first > start)
+        arrays.losses[thread.number] += loss
     wait(thread)
     first, last = partition(thread, dU.shape[0], 1)
     for i in range(first, last):
         for other in range(thread.threads - 1):
-            add(work.dU[other, i], dU[i])
+            add(arrays.dU[other, i], dU[i])
     if thread.number == 0:
-        copy(work.db2[0], db2)
+        copy(arrays.db2[0], db2)
         for other in range(1, thread.threads):
-            add(work.db2[other], db2)
+            add(arrays.db2[other], db2)
 
 
 @jit
-def _backward_block(thread, work, rows, weights, dU, dh, scale, adds):
+def _backward_block(thread, arrays, rows, weights, dU, dh, scale, adds):
     """One block of one thread's rows; returns its loss. dU, the thread's, is added to when `adds`; dh: R x D_h."""
     h, (count, hidden), vocabulary = rows.h, rows.h.shape, weights.b2.size
-    z, db2 = work.z[thread.number, :count], work.db2[thread.number]
+    z, db2 = arrays.z[thread.number, :count], arrays.db2[thread.number]
     for r in range(count):
         copy(weights.b2, z[r, :vocabulary])
-    h_rows = block_of(work.h_rows, thread.number)
+    h_rows = block_of(arrays.h_rows, thread.number)
     fill_rows(h, 0, hidden, h_rows)
     h_operand = rows_of(operand(h, h_rows), 0, count)
-    multiply_rows(h_operand, depth(work.packed_U, hidden), work.packed_U, 0, vocabulary, z, True)  # z2 = h U + b2
+    multiply_rows(h_operand, depth(arrays.packed_U, hidden), arrays.packed_U, 0, vocabulary, z, True)  # z2 = h U + b2
     loss = 0.0
     for r in range(count):
         loss -= _delta2(z[r, :vocabulary], rows.targets[r], scale, db2)
     # Undoes z2 = h U: dh = delta2 U' ...
-    z_rows = block_of(work.z_rows, thread.number)
+    z_rows = block_of(arrays.z_rows, thread.number)
     fill_rows(z, 0, vocabulary, z_rows)
     delta2 = rows_of(operand(z, z_rows), 0, count)
-    multiply_rows(delta2, depth(work.packed_back, vocabulary), work.packed_back, 0, hidden, dh, False)
+    multiply_rows(delta2, depth(arrays.packed_back, vocabulary), arrays.packed_back, 0, hidden, dh, False)
     # ... and dU += h' delta2.
-    z_columns = block_of(work.z_columns, thread.number)
+    z_columns = block_of(arrays.z_columns, thread.number)
     fill_columns(z, z_columns)
     delta2 = operand(z, z_columns)
     deep = depth(delta2, count)
     if weights.tied:  # the same product, transposed
-        h_panels = block_of(work.h_panels, thread.number)
+        h_panels = block_of(arrays.h_panels, thread.number)
         pack_panels(h, False, 0, hidden, count, h_panels)
         multiply_columns(columns_of(delta2, vocabulary), deep, h_panels, 0, hidden, dU, adds)
     else:
-        h_columns = block_of(work.h_columns, thread.number)
+        h_columns = block_of(arrays.h_columns, thread.number)
         fill_columns(h, h_columns)
         h_transposed, width = operand(h, h_columns), panel(z.dtype.type(0))
         for j in range(0, vocabulary, width):

@@ -4,7 +4,7 @@
     dJ_epsilon/dz2(t) = y^ - (1 - epsilon) y - epsilon / |V|
 
 which is the plain loss's gradient and, beside it, epsilon y - epsilon / |V|: one column of U for each row and
-the same for all columns. So what ``outputs.softmax.backward`` has left is added to here, and no probability is
+the same for all columns. So what ``Softmax.backward`` has left is added to here, and no probability is
 computed again: sum_j log y^_j = h sum_j U_j + sum_j b2_j - |V| log Z, with log Z = z2_x - log y^_x.
 """
 

@@ -43,11 +43,11 @@ def forward(rows: Block, weights: Weights, log_probability: Array, context: Cont
     """Writes log y^_x (N float64) of each row's target."""
     count = len(rows.h)
     block = min(count, cpu.SCORED_ROWS)
-    work = intermediates(rows.h, weights, block, False, context)
+    arrays = intermediates(rows.h, weights, block, False, context)
     for start in range(0, count, block):
         part = rows.rows(start, start + block)
-        exponentials.compute(work, part, weights, False, context.threads)
-        exponentials.score(context.threads, work, part, weights.b2, log_probability[start : start + block])
+        exponentials.compute(arrays, part, weights, False, context.threads)
+        exponentials.score(context.threads, arrays, part, weights.b2, log_probability[start : start + block])
 
 
 def backward(
@@ -64,17 +64,17 @@ def backward(
     row, logits = rows.h.shape[1] * rows.h.itemsize, weights.V * rows.h.itemsize
     most = max(64, min(cpu.SOFTMAX_BYTES // logits, cpu.SOFTMAX_H_BYTES // row))
     block = -(-groups // -(-groups // max(1, most // together))) * together
-    work, threads = intermediates(rows.h, weights, block, True, context), context.threads
+    arrays, threads = intermediates(rows.h, weights, block, True, context), context.threads
     losses = np.zeros(threads)
-    work.scales[:] = scale
+    arrays.scales[:] = scale
     for start in range(0, count, block):
         stop = min(start + block, count)
         part = rows.rows(start, stop)
-        exponentials.compute(work, part, weights, True, threads)
+        exponentials.compute(arrays, part, weights, True, threads)
         if weighting is not None:
-            log_y = work.log_y[: stop - start]
-            exponentials.score(threads, work, part, weights.b2, log_y)
-            weighting.weigh(slice(start, stop), log_y, work.scales)
-        gradients.of_h(threads, work, part, weights, dh[start:stop], losses)
-        gradients.of_weights(threads, work, part.targets, d_weights, start > 0)
+            log_y = arrays.log_y[: stop - start]
+            exponentials.score(threads, arrays, part, weights.b2, log_y)
+            weighting.weigh(slice(start, stop), log_y, arrays.scales)
+        gradients.of_h(threads, arrays, part, weights, dh[start:stop], losses)
+        gradients.of_weights(threads, arrays, part.targets, d_weights, start > 0)
     return float(losses.sum())

@@ -18,49 +18,49 @@ from rnnlm.network.outputs.softmax.columns.exponentials import log_probability_o
 
 
 @parallel
-def of_h(thread, work, rows, weights, dh, losses):
+def of_h(thread, arrays, rows, weights, dh, losses):
     """dJ/dh (R x D_h), the sum of J of each thread's rows, and g h for dJ/dU: as it is and packed by columns."""
     (count, hidden), b2 = rows.h.shape, weights.b2
     low, high = partition(thread, count, 2)
     for r in range(low, high):
-        scale, whole = work.scales[r], over_threads(work.sums, r)
+        scale, whole = arrays.scales[r], over_threads(arrays.sums, r)
         factor = dh.dtype.type(scale / whole)
-        work.whole[r], work.factors[0, r] = whole, factor
+        arrays.whole[r], arrays.factors[0, r] = whole, factor
         for k in range(hidden):
-            dh[r, k] = factor * work.dh[0, r, k] - scale * work.own_u[r, k]
-            work.scaled[r, k] = factor * rows.h[r, k]
+            dh[r, k] = factor * arrays.dh[0, r, k] - scale * arrays.own_u[r, k]
+            arrays.scaled[r, k] = factor * rows.h[r, k]
         for other in range(1, thread.threads):
             for k in range(hidden):
-                dh[r, k] += factor * work.dh[other, r, k]
-        losses[thread.number] -= log_probability_of(work, r, rows.h[r], b2[rows.targets[r]], math.log(whole))
-    fill_rows(work.factors, low, high, work.factor_rows)
+                dh[r, k] += factor * arrays.dh[other, r, k]
+        losses[thread.number] -= log_probability_of(arrays, r, rows.h[r], b2[rows.targets[r]], math.log(whole))
+    fill_rows(arrays.factors, low, high, arrays.factor_rows)
     if not weights.tied:
-        fill_columns(work.scaled[low:high], depths_of(work.scaled_columns, low, high))
+        fill_columns(arrays.scaled[low:high], depths_of(arrays.scaled_columns, low, high))
 
 
 @parallel
-def of_weights(thread, work, targets, d_weights, add):
+def of_weights(thread, arrays, targets, d_weights, add):
     """dU and db2 of each thread's panels, added to what is there when `add`. targets: R."""
     dU, db2 = d_weights.U, d_weights.b2
     width = panel(db2.dtype.type(0))
-    first, stop = partition(thread, work.bias.size // width, 1)
-    rows, vocabulary, hidden = targets.size, db2.size, work.own_u.shape[1]
-    deep = depth(work.exp_z, rows)
+    first, stop = partition(thread, arrays.bias.size // width, 1)
+    rows, vocabulary, hidden = targets.size, db2.size, arrays.own_u.shape[1]
+    deep = depth(arrays.exp_z, rows)
     for r in range(rows):
         if first * width <= targets[r] < stop * width:
-            subtract(work.exp_z, targets[r], rows, r, work.whole[r])
-    g, gh = operand(work.factors, work.factor_rows), operand(work.scaled, work.scaled_columns)
+            subtract(arrays.exp_z, targets[r], rows, r, arrays.whole[r])
+    g, gh = operand(arrays.factors, arrays.factor_rows), operand(arrays.scaled, arrays.scaled_columns)
     db2_row = db2.reshape((1, vocabulary))
-    scaled_panels = block_of(work.scaled_panels, thread.number)
+    scaled_panels = block_of(arrays.scaled_panels, thread.number)
     if d_weights.tied:
-        pack_panels(work.scaled[:rows], False, 0, hidden, rows, scaled_panels)
+        pack_panels(arrays.scaled[:rows], False, 0, hidden, rows, scaled_panels)
     for p in range(first, stop):
         column = p * width
         columns = min(width, vocabulary - column)
-        own = panel_at(work.exp_z, column, rows, 0)
+        own = panel_at(arrays.exp_z, column, rows, 0)
         rows_times_panel(g, deep, own, width, columns, db2_row[:, column:], add)
         if d_weights.tied:
-            own_columns = panel_as_columns(work.exp_z, column, rows, columns)
+            own_columns = panel_as_columns(arrays.exp_z, column, rows, columns)
             multiply_columns(own_columns, deep, scaled_panels, 0, hidden, dU[column : column + columns], add)
         else:
             columns_times_panel(gh, deep, own, width, columns, dU[:, column:], add)
