@@ -62,10 +62,10 @@ def load(path: str | Path) -> Trained:
     """
     path = Path(path)
     if path.is_dir():
-        folder = path
-        path = folder / MODEL if (folder / MODEL).exists() or not (folder / STATE).exists() else folder / STATE
-        if not path.exists():
-            raise ModelError(f"{path.parent}: no {MODEL} in this folder; has it been trained yet?")
+        found = [path / name for name in (MODEL, STATE) if (path / name).exists()]
+        if not found:
+            raise ModelError(f"{path}: no {MODEL} in this folder; has it been trained yet?")
+        path = found[0]
     tensors, metadata = storage.read_tensors(path)
     try:
         config = config_file.validate(metadata["config"])
@@ -76,12 +76,13 @@ def load(path: str | Path) -> Trained:
         raise ModelError(f"{path}: damaged: the header does not hold a model ({error})") from None
     dtype = np.dtype(config.train.dtype)
     for name, shape in expected.items():
-        found = tensors.get(name)
-        if found is None:
+        tensor = tensors.get(name)
+        if tensor is None:
             raise ModelError(f"{path}: damaged: the tensor {name} is missing")
-        if found.shape != shape or found.dtype != dtype:
+        if tensor.shape != shape or tensor.dtype != dtype:
             raise ModelError(
-                f"{path}: damaged: {name} is {found.dtype} {found.shape}; its configuration asks for {dtype} {shape}"
+                f"{path}: damaged: {name} is {tensor.dtype} {tensor.shape}; "
+                f"its configuration asks for {dtype} {shape}"
             )
     parameters = {name: tensors.pop(name) for name in expected}
     return Trained(config, vocabulary, parameters, training, path, tensors, metadata.get("position"))

@@ -45,7 +45,7 @@ def warm_up(precisions: tuple[str, ...] = PRECISIONS) -> Task[Warmed]:
     wanted = [name for name in precisions if name != "bfloat16" or HAS_BFLOAT16]
     if len(wanted) < len(precisions):
         yield Note("this processor has no products of bfloat16 (AVX512-BF16); nothing to compile for them")
-    # What all parts share is compiled first, and read from the cache by the others.
+    # What all parts need is compiled first, and read from the cache by the others.
     jobs = [(precision, part) for part in PARTS for precision in wanted]
     total = len(jobs)
     running: list[subprocess.Popen[str]] = []

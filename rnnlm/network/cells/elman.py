@@ -29,7 +29,7 @@ from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
 from rnnlm.kernels.matmul.layout import Numbers, block_of, rows_at
 from rnnlm.kernels.matmul.layout import Packed as Operand
-from rnnlm.kernels.matmul.pack import fill_rows, pack_panels
+from rnnlm.kernels.matmul.pack import fill_rows
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
@@ -37,9 +37,9 @@ from rnnlm.kernels.workspace import Context
 from rnnlm.network.cells import initializers, recurrence
 from rnnlm.network.cells.recurrence import (
     add_state,
+    begin,
+    begin_back,
     carry_state,
-    own_part,
-    pack_blocks,
     pack_delta,
     read_inputs,
     send_back,
@@ -144,10 +144,7 @@ class Elman(Cell[Trace, Packed]):
 def _recur(thread, steps, H, activation, products, trace):
     """The loop over time; each thread has its own streams, or its own columns of h."""
     batch, hidden = steps.state.shape
-    start, stop = partition(thread, hidden, 2 * LANES)
-    pack_blocks(H, start, stop, products.packed)
-    wait(thread)
-    part = own_part(thread, products.by_columns, batch, hidden)
+    part = begin(thread, H, products, batch)
     h, previous = trace.h, trace.previous
     for t in range(h.shape[0]):
         carry_state(steps.state if t == 0 else h[t - 1], steps.reset[t], steps.initial, part, previous[t])
@@ -166,10 +163,7 @@ def _recur(thread, steps, H, activation, products, trace):
 def _recur_back(thread, h, reset, H, activation, products, dh, d_state):
     """Undoes `_recur`: dh becomes delta1."""
     steps, batch, hidden = h.shape
-    start, stop = partition(thread, hidden, 2 * LANES)
-    pack_panels(H, True, start, stop, hidden, products.packed)
-    wait(thread)
-    part = own_part(thread, products.by_columns, batch, hidden)
+    part = begin_back(thread, H, products, batch)
     for b in range(part.first, part.last):
         clear(d_state[b, part.start : part.stop])
     for t in range(steps - 1, -1, -1):

@@ -34,7 +34,7 @@ from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
 from rnnlm.kernels.matmul.layout import Numbers, block_of, rows_at
 from rnnlm.kernels.matmul.layout import Packed as Operand
-from rnnlm.kernels.matmul.pack import fill_rows, pack_panels
+from rnnlm.kernels.matmul.pack import fill_rows
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
@@ -42,9 +42,9 @@ from rnnlm.kernels.workspace import Context
 from rnnlm.network.cells import initializers, recurrence
 from rnnlm.network.cells.recurrence import (
     add_state,
+    begin,
+    begin_back,
     carry_state,
-    own_part,
-    pack_blocks,
     pack_delta,
     read_inputs,
     send_back,
@@ -139,10 +139,7 @@ class GRU(Cell[Trace, Packed]):
 def _recur(thread, steps, H, bh, products, trace):
     """The loop over time; each thread has its own streams, or its own columns of h."""
     batch, hidden = steps.state.shape
-    start, stop = partition(thread, hidden, 2 * LANES)
-    pack_blocks(H, start, stop, products.packed)
-    wait(thread)
-    part = own_part(thread, products.by_columns, batch, hidden)
+    part = begin(thread, H, products, batch)
     start, stop = part.start, part.stop
     h, previous, gates, n = trace.h, trace.previous, trace.gates, trace.n
     for t in range(h.shape[0]):
@@ -186,10 +183,7 @@ def _blocks(z, hidden, start, size):
 def _recur_back(thread, trace, reset, H, products, dh, d_state):
     """Undoes `_recur`: gates become dJ/dz_r, dJ/dz_u, dJ/dm; n becomes dJ/dz_n."""
     steps, batch, hidden = dh.shape
-    start, stop = partition(thread, hidden, 2 * LANES)
-    pack_panels(H, True, start, stop, 3 * hidden, products.packed)
-    wait(thread)
-    part = own_part(thread, products.by_columns, batch, hidden)
+    part = begin_back(thread, H, products, batch)
     start, stop = part.start, part.stop
     gates, n = trace.gates, trace.n
     for b in range(part.first, part.last):

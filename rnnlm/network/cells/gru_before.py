@@ -39,9 +39,9 @@ from rnnlm.kernels.workspace import Context
 from rnnlm.network.cells import initializers, recurrence
 from rnnlm.network.cells.recurrence import (
     add_state,
+    begin,
     carry_state,
     own_part,
-    pack_blocks,
     pack_delta,
     read_inputs,
     send_back,
@@ -153,10 +153,7 @@ class GRUBefore(Cell[Trace, Packed]):
 def _recur(thread, steps, H, products, q_rows, trace):
     """The loop over time; each thread has its own streams, or its own columns of h."""
     batch, hidden = steps.state.shape
-    start, stop = partition(thread, hidden, 2 * LANES)
-    pack_blocks(H, start, stop, products.packed)
-    wait(thread)
-    part = own_part(thread, products.by_columns, batch, hidden)
+    part = begin(thread, H, products, batch)
     start, stop = part.start, part.stop
     h, previous, gates, q, n = trace.h, trace.previous, trace.gates, trace.q, trace.n
     for t in range(h.shape[0]):

@@ -37,7 +37,7 @@ from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
 from rnnlm.kernels.matmul.layout import Numbers, block_count, block_of, rows_at
 from rnnlm.kernels.matmul.layout import Packed as Operand
-from rnnlm.kernels.matmul.pack import fill_rows, pack_panels
+from rnnlm.kernels.matmul.pack import fill_rows
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
@@ -46,9 +46,9 @@ from rnnlm.network.cells import initializers, recurrence
 from rnnlm.network.cells.recurrence import (
     Part,
     add_state,
+    begin,
+    begin_back,
     carry_state,
-    own_part,
-    pack_blocks,
     pack_delta,
     read_inputs,
     send_back,
@@ -189,10 +189,7 @@ def _recur(thread, steps, cells, H, P, products, trace):
     """The loop over time; each thread has its own streams, or its own columns of h."""
     batch, hidden = steps.state.shape
     blocks = block_count(products.packed)
-    start, stop = partition(thread, hidden, 2 * LANES)
-    pack_blocks(H, start, stop, products.packed)
-    wait(thread)
-    part = own_part(thread, products.by_columns, batch, hidden)
+    part = begin(thread, H, products, batch)
     start, stop = part.start, part.stop
     h, previous, c, c_previous, gates = trace.h, trace.previous, trace.c, trace.c_previous, trace.gates
     for t in range(h.shape[0]):
@@ -266,10 +263,7 @@ def _tanh(z):
 def _recur_back(thread, trace, reset, H, P, products, dh, state_gradient):
     """Undoes `_recur`: gates become dJ/dz; dc is dJ/dc(t), in the end that of the state before the window."""
     steps, batch, hidden = dh.shape
-    start, stop = partition(thread, hidden, 2 * LANES)
-    pack_panels(H, True, start, stop, H.shape[1], products.packed)
-    wait(thread)
-    part = own_part(thread, products.by_columns, batch, hidden)
+    part = begin_back(thread, H, products, batch)
     start, stop = part.start, part.stop
     dh0, dc, gates = state_gradient.dh0, state_gradient.dc, trace.gates
     for b in range(part.first, part.last):

@@ -223,6 +223,27 @@ def _pack_all_blocks(H, packed_H):
 
 
 @jit
+def begin(thread, H, products, batch):
+    """The beginning of the loop over time: each thread packs its own columns of H's blocks; returns its part of the
+    loop."""
+    hidden = H.shape[0]
+    start, stop = partition(thread, hidden, 2 * LANES)
+    pack_blocks(H, start, stop, products.packed)
+    wait(thread)
+    return own_part(thread, products.by_columns, batch, hidden)
+
+
+@jit
+def begin_back(thread, H, products, batch):
+    """The same of the loop back through time, which reads H'."""
+    hidden = H.shape[0]
+    start, stop = partition(thread, hidden, 2 * LANES)
+    pack_panels(H, True, start, stop, H.shape[1], products.packed)
+    wait(thread)
+    return own_part(thread, products.by_columns, batch, hidden)
+
+
+@jit
 def own_part(thread, by_columns, batch, hidden):
     """One thread's streams, or its columns of h, in the loop over time, and all of the other."""
     if by_columns:
