@@ -9,7 +9,7 @@ import pytest
 from training_runs import records, sha256, write_text
 
 from rnnlm.errors import ModelError, TextError
-from rnnlm.files import model_file
+from rnnlm.files import model_file, tensors
 from rnnlm.training.loop import train
 from rnnlm.training.records import End, Valid
 from rnnlm.work import Note
@@ -30,6 +30,24 @@ def test_a_run_of_another_text(make_config: Any) -> None:
     write_text(Path(str(config.data.train)), 60, 3)
     with pytest.raises(ModelError, match="not the text that .* was trained on"):
         list(train(config, resume=True))
+
+
+def test_a_checkpoint_whose_moments_have_another_shape(make_config: Any) -> None:
+    config = make_config(epochs=1, optimizer="adam")
+    list(train(config))
+    state = Path(config.run) / "state.safetensors"
+    arrays, metadata = tensors.read_tensors(state)
+    arrays["optimizer.m.cell.0.H"] = arrays["optimizer.m.cell.0.H"][:1]  # would be repeated in every row
+    tensors.write_tensors(state, arrays, metadata)
+    with pytest.raises(ModelError, match=r"not a state to go on from: optimizer\.m\.cell\.0\.H has the shape \(1, "):
+        list(train(config, resume=True))
+
+
+def test_a_folder_with_a_checkpoint_alone_is_loaded(make_config: Any) -> None:
+    config = make_config(epochs=1)
+    list(train(config))
+    (Path(config.run) / "model.safetensors").unlink()
+    assert model_file.load(config.run).path.name == "state.safetensors"
 
 
 def test_resume_without_a_checkpoint_starts(make_config: Any) -> None:
