@@ -15,7 +15,7 @@ BASE = {"errors", "version", "work", "config", "files.atomic", "files.tensors"}
 NETWORK = BASE | {"kernels", "text", "network"}
 LIBRARY = NETWORK | {"vectors", "corpora", "files"}
 MAY_IMPORT = {
-    "kernels": set(),
+    "kernels": {"errors"},
     "text": BASE | {"kernels"},
     "network": BASE | {"kernels", "text"},
     "vectors": NETWORK,

@@ -6,9 +6,11 @@ heavy is imported inside the command, so that ``--help`` is quick.
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
+import warnings
 from typing import Any
 
 import typer
@@ -82,12 +84,15 @@ def options(
 
 def main() -> None:
     """Run the command line; an error is one line on standard error and an exit status."""
+    # Importing and compiling make a million objects that stay; Python would look through them again and again.
+    gc.set_threshold(100_000)
     arguments = sys.argv[1:]
     # Anywhere on the line, since it is typed after something went wrong.
     debug = "--debug" in arguments or os.environ.get("RNNLM_DEBUG", "") not in ("", "0")
     arguments = [argument for argument in arguments if argument != "--debug"]
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows no é shows \xe9
+    warnings.showwarning = _show_warning
     try:
         if status := app(args=arguments, prog_name="rnnlm", standalone_mode=False):
             sys.exit(status)
@@ -130,6 +135,14 @@ def main() -> None:
                 f"internal: {type(error).__name__}: {error}; run it again with --debug and report what it shows"
             )
         )
+
+
+def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
+    """A warning as a line, without the place in the source that Python would show."""
+    from rnnlm.console import Console
+    from rnnlm.work import Note
+
+    Console().note(Note(str(message), warning=True))
 
 
 def _fail(error: RnnlmError) -> None:

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
-from numba.core.caching import NullCache
 
-from rnnlm.kernels.cache import use_folder
+from rnnlm.kernels.compiled import CompiledCode
 
 # Everything that lets LLVM vectorise sums, except the two flags (nnan, ninf) that would make isfinite() answer
 # wrongly.
@@ -24,8 +23,12 @@ def jit(function: Callable[..., Any]) -> Any:
     are optimised differently and round their sums differently, so a process that compiles would end with other bytes
     than one that reads the cache.
     """
-    compiled: Any = numba.njit(nogil=True, forceinline=True, fastmath=FASTMATH, error_model="numpy")(function)
-    compiled._cache = _CacheOnFirstUse(compiled)
+    # C code calls no kernel; a wrapper for it would take a tenth of the time that compiling takes.
+    without_wrapper: Any = {"no_cfunc_wrapper": True}
+    compiled: Any = numba.njit(
+        nogil=True, forceinline=True, fastmath=FASTMATH, error_model="numpy", **without_wrapper
+    )(function)
+    compiled._cache = CompiledCode(function)
     by_type = compiled.get_call_template
 
     def without_literals(args: Any, kws: Any) -> Any:
@@ -35,16 +38,3 @@ def jit(function: Callable[..., Any]) -> Any:
 
     compiled.get_call_template = without_literals
     return compiled
-
-
-class _CacheOnFirstUse(NullCache):
-    """A dispatcher's cache until it is asked for compiled code: then the real one takes its place. (`cache=True`
-    would make the folder when a function is decorated, and so when a module is imported.)"""
-
-    def __init__(self, dispatcher: Any) -> None:
-        self._dispatcher = dispatcher
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        use_folder()
-        self._dispatcher.enable_caching()
-        return self._dispatcher._cache.load_overload(sig, target_context)

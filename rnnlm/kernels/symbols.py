@@ -17,9 +17,10 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.ccallback import CFunc
 from numba.extending import intrinsic
 
-from rnnlm.kernels.cache import use_folder
+from rnnlm.kernels.compiled import CompiledCode
 from rnnlm.kernels.jit import FASTMATH
 
 
@@ -45,9 +46,11 @@ def load(routines: Iterable[Routine], dtype: Any) -> None:
     for routine in routines:
         symbol = routine.symbol(kind)
         if symbol not in _loaded:
-            use_folder()
-            signature = types.void(*routine.arguments(kind))
-            made = numba.cfunc(signature, cache=True, fastmath=FASTMATH, error_model="numpy")(routine.function)
+            options = {"fastmath": FASTMATH, "error_model": "numpy"}
+            signature = (tuple(routine.arguments(kind)), types.void)
+            made: Any = CFunc(routine.function, signature, locals={}, options=options)
+            made._cache = CompiledCode(routine.function)
+            made.compile()
             llvmlite.binding.add_symbol(symbol, made.address)
             _loaded[symbol] = made
 

@@ -6,12 +6,18 @@ chooses."""
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -20,7 +26,7 @@ from rnnlm.config.base import Section, sections
 from rnnlm.config.network import Model
 from rnnlm.config.schema import Config
 from rnnlm.errors import RnnlmError
-from rnnlm.kernels.cache import use_folder
+from rnnlm.kernels import cache
 from rnnlm.kernels.cpu import HAS_BFLOAT16
 from rnnlm.kernels.parallel.thread_pool import available_threads
 from rnnlm.measure.records import Warmed
@@ -38,36 +44,68 @@ PRECISIONS = ("float32", "float64", "bfloat16")
 # More than the slow units that an SCRN has by default.
 _HIDDEN = 48
 
+# What a process prints when it has compiled a part.
+_DONE = "compiled\n"
+
 
 def warm_up(precisions: tuple[str, ...] = PRECISIONS) -> Task[Warmed]:
-    """Compile for these precisions, as many processes at once as there are cores. Returns a Warmed."""
+    """Compile for these precisions, with as many processes as there are cores. Returns a Warmed."""
     began = time.monotonic()
+    folder = cache.folder()
+    if not folder:
+        raise RnnlmError("compiled code cannot be kept: name a folder for it in NUMBA_CACHE_DIR")
     wanted = [name for name in precisions if name != "bfloat16" or HAS_BFLOAT16]
     if len(wanted) < len(precisions):
         yield Note("this processor has no products of bfloat16 (AVX512-BF16); nothing to compile for them")
     # What all parts need is compiled first, and read from the cache by the others.
-    jobs = [(precision, part) for part in PARTS for precision in wanted]
-    total = len(jobs)
-    running: list[subprocess.Popen[str]] = []
-    while jobs or running:
-        yield Progress("compiling", total - len(jobs) - len(running), total, "parts")
-        while jobs and len(running) < available_threads():
-            running.append(_start(*jobs.pop(0)))
-        time.sleep(0.05)
-        for process in [process for process in running if process.poll() is not None]:
-            running.remove(process)
-            if process.returncode:
-                raise RnnlmError(f"compiling failed: {process.stderr.read() if process.stderr else ''}")
-    yield Progress("compiling", total, total, "parts")
-    return Warmed(tuple(wanted), time.monotonic() - began, use_folder())
+    parts = [f"{precision} {part}" for part in PARTS for precision in wanted]
+    workers = [_start() for _ in range(min(available_threads(), len(parts)))]
+    left: SimpleQueue[str] = SimpleQueue()
+    ended: SimpleQueue[str] = SimpleQueue()
+    for part in [*parts, *("" for _ in workers)]:
+        left.put(part)
+    try:
+        for worker in workers:
+            threading.Thread(target=_hand_out, args=(left, worker, ended), daemon=True).start()
+        for done in range(len(parts)):
+            yield Progress("compiling", done, len(parts), "parts")
+            if error := ended.get():
+                raise RnnlmError(f"compiling failed: {error}")
+        yield Progress("compiling", len(parts), len(parts), "parts")
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+    return Warmed(tuple(wanted), time.monotonic() - began, str(folder))
 
 
-def _start(precision: str, part: str) -> subprocess.Popen[str]:
-    """A process that compiles one part."""
-    command = [sys.executable, "-m", "rnnlm.measure.warmup", precision, part]
+def _start() -> subprocess.Popen[str]:
+    """A process that compiles each part whose name it reads."""
     return subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "rnnlm.measure.warmup"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
+
+
+def _hand_out(left: SimpleQueue[str], worker: subprocess.Popen[str], ended: SimpleQueue[str]) -> None:
+    """Give a worker one part after the other; `ended` gets the error of each, empty if there was none."""
+    assert worker.stdin
+    assert worker.stdout
+    while part := left.get():
+        with contextlib.suppress(OSError):  # the process has ended: it will answer nothing
+            worker.stdin.write(f"{part}\n")
+            worker.stdin.flush()
+        printed = []
+        for line in worker.stdout:
+            if line == _DONE:
+                ended.put("")
+                break
+            printed.append(line)
+        else:
+            ended.put("".join(printed) or "a process was killed")
 
 
 def compile_part(precision: str, part: str) -> None:
@@ -88,13 +126,13 @@ def _network(precision: str, vocabulary: int = 20, train: dict[str, Any] | None 
     return build.build(config, build.init(config, vocabulary, table))
 
 
-def _variants(types: dict[str, type[Section]]) -> Iterator[dict[str, Any]]:
-    """Every type of a section, as it is and with whatever can be switched on."""
-    for name, section in types.items():
-        yield {"type": name}
-        switches = {key: True for key, field in section.model_fields.items() if field.annotation is bool}
-        if switches:
-            yield {"type": name, **switches}
+def _variants(section: type[Section]) -> Iterator[dict[str, Any]]:
+    """One type of a section, as it is and with whatever can be switched on."""
+    name = section.model_fields["type"].default
+    yield {"type": name}
+    switches = {key: True for key, field in section.model_fields.items() if field.annotation is bool}
+    if switches:
+        yield {"type": name, **switches}
 
 
 def _window(network: Network) -> TrainingWindow:
@@ -148,17 +186,17 @@ def _common(precision: str) -> None:
     _read_a_text(precision)
 
 
-def _cells(precision: str) -> None:
-    """The recurrent layers."""
-    for cell in _variants(sections(Model, "cell").types):
+def _cell(section: type[Section], precision: str) -> None:
+    """One kind of recurrent layer."""
+    for cell in _variants(section):
         network = _network(precision, cell=cell)
         _train(network)
         _sample(network)
 
 
-def _outputs(precision: str) -> None:
-    """The output layers, for small and large vocabularies, tied and not."""
-    for output in _variants(sections(Model, "output").types):
+def _output(section: type[Section], precision: str) -> None:
+    """One kind of output layer, for small and large vocabularies, tied and not."""
+    for output in _variants(section):
         for vocabulary in (20, 600):
             for tie in (False, True):
                 network = _network(precision, vocabulary, output=output, tie_weights=tie)
@@ -168,7 +206,15 @@ def _outputs(precision: str) -> None:
                 _sample(network)
 
 
-PARTS: dict[str, Callable[[str], None]] = {"common": _common, "cells": _cells, "outputs": _outputs}
+# By name; what all the others need comes first.
+PARTS: dict[str, Callable[[str], None]] = {"common": _common}
+for _key, _part in (("cell", _cell), ("output", _output)):
+    for _name, _section in sections(Model, _key).types.items():
+        PARTS[f"{_key}.{_name}"] = partial(_part, _section)
 
 if __name__ == "__main__":
-    compile_part(*sys.argv[1:3])
+    # Nothing that a compiler makes is garbage before the process ends, and looking for it takes a tenth of the time.
+    gc.disable()
+    for line in sys.stdin:
+        compile_part(*line.split())
+        os.write(1, _DONE.encode())

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import typer.main
+from command import rnnlm
 
 from rnnlm import api, cli, pipeline
 from rnnlm.errors import ModelError
@@ -172,3 +173,28 @@ def test_a_reader_that_goes_away(runs: dict[str, Path]) -> None:
     process.stderr.close()
     assert process.wait(30) == 1
     assert errors == ""
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("NUMBA_DISABLE_JIT", "1", "NUMBA_DISABLE_JIT is set"),
+        ("NUMBA_NUM_THREADS", "0", "Number of threads specified must be > 0"),
+    ],
+)
+def test_an_environment_that_numba_refuses_is_one_line(variable: str, value: str, message: str) -> None:
+    done = rnnlm("bench", **{variable: value})
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_cache_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    folder = str(tmp_path / "file" / "cache")
+    done = rnnlm("warmup", NUMBA_CACHE_DIR=folder)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        f"warning: compiled code is not kept: {folder} cannot be written",
+        "error: compiled code cannot be kept: name a folder for it in NUMBA_CACHE_DIR",
+    ]

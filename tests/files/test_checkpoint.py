@@ -98,9 +98,11 @@ def test_kill_9_at_ten_random_moments(make_config: Any, tmp_path: Path) -> None:
         Path(f"{config.run}.yaml").write_text(config_file.dump(config))
     command = [sys.executable, "-m", "rnnlm", "train", "--resume", "--quiet"]
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
-    began = time.monotonic()
-    subprocess.run([*command, f"{whole.run}.yaml"], check=True, env=environment, capture_output=True)
-    duration = time.monotonic() - began
+    for _ in range(2):  # the first may compile, and says nothing about how long the others take
+        shutil.rmtree(whole.run, ignore_errors=True)
+        began = time.monotonic()
+        subprocess.run([*command, f"{whole.run}.yaml"], check=True, env=environment, capture_output=True)
+        duration = time.monotonic() - began
     generator = random.Random(5)
     kills = 0
     while kills < 10:

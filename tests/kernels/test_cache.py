@@ -6,7 +6,9 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -25,7 +27,7 @@ def run(code: str, **environment: str) -> str:
 
 
 def cache_folder(**environment: str) -> str:
-    return run("from rnnlm.kernels.cache import use_folder; print(use_folder())", **environment)
+    return run("from rnnlm.kernels import cache; print(cache.folder())", **environment)
 
 
 def test_compiled_code_lies_in_the_users_cache(tmp_path: Path) -> None:
@@ -47,6 +49,53 @@ def test_no_place_to_write(tmp_path: Path) -> None:
 def test_a_file_in_place_of_the_cache(tmp_path: Path) -> None:
     (tmp_path / "rnnlm").write_text("")
     assert str(tmp_path) not in cache_folder(XDG_CACHE_HOME=str(tmp_path))
+
+
+def test_a_folder_of_another_user_is_not_used(tmp_path: Path) -> None:
+    """Compiled code is run. Everybody may write to the temporary folder, and can have left files there."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    no_home = tmp_path / "file"
+    no_home.write_text("")
+    places = {"XDG_CACHE_HOME": str(no_home), "TMPDIR": str(temporary)}
+    found = Path(cache_folder(**places))
+    assert found.parent == temporary
+    assert found.stat().st_mode & 0o077 == 0
+    found.chmod(0o777)
+    with pytest.warns(RuntimeWarning, match="compiled code is not kept"):
+        assert folder_here(places) is None
+    found.rmdir()
+    found.symlink_to(tmp_path)
+    with pytest.warns(RuntimeWarning, match="compiled code is not kept"):
+        assert folder_here(places) is None
+
+
+def folder_here(places: dict[str, str]) -> Path | None:
+    """`cache.folder` of a process with these variables."""
+    cache.folder.cache_clear()
+    keep = {key: value for key, value in os.environ.items() if key != "NUMBA_CACHE_DIR"}
+    tempfile.tempdir = None
+    try:
+        with mock.patch.dict(os.environ, keep | places, clear=True):
+            return cache.folder()
+    finally:
+        cache.folder.cache_clear()
+        tempfile.tempdir = None
+
+
+def test_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(Path, "home", mock.Mock(side_effect=RuntimeError("no home directory")))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    found = folder_here({"TMPDIR": str(tmp_path)})
+    assert found is not None
+    assert found.parent == tmp_path
+
+
+def test_a_chosen_folder_that_cannot_be_made_is_done_without(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    chosen = tmp_path / "file" / "cache"
+    with pytest.warns(RuntimeWarning, match=f"{chosen} cannot be written"):
+        assert folder_here({"NUMBA_CACHE_DIR": str(chosen)}) is None
 
 
 def test_old_caches_are_removed_and_new_ones_kept(tmp_path: Path) -> None:
@@ -80,8 +129,8 @@ print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()), stats.ca
 def test_the_first_kernel_makes_the_folder_and_the_second_process_reads_it(tmp_path: Path) -> None:
     hits, misses, folder = run(KERNELS, XDG_CACHE_HOME=str(tmp_path)).split()
     assert (hits, misses) == ("0", "1")
-    assert Path(folder).parents[1] == tmp_path / "rnnlm" / "kernels"
-    names = {path.name.split("-")[0] for path in Path(folder).glob("*.nbc")}
+    assert Path(folder).parent == tmp_path / "rnnlm" / "kernels"
+    names = {".".join(path.name.split("-")[0].split(".")[-2:]) for path in Path(folder).glob("*.nbc")}
     assert names >= {"linear.pack", "pack.pack_panels", "pack._pack_all"}
     assert run(KERNELS, XDG_CACHE_HOME=str(tmp_path)).split() == ["1", "0", folder]
 
