@@ -9,6 +9,7 @@ A checkpoint (``files.checkpoint``) is such a file with more in it, so `load` re
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ import numpy as np
 from rnnlm.config import file as config_file
 from rnnlm.config.schema import Config
 from rnnlm.errors import ConfigError, ModelError
+from rnnlm.files import header as header_of
 from rnnlm.files import tensors as storage
 from rnnlm.network import build
 from rnnlm.network.protocols import Array
-from rnnlm.text.vocabulary import Vocabulary
+from rnnlm.text.vocabulary import Vocabulary, check_tokens
 from rnnlm.version import __version__
 
 MODEL = "model.safetensors"
@@ -67,25 +69,36 @@ def load(path: str | Path) -> Trained:
             raise ModelError(f"{path}: no {MODEL} in this folder; has it been trained yet?")
         path = found[0]
     tensors, metadata = storage.read_tensors(path)
+    config, vocabulary = read_header(path, metadata)
+    shapes = expected_tensors(config, len(vocabulary), tensors)
     try:
-        config = config_file.validate(metadata["config"])
-        vocabulary = Vocabulary(metadata["vocabulary"], metadata["counts"], config.data.unit, config.vocab.lowercase)
-        training = dict(metadata["training"])
-        expected = build.shapes(config, len(vocabulary))
-    except (KeyError, TypeError, ValueError, ConfigError) as error:
-        raise ModelError(f"{path}: damaged: the header does not hold a model ({error})") from None
-    dtype = np.dtype(config.train.dtype)
-    for name, shape in expected.items():
-        tensor = tensors.get(name)
-        if tensor is None:
-            raise ModelError(f"{path}: damaged: the tensor {name} is missing")
-        if tensor.shape != shape or tensor.dtype != dtype:
-            raise ModelError(
-                f"{path}: damaged: {name} is {tensor.dtype} {tensor.shape}; "
-                f"its configuration asks for {dtype} {shape}"
-            )
-    parameters = {name: tensors.pop(name) for name in expected}
+        storage.check(tensors, shapes, np.dtype(config.train.dtype))
+    except ValueError as error:
+        raise ModelError(f"{path}: damaged: {error}; take an earlier copy or train again") from None
+    parameters = {name: tensors.pop(name) for name in build.shapes(config, len(vocabulary))}
+    training = dict(metadata["training"])
     return Trained(config, vocabulary, parameters, training, path, tensors, metadata.get("position"))
+
+
+def read_header(path: str | Path, metadata: dict[str, Any]) -> tuple[Config, Vocabulary]:
+    """The configuration and the vocabulary of a model file's metadata, which is validated whole.
+
+    Raises:
+        ModelError: the first thing that is wrong.
+    """
+    try:
+        header_of.validate(metadata)
+        config = config_file.validate(metadata["config"])
+        check_tokens(metadata["vocabulary"], metadata["counts"], config.data.unit)
+    except (ValueError, ConfigError) as error:
+        raise ModelError(f"{path}: damaged: the header does not hold a model ({error})") from None
+    return config, Vocabulary(metadata["vocabulary"], metadata["counts"], config.data.unit, config.vocab.lowercase)
+
+
+def expected_tensors(config: Config, vocabulary: int, found: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor that a model file must have, and of those that it may have where they are among the
+    names `found`."""
+    return dict(build.shapes(config, vocabulary))
 
 
 def header(config: Config, vocabulary: Vocabulary, training: dict[str, Any]) -> dict[str, Any]:

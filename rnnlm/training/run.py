@@ -18,11 +18,13 @@ from rnnlm.corpora.prepare import Corpora
 from rnnlm.errors import NotFiniteError
 from rnnlm.files.checkpoint import save_state
 from rnnlm.files.model_file import MODEL, STATE, save_model
+from rnnlm.files.tensors import check
 from rnnlm.network.network import Network, Trace, Window
 from rnnlm.network.protocols import Array
 from rnnlm.network.scoring import mean_loss
 from rnnlm.text.streams import Streams, equal_streams
 from rnnlm.text.vocabulary import Vocabulary
+from rnnlm.training import position as position_of
 from rnnlm.training import windows
 from rnnlm.training.averaging import Average
 from rnnlm.training.optimizers.optimizer import Optimizer
@@ -190,29 +192,43 @@ class Run:
             self._save_model()
         path = self.folder / STATE
         self.at.averaged = self.average.count
-        arrays = dict(self.network.named)
-        arrays |= {f"optimizer.{name}": value for name, value in self.optimizer.moments.items()}
-        arrays |= {f"average.{name}": value for name, value in self.average.values.items()}
-        arrays |= {f"carry.{layer}": value for layer, value in enumerate(self.states)}
+        arrays = self.network.named | self._arrays(self.average.values)
         save_state(path, self.config, self.vocabulary, arrays, asdict(self.at), self._training())
         return Checkpoint(self.at.updates, self.at.epoch, self.at.tokens, self.at.seconds, str(path))
 
     def restore(self, arrays: dict[str, Array], position: dict[str, Any]) -> None:
-        """Restore a checkpoint, all but its weights: the opposite of `save`.
+        """Restore a checkpoint, all but its weights: the opposite of `save`. Nothing is changed before all of it is
+        known to be right.
 
         Raises:
-            KeyError, TypeError: something is missing; ValueError: an array has another shape.
+            ValueError: something is missing, or cannot be.
         """
-        at = Position(**position)
+        at = position_of.read(position)
+        context = self.settings.bptt - self.settings.stride
+        same_text = at.corpus == self.at.corpus  # another one is refused by whoever knows its name
+        if same_text and not (0 <= at.offset - at.window <= context and at.offset < self.streams.length):
+            raise ValueError(f"the position {at.window}, {at.offset} is not in a text of {self.streams.length} steps")
+        # asgd's average begins at some time; what has begun is there whole.
+        begun = bool(self.average.values) or any(name.startswith("average.") for name in arrays)
+        averaged = self.network.named if begun and self.settings.average is not None else {}
+        wanted = self._arrays(averaged)
+        check(arrays, {name: value.shape for name, value in wanted.items()}, self.network.dtype)
         for name, moment in self.optimizer.moments.items():
             found = arrays[f"optimizer.{name}"]
-            if found.shape != moment.shape:
-                raise ValueError(f"optimizer.{name} has the shape {found.shape}, not {moment.shape}")
+            if name.startswith("v.") and found.size and found.min() < 0:
+                raise ValueError(f"optimizer.{name}, a mean of squares, has numbers below 0")
             moment[:] = found
-        if any(name.startswith("average.") for name in arrays):
-            self.average.values = {name: arrays[f"average.{name}"] for name in self.network.named}
+        self.average.values = {name: arrays[f"average.{name}"] for name in averaged}
         self.states = [arrays[f"carry.{layer}"] for layer in range(len(self.network.cells))]
         self.at, self.optimizer.updates, self.average.count = at, at.updates, at.averaged
+
+    def _arrays(self, averaged: dict[str, Array]) -> dict[str, Array]:
+        """What a checkpoint holds beside the parameters. averaged: the average of the weights, by their names."""
+        return (
+            {f"optimizer.{name}": value for name, value in self.optimizer.moments.items()}
+            | {f"average.{name}": value for name, value in averaged.items()}
+            | {f"carry.{layer}": value for layer, value in enumerate(self.states)}
+        )
 
     def _save_model(self) -> None:
         with self.average.in_place():
