@@ -92,6 +92,16 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
     return metadata
 
 
+def is_ours(path: str | Path) -> bool:
+    """Whether `write_tensors` wrote a safetensors file.
+
+    Raises:
+        ModelError: no such file, or a damaged one.
+    """
+    with _opened(path) as file:
+        return _KEY in (file.metadata() or {})
+
+
 def read_plain(path: str | Path) -> dict[str, NDArray[Any]]:
     """The tensors of anybody's safetensors file.
 
