@@ -14,6 +14,7 @@ from rnnlm.errors import InputError
 from rnnlm.evaluation.per_token import TokenScore, file_tokens, token_scores, write_token_scores
 from rnnlm.evaluation.perplexity import evaluate
 from rnnlm.evaluation.records import Evaluation
+from rnnlm.files import own_texts
 from rnnlm.files.model_file import Trained
 from rnnlm.network import build
 from rnnlm.network.parameters import unflatten
@@ -167,19 +168,15 @@ class LanguageModel:
 
     def test_text(self) -> Path | None:
         """The test text of the run, None where it has none or it is not there."""
-        data = self.config.data
-        path = data.test if data.train is not None else self.trained.path.parent / "text" / "test.txt"
-        return Path(path) if path is not None and Path(path).exists() else None
+        return own_texts.own_text(self.trained.path, self.config.data, "test")
 
     def own_text(self) -> Path:
         """The run's own text to score: the test text, or where there is none the validation text.
 
         Raises:
-            InputError: neither is there.
+            InputError: neither is there, or it is no regular file.
         """
-        data = self.config.data
-        valid = data.valid if data.train is not None else self.trained.path.parent / "text" / "valid.txt"
-        found = self.test_text() or (Path(valid) if valid is not None and Path(valid).exists() else None)
+        found = self.test_text() or own_texts.own_text(self.trained.path, self.config.data, "valid")
         if found is None:
             raise InputError(f"{self.trained.path}: the run's own test text is not there (any more); give a TEXT")
         return found

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from rnnlm.config.schema import Config
 from rnnlm.corpora.prepare import Corpora
 from rnnlm.training.start import start
-from rnnlm.work import Task
+from rnnlm.work import Note, Task
 
 
 def train(
@@ -62,6 +62,8 @@ def train(
                 yield log.add(run.save())
             if interrupted:
                 break
+        if log.problem:
+            yield Note(log.problem, warning=True)
         yield log.add(run.end())
     finally:
         log.close()
