@@ -9,6 +9,7 @@ read as well.
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -68,7 +69,7 @@ def read_tensors(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, A
         checksums = metadata.pop(_CHECKSUMS, {})
         if not isinstance(checksums, dict):
             raise ModelError(f"{path}: damaged: the metadata's {_CHECKSUMS} are no mapping; take an earlier copy")
-        tensors = {name: tensor(path, file, name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        tensors = _read_all(path, file)
     for name, wanted in checksums.items():
         if name not in tensors:
             raise ModelError(f"{path}: damaged: the tensor {name} is missing; take an earlier copy or train again")
@@ -109,15 +110,28 @@ def read_plain(path: str | Path) -> dict[str, NDArray[Any]]:
         ModelError: no such file, a damaged one, or numbers of a type that NumPy does not have.
     """
     with _opened(path) as file:
-        return {name: tensor(path, file, name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        return _read_all(path, file)
 
 
-def tensor(path: str | Path, file: Any, name: str) -> NDArray[Any]:
-    """One tensor of an open safetensors file."""
-    kind = file.get_slice(name).get_dtype()
-    if kind not in TYPES:
-        raise ModelError(f"{path}: {name} has numbers of type {kind}, which are not read here; save it as float32")
-    return np.asarray(file.get_tensor(name))
+def _read_all(path: str | Path, file: Any) -> dict[str, NDArray[Any]]:
+    """Every tensor of an open safetensors file, which the library has checked.
+
+    The numbers are read without it: it maps the file, so that for a while they would be in memory twice.
+    """
+    tensors: dict[str, NDArray[Any]] = {}
+    with open(path, "rb") as raw:
+        begin = 8 + int.from_bytes(raw.read(8), "little")
+        header = json.loads(raw.read(begin - 8))
+        for name in file.keys():  # noqa: SIM118 - no mapping
+            own = header[name]
+            if own["dtype"] not in TYPES:
+                raise ModelError(
+                    f"{path}: {name} has numbers of type {own['dtype']}, which are not read here; save it as float32"
+                )
+            raw.seek(begin + own["data_offsets"][0])
+            dtype, count = np.dtype(TYPES[own["dtype"]]), math.prod(own["shape"])
+            tensors[name] = np.fromfile(raw, dtype, count).reshape(own["shape"])
+    return tensors
 
 
 def check(tensors: Mapping[str, NDArray[Any]], expected: Mapping[str, tuple[int, ...]], dtype: np.dtype[Any]) -> None:
@@ -177,7 +191,7 @@ def _opened(path: str | Path) -> Iterator[Any]:
     try:
         with safe_open(path, "numpy") as file:
             yield file
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise ModelError(
             f"{path}: not a whole safetensors file: {reason}; take an earlier copy or train again"

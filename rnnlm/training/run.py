@@ -18,7 +18,7 @@ from rnnlm.corpora.prepare import Corpora
 from rnnlm.errors import NotFiniteError
 from rnnlm.files.checkpoint import save_state
 from rnnlm.files.model_file import MODEL, STATE, save_model
-from rnnlm.files.tensors import check
+from rnnlm.files.tensors import check, is_finite
 from rnnlm.network.network import Network, Trace, Window
 from rnnlm.network.protocols import Array
 from rnnlm.network.scoring import mean_loss
@@ -187,7 +187,12 @@ class Run:
         return by_updates or (wanted.every_minutes is not None and seconds >= 60 * wanted.every_minutes)
 
     def save(self) -> Checkpoint:
-        """Write a checkpoint; without any validation so far the last weights are also the model."""
+        """Write a checkpoint; without any validation so far the last weights are also the model.
+
+        Raises:
+            NotFiniteError: the weights are not finite; the checkpoint before stays.
+        """
+        self._check_weights()
         if self.at.best is None:
             self._save_model()
         path = self.folder / STATE
@@ -198,7 +203,7 @@ class Run:
 
     def restore(self, arrays: dict[str, Array], position: dict[str, Any]) -> None:
         """Restore a checkpoint, all but its weights: the opposite of `save`. Nothing is changed before all of it is
-        known to be right.
+        known to be right; then what is used is taken out of `arrays`, so that it is not in memory twice.
 
         Raises:
             ValueError: something is missing, or cannot be.
@@ -213,13 +218,14 @@ class Run:
         averaged = self.network.named if begun and self.settings.average is not None else {}
         wanted = self._arrays(averaged)
         check(arrays, {name: value.shape for name, value in wanted.items()}, self.network.dtype)
-        for name, moment in self.optimizer.moments.items():
+        for name in self.optimizer.moments:
             found = arrays[f"optimizer.{name}"]
             if name.startswith("v.") and found.size and found.min() < 0:
                 raise ValueError(f"optimizer.{name}, a mean of squares, has numbers below 0")
-            moment[:] = found
-        self.average.values = {name: arrays[f"average.{name}"] for name in averaged}
-        self.states = [arrays[f"carry.{layer}"] for layer in range(len(self.network.cells))]
+        for name, moment in self.optimizer.moments.items():
+            moment[:] = arrays.pop(f"optimizer.{name}")
+        self.average.values = {name: arrays.pop(f"average.{name}") for name in averaged}
+        self.states = [arrays.pop(f"carry.{layer}") for layer in range(len(self.network.cells))]
         self.at, self.optimizer.updates, self.average.count = at, at.updates, at.averaged
 
     def _arrays(self, averaged: dict[str, Array]) -> dict[str, Array]:
@@ -232,6 +238,7 @@ class Run:
 
     def _save_model(self) -> None:
         with self.average.in_place():
+            self._check_weights()
             save_model(self.folder / MODEL, self.config, self.vocabulary, self.network.named, self._training())
 
     def _training(self) -> dict[str, Any]:
@@ -244,11 +251,19 @@ class Run:
             "lowest_perplexity": self.lowest,
         }
 
+    def _check_weights(self) -> None:
+        for name, value in self.network.named.items():
+            if not is_finite(value):
+                raise NotFiniteError(f"update {self.at.updates}: not finite: the weights {name}; {self._advice()}")
+
     def _explain(self, error: NotFiniteError) -> str:
+        return f"update {self.at.updates + 1}: {error}; {self._advice()}"
+
+    def _advice(self) -> str:
         state = self.folder / STATE
         kept = f"the last checkpoint is {state}" if state.exists() else "there was no checkpoint yet"
         return (
-            f"update {self.at.updates + 1}: {error}; {kept}; lower train.learning_rate "
+            f"{kept}; lower train.learning_rate "
             f"({self.settings.learning_rate:g}) or train.clip_norm ({self.settings.clip_norm})"
         )
 

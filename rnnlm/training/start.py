@@ -31,7 +31,8 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
     vocabulary = old.trained.vocabulary if old else (yield from prepare.build_vocabulary(config, paths.train))
     corpora = yield from prepare.encode(config, paths, vocabulary)
     need = memory.needs(config, len(vocabulary), corpora.tokens, threads_to_use(config.train.threads))
-    memory.check(config, need)
+    held = [*old.trained.parameters.values(), *old.arrays.values()] if old else []
+    memory.check(config, need, sum(array.nbytes for array in held))
     if restart:
         run_folder.remove(config)
     if old is None:
@@ -39,7 +40,7 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
         table = yield from vectors.make(corpora.train, vocabulary, config.embedding, settings.seed, settings.threads)
         parameters = build.init(config, len(vocabulary), table)
     else:
-        parameters = unflatten({name: value.copy() for name, value in old.trained.parameters.items()})
+        parameters = unflatten(old.trained.parameters)
     network = build.build(config, parameters)
     if config.train.precision == "bfloat16" and not network.bfloat16:
         yield Note("this processor has no products of bfloat16 (AVX512-BF16): training in float32", warning=True)
