@@ -1,4 +1,4 @@
-"""Own texts of a run: the files that a model names, which are read only where they can be texts.
+"""Own texts of a run: the files that a model names, read only where they can be texts.
 
 A model may be a stranger's: what its header names is not what the user has asked for.
 """
