@@ -14,6 +14,7 @@ from rnnlm.errors import InputError
 from rnnlm.evaluation.per_token import TokenScore, file_tokens, token_scores, write_token_scores
 from rnnlm.evaluation.perplexity import evaluate
 from rnnlm.evaluation.records import Evaluation
+from rnnlm.files import run_folder
 from rnnlm.files.model_file import Trained
 from rnnlm.network import build
 from rnnlm.network.parameters import unflatten
@@ -166,20 +167,20 @@ class LanguageModel:
         return replace(found, lowest_perplexity=self.trained.training.get("lowest_perplexity"))
 
     def test_text(self) -> Path | None:
-        """The test text of the run, None where it has none or it is not there."""
-        data = self.config.data
-        path = data.test if data.train is not None else self.trained.path.parent / "text" / "test.txt"
-        return Path(path) if path is not None and Path(path).exists() else None
+        """The test text of the run, None where it has none or it is not there.
+
+        Raises:
+            InputError: another text is in its place.
+        """
+        return run_folder.own_text(self.trained, "test")
 
     def own_text(self) -> Path:
         """The run's own text to score: the test text, or where there is none the validation text.
 
         Raises:
-            InputError: neither is there.
+            InputError: neither is there, or another text is in its place.
         """
-        data = self.config.data
-        valid = data.valid if data.train is not None else self.trained.path.parent / "text" / "valid.txt"
-        found = self.test_text() or (Path(valid) if valid is not None and Path(valid).exists() else None)
+        found = self.test_text() or run_folder.own_text(self.trained, "valid")
         if found is None:
             raise InputError(f"{self.trained.path}: the run's own test text is not there (any more); give a TEXT")
         return found

@@ -11,7 +11,7 @@ import numpy as np
 
 from rnnlm import vectors
 from rnnlm.config.schema import Config
-from rnnlm.corpora import prepare
+from rnnlm.corpora import cache, prepare
 from rnnlm.files import model_file
 from rnnlm.language_model import LanguageModel
 from rnnlm.sampling.records import Samples
@@ -78,7 +78,7 @@ def write_embedding(config: Config, path: Path) -> Task[np.ndarray]:
     returns it."""
     found = yield from prepare.texts(config)
     vocabulary = yield from prepare.build_vocabulary(config, found.train)
-    encoded = yield from corpus.encode(found.train, vocabulary, Path(config.run) / "cache")
+    encoded = yield from corpus.encode(found.train, vocabulary, cache.folder())
     table = yield from vectors.make(encoded, vocabulary, config.embedding, config.train.seed, config.train.threads)
     pretrained.save(path, [vocabulary.spell(i) for i in range(len(vocabulary))], table)
     return table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import os
 import shutil
 import tempfile
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 
 _KEEP_DAYS = 30
+_PACKAGE = Path(__file__).resolve().parent
 
 
 @functools.cache
@@ -58,6 +60,17 @@ def touch(path: Path) -> None:
     """Note that an entry of the cache is used now."""
     with contextlib.suppress(OSError):
         os.utime(path)
+
+
+@functools.cache
+def source_hash(*packages: str) -> str:
+    """The first 16 hexadecimal digits of sha256 over all files of these packages of ours, by name."""
+    digest = hashlib.sha256()
+    for name in packages:
+        for path in sorted((_PACKAGE / name).rglob("*.py")):
+            digest.update(str(path.relative_to(_PACKAGE)).encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _in_the_users_cache(name: str) -> Path:

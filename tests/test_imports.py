@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "rnnlm"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Below all: these may be imported by everything.
-BASE = {"errors", "version", "work", "user_cache", "config", "files.atomic", "files.tensors"}
+BASE = {"errors", "version", "work", "user_cache", "config", "files.atomic", "files.output", "files.tensors"}
 NETWORK = BASE | {"kernels", "text", "network"}
 LIBRARY = NETWORK | {"vectors", "corpora", "files"}
 MAY_IMPORT = {

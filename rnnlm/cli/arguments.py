@@ -23,6 +23,7 @@ SetOption = Annotated[
     ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors and results.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
 
@@ -71,6 +72,18 @@ def number_or(word: str) -> Callable[[Optional[str]], Optional[str]]:
         raise typer.BadParameter(f"{value!r} is neither {word} nor a number of at least 1")
 
     return check
+
+
+def model_files(model: Path) -> list[Path]:
+    """The files that a MODEL is read from, and those that belong to it."""
+    return [path for path in model.rglob("*") if path.is_file()] if model.is_dir() else [model]
+
+
+def config_files(path: str, config: Config) -> list[Path]:
+    """The files that a command of this CONFIG reads."""
+    from rnnlm.config import paths, recipes
+
+    return [recipes.find("configs", path, ".yaml"), *paths.inputs(config)]
 
 
 def load_config(path: str, overrides: list[str] | None, run: Path | None = None) -> Config:

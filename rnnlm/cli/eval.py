@@ -7,7 +7,16 @@ from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import JsonOption, ModelArgument, QuietOption, State, choices, number_or
+from rnnlm.cli.arguments import (
+    ForceOption,
+    JsonOption,
+    ModelArgument,
+    QuietOption,
+    State,
+    choices,
+    model_files,
+    number_or,
+)
 
 
 def command(
@@ -28,6 +37,7 @@ def command(
             "--per-token", metavar="FILE", help="Write every token's surprisal, rank and entropy there (TSV)."
         ),
     ] = None,
+    force: ForceOption = False,
     threads: Annotated[
         str, typer.Option("--threads", metavar="N|auto", callback=number_or("auto"), help="Threads.")
     ] = "auto",
@@ -38,10 +48,13 @@ def command(
     from rnnlm import api
     from rnnlm.console import Console
     from rnnlm.console.views.evaluation import evaluation_view
+    from rnnlm.files import output as output_file
 
     console = Console(quiet)
     network = api.load(model, threads)
     source = network.own_text() if text is None else text
+    if per_token is not None:
+        output_file.check(per_token, "table", [source, *model_files(model)], force)
     if text is None:
         found = console.watch(network.evaluating_own_text(state, per_token))
     else:

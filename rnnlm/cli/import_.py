@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import QuietOption, State, Unit, choices
+from rnnlm.cli.arguments import ForceOption, QuietOption, State, Unit, choices
 
 
 class Nonlinearity(StrEnum):
@@ -42,12 +42,15 @@ def command(
         State,
         typer.Option("--state", metavar=choices(State), help="The hidden state at line ends (with --vocab)."),
     ] = State.carry,
+    force: ForceOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Make a model of PyTorch's weights: an nn.Embedding, an nn.RNN, nn.GRU or nn.LSTM, and an nn.Linear."""
     from rnnlm.console import Console
+    from rnnlm.files import output as output_file
     from rnnlm.interchange import pytorch as interchange
 
+    output_file.check(output, "tensors", [file, vocab] if vocab else [file], force)
     if vocab is None:
         made = interchange.import_own(file)
     else:

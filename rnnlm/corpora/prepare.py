@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from rnnlm import user_cache
 from rnnlm.config.schema import Config
-from rnnlm.corpora import grammar, split
+from rnnlm.corpora import cache, grammar, split
+from rnnlm.corpora.grammar import Grammar
 from rnnlm.errors import TextError
+from rnnlm.files import atomic
 from rnnlm.text import corpus, files, vocabulary
 from rnnlm.text.corpus import Corpus
 from rnnlm.text.vocabulary import Vocabulary
@@ -15,6 +19,8 @@ from rnnlm.work import Note, Task
 
 # Above the first share of unknown tokens a text and a vocabulary do not belong together; above the second it
 # is worth a word.
+NAMES = ("train", "valid", "test")
+
 _COVERS_NOTHING, _COVERS_LITTLE = 0.5, 0.1
 
 
@@ -30,6 +36,12 @@ class Texts:
     test: Path | None
     lowest: float | None = None
 
+    @property
+    def by_name(self) -> dict[str, Path]:
+        """The texts that there are, by "train", "valid", "test"."""
+        found = zip(NAMES, (self.train, self.valid, self.test), strict=True)
+        return {name: path for name, path in found if path is not None}
+
 
 @dataclass(frozen=True)
 class Corpora:
@@ -44,10 +56,15 @@ class Corpora:
         """Number of tokens of all texts together."""
         return sum(len(corpus) for corpus in (self.train, self.valid, self.test) if corpus is not None)
 
+    @property
+    def hashes(self) -> dict[str, str]:
+        """sha256 of each text that there is, by its name: "train", "valid", "test"."""
+        found = zip(NAMES, (self.train, self.valid, self.test), strict=True)
+        return {name: corpus.text_hash for name, corpus in found if corpus is not None}
+
 
 def texts(config: Config) -> Task[Texts]:
-    """Paths of the three texts. Writes them into the run's folder where they are cut from one or come from a
-    grammar."""
+    """Paths of the three texts. Those that are cut from one or come from a grammar are written into the cache."""
     data = config.data
     if data.train is not None:
         valid, test = (Path(p) if p else None for p in (data.valid, data.test))
@@ -56,39 +73,56 @@ def texts(config: Config) -> Task[Texts]:
             if path is not None and files.size(path) == 0:
                 raise TextError(f"{path}: empty; give a text with at least one token")
         return found
-    folder = Path(config.run) / "text"
     if data.text is not None:
         assert data.split is not None
-        paths = yield from split.cut(Path(data.text), data.split, data.unit, folder)
-        return Texts(*paths)
+        source, shares = Path(data.text), data.split
+        name = cache.key("cut", files.sha256(source), shares, data.unit)
+        folder = yield from cache.texts(name, lambda folder: split.cut(source, shares, data.unit, folder))
+        return in_folder(folder)
     assert data.grammar is not None
-    language = grammar.load(data.grammar.type)
-    names = ("train", "valid", "test")
-    for number, (name, sentences) in enumerate(zip(names, data.grammar.sentences, strict=True)):
+    language, sentences = grammar.load(data.grammar.type), data.grammar.sentences
+    name = cache.key("grammar", files.sha256(grammar.find(data.grammar.type)), sentences)
+    folder = yield from cache.texts(name, lambda folder: _write_all(language, sentences, folder))
+    return in_folder(folder, language.lowest_perplexity())
+
+
+def in_folder(folder: Path, lowest: float | None = None) -> Texts:
+    """The texts of a folder that `cut` or a grammar has written."""
+    train, valid, test = (folder / f"{name}.txt" for name in NAMES)
+    return Texts(train, valid if valid.exists() else None, test if test.exists() else None, lowest)
+
+
+def _write_all(language: Grammar, sentences: list[int], folder: Path) -> Task[None]:
+    for number, (name, count) in enumerate(zip(NAMES, sentences, strict=True)):
         # The texts are samples of one language that have nothing else in common: each has a seed of its own.
-        yield from grammar.write(language, sentences, (0, number), folder / f"{name}.txt")
-    train, valid, test = (folder / f"{name}.txt" for name in names)
-    return Texts(train, valid, test, language.lowest_perplexity())
+        yield from grammar.write(language, count, (0, number), folder / f"{name}.txt")
 
 
 def build_vocabulary(config: Config, train: Path) -> Task[Vocabulary]:
     """The vocabulary of ``vocab.file``, or of the training text."""
-    if config.vocab.file is not None:
-        return vocabulary.load(config.vocab.file, config.data.unit, config.vocab.lowercase)
-    built = yield from vocabulary.build(
-        train, config.data.unit, config.vocab.lowercase, config.vocab.min_count, config.vocab.max_size
-    )
-    return built
+    settings, unit = config.vocab, config.data.unit
+    if settings.file is not None:
+        return vocabulary.load(settings.file, unit, settings.lowercase)
+    options = (unit, settings.lowercase, settings.min_count, settings.max_size)
+    path = cache.folder() / f"{cache.key('vocabulary', files.sha256(train), *options)}.json"
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        found = Vocabulary(kept["tokens"], kept["counts"], unit, settings.lowercase)
+        user_cache.touch(path)
+    except (OSError, ValueError, KeyError, TypeError):
+        found = yield from vocabulary.build(train, *options)
+        atomic.write_text(path, json.dumps({"tokens": found.tokens, "counts": found.counts.tolist()}))
+    return found
 
 
 def encode(config: Config, paths: Texts, words: Vocabulary) -> Task[Corpora]:
-    """Encode all texts, into ``RUN/cache``.
+    """Encode all texts, into the cache.
 
     Raises:
         TextError: a text of which the vocabulary covers almost nothing; a training text shorter than one
             window of the batch.
     """
-    folder = Path(config.run) / "cache"
+    folder = cache.folder()
     train = yield from corpus.encode(paths.train, words, folder)
     smallest = config.train.batch * config.train.bptt
     if len(train) < smallest:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rnnlm.config import paths
 from rnnlm.config.schema import Config
 from rnnlm.errors import ModelError
 from rnnlm.files import model_file
@@ -37,7 +38,8 @@ def save_state(
     training: dict[str, Any],
 ) -> None:
     """Write a checkpoint. arrays: the parameters and whatever else training needs to go on."""
-    storage.write_tensors(path, arrays, model_file.header(config, vocabulary, training) | {"position": position})
+    more = {"position": position, "paths": paths.absolute(config)}
+    storage.write_tensors(path, arrays, model_file.header(config, vocabulary, training) | more)
 
 
 def load_state(path: Path) -> State:

@@ -33,9 +33,10 @@ class Trained:
     """A trained network as a file holds it.
 
     Attributes:
-        training: updates, epoch, best validation perplexity ...
+        training: updates, epoch, best validation perplexity, hashes of the texts ...
         extra: tensors that are no parameters; a checkpoint's are what training goes on from.
         position: where training was, in a checkpoint; None in a model file.
+        paths: absolute paths of the configuration by key, in a checkpoint.
     """
 
     config: Config
@@ -45,6 +46,13 @@ class Trained:
     path: Path
     extra: dict[str, Array] = field(default_factory=dict)
     position: dict[str, Any] | None = None
+    paths: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """sha256 of the training, validation and test text, by "train", "valid", "test"; none for a text that there
+        was not, or that an older version trained with."""
+        return dict(self.training.get("texts", {}))
 
 
 def save_model(
@@ -85,7 +93,8 @@ def load(path: str | Path) -> Trained:
                 f"its configuration asks for {dtype} {shape}"
             )
     parameters = {name: tensors.pop(name) for name in expected}
-    return Trained(config, vocabulary, parameters, training, path, tensors, metadata.get("position"))
+    position, paths = metadata.get("position"), metadata.get("paths", {})
+    return Trained(config, vocabulary, parameters, training, path, tensors, position, paths)
 
 
 def header(config: Config, vocabulary: Vocabulary, training: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ them for a while.
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import warnings
 from pathlib import Path
@@ -36,16 +35,9 @@ def folder() -> Path | None:
     return path
 
 
-@functools.cache
 def source_hash() -> str:
-    """The first 16 hexadecimal digits of sha256 over all files of `SOURCES`, by name."""
-    digest = hashlib.sha256()
-    package = Path(__file__).resolve().parents[1]
-    for name in SOURCES:
-        for path in sorted((package / name).rglob("*.py")):
-            digest.update(str(path.relative_to(package)).encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+    """The hash of all files of `SOURCES`."""
+    return user_cache.source_hash(*SOURCES)
 
 
 def _made(path: Path) -> Path | None:

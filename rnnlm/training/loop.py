@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from rnnlm.config.schema import Config
 from rnnlm.corpora.prepare import Corpora
+from rnnlm.files import lock, run_folder
 from rnnlm.training.start import start
 from rnnlm.work import Task
 
@@ -40,6 +42,12 @@ def train(
         NotFiniteError: the loss or the gradient is not finite; the last checkpoint stays.
         ResourceError: too little memory or disk.
     """
+    run_folder.check(Path(config.run))
+    with lock.held(Path(config.run)):
+        return (yield from _train(config, resume, stop, restart))
+
+
+def _train(config: Config, resume: bool, stop: Callable[[], bool], restart: bool) -> Task[Corpora]:
     run, log = yield from start(config, resume, restart)
     yield run.start()
     saved = time.monotonic()

@@ -226,6 +226,7 @@ class Run:
             "best_validation_perplexity": at.best,
             "best_epoch": at.best_epoch or None,
             "lowest_perplexity": self.lowest,
+            "texts": self.corpora.hashes,
         }
 
     def _explain(self, error: NotFiniteError) -> str:

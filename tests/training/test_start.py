@@ -28,7 +28,7 @@ def test_a_run_of_another_text(make_config: Any) -> None:
     config = make_config(epochs=1)
     list(train(config))
     write_text(Path(str(config.data.train)), 60, 3)
-    with pytest.raises(ModelError, match="not the text that .* was trained on"):
+    with pytest.raises(ModelError, match="not the text that .* was trained with"):
         list(train(config, resume=True))
 
 
