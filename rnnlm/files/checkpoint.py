@@ -11,7 +11,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rnnlm.config import paths
 from rnnlm.config.schema import Config
 from rnnlm.errors import ModelError
 from rnnlm.files import model_file
@@ -32,13 +31,15 @@ class State(NamedTuple):
 def save_state(
     path: Path,
     config: Config,
+    places: dict[str, str],
     vocabulary: Vocabulary,
     arrays: dict[str, Array],
     position: dict[str, Any],
     training: dict[str, Any],
 ) -> None:
-    """Write a checkpoint. arrays: the parameters and whatever else training needs to go on."""
-    more = {"position": position, "paths": paths.absolute(config)}
+    """Write a checkpoint. places: absolute paths of the configuration, by key; arrays: the parameters and whatever
+    else training needs to go on."""
+    more = {"position": position, "paths": places}
     storage.write_tensors(path, arrays, model_file.header(config, vocabulary, training) | more)
 
 

@@ -36,14 +36,15 @@ class Run:
     """A network in training, its texts, and the position in them.
 
     Args:
+        places: absolute paths of the configuration, by key.
         lowest: the lowest perplexity that any model can reach on these texts, None where nobody knows.
     """
 
     def __init__(
-        self, config: Config, corpora: Corpora, vocabulary: Vocabulary, lowest: float | None,
+        self, config: Config, places: dict[str, str], corpora: Corpora, vocabulary: Vocabulary, lowest: float | None,
         network: Network, optimizer: Optimizer,
     ) -> None:  # fmt: skip
-        self.config, self.settings = config, config.train
+        self.config, self.settings, self.places = config, config.train, places
         self.corpora, self.vocabulary, self.lowest = corpora, vocabulary, lowest
         self.network, self.optimizer = network, optimizer
         self.folder = Path(config.run)
@@ -194,7 +195,7 @@ class Run:
         arrays |= {f"optimizer.{name}": value for name, value in self.optimizer.moments.items()}
         arrays |= {f"average.{name}": value for name, value in self.average.values.items()}
         arrays |= {f"carry.{layer}": value for layer, value in enumerate(self.states)}
-        save_state(path, self.config, self.vocabulary, arrays, asdict(self.at), self._training())
+        save_state(path, self.config, self.places, self.vocabulary, arrays, asdict(self.at), self._training())
         return Checkpoint(self.at.updates, self.at.epoch, self.at.tokens, self.at.seconds, str(path))
 
     def restore(self, arrays: dict[str, Array], position: dict[str, Any]) -> None:

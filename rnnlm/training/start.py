@@ -32,8 +32,6 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
     old = None if restart else earlier_run(config, resume)
     if resume and old is None:
         yield Note(f"{folder}: no checkpoint yet, so the run starts from the beginning")
-    if old:
-        config = run_folder.spelled_as_before(config, old.trained)
     paths = (old and _kept_texts(config, old.trained)) or (yield from _texts(config, old))
     vocabulary = old.trained.vocabulary if old else (yield from prepare.build_vocabulary(config, paths.train))
     corpora = yield from prepare.encode(config, paths, vocabulary)
@@ -50,7 +48,9 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
     network = build.build(config, parameters)
     if config.train.precision == "bfloat16" and not network.bfloat16:
         yield Note("this processor has no products of bfloat16 (AVX512-BF16): training in float32", warning=True)
-    run = Run(config, corpora, vocabulary, paths.lowest, network, Optimizer(config.train, network.named))
+    spelled = run_folder.spelled_as_before(config, old.trained) if old else config
+    places = config_paths.absolute(config)
+    run = Run(spelled, places, corpora, vocabulary, paths.lowest, network, Optimizer(config.train, network.named))
     if old is not None:
         try:
             run.restore(old.arrays, old.position)

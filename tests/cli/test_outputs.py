@@ -126,3 +126,26 @@ def test_a_command_that_only_looks_writes_nothing_into_a_run(
     status, _, err = call(*arguments.format(config=mine, run=run, folder=folder).split())
     assert status == (2 if arguments.startswith("train") and "--plan" not in arguments else 0), err
     assert contents(run) == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "train {config} --plan",
+        "vocab {config} -o {out}/v.txt",
+        "bench {config} --seconds 0.01",
+        "gradcheck {config} --numbers 1",
+    ],
+)
+def test_the_working_folder_need_not_be_written(
+    call: Any, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    here, out = tmp_path / "here", tmp_path / "out"
+    here.mkdir()
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(config.read_text().replace(f"run: {config.parent / 'run'}", "run: runs/mine"))
+    assert "run: runs/mine" in mine.read_text()
+    monkeypatch.chdir(here)
+    status, _, err = call(*command.format(config=mine, out=out).split())
+    assert status == 0, err
+    assert list(here.iterdir()) == []
