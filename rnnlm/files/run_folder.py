@@ -11,13 +11,14 @@ from rnnlm.config.schema import Config
 from rnnlm.errors import ConfigError, ModelError
 from rnnlm.files.checkpoint import State, load_state
 from rnnlm.files.log import LOG
-from rnnlm.files.model_file import MODEL, STATE, Trained
+from rnnlm.files.model_file import MODEL, MODEL_BEFORE, STATE, Trained, numbered_models
 
 CONFIG, VOCABULARY, CURVE = "config.yaml", "vocab.txt", "loss.png"
 
 # What may differ when a run goes on: how long and how watched, not what is trained.
 MAY_CHANGE = (
-    "run", "train.epochs", "train.max_updates", "train.patience", "train.threads", "train.checkpoint", "train.log",
+    "run", "train.epochs", "train.max_updates", "train.max_minutes", "train.patience", "train.threads",
+    "train.checkpoint", "train.log",
 )  # fmt: skip
 
 
@@ -70,5 +71,7 @@ def _differences(had: Any, asked: Any, key: str = "") -> Iterator[tuple[str, Any
 def remove(config: Config) -> None:
     """Remove an earlier run's files from the folder; nothing else that lies there, and not the encoded texts."""
     folder = Path(config.run)
-    for name in (MODEL, STATE, CONFIG, VOCABULARY, LOG, CURVE):
+    for _, path in numbered_models(folder):
+        path.unlink()
+    for name in (MODEL, MODEL_BEFORE, STATE, CONFIG, VOCABULARY, LOG, CURVE):
         (folder / name).unlink(missing_ok=True)

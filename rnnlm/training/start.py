@@ -66,4 +66,4 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
             yield Note(f"{folder}: goes on after update {run.at.updates:,} (epoch {run.at.epoch + 1})")
     atomic.write_text(folder / CONFIG, config_file.dump(config))
     vocabulary.save(folder / VOCABULARY)
-    return run, Log(folder, run.at.updates)
+    return run, Log(folder, run.at.updates, run.at.logged)
