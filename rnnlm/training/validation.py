@@ -1,4 +1,4 @@
-"""Validation of a run: at epochs' ends, every ``train.validate.every_updates`` updates, and where training ends."""
+"""Validation of a run: at epochs' ends, inside them, and where training ends."""
 
 from __future__ import annotations
 
