@@ -17,14 +17,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+from rnnlm import pipeline
 from rnnlm.config import file as config_file
 from rnnlm.config.schema import Config
 from rnnlm.files import model_file
 from rnnlm.gradients import commands as gradient_commands
 from rnnlm.gradients.check.records import GradientCheck
 from rnnlm.gradients.ledger.records import Ledger
+from rnnlm.interrupt import interrupts
 from rnnlm.language_model import LanguageModel, check_text
-from rnnlm.training import loop as training
 from rnnlm.work import run_to_end
 
 __all__ = ["LanguageModel", "gradcheck", "ledger", "load", "train"]
@@ -33,16 +34,22 @@ __all__ = ["LanguageModel", "gradcheck", "ledger", "load", "train"]
 def train(config: Config | str | Path, overrides: Sequence[str] = (), resume: bool = False) -> LanguageModel:
     """Train as ``rnnlm train`` does, silently, and load the best model.
 
+    Ctrl-C (a notebook's stop, too) ends it after the update, with a checkpoint to go on from.
+
     Args:
         config: a Config, a YAML file, or the name of one of our recipes.
         overrides: ``section.key=value``. resume: go on with a run that was stopped.
 
     Raises:
         RnnlmError: see ``rnnlm.training.loop.train``.
+        KeyboardInterrupt: when the checkpoint is saved; at once at a second Ctrl-C.
     """
     if not isinstance(config, Config):
         config = config_file.load(config, overrides)
-    run_to_end(training.train(config, resume))
+    with interrupts() as stop:
+        end = run_to_end(pipeline.train(config, resume, stop))
+    if end.reason == "interrupted":
+        raise KeyboardInterrupt
     return load(config.run)
 
 

@@ -39,15 +39,8 @@ def run(
     Raises:
         KeyboardInterrupt: `stop` said so before or after the training.
     """
-    result: dict[str, Any] = {}
-    started = False
-    for record in training.train(config, resume, stop, restart):
-        started = started or isinstance(record, Start)
-        if stop() and not started:
-            raise KeyboardInterrupt  # nothing to keep yet
-        if isinstance(record, End):
-            result = {key: value for key, value in asdict(record).items() if key != "event"}
-        yield record
+    end = yield from train(config, resume, stop, restart)
+    result = {key: value for key, value in asdict(end).items() if key != "event"}
     picture = loss_curve.draw(Path(config.run))
     if picture is not None:
         yield Note(f"the loss as a picture: {picture}")
@@ -63,6 +56,25 @@ def run(
         yield evaluation
         result["test"] = evaluation.json()
     return result
+
+
+def train(config: Config, resume: bool, stop: Callable[[], bool], restart: bool = False) -> Task[End]:
+    """``training.loop.train``, which ends at once where `stop` says so before there is anything to keep; returns its
+    last record.
+
+    Raises:
+        KeyboardInterrupt: `stop` said so before the training.
+    """
+    started, end = False, None
+    for record in training.train(config, resume, stop, restart):
+        started = started or isinstance(record, Start)
+        if stop() and not started:
+            raise KeyboardInterrupt
+        if isinstance(record, End):
+            end = record
+        yield record
+    assert end is not None
+    return end
 
 
 def write_vocabulary(config: Config, path: Path) -> Task[Vocabulary]:

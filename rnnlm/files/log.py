@@ -23,18 +23,26 @@ class Log:
 
     Args:
         updates: made so far; what a killed run logged after its last checkpoint is dropped, since it will come again.
+        records: how many there were at that checkpoint, where it says so; what came after them, such as the end of a
+            run that was stopped, is dropped too.
+
+    Attributes:
+        records: how many there are.
     """
 
-    def __init__(self, folder: Path, updates: int) -> None:
+    def __init__(self, folder: Path, updates: int, records: int | None = None) -> None:
         path = folder / LOG
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() and updates else []
-        atomic.write_text(path, "".join(f"{line}\n" for line in lines if _updates_of(line) <= updates))
+        kept = [line for line in lines if _updates_of(line) <= updates][:records]
+        atomic.write_text(path, "".join(f"{line}\n" for line in kept))
+        self.records = len(kept)
         self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closed by close()
 
     def add(self, record: _T) -> _T:
         """Write a record, a dataclass; returns it."""
         self._file.write(json.dumps(_finite(asdict(record))) + "\n")
         self._file.flush()
+        self.records += 1
         return record
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ A checkpoint (``files.checkpoint``) is such a file with more in it, so `load` re
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.version import __version__
 
 MODEL = "model.safetensors"
+MODEL_BEFORE = "model-before.safetensors"  # see ``training.models``, and `numbered`
 STATE = "state.safetensors"  # the checkpoint of a run: a model and more, see ``checkpoint``
 
 
@@ -53,6 +55,17 @@ class Trained:
         """sha256 of the training, validation and test text, by "train", "valid", "test"; none for a text that there
         was not, or that an older version trained with."""
         return dict(self.training.get("texts", {}))
+
+
+def numbered(updates: int) -> str:
+    """The name of the model of a checkpoint that stays in the run's folder."""
+    return f"model-{updates:09d}.safetensors"
+
+
+def numbered_models(folder: Path) -> list[tuple[int, Path]]:
+    """The models in a run's folder that `numbered` names, each with its updates, rising."""
+    found = [(re.fullmatch(r"model-(\d{9,})\.safetensors", path.name), path) for path in folder.glob("model-*")]
+    return sorted((int(match[1]), path) for match, path in found if match)
 
 
 def save_model(

@@ -18,17 +18,18 @@ from rnnlm.files import tensors as storage
 from rnnlm.files.checkpoint import State, load_state
 from rnnlm.files.lock import LOCK
 from rnnlm.files.log import LOG
-from rnnlm.files.model_file import MODEL, STATE, Trained
+from rnnlm.files.model_file import MODEL, MODEL_BEFORE, STATE, Trained, numbered_models
 from rnnlm.text import files
 
 CONFIG, VOCABULARY, CURVE, TEXT = "config.yaml", "vocab.txt", "loss.png", "text"
 
 # What may differ when a run goes on: how long and how watched, not what is trained.
 MAY_CHANGE = (
-    "run", "train.epochs", "train.max_updates", "train.patience", "train.threads", "train.checkpoint", "train.log",
+    "run", "train.epochs", "train.max_updates", "train.max_minutes", "train.patience", "train.threads",
+    "train.checkpoint", "train.log",
 )  # fmt: skip
 
-_OURS = (CONFIG, VOCABULARY, CURVE, TEXT, LOG, LOCK, MODEL, STATE)
+_OURS = (CONFIG, VOCABULARY, CURVE, TEXT, LOG, LOCK, MODEL, MODEL_BEFORE, STATE)
 _MARK = "# The whole configuration of this run, written by rnnlm train.\n"
 
 
@@ -42,7 +43,8 @@ def check(folder: Path) -> None:
         raise ModelError(f"run: {str(folder)!r} is no folder; name a new one")
     if not folder.exists() or _is_run(folder):
         return
-    others = sorted(path.name for path in folder.iterdir() if path.name not in _OURS and not _is_beside(path))
+    ours = {*_OURS, *(path.name for _, path in numbered_models(folder))}
+    others = sorted(path.name for path in folder.iterdir() if path.name not in ours and not _is_beside(path))
     if others or (folder / CONFIG).exists():
         what = others[0] if others else CONFIG
         raise ModelError(
@@ -198,5 +200,7 @@ def _differences(had: Any, asked: Any, key: str = "") -> Iterator[tuple[str, Any
 def remove(config: Config) -> None:
     """Remove an earlier run's files from the folder; nothing else that lies there, and not its texts."""
     folder = Path(config.run)
-    for name in (MODEL, STATE, CONFIG, VOCABULARY, LOG, CURVE):
+    for _, path in numbered_models(folder):
+        path.unlink()
+    for name in (MODEL, MODEL_BEFORE, STATE, CONFIG, VOCABULARY, LOG, CURVE):
         (folder / name).unlink(missing_ok=True)

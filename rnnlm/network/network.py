@@ -23,7 +23,7 @@ from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.kernels.workspace import Context, Workspace
 from rnnlm.network import stopwatch
 from rnnlm.network.layers import dropout, embedding, layer_norm, penalties
-from rnnlm.network.parameters import TABLE, Gradients, Parameters, flatten
+from rnnlm.network.parameters import TABLE, Gradients, Parameters, flatten, in_order
 from rnnlm.network.protocols import Array, Arrays, Cell, CellTrace, Inputs, Objective, OutputLayer, Rows, Scores
 
 # The parts of an update that a stopwatch tells apart.
@@ -91,7 +91,7 @@ class Network:
         config: sections model (dropout, normalisation), embedding and train (precision, penalties, threads).
         cells: the recurrent layers, from the embedding up.
         output: the output layer.
-        parameters: C-contiguous arrays, all of one type; used in place.
+        parameters: C-contiguous arrays, all of one type, in any order; used in place.
         threads: number of threads; None: ``train.threads``.
         tables: what ``OutputLayer.tables`` has prepared.
     """
@@ -105,7 +105,8 @@ class Network:
         threads: int | str | None = None,
         tables: Arrays | None = None,
     ) -> None:
-        self.config, self.cells, self.output, self.parameters = config, list(cells), output, parameters
+        self.config, self.cells, self.output = config, list(cells), output
+        self.parameters = in_order(parameters, cells, output)
         self.tables = tables or {}
         self.table = parameters["embedding"]["table"]
         self.vocabulary_size, self.d = self.table.shape

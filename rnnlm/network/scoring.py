@@ -61,3 +61,17 @@ def mean_loss(network: Network, corpus: Corpus, state: str) -> float:
     """Nats a token over the whole text."""
     total = sum(float(part.log_probability.sum()) for part in score(network, corpus, state))
     return -total / len(corpus)
+
+
+def worse_than_even(what: str, perplexity: float, vocabulary: int) -> str | None:
+    """What is said of a perplexity above that of guessing evenly, which is the size of the vocabulary; None below.
+
+    Args:
+        what: the perplexity's name, "validation perplexity".
+    """
+    if perplexity <= vocabulary:
+        return None
+    return (
+        f"{what} {perplexity:.6g} is worse than guessing evenly among the {vocabulary:,} tokens of the vocabulary "
+        f"({vocabulary:,}): the network has learnt nothing, or its training diverged"
+    )

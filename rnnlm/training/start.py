@@ -77,7 +77,7 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
         yield Note(f"{folder / TEXT}: the texts of this run")
     run_folder.write_config(config)
     vocabulary.save(folder / VOCABULARY)
-    return run, Log(folder, run.at.updates)
+    return run, Log(folder, run.at.updates, run.at.logged)
 
 
 def _kept_texts(config: Config, trained: Trained) -> Texts | None:
