@@ -7,7 +7,16 @@ from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import JsonOption, ModelArgument, QuietOption, State, choices, number_or
+from rnnlm.cli.arguments import (
+    InitialState,
+    InitialStateOption,
+    JsonOption,
+    ModelArgument,
+    QuietOption,
+    State,
+    choices,
+    number_or,
+)
 
 
 def command(
@@ -22,6 +31,7 @@ def command(
             "--state", metavar=choices(State), help="The hidden state at line ends; left out: as in training."
         ),
     ] = None,
+    initial_state: InitialStateOption = InitialState.model,
     per_token: Annotated[
         Optional[Path],
         typer.Option(
@@ -40,7 +50,7 @@ def command(
     from rnnlm.console.views.evaluation import evaluation_view
 
     console = Console(quiet)
-    network = api.load(model, threads)
+    network = api.load(model, threads, initial_state)
     source = network.own_text() if text is None else text
     if text is None:
         found = console.watch(network.evaluating_own_text(state, per_token))

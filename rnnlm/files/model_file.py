@@ -1,8 +1,9 @@
 """Model files: ``model.safetensors``, the best network by validation, enough to score and sample alone.
 
-The tensors are the parameters. The header holds the configuration, the vocabulary with its counts, and what training
-came to. Nothing in it depends on the clock or on where the run's folder lies: the same training gives the same bytes.
-When it was trained stands in ``log.jsonl``.
+The tensors are the parameters, and of each layer the state that a text begins with (``initial.0`` ..., S numbers; a
+model without them begins with 0). The header holds the configuration, the vocabulary with its counts, and what
+training came to. Nothing in it depends on the clock or on where the run's folder lies: the same training gives the
+same bytes. When it was trained stands in ``log.jsonl``.
 
 A checkpoint (``files.checkpoint``) is such a file with more in it, so `load` reads both.
 """
@@ -36,6 +37,7 @@ class Trained:
         training: updates, epoch, best validation perplexity ...
         extra: tensors that are no parameters; a checkpoint's are what training goes on from.
         position: where training was, in a checkpoint; None in a model file.
+        initial: of each layer the state that a text begins with, S numbers; None: 0.
     """
 
     config: Config
@@ -45,13 +47,20 @@ class Trained:
     path: Path
     extra: dict[str, Array] = field(default_factory=dict)
     position: dict[str, Any] | None = None
+    initial: list[Array] | None = None
 
 
 def save_model(
-    path: Path, config: Config, vocabulary: Vocabulary, parameters: dict[str, Array], training: dict[str, Any]
-) -> None:
+    path: Path, config: Config, vocabulary: Vocabulary, parameters: dict[str, Array], training: dict[str, Any],
+    initial: list[Array] | None = None,
+) -> None:  # fmt: skip
     """Write a model file; the arguments are those of `Trained`."""
-    storage.write_tensors(path, parameters, header(config, vocabulary, training))
+    storage.write_tensors(path, parameters | initial_tensors(initial), header(config, vocabulary, training))
+
+
+def initial_tensors(initial: list[Array] | None) -> dict[str, Array]:
+    """The initial states by the names that they have in files."""
+    return {f"initial.{layer}": state for layer, state in enumerate(initial or ())}
 
 
 def load(path: str | Path) -> Trained:
@@ -72,10 +81,13 @@ def load(path: str | Path) -> Trained:
         vocabulary = Vocabulary(metadata["vocabulary"], metadata["counts"], config.data.unit, config.vocab.lowercase)
         training = dict(metadata["training"])
         expected = build.shapes(config, len(vocabulary))
+        states = {f"initial.{layer}": (cell.state_size,) for layer, cell in enumerate(build.cells(config))}
     except (KeyError, TypeError, ValueError, ConfigError) as error:
         raise ModelError(f"{path}: damaged: the header does not hold a model ({error})") from None
     dtype = np.dtype(config.train.dtype)
-    for name, shape in expected.items():
+    if not tensors.keys() & states.keys():
+        states = {}
+    for name, shape in (expected | states).items():
         tensor = tensors.get(name)
         if tensor is None:
             raise ModelError(f"{path}: damaged: the tensor {name} is missing")
@@ -85,7 +97,8 @@ def load(path: str | Path) -> Trained:
                 f"its configuration asks for {dtype} {shape}"
             )
     parameters = {name: tensors.pop(name) for name in expected}
-    return Trained(config, vocabulary, parameters, training, path, tensors, metadata.get("position"))
+    initial = [tensors.pop(name) for name in states] or None
+    return Trained(config, vocabulary, parameters, training, path, tensors, metadata.get("position"), initial)
 
 
 def header(config: Config, vocabulary: Vocabulary, training: dict[str, Any]) -> dict[str, Any]:

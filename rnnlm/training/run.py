@@ -17,7 +17,8 @@ from rnnlm.config.training import Plateau
 from rnnlm.corpora.prepare import Corpora
 from rnnlm.errors import NotFiniteError
 from rnnlm.files.checkpoint import save_state
-from rnnlm.files.model_file import MODEL, STATE, save_model
+from rnnlm.files.model_file import MODEL, STATE, initial_tensors, save_model
+from rnnlm.network.initial_state import LineEndStates
 from rnnlm.network.network import Network, Trace, Window
 from rnnlm.network.protocols import Array
 from rnnlm.network.scoring import mean_loss
@@ -51,6 +52,8 @@ class Run:
         self.states = network.initial_states(self.streams.batch)
         self.at = Position(corpus=corpora.train.key)
         self.average = Average(self.settings, network.named)
+        # What the model begins texts with, from the last validation. Training and validation begin with 0.
+        self.initial: list[Array] | None = None
         self.total_updates = windows.total_updates(self.settings, self.streams.length)
         self._ends, self._ends_of = windows.ends(self.settings, self.streams.length, 0), 0
         self._last_seconds = 0.0
@@ -132,7 +135,10 @@ class Run:
             return None
         began = time.monotonic()
         with self.average.in_place():
-            loss = mean_loss(self.network, self.corpora.valid, settings.state)
+            line_ends = LineEndStates(self.network, self.vocabulary.line_end)
+            loss = mean_loss(self.network, self.corpora.valid, settings.state, line_ends)
+        if settings.state == "carry":
+            self.initial = line_ends.mean()
         seconds = time.monotonic() - began
         perplexity = _exp(loss)
         best = at.best is None or perplexity < at.best
@@ -194,6 +200,7 @@ class Run:
         arrays |= {f"optimizer.{name}": value for name, value in self.optimizer.moments.items()}
         arrays |= {f"average.{name}": value for name, value in self.average.values.items()}
         arrays |= {f"carry.{layer}": value for layer, value in enumerate(self.states)}
+        arrays |= initial_tensors(self.initial)
         save_state(path, self.config, self.vocabulary, arrays, asdict(self.at), self._training())
         return Checkpoint(self.at.updates, self.at.epoch, self.at.tokens, self.at.seconds, str(path))
 
@@ -216,7 +223,9 @@ class Run:
 
     def _save_model(self) -> None:
         with self.average.in_place():
-            save_model(self.folder / MODEL, self.config, self.vocabulary, self.network.named, self._training())
+            save_model(
+                self.folder / MODEL, self.config, self.vocabulary, self.network.named, self._training(), self.initial
+            )
 
     def _training(self) -> dict[str, Any]:
         at = self.at
