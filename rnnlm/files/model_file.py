@@ -101,6 +101,13 @@ def load(path: str | Path) -> Trained:
     return Trained(config, vocabulary, parameters, training, path, tensors, metadata.get("position"), initial)
 
 
+def exported_header(trained: Trained) -> dict[str, Any]:
+    """The metadata of a model as another program's file, whose tensors are that program's alone: with
+    ``initial_state``, of each layer a list of S numbers, where the model has one."""
+    made = header(trained.config, trained.vocabulary, trained.training)
+    return made | ({"initial_state": [state.tolist() for state in trained.initial]} if trained.initial else {})
+
+
 def header(config: Config, vocabulary: Vocabulary, training: dict[str, Any]) -> dict[str, Any]:
     """The metadata of a model file."""
     # Where the folder of the run lies is no part of the model: its bytes must not depend on it.
