@@ -9,6 +9,9 @@ the last `loss_steps` steps have a loss. A trace lives until the next window: it
 
 from __future__ import annotations
 
+import os
+import threading
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -114,6 +117,9 @@ class Network:
         self.dtype = self.table.dtype
         self.initial = [np.zeros(cell.state_size, self.dtype) for cell in cells] if initial is None else list(initial)
         self.threads = threads_to_use(config.train.threads if threads is None else threads)
+        # For who lets several Python threads use the network: held from `forward` until the trace is read.
+        self.lock = threading.Lock()
+        _networks.add(self)
         self._distinct = embedding.Distinct(self.vocabulary_size)
         # Scoring multiplies in the weights' own type, whatever training rounds: a probability does not depend on the
         # processor.
@@ -397,6 +403,19 @@ class Network:
             own = {n.removeprefix(start): array for n, array in self._gradients.items() if n.startswith(start)}
             self._gradients_by_layer[layer] = own
         return self._gradients_by_layer[layer]
+
+
+_networks: weakref.WeakSet[Network] = weakref.WeakSet()
+
+
+def _unlock() -> None:
+    """After a fork: the thread that held a lock is not in the child."""
+    for network in _networks:
+        network.lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
 
 
 def _tell(complete: Callable[[str, Arrays], None] | None, layer: str, gradients: Arrays) -> None:

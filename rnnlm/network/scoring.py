@@ -50,11 +50,12 @@ def score(
     for start in range(0, streams.length, window):
         stop = min(start + window, streams.length)
         part = streams.window(start, stop)
-        trace = network.forward(Window(part.inputs, part.reset, states))
-        log_probability, rank, entropy = network.scores(trace, part.targets, details)
-        if line_ends is not None:
-            line_ends.add(trace, part.targets, part.valid)
-        states = network.states_after(trace, stop - start)
+        with network.lock:
+            trace = network.forward(Window(part.inputs, part.reset, states))
+            log_probability, rank, entropy = network.scores(trace, part.targets, details)
+            if line_ends is not None:
+                line_ends.add(trace, part.targets, part.valid)
+            states = network.states_after(trace, stop - start)
         position = streams.starts[None, :] + np.arange(start, stop)[:, None]
         valid = part.valid
         unknown = np.asarray(corpus.stored[position[valid]] == len(corpus.vocabulary))

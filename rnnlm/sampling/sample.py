@@ -92,8 +92,10 @@ def sample(
     generators = [np.random.default_rng([settings.seed, i]) for i in range(count)]
     inputs = np.repeat(history[:, None], count, axis=1)
     reset = (inputs == vocabulary.line_end) & (state == "reset")
-    trace = network.forward(Window(inputs, reset, network.initial_states(count)))
-    decoder = Decoder(network, network.states_after(trace, len(inputs)), inputs)
+    with network.lock:
+        trace = network.forward(Window(inputs, reset, network.initial_states(count)))
+        states = network.states_after(trace, len(inputs))
+    decoder = Decoder(network, states, inputs)
     running = np.ones(count, np.bool_)
     excluded = left_out(vocabulary, settings.unk)
     if not settings.only_temperature:
