@@ -53,14 +53,19 @@ def train(config: Config | str | Path, overrides: Sequence[str] = (), resume: bo
     return load(config.run)
 
 
-def load(path: str | Path, threads: int | str = "auto") -> LanguageModel:
+def load(path: str | Path, threads: int | str = "auto", initial_state: str = "model") -> LanguageModel:
     """A trained network from a run's folder, its ``model.safetensors`` (the best by validation) or
     ``state.safetensors`` (the last).
 
+    Args:
+        threads: a number, or "auto".
+        initial_state: what a text begins with, "model" (the state that the file holds; 0 where it holds none) or
+            "zero".
+
     Raises:
-        ModelError: not there or damaged.
+        ModelError: not there or damaged; InputError: another initial_state.
     """
-    return LanguageModel(model_file.load(path), threads)
+    return LanguageModel(model_file.load(path), threads, initial_state)
 
 
 def gradcheck(

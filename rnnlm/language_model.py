@@ -33,13 +33,21 @@ class LanguageModel:
 
     Args:
         trained: as ``rnnlm.files.model_file.load`` reads it. threads: a number, or "auto".
+        initial_state: what a text begins with, "model" (the state that the file holds; 0 where it holds none) or
+            "zero".
+
+    Raises:
+        InputError: another initial_state.
     """
 
-    def __init__(self, trained: Trained, threads: int | str = "auto") -> None:
+    def __init__(self, trained: Trained, threads: int | str = "auto", initial_state: str = "model") -> None:
+        check_choice("initial_state", initial_state, ("model", "zero"))
         self.trained = trained
         self.config = trained.config
         self.vocabulary = trained.vocabulary
-        self.network = build.build(trained.config, unflatten(trained.parameters), threads)
+        initial = trained.initial if initial_state == "model" else None
+        self.initial_state = "zero" if initial is None else "model"
+        self.network = build.build(trained.config, unflatten(trained.parameters), threads, initial)
 
     @property
     def parameters(self) -> dict[str, Tensor]:
@@ -157,7 +165,7 @@ class LanguageModel:
                 result = yield from write_token_scores(self.network, encoded, tokens, state, per_token)
             # A mapped file cannot be removed on every system.
             del encoded
-        return result
+        return replace(result, initial_state=self.initial_state)
 
     def evaluating_own_text(
         self, state: str | None = None, per_token: Path | None = None
@@ -195,9 +203,10 @@ class LanguageModel:
         return [text + joiner.rest() for text, joiner in zip(texts, joiners, strict=True)]
 
     def _state(self, state: str | None) -> str:
-        if state not in (None, "carry", "reset"):
-            raise InputError(f"state: found {state}; must be carry or reset")
-        return state or self.config.train.state
+        if state is None:
+            return self.config.train.state
+        check_choice("state", state, ("carry", "reset"))
+        return state
 
     def _tokens(self, text: str) -> Sequence[str]:
         unit = self.config.data.unit
@@ -206,6 +215,16 @@ class LanguageModel:
     def _corpus(self, text: str) -> Corpus:
         characters = len(text.replace("\r\n", "\n")) if self.config.data.unit != "byte" else len(text)
         return corpus.from_tokens(self._tokens(text), characters, self.vocabulary, "text")
+
+
+def check_choice(name: str, value: str, choices: tuple[str, str]) -> None:
+    """Check that an argument is one of its two choices.
+
+    Raises:
+        InputError: it is not.
+    """
+    if value not in choices:
+        raise InputError(f"{name}: found {value}; must be {' or '.join(choices)}")
 
 
 def check_text(text: str | None, path: str | Path | None, needed: bool = True) -> None:

@@ -42,6 +42,13 @@ class State(StrEnum):
     reset = "reset"
 
 
+class InitialState(StrEnum):
+    """What a text begins with."""
+
+    model = "model"
+    zero = "zero"
+
+
 class Activation(StrEnum):
     """f of an Elman network."""
 
@@ -61,6 +68,17 @@ class Precision(StrEnum):
 def choices(values: Iterable[StrEnum]) -> str:
     """The metavar of an option that takes one of `values`: "carry|reset"."""
     return "|".join(values)
+
+
+InitialStateOption = Annotated[
+    InitialState,
+    typer.Option(
+        "--initial-state",
+        metavar=choices(InitialState),
+        help="The hidden state that a text begins with: that of the model's file (of a network trained with state: "
+        "carry, the mean at the line ends of the validation text), or zero.",
+    ),
+]
 
 
 def number_or(word: str) -> Callable[[Optional[str]], Optional[str]]:

@@ -9,6 +9,8 @@ import typer
 
 from rnnlm.cli.arguments import (
     ForceOption,
+    InitialState,
+    InitialStateOption,
     JsonOption,
     ModelArgument,
     QuietOption,
@@ -31,6 +33,7 @@ def command(
             "--state", metavar=choices(State), help="The hidden state at line ends; left out: as in training."
         ),
     ] = None,
+    initial_state: InitialStateOption = InitialState.model,
     per_token: Annotated[
         Optional[Path],
         typer.Option(
@@ -51,7 +54,7 @@ def command(
     from rnnlm.files import output as output_file
 
     console = Console(quiet)
-    network = api.load(model, threads)
+    network = api.load(model, threads, initial_state)
     source = network.own_text() if text is None else text
     if per_token is not None:
         output_file.check(per_token, "table", [source, *model_files(model)], force)

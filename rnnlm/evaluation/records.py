@@ -12,7 +12,8 @@ class Evaluation:
     perplexity: over all tokens, every line end included, the unknown ones scored as <unk>.
     perplexity_without_unk: over the tokens in the vocabulary alone; None where there are none.
     tokens, unknown, line_ends: how many were scored. characters: code points of the raw text.
-    state: "carry" or "reset". seconds: of scoring.
+    state: "carry" or "reset". seconds: of scoring. initial_state: what the text begins with, "model" (the state that
+    the model's file holds) or "zero".
     lowest_perplexity: the lowest that any model can reach on this text; None where nobody knows.
     """
 
@@ -29,6 +30,7 @@ class Evaluation:
     tokens_per_second: float
     lowest_perplexity: float | None = None
     notes: tuple[str, ...] = ()
+    initial_state: str = "zero"
 
     def json(self) -> dict[str, object]:
         return asdict(self)

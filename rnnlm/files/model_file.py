@@ -1,8 +1,9 @@
 """Model files: ``model.safetensors``, the best network by validation, enough to score and sample alone.
 
-The tensors are the parameters. The header holds the configuration, the vocabulary with its counts, and what training
-came to. Nothing in it depends on the clock or on where the run's folder lies: the same training gives the same bytes.
-When it was trained stands in ``log.jsonl``.
+The tensors are the parameters, and of each layer the state that a text begins with (``initial.0`` ..., S numbers; a
+model without them begins with 0). The header holds the configuration, the vocabulary with its counts, and what
+training came to. Nothing in it depends on the clock or on where the run's folder lies: the same training gives the
+same bytes. When it was trained stands in ``log.jsonl``.
 
 A checkpoint (``files.checkpoint``) is such a file with more in it, so `load` reads both.
 """
@@ -39,6 +40,7 @@ class Trained:
         extra: tensors that are no parameters; a checkpoint's are what training goes on from.
         position: where training was, in a checkpoint; None in a model file.
         paths: absolute paths of the configuration by key, in a checkpoint.
+        initial: of each layer the state that a text begins with, S numbers; None: 0.
     """
 
     config: Config
@@ -49,6 +51,7 @@ class Trained:
     extra: dict[str, Array] = field(default_factory=dict)
     position: dict[str, Any] | None = None
     paths: dict[str, str] = field(default_factory=dict)
+    initial: list[Array] | None = None
 
     @property
     def texts(self) -> dict[str, str]:
@@ -69,10 +72,16 @@ def numbered_models(folder: Path) -> list[tuple[int, Path]]:
 
 
 def save_model(
-    path: Path, config: Config, vocabulary: Vocabulary, parameters: dict[str, Array], training: dict[str, Any]
-) -> None:
+    path: Path, config: Config, vocabulary: Vocabulary, parameters: dict[str, Array], training: dict[str, Any],
+    initial: list[Array] | None = None,
+) -> None:  # fmt: skip
     """Write a model file; the arguments are those of `Trained`."""
-    storage.write_tensors(path, parameters, header(config, vocabulary, training))
+    storage.write_tensors(path, parameters | initial_tensors(initial), header(config, vocabulary, training))
+
+
+def initial_tensors(initial: list[Array] | None) -> dict[str, Array]:
+    """The initial states by the names that they have in files."""
+    return {f"initial.{layer}": state for layer, state in enumerate(initial or ())}
 
 
 def load(path: str | Path) -> Trained:
@@ -93,10 +102,13 @@ def load(path: str | Path) -> Trained:
         vocabulary = Vocabulary(metadata["vocabulary"], metadata["counts"], config.data.unit, config.vocab.lowercase)
         training = dict(metadata["training"])
         expected = build.shapes(config, len(vocabulary))
+        states = {f"initial.{layer}": (cell.state_size,) for layer, cell in enumerate(build.cells(config))}
     except (KeyError, TypeError, ValueError, ConfigError) as error:
         raise ModelError(f"{path}: damaged: the header does not hold a model ({error})") from None
     dtype = np.dtype(config.train.dtype)
-    for name, shape in expected.items():
+    if not tensors.keys() & states.keys():
+        states = {}
+    for name, shape in (expected | states).items():
         tensor = tensors.get(name)
         if tensor is None:
             raise ModelError(f"{path}: damaged: the tensor {name} is missing")
@@ -106,8 +118,16 @@ def load(path: str | Path) -> Trained:
                 f"its configuration asks for {dtype} {shape}"
             )
     parameters = {name: tensors.pop(name) for name in expected}
+    initial = [tensors.pop(name) for name in states] or None
     position, paths = metadata.get("position"), metadata.get("paths", {})
-    return Trained(config, vocabulary, parameters, training, path, tensors, position, paths)
+    return Trained(config, vocabulary, parameters, training, path, tensors, position, paths, initial)
+
+
+def exported_header(trained: Trained) -> dict[str, Any]:
+    """The metadata of a model as another program's file, whose tensors are that program's alone: with
+    ``initial_state``, of each layer a list of S numbers, where the model has one."""
+    made = header(trained.config, trained.vocabulary, trained.training)
+    return made | ({"initial_state": [state.tolist() for state in trained.initial]} if trained.initial else {})
 
 
 def header(config: Config, vocabulary: Vocabulary, training: dict[str, Any]) -> dict[str, Any]:

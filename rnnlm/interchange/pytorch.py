@@ -14,6 +14,9 @@ where we have their sum; of a GRU's candidate it needs both, since ``bh`` is ins
     rnn.weight_hh_l0 (G D_h x D_h)      cell.0.H'            rnn.bias_hh_l0    0; for a GRU's n: cell.0.bh
     output.weight (|V| x D_h)           output.U'            output.bias       output.b2
 
+A model's initial state stands in the metadata (``initial_state``, of each layer a list of numbers: h; an LSTM's h and
+c behind one another).
+
 `import_` takes any names before ``weight_ih_l0`` and any for the embedding and the output layer.
 """
 
@@ -43,14 +46,14 @@ _BLOCKS = {1: "elman", 3: "gru", 4: "lstm"}
 
 
 def export(trained: Trained, path: str | Path) -> Tensors:
-    """Write a model's weights as PyTorch's; returns them. The file's metadata has the configuration and the
-    vocabulary.
+    """Write a model's weights as PyTorch's; returns them. The file's metadata has the configuration, the vocabulary
+    and the initial state: as a tensor ``load_state_dict`` would refuse it.
 
     Raises:
         InputError: torch.nn has no such network; ResourceError: the file cannot be written.
     """
     tensors = to_pytorch(trained.config, trained.parameters)
-    storage.write_tensors(path, tensors, model_file.header(trained.config, trained.vocabulary, trained.training))
+    storage.write_tensors(path, tensors, model_file.exported_header(trained))
     return tensors
 
 
@@ -106,11 +109,13 @@ class Imported(NamedTuple):
     config: Config
     vocabulary: Vocabulary
     parameters: Tensors
+    initial: list[np.ndarray] | None = None
 
 
 def save(made: Imported, path: str | Path) -> None:
     """Write it as a model file, for ``eval``, ``sample`` and the others."""
-    model_file.save_model(Path(path), made.config, made.vocabulary, made.parameters, {"updates": 0, "epoch": 0})
+    training = {"updates": 0, "epoch": 0}
+    model_file.save_model(Path(path), made.config, made.vocabulary, made.parameters, training, made.initial)
 
 
 def read_vocabulary(path: str | Path, unit: str, lowercase: bool) -> Vocabulary:
@@ -132,7 +137,9 @@ def import_own(path: str | Path) -> Imported:
         raise InputError(f"{path}: its header holds no vocabulary ({error}); give --vocab FILE") from None
     cell = config.model.cell
     activation = cell.activation if isinstance(cell, Elman) else "tanh"
-    return import_(path, words, config.data.unit, activation, config.train.state)
+    made = import_(path, words, config.data.unit, activation, config.train.state)
+    dtype, given = made.parameters[model.TABLE].dtype, values.get("initial_state")
+    return made if given is None else made._replace(initial=[np.array(state, dtype) for state in given])
 
 
 def import_(

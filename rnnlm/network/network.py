@@ -9,6 +9,9 @@ the last `loss_steps` steps have a loss. A trace lives until the next window: it
 
 from __future__ import annotations
 
+import os
+import threading
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -36,7 +39,7 @@ class Window(NamedTuple):
     inputs: NDArray[np.int32]  # T x B token ids
     reset: NDArray[np.bool_]  # T x B: the state is the initial one again before this step
     states: list[Array]  # of each recurrent layer before the window, B x S
-    initial: list[Array] | None = None  # of each layer the state that a text begins with, S; None: 0
+    initial: list[Array] | None = None  # of each layer the state that a text begins with, S; None: the network's
     before: NDArray[np.int32] | None = None  # n x B, the tokens before the first input, for ``OutputLayer.history``
 
 
@@ -94,6 +97,7 @@ class Network:
         parameters: C-contiguous arrays, all of one type, in any order; used in place.
         threads: number of threads; None: ``train.threads``.
         tables: what ``OutputLayer.tables`` has prepared.
+        initial: of each layer the state that a text begins with, S (``network.initial_state``); None: 0.
     """
 
     def __init__(
@@ -104,6 +108,7 @@ class Network:
         parameters: Parameters,
         threads: int | str | None = None,
         tables: Arrays | None = None,
+        initial: Sequence[Array] | None = None,
     ) -> None:
         self.config, self.cells, self.output = config, list(cells), output
         self.parameters = in_order(parameters, cells, output)
@@ -111,7 +116,11 @@ class Network:
         self.table = parameters["embedding"]["table"]
         self.vocabulary_size, self.d = self.table.shape
         self.dtype = self.table.dtype
+        self.initial = [np.zeros(cell.state_size, self.dtype) for cell in cells] if initial is None else list(initial)
         self.threads = threads_to_use(config.train.threads if threads is None else threads)
+        # For who lets several Python threads use the network: held from `forward` until the trace is read.
+        self.lock = threading.Lock()
+        _networks.add(self)
         self._distinct = embedding.Distinct(self.vocabulary_size)
         # Scoring multiplies in the weights' own type, whatever training rounds: a probability does not depend on the
         # processor.
@@ -135,8 +144,8 @@ class Network:
         return self.parameters["output"] | self.tables | ({"E": self.table} if self.output.tied else {})
 
     def initial_states(self, batch: int) -> list[Array]:
-        """The states that a text begins with, 0: B x S of each recurrent layer."""
-        return [np.zeros((batch, cell.state_size), self.dtype) for cell in self.cells]
+        """The states that a text begins with: B x S of each recurrent layer."""
+        return [np.tile(state, (batch, 1)) for state in self.initial]
 
     def forward(
         self, window: Window, mask: tuple[int, int] | None = None, watch: stopwatch.Stopwatch = stopwatch.OFF
@@ -169,7 +178,7 @@ class Network:
             if layer > 0:
                 e, places = _flat(up), _every_place(steps, batch)
             own = workspace.part(f"cell.{layer}")
-            initial = np.zeros(cell.state_size, self.dtype) if window.initial is None else window.initial[layer]
+            initial = (self.initial if window.initial is None else window.initial)[layer]
             given = Inputs(e, places, window.reset, window.states[layer], initial)
             parameters = self._dropped(layer, masks, own)
             watch.lap(REST)
@@ -395,6 +404,19 @@ class Network:
             own = {n.removeprefix(start): array for n, array in self._gradients.items() if n.startswith(start)}
             self._gradients_by_layer[layer] = own
         return self._gradients_by_layer[layer]
+
+
+_networks: weakref.WeakSet[Network] = weakref.WeakSet()
+
+
+def _unlock() -> None:
+    """After a fork: the thread that held a lock is not in the child."""
+    for network in _networks:
+        network.lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
 
 
 def _tell(complete: Callable[[str, Arrays], None] | None, layer: str, gradients: Arrays) -> None:

@@ -18,6 +18,7 @@ from rnnlm.config.schema import Config
 from rnnlm.files import atomic
 from rnnlm.files.model_file import MODEL, MODEL_BEFORE, numbered, numbered_models, save_model
 from rnnlm.network.network import Network
+from rnnlm.network.protocols import Array
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training.averaging import Average
 
@@ -29,17 +30,18 @@ class Models:
         self.config, self.vocabulary, self.network, self.average = config, vocabulary, network, average
         self.folder = Path(config.run)
 
-    def save(self, training: dict[str, Any]) -> None:
-        """``model.safetensors``. training: what the header says of it."""
-        self._save(MODEL, training)
+    def save(self, training: dict[str, Any], initial: list[Array] | None) -> None:
+        """``model.safetensors``. training: what the header says of it; initial: the states that it begins texts
+        with."""
+        self._save(MODEL, training, initial)
 
-    def save_at_the_end(self, training: dict[str, Any]) -> None:
+    def save_at_the_end(self, training: dict[str, Any], initial: list[Array] | None) -> None:
         """`save` for an end inside an epoch, so that `put_back` can undo it."""
         before = self.folder / MODEL_BEFORE
         if not before.exists():
             with atomic.atomic_write(before) as file:
                 file.write((self.folder / MODEL).read_bytes())
-        self._save(MODEL, training)
+        self._save(MODEL, training, initial)
 
     def put_back(self) -> None:
         """Undo `save_at_the_end`, for a run that goes on."""
@@ -47,18 +49,18 @@ class Models:
         if before.exists():
             os.replace(before, self.folder / MODEL)
 
-    def save_numbered(self, updates: int, training: dict[str, Any]) -> None:
+    def save_numbered(self, updates: int, training: dict[str, Any], initial: list[Array] | None) -> None:
         """The model of a checkpoint, where ``train.checkpoint.keep`` asks for it; removes those that do not stay."""
         keep = self.config.train.checkpoint.keep
         if keep == 0:
             return
-        self._save(numbered(updates), training)
+        self._save(numbered(updates), training, initial)
         # A killed run may have come further than the checkpoint that it went on from.
         now = [path for number, path in numbered_models(self.folder) if number <= updates]
         for _, path in numbered_models(self.folder):
             if path not in now[-keep:]:
                 path.unlink()
 
-    def _save(self, name: str, training: dict[str, Any]) -> None:
+    def _save(self, name: str, training: dict[str, Any], initial: list[Array] | None) -> None:
         with self.average.in_place():
-            save_model(self.folder / name, self.config, self.vocabulary, self.network.named, training)
+            save_model(self.folder / name, self.config, self.vocabulary, self.network.named, training, initial)

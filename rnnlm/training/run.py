@@ -16,7 +16,7 @@ from rnnlm.corpora.prepare import Corpora
 from rnnlm.errors import NotFiniteError
 from rnnlm.files.checkpoint import save_state
 from rnnlm.files.log import Log
-from rnnlm.files.model_file import STATE
+from rnnlm.files.model_file import STATE, initial_tensors
 from rnnlm.network.network import Network, Trace, Window
 from rnnlm.network.protocols import Array
 from rnnlm.text.streams import Streams, equal_streams
@@ -52,6 +52,8 @@ class Run:
         self.at = Position(corpus=corpora.train.key)
         self.average = Average(self.settings, network.named)
         self.models = Models(config, vocabulary, network, self.average)
+        # What the model begins texts with, from the last validation. Training and validation begin with 0.
+        self.initial: list[Array] | None = None
         self.total_updates = windows.total_updates(self.settings, self.streams.length)
         self._ends, self._ends_of = windows.ends(self.settings, self.streams.length, 0), 0
         self.saved = 0  # updates made before the last checkpoint
@@ -176,16 +178,17 @@ class Run:
         at, path = self.at, self.folder / STATE
         record = Checkpoint(at.updates, at.epoch, at.tokens, at.seconds, str(path))
         if at.best is None:
-            self.models.save(self.training_so_far())
+            self.models.save(self.training_so_far(), self.initial)
         if due:
             # Logged before it is there: a record more is dropped when the run goes on, one less would be missing.
             log.add(record)
-            self.models.save_numbered(at.updates, self.training_so_far())
+            self.models.save_numbered(at.updates, self.training_so_far(), self.initial)
         at.logged, at.averaged, self.saved = log.records, self.average.count, at.updates
         arrays = dict(self.network.named)
         arrays |= {f"optimizer.{name}": value for name, value in self.optimizer.moments.items()}
         arrays |= {f"average.{name}": value for name, value in self.average.values.items()}
         arrays |= {f"carry.{layer}": value for layer, value in enumerate(self.states)}
+        arrays |= initial_tensors(self.initial)
         save_state(path, self.config, self.places, self.vocabulary, arrays, asdict(at), self.training_so_far())
         return record
 

@@ -54,6 +54,7 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
     if old is not None:
         try:
             run.restore(old.arrays, old.position)
+            run.initial = old.trained.initial
         except (KeyError, TypeError) as error:
             raise ModelError(f"{old.trained.path}: not a state to go on from: {error} is missing") from None
         except ValueError as error:

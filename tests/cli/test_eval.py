@@ -29,3 +29,14 @@ def test_an_evaluation_names_its_text(call: Any, runs: dict[str, Path]) -> None:
 )  # fmt: skip
 def test_errors(refused: Callable[..., None], arguments: list[str], message: str) -> None:
     refused(["eval", *arguments], message)
+
+
+def test_the_state_that_the_text_begins_with_is_said(call: Any, runs: dict[str, Path]) -> None:
+    found = {
+        name: json.loads(call("eval", runs["word"], "--state", "reset", *options, "--json")[1])
+        for name, options in (("model", []), ("zero", ["--initial-state", "zero"]))
+    }
+    assert {name: shown["initial_state"] for name, shown in found.items()} == {"model": "model", "zero": "zero"}
+    assert found["model"]["perplexity"] != found["zero"]["perplexity"]
+    assert "hidden state at the beginning       the model's\n" in call("eval", runs["word"])[1]
+    assert "hidden state at the beginning       zero\n" in call("eval", runs["word"], "--initial-state", "zero")[1]

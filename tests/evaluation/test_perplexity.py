@@ -28,7 +28,9 @@ def test_the_three_ways_to_ask_agree_with_the_oracle(model: rnnlm.LanguageModel,
     ids = [model.vocabulary.id(w) for w in TEXT.replace("\n", " </s> ").replace("zebra", "<unk>").split()]
     ids.append(model.vocabulary.line_end)
     weights = {name: value.astype(np.float64) for name, value in model.parameters.items()}
-    log_probability = oracle.log_probabilities(weights, np.array(ids), model.vocabulary.line_end, "tanh", state=state)
+    log_probability = oracle.log_probabilities(
+        weights, np.array(ids), model.vocabulary.line_end, "tanh", state, model.trained.initial
+    )
     found = model.evaluate(path=path, state=state)
     assert found.perplexity == pytest.approx(math.exp(-log_probability.mean()), rel=1e-5)
     assert model.perplexity(TEXT, state) == pytest.approx(found.perplexity, rel=1e-9)

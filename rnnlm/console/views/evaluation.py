@@ -27,6 +27,7 @@ def evaluation_view(found: Evaluation, source: str | None = None) -> Iterator[Te
         ("bits a token", f"{found.bits_per_token:.4f}"),
         ("bits a character of the raw text", f"{found.bits_per_character:.4f}   ({found.characters:,} characters)"),
         ("hidden state at line ends", "carried over" if found.state == "carry" else "reset"),
+        ("hidden state at the beginning", "the model's" if found.initial_state == "model" else "zero"),
         ("speed", f"{found.tokens_per_second:,.0f} tokens/s   ({found.seconds:.2f} s)"),
     ]
     width = max(len(name) for name, _ in rows)

@@ -17,6 +17,7 @@ def inspection_view(found: dict[str, Any], width: int) -> Iterator[RenderableTyp
     """``rnnlm inspect``."""
     training = found["training"]
     epochs = counted(training["epoch"], "epoch")
+    initial = found["initial_state"] == "model"
     best = training.get("best_validation_perplexity")
     yield from facts(
         [
@@ -25,6 +26,7 @@ def inspection_view(found: dict[str, Any], width: int) -> Iterator[RenderableTyp
             ("vocabulary", f"{found['vocabulary']:,} tokens: {' '.join(found['most_frequent'])} ..."),
             ("trained", f"{training['updates']:,} updates, {epochs}, by rnnlm {training['version']}"),
             ("best", "no validation text" if best is None else f"validation perplexity {figure(best)}"),
+            ("texts begin", "with the mean state at line ends of the validation text" if initial else "with zero"),
         ],
         _INDENT,
     )
