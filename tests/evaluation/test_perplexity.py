@@ -91,3 +91,17 @@ def test_a_line_of_a_megabyte(runs: dict[str, Path], tmp_path: Path) -> None:
     found = rnnlm.load(runs["word"], 1).evaluate(path=path, state="reset")
     assert (found.tokens, found.unknown, found.line_ends) == (words + 1, 0, 1)
     assert found.characters == path.stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("text", "lowercase", "comparable"),
+    [("the dog sees the zebra\n", False, False), ("the dog sees the cat\n", True, False), ("the cat\n", False, True)],
+)
+def test_bits_a_character_are_comparable_where_each_token_is_scored_as_itself(
+    runs: dict[str, Path], text: str, lowercase: bool, comparable: bool
+) -> None:
+    model = rnnlm.load(runs["word"])
+    model.vocabulary.lowercase = lowercase
+    found = model.evaluate(text=text)
+    assert found.comparable is comparable
+    assert found.json()["comparable"] is comparable

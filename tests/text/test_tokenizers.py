@@ -81,9 +81,7 @@ def test_a_literal_line_end_is_refused(
         if line is None:
             assert tokens(path, "word", lowercase).count("</s>") == text.count("\n")
         else:
-            with pytest.raises(
-                TextError, match=rf"text.txt:{line}: found the word </[sS]>, which stands for the line"
-            ):
+            with pytest.raises(TextError, match=rf"text.txt:{line}: found the word </[sS]>, the line end's own"):
                 tokens(path, "word", lowercase)
         assert len(tokens(path, "char", lowercase)) == len(text.replace("\r\n", "\n"))
     if line is not None:
