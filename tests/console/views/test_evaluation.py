@@ -22,7 +22,7 @@ def evaluation(**changes: Any) -> Evaluation:
 
 def test_an_evaluation_says_what_it_stands_on(capfd: pytest.CaptureFixture[str]) -> None:
     Console().show(evaluation_view(evaluation(lowest_perplexity=100.0), "test.txt"))
-    lines = capfd.readouterr().out.splitlines()
+    lines = capfd.readouterr().out.splitlines()[:-1]
     assert len({len(line) - len(line.split("   ", 1)[1].lstrip()) for line in lines}) == 1, "values in one column"
     assert [tuple(part.strip() for part in line.split("   ", 1)) for line in lines[:6]] == [
         ("text", "test.txt"),
