@@ -64,7 +64,7 @@ class LanguageModel:
             state: "carry" or "reset"; None: as in training.
 
         Raises:
-            TextError: the file cannot be read; almost nothing of the text is in the vocabulary.
+            TextError: the file cannot be read; less than 1% of the text is in the vocabulary.
             TypeError: neither text nor path, or both.
         """
         return run_to_end(self.evaluating(text=text, path=path, state=state))

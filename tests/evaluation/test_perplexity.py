@@ -12,6 +12,7 @@ import pytest
 
 import rnnlm
 from rnnlm.errors import TextError
+from rnnlm.work import Note
 
 TEXT = "the dog sees the zebra\na bird sings\n\nthe <unk> sleep"
 
@@ -58,12 +59,19 @@ def test_bits_per_character_compare_units(runs: dict[str, Path]) -> None:
     assert (found.tokens, found.characters) == (3, 2)
 
 
-def test_a_text_of_unknown_words_only(model: rnnlm.LanguageModel, tmp_path: Path) -> None:
+def test_a_text_of_unknown_words(model: rnnlm.LanguageModel, tmp_path: Path) -> None:
+    """More than half of them is worth a warning with the figure; less than 1% known is refused."""
     path = tmp_path / "text.txt"
     path.write_text("der Hund bellt laut\n" * 3)
-    with pytest.raises(
-        TextError, match=r"text.txt: 80% of its tokens are not in the vocabulary; is it the same language"
-    ):
+    task = model.evaluating(path=path)
+    notes = [record.text for record in task if isinstance(record, Note) and record.warning]
+    question = "of its tokens are not in the vocabulary; is it the same language, unit and lower case"
+    assert len(notes) == 1
+    assert notes[0].startswith(f"{path}: 80.0% {question}")
+    assert model.evaluate(path=path).unknown == 12
+    assert model.perplexity("zebra") > 1
+    path.write_text("der Hund bellt laut " * 25 + "\n")
+    with pytest.raises(TextError, match=f"text.txt: 99.0% {question}"):
         model.evaluate(path=path)
 
 
