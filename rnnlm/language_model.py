@@ -11,6 +11,7 @@ import numpy as np
 
 from rnnlm.corpora import prepare
 from rnnlm.errors import InputError
+from rnnlm.evaluation.columns import DEFAULT
 from rnnlm.evaluation.per_token import TokenScore, file_tokens, token_scores, write_token_scores
 from rnnlm.evaluation.perplexity import evaluate
 from rnnlm.evaluation.records import Evaluation
@@ -72,7 +73,7 @@ class LanguageModel:
             state: "carry" or "reset"; None: as in training.
 
         Raises:
-            TextError: the file cannot be read; almost nothing of the text is in the vocabulary.
+            TextError: the file cannot be read; less than 1% of the text is in the vocabulary.
             TypeError: neither text nor path, or both.
         """
         return run_to_end(self.evaluating(text=text, path=path, state=state))
@@ -148,8 +149,14 @@ class LanguageModel:
         path: str | Path | None = None,
         state: str | None = None,
         per_token: Path | None = None,
+        columns: Sequence[str] = DEFAULT,
     ) -> Generator[Note | Progress, None, Evaluation]:
-        """`evaluate` as a generator of records. `per_token`: also write each token's score there."""
+        """`evaluate` as a generator of records.
+
+        Args:
+            per_token: also write each token's score there. columns: of that table, as in
+                ``rnnlm.evaluation.columns``.
+        """
         check_text(text, path)
         state = self._state(state)
         with tempfile.TemporaryDirectory(prefix="rnnlm-") as folder:
@@ -162,16 +169,16 @@ class LanguageModel:
             if per_token is None:
                 result = yield from evaluate(self.network, encoded, state)
             else:
-                result = yield from write_token_scores(self.network, encoded, tokens, state, per_token)
+                result = yield from write_token_scores(self.network, encoded, tokens, state, per_token, columns)
             # A mapped file cannot be removed on every system.
             del encoded
         return replace(result, initial_state=self.initial_state)
 
     def evaluating_own_text(
-        self, state: str | None = None, per_token: Path | None = None
+        self, state: str | None = None, per_token: Path | None = None, columns: Sequence[str] = DEFAULT
     ) -> Generator[Note | Progress, None, Evaluation]:
         """`evaluating` of `own_text`, with the lowest perplexity that any model can reach on it."""
-        found = yield from self.evaluating(path=self.own_text(), state=state, per_token=per_token)
+        found = yield from self.evaluating(path=self.own_text(), state=state, per_token=per_token, columns=columns)
         return replace(found, lowest_perplexity=self.trained.training.get("lowest_perplexity"))
 
     def test_text(self) -> Path | None:

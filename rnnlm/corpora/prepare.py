@@ -17,11 +17,13 @@ from rnnlm.text.corpus import Corpus
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.work import Note, Task
 
-# Above the first share of unknown tokens a text and a vocabulary do not belong together; above the second it
-# is worth a word.
 NAMES = ("train", "valid", "test")
 
-_COVERS_NOTHING, _COVERS_LITTLE = 0.5, 0.1
+# Above the first share of unknown tokens a text is refused, above the second something is probably wrong, above
+# the third it is worth a word.
+_COVERS_NOTHING, _COVERS_LITTLE, _COVERS_MOST = 0.99, 0.5, 0.1
+_OTHER_TEXT = "is it the same language, unit and lower case as the training text?"
+_OWN_TEXT = "lower vocab.min_count or raise vocab.max_size"
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def encode(config: Config, paths: Texts, words: Vocabulary) -> Task[Corpora]:
             f"{paths.train}: {len(train)} tokens, fewer than one window of the batch "
             f"(train.batch {config.train.batch} x train.bptt {config.train.bptt} = {smallest}); lower one of them"
         )
-    yield from check_coverage(train)
+    yield from check_coverage(train, _OTHER_TEXT if config.vocab.file else _OWN_TEXT)
     others: list[Corpus | None] = []
     for path in (paths.valid, paths.test):
         other = None
@@ -141,17 +143,15 @@ def encode(config: Config, paths: Texts, words: Vocabulary) -> Task[Corpora]:
     return Corpora(train, *others)
 
 
-def check_coverage(encoded: Corpus) -> Task[None]:
-    """Check the out-of-vocabulary rate; yields a Note where it is high.
+def check_coverage(encoded: Corpus, advice: str = _OTHER_TEXT) -> Task[None]:
+    """Check the out-of-vocabulary rate; yields a Note where it is high. `advice`: what to do where it is very high.
 
     Raises:
-        TextError: most of the text is unknown.
+        TextError: less than 1% of the tokens are known.
     """
     share = encoded.counts.unknown / encoded.counts.tokens
+    found = f"{encoded.source}: {share:.1%} of its tokens are not in the vocabulary"
     if share > _COVERS_NOTHING:
-        raise TextError(
-            f"{encoded.source}: {share:.0%} of its tokens are not in the vocabulary; "
-            "is it the same language, unit and lower case as the training text?"
-        )
-    if share > _COVERS_LITTLE:
-        yield Note(f"{encoded.source}: {share:.1%} of its tokens are not in the vocabulary", warning=True)
+        raise TextError(f"{found}; {advice}")
+    if share > _COVERS_MOST:
+        yield Note(f"{found}; {advice}" if share > _COVERS_LITTLE else found, warning=True)

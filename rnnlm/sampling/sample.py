@@ -75,13 +75,13 @@ def sample(
         state: "carry" or "reset", as the network was trained.
 
     Raises:
-        InputError: the prompt is not UTF-8 text (a command line can hold any bytes).
+        InputError: the prompt is not UTF-8 text (a command line can hold any bytes), or has a literal </s>.
     """
     try:
         prompt.encode("utf-8")
     except UnicodeEncodeError as error:
         raise InputError(f"--prompt: not UTF-8 at character {error.start + 1}; give UTF-8 text") from None
-    words = tokenizers.split(prompt, vocabulary.unit, vocabulary.lowercase)
+    words = tokenizers.split(prompt, vocabulary.unit, vocabulary.lowercase, "--prompt")
     ids = vocabulary.encode(words)
     unknown = [word for word, id in zip(words, ids.tolist(), strict=True) if id == len(vocabulary)]
     if unknown:

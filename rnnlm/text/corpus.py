@@ -67,6 +67,10 @@ class Corpus:
         """Token ids of [start, stop), those out of the vocabulary as <unk>."""
         return self.vocabulary.to_unk(self.stored[start:stop])
 
+    def part(self, start: int, stop: int) -> Corpus:
+        """Tokens [start, stop) as a text of its own; its `counts` are those of the whole."""
+        return Corpus(self.stored[start:stop], self.counts, self.vocabulary, self.source, self.key)
+
 
 def encode(path: str | Path, vocabulary: Vocabulary, folder: str | Path) -> Task[Corpus]:
     """Encode a text into `folder`, or find it there. Yields Progress, returns a Corpus.

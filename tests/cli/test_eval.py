@@ -24,6 +24,8 @@ def test_an_evaluation_names_its_text(call: Any, runs: dict[str, Path]) -> None:
         (["{folder}"], "no model.safetensors in this folder; has it been trained yet?"),
         (["{run}", "nowhere"], "nowhere: No such file or directory; give the path of a text file"),
         (["{run}", "{empty}"], "empty.txt: empty; give a text"),
+        (["{run}", "--columns", "rank"], "--columns is for the table of --per-token"),
+        (["{run}", "--per-token", "{folder}/t.tsv", "--columns", "ranks"], "--columns: 'ranks': no such column;"),
         (["{run}", "{binary}"], "binary.txt: not UTF-8 at byte 3"),
     ],
 )  # fmt: skip

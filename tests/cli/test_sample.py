@@ -21,6 +21,7 @@ def test_bytes_in_a_prompt_that_are_no_text(call: Any, runs: dict[str, Path]) ->
     ("arguments", "message"),
     [
         (["{run}", "--temperature", "-1"], "--temperature: found -1.0; must be 0 or more"),
+        (["{run}", "--prompt", "the </s> dog"], "--prompt:1: found the word </s>, the line end's own"),
         (["{binary}"], "binary.txt: not a whole safetensors file"),
     ],
 )  # fmt: skip
