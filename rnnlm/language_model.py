@@ -15,7 +15,7 @@ from rnnlm.evaluation.columns import DEFAULT
 from rnnlm.evaluation.per_token import TokenScore, file_tokens, token_scores, write_token_scores
 from rnnlm.evaluation.perplexity import evaluate
 from rnnlm.evaluation.records import Evaluation
-from rnnlm.files import run_folder
+from rnnlm.files import own_texts
 from rnnlm.files.model_file import Trained
 from rnnlm.network import build
 from rnnlm.network.parameters import unflatten
@@ -187,7 +187,7 @@ class LanguageModel:
         Raises:
             InputError: another text is in its place.
         """
-        return run_folder.own_text(self.trained, "test")
+        return own_texts.own_text(self.trained, "test")
 
     def own_text(self) -> Path:
         """The run's own text to score: the test text, or where there is none the validation text.
@@ -195,7 +195,7 @@ class LanguageModel:
         Raises:
             InputError: neither is there, or another text is in its place.
         """
-        found = self.test_text() or run_folder.own_text(self.trained, "valid")
+        found = self.test_text() or own_texts.own_text(self.trained, "valid")
         if found is None:
             raise InputError(f"{self.trained.path}: the run's own test text is not there (any more); give a TEXT")
         return found

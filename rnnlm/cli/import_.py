@@ -42,6 +42,19 @@ def command(
         State,
         typer.Option("--state", metavar=choices(State), help="The hidden state at line ends (with --vocab)."),
     ] = State.carry,
+    embedding: Annotated[
+        Optional[str],
+        typer.Option(
+            "--embedding",
+            metavar="NAME",
+            help="The tensor of the embedding, where names and sizes do not tell it from the output layer (with "
+            "--vocab).",
+        ),
+    ] = None,
+    head: Annotated[
+        Optional[str],
+        typer.Option("--head", metavar="NAME", help="The weights of the output layer (with --vocab)."),
+    ] = None,
     force: ForceOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -55,7 +68,7 @@ def command(
         made = interchange.import_own(file)
     else:
         words = interchange.read_vocabulary(vocab, str(unit), lowercase)
-        made = interchange.import_(file, words, str(unit), str(activation), str(state))
+        made = interchange.import_(file, words, str(unit), str(activation), str(state), embedding, head)
     interchange.save(made, output)
     cell, sizes = made.config.model.cell.type, made.config.model.sizes
     Console(quiet).line(f"{output}: {cell}, {len(sizes)} x {sizes[0]} units, {len(made.vocabulary):,} tokens")

@@ -19,14 +19,17 @@ from pydantic.json_schema import GetJsonSchemaHandler, JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 
-def _no_truth(value: Any) -> Any:
+def _number(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError(f"found {str(value).lower()}; this key takes another kind of value")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise ValueError("found a number beyond 64 bits; must be less than 2^63 in size")
     return value
 
 
-# pydantic would take true for 1: `weight_decay: true` is a mistake. Every number of a configuration has this last.
-NOT_BOOL = BeforeValidator(_no_truth)
+# pydantic would take true for 1: `weight_decay: true` is a mistake. Compiled code takes no integer beyond 64 bits.
+# Every number of a configuration has this last.
+NOT_BOOL = BeforeValidator(_number)
 
 Count = Annotated[int, Field(ge=1), NOT_BOOL]
 NotNegativeCount = Annotated[int, Field(ge=0), NOT_BOOL]

@@ -7,7 +7,7 @@ second a string, and the third is refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from rnnlm.config import first_format
 from rnnlm.config import recipes as resources
 from rnnlm.config.base import Section, Sections, Typed, sections
 from rnnlm.config.errors import explain, kind
-from rnnlm.config.places import Place, note_places
+from rnnlm.config.places import Place, compose, note_places
 from rnnlm.config.schema import Config
 from rnnlm.errors import ConfigError
 
@@ -51,11 +51,24 @@ for _kind_of_yaml in (_Loader, _Dumper):
         ),
         list("-+.0123456789"),
     )
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda loader, node: int(str(node.value)))
-_Loader.add_constructor(
-    "tag:yaml.org,2002:float",
-    lambda loader, node: float(re.sub(r"^([-+]?)\.(inf|nan)$", r"\1\2", str(node.value).lower())),
-)
+
+
+def _truth(text: str) -> bool:
+    return {"true": True, "false": False}[text.lower()]
+
+
+def _float(text: str) -> float:
+    return float(re.sub(r"^([-+]?)\.(inf|nan)$", r"\1\2", text.lower()))
+
+
+# What a scalar is, by its tag. PyYAML's own constructors fail inside on what a tag cannot hold (``!!bool x``).
+_SCALARS: dict[str, Callable[[str], Any]] = {
+    "tag:yaml.org,2002:str": str,
+    "tag:yaml.org,2002:int": int,
+    "tag:yaml.org,2002:float": _float,
+    "tag:yaml.org,2002:bool": _truth,
+    "tag:yaml.org,2002:null": lambda text: None,
+}
 
 
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -80,7 +93,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; give a YAML file") from None
     try:
-        node = yaml.compose(text, Loader=_Loader)
+        node = compose(text, _Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
@@ -134,17 +147,19 @@ def _values(node: yaml.Node, path: str) -> Any:
 
 
 def _scalar(node: yaml.Node, path: str) -> Any:
-    loader = _Loader("")
+    text = str(node.value)
     try:
-        return loader.construct_object(node)
-    except (yaml.constructor.ConstructorError, ValueError):
+        return _SCALARS[node.tag](text)
+    except (KeyError, ValueError):
+        line, shown = node.start_mark.line + 1, text if len(text) <= 40 else f"{text[:40]}..."
+        if node.tag.endswith(":int") and text.lstrip("+-").isdecimal():  # Python reads no more than 4,300 digits
+            raise ConfigError(
+                f"{path}: line {line}: found the number {shown}, which has {len(text):,} digits"
+            ) from None
         # A tag that we do not read, or a tag on what it cannot hold (!!int word).
-        line, value = node.start_mark.line + 1, str(node.value)[:40]
         raise ConfigError(
-            f"{path}: line {line}: found the tag {node.tag}; plain words and numbers only, not {value!r} so tagged"
+            f"{path}: line {line}: found the tag {node.tag}; plain words and numbers only, not {shown!r} so tagged"
         ) from None
-    finally:
-        loader.dispose()
 
 
 def _override(values: dict[str, Any], override: str, places: dict[Place, str]) -> None:
@@ -156,7 +171,7 @@ def _override(values: dict[str, Any], override: str, places: dict[Place, str]) -
     *above, key = name.strip().split(".")
     where = f"--set {override}"
     try:
-        node = yaml.compose(text, Loader=_Loader)
+        node = compose(text, _Loader)
     except yaml.YAMLError as error:
         raise ConfigError(f"{where}: the value is not YAML: {' '.join(str(error).split())}") from None
     target = values

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import secrets
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +20,8 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
     """Atomic write: a binary file that stands under `path` only when the block ends without an error.
 
     It is written beside its place, flushed to the disk and renamed over it. A link stays one; what is no
-    file (``/dev/null``, a pipe) is written to and not replaced.
+    file (``/dev/null``, a pipe) is written to and not replaced. What a killed process left there of earlier writes is
+    removed.
 
     Raises:
         ResourceError: the folder cannot be written or the disk is full.
@@ -28,10 +32,11 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
             yield file
         return
     path = Path(os.path.realpath(path))
-    beside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    beside = path.with_name(f".{path.name}.{os.getpid()}-{_host()}{secrets.token_hex(4)}.tmp")
     try:
         with _told(path):
             path.parent.mkdir(parents=True, exist_ok=True)
+            _remove_leftovers(path)
             with open(beside, "wb") as file:
                 yield file
                 file.flush()
@@ -41,6 +46,34 @@ def atomic_write(path: str | Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):  # renamed already, or never made
             beside.unlink()
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what writes of `path` by processes of this host left behind that have died since."""
+    ours = re.compile(rf"\.{re.escape(path.name)}\.([0-9]{{1,9}})-{_host()}[0-9a-f]{{8}}\.tmp")
+    with suppress(OSError):  # somebody else removes it, or may
+        for name in os.listdir(path.parent):
+            found = ours.fullmatch(name)
+            if found and not _is_alive(int(found[1])):
+                (path.parent / name).unlink()
+
+
+def _host() -> str:
+    """This host in eight hexadecimal digits: on a network file system a process id says nothing without it."""
+    return f"{zlib.crc32(platform.node().encode()):08x}"
+
+
+def _is_alive(process: int) -> bool:
+    """Whether there is a process of this id; True where the system cannot be asked without ending it."""
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 @contextmanager

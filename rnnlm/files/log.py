@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
+from rnnlm.errors import ResourceError
 from rnnlm.files import atomic
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ LOG = "log.jsonl"
 
 
 class Log:
-    """``log.jsonl``, open for writing.
+    """``log.jsonl``, open for writing. A log that cannot be read or written never fails a run.
 
     Args:
         updates: made so far; what a killed run logged after its last checkpoint is dropped, since it will come again.
@@ -28,33 +30,78 @@ class Log:
 
     Attributes:
         records: how many there are.
+        problem: why nothing is written any more, in one line; None while all is well.
     """
 
     def __init__(self, folder: Path, updates: int, records: int | None = None) -> None:
-        path = folder / LOG
-        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() and updates else []
-        kept = [line for line in lines if _updates_of(line) <= updates][:records]
-        atomic.write_text(path, "".join(f"{line}\n" for line in kept))
-        self.records = len(kept)
-        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 - closed by close()
+        self._path = folder / LOG
+        self.problem: str | None = None
+        self._file: TextIO | None = None
+        self.records = 0
+        try:
+            if self._path.exists() and not self._path.is_file():
+                raise ResourceError("no regular file")
+            kept = self._earlier(updates)[:records]
+            atomic.write_text(self._path, "".join(f"{line}\n" for line in kept))
+            self.records = len(kept)
+            self._file = open(self._path, "a", encoding="utf-8")  # noqa: SIM115 - closed by close()
+        except (ResourceError, OSError) as error:
+            self._give_up(error)
 
     def add(self, record: _T) -> _T:
         """Write a record, a dataclass; returns it."""
-        self._file.write(json.dumps(_finite(asdict(record))) + "\n")
-        self._file.flush()
         self.records += 1
+        if self._file is not None:
+            try:
+                self._file.write(json.dumps(_finite(asdict(record))) + "\n")
+                self._file.flush()
+            except OSError as error:
+                self._give_up(error)
         return record
 
     def close(self) -> None:
-        self._file.close()
+        file, self._file = self._file, None
+        if file is not None:
+            with suppress(OSError):  # what could not be written is tried again here
+                file.close()
+
+    def _earlier(self, updates: int) -> list[str]:
+        """The lines of an earlier run up to its checkpoint."""
+        try:
+            text = self._path.read_text(encoding="utf-8", errors="replace") if updates else ""
+        except OSError:
+            return []
+        return [line for line in text.split("\n") if _updates_of(line) <= updates]
+
+    def _give_up(self, error: Exception) -> None:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        self.problem = f"{self._path}: not written any more: {reason}; the training goes on without it"
+        self.close()
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """The records of a log; lines that are none, and a log that is not there, are passed over."""
+    try:
+        text = (folder / LOG).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return []
+    return [record for line in text.split("\n") if (record := _record(line)) is not None]
+
+
+def _record(line: str) -> dict[str, Any] | None:
+    """The record of a line; None for one that was cut off or is something else."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    whole = isinstance(record, dict) and isinstance(record.get("updates"), int) and abs(record["updates"]) < 2**63
+    return record if whole else None
 
 
 def _updates_of(line: str) -> float:
     """After how many updates a line was written; infinity for one that was cut off."""
-    try:
-        return float(json.loads(line)["updates"])
-    except (ValueError, KeyError, TypeError):
-        return math.inf
+    record = _record(line)
+    return math.inf if record is None else record["updates"]
 
 
 def _finite(values: dict[str, Any]) -> dict[str, Any]:

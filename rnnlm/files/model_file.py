@@ -11,6 +11,7 @@ A checkpoint (``files.checkpoint``) is such a file with more in it, so `load` re
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,11 @@ import numpy as np
 from rnnlm.config import file as config_file
 from rnnlm.config.schema import Config
 from rnnlm.errors import ConfigError, ModelError
+from rnnlm.files import header as header_of
 from rnnlm.files import tensors as storage
 from rnnlm.network import build
 from rnnlm.network.protocols import Array
-from rnnlm.text.vocabulary import Vocabulary
+from rnnlm.text.vocabulary import Vocabulary, check_tokens
 from rnnlm.version import __version__
 
 MODEL = "model.safetensors"
@@ -97,29 +99,15 @@ def load(path: str | Path) -> Trained:
             raise ModelError(f"{path}: no {MODEL} in this folder; has it been trained yet?")
         path = found[0]
     tensors, metadata = storage.read_tensors(path)
+    config, vocabulary = read_header(path, metadata)
+    shapes = expected_tensors(config, len(vocabulary), tensors)
     try:
-        config = config_file.validate(metadata["config"])
-        vocabulary = Vocabulary(metadata["vocabulary"], metadata["counts"], config.data.unit, config.vocab.lowercase)
-        training = dict(metadata["training"])
-        expected = build.shapes(config, len(vocabulary))
-        states = {f"initial.{layer}": (cell.state_size,) for layer, cell in enumerate(build.cells(config))}
-    except (KeyError, TypeError, ValueError, ConfigError) as error:
-        raise ModelError(f"{path}: damaged: the header does not hold a model ({error})") from None
-    dtype = np.dtype(config.train.dtype)
-    if not tensors.keys() & states.keys():
-        states = {}
-    for name, shape in (expected | states).items():
-        tensor = tensors.get(name)
-        if tensor is None:
-            raise ModelError(f"{path}: damaged: the tensor {name} is missing")
-        if tensor.shape != shape or tensor.dtype != dtype:
-            raise ModelError(
-                f"{path}: damaged: {name} is {tensor.dtype} {tensor.shape}; "
-                f"its configuration asks for {dtype} {shape}"
-            )
-    parameters = {name: tensors.pop(name) for name in expected}
-    initial = [tensors.pop(name) for name in states] or None
-    position, paths = metadata.get("position"), metadata.get("paths", {})
+        storage.check(tensors, shapes, np.dtype(config.train.dtype))
+    except ValueError as error:
+        raise ModelError(f"{path}: damaged: {error}; take an earlier copy or train again") from None
+    parameters = {name: tensors.pop(name) for name in build.shapes(config, len(vocabulary))}
+    initial = [tensors.pop(name) for name in _initial_shapes(config, shapes)] or None
+    training, position, paths = dict(metadata["training"]), metadata.get("position"), metadata.get("paths", {})
     return Trained(config, vocabulary, parameters, training, path, tensors, position, paths, initial)
 
 
@@ -128,6 +116,35 @@ def exported_header(trained: Trained) -> dict[str, Any]:
     ``initial_state``, of each layer a list of S numbers, where the model has one."""
     made = header(trained.config, trained.vocabulary, trained.training)
     return made | ({"initial_state": [state.tolist() for state in trained.initial]} if trained.initial else {})
+
+
+def read_header(path: str | Path, metadata: dict[str, Any]) -> tuple[Config, Vocabulary]:
+    """The configuration and the vocabulary of a model file's metadata, which is validated whole.
+
+    Raises:
+        ModelError: the first thing that is wrong.
+    """
+    try:
+        header_of.validate(metadata)
+        config = config_file.validate(metadata["config"])
+        check_tokens(metadata["vocabulary"], metadata["counts"], config.data.unit)
+    except (ValueError, ConfigError) as error:
+        raise ModelError(f"{path}: damaged: the header does not hold a model ({error})") from None
+    return config, Vocabulary(metadata["vocabulary"], metadata["counts"], config.data.unit, config.vocab.lowercase)
+
+
+def expected_tensors(config: Config, vocabulary: int, found: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor that a model file must have, and of those that it may have where they are among the
+    names `found`."""
+    return dict(build.shapes(config, vocabulary)) | _initial_shapes(config, found)
+
+
+def _initial_shapes(config: Config, found: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """The shapes of the initial states by name: of all layers, where the names have any of them."""
+    shapes: dict[str, tuple[int, ...]] = {
+        f"initial.{layer}": (cell.state_size,) for layer, cell in enumerate(build.cells(config))
+    }
+    return shapes if shapes.keys() & set(found) else {}
 
 
 def header(config: Config, vocabulary: Vocabulary, training: dict[str, Any]) -> dict[str, Any]:

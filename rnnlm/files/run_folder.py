@@ -12,7 +12,7 @@ from rnnlm.config import file as config_file
 from rnnlm.config import paths
 from rnnlm.config.errors import in_yaml
 from rnnlm.config.schema import Config
-from rnnlm.errors import ConfigError, InputError, ModelError
+from rnnlm.errors import ConfigError, ModelError
 from rnnlm.files import atomic
 from rnnlm.files import tensors as storage
 from rnnlm.files.checkpoint import State, load_state
@@ -95,46 +95,6 @@ def keep_texts(folder: Path, texts: Mapping[str, Path]) -> bool:
                 shutil.copyfileobj(source, target)
             new = True
     return new
-
-
-def own_text(trained: Trained, name: str) -> Path | None:
-    """The text that a model was trained with; None where it has none, or it is not there.
-
-    Args:
-        name: "train", "valid" or "test".
-
-    Raises:
-        InputError: a text is in its place, and not the same.
-    """
-    folder, data = trained.path.parent, trained.config.data
-    if data.train is None:
-        places = [folder / TEXT / f"{name}.txt"]
-    else:
-        key = f"data.{name}"
-        given = getattr(data, name)
-        places = [Path(path) for path in (_absolute(folder).get(key), given) if path is not None]
-    found = [path for path in places if path.is_file()]
-    wanted = trained.texts.get(name)
-    for path in found:
-        if wanted is None or files.sha256(path) == wanted:
-            return path
-    if found:
-        raise InputError(
-            f"{found[0]}: no longer the {_TEXTS[name]} text of {trained.path}, its content has changed; name it as "
-            "TEXT to take it all the same"
-        )
-    return None
-
-
-_TEXTS = {"train": "training", "valid": "validation", "test": "test"}
-
-
-def _absolute(folder: Path) -> dict[str, str]:
-    """The paths of the configuration that lies in a run's folder."""
-    try:
-        return paths.absolute(config_file.load(folder / CONFIG)) if (folder / CONFIG).is_file() else {}
-    except ConfigError:
-        return {}
 
 
 def earlier_run(config: Config, resume: bool) -> State | None:

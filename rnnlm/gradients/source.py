@@ -12,7 +12,7 @@ from rnnlm.config.embedding import Normal
 from rnnlm.config.schema import Config
 from rnnlm.corpora import prepare
 from rnnlm.errors import InputError
-from rnnlm.files import model_file, run_folder
+from rnnlm.files import model_file, own_texts
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.network import build
 from rnnlm.network.network import Network
@@ -82,7 +82,7 @@ def _table(config: Config, encoded: Corpus, words: Vocabulary) -> Task[np.ndarra
 
 
 def _training_text(trained: model_file.Trained) -> Path:
-    path = run_folder.own_text(trained, "train")
+    path = own_texts.own_text(trained, "train")
     if path is None:
         raise InputError(f"{trained.path}: the run's own training text is not there (any more); give a TEXT")
     return path

@@ -17,11 +17,12 @@ where we have their sum; of a GRU's candidate it needs both, since ``bh`` is ins
 A model's initial state stands in the metadata (``initial_state``, of each layer a list of numbers: h; an LSTM's h and
 c behind one another).
 
-`import_` takes any names before ``weight_ih_l0`` and any for the embedding and the output layer.
+`import_` takes any names before ``weight_ih_l0``, and for the embedding and the output layer those of ``roles``.
 """
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,9 +35,11 @@ from rnnlm.errors import ConfigError, InputError
 from rnnlm.files import model_file
 from rnnlm.files import tensors as storage
 from rnnlm.files.model_file import Trained
+from rnnlm.interchange import roles
 from rnnlm.network import build
 from rnnlm.network import parameters as model
 from rnnlm.text import vocabulary as vocabulary_file
+from rnnlm.text.tokenizers import tokens
 from rnnlm.text.vocabulary import Vocabulary
 
 Tensors = dict[str, np.ndarray]
@@ -129,57 +132,99 @@ def import_own(path: str | Path) -> Imported:
     Raises:
         InputError: see `import_`; ModelError: the file is damaged, or not from `export`.
     """
-    values = storage.read_metadata(path)
-    try:
-        config = config_file.validate(values["config"])
-        words = Vocabulary(values["vocabulary"], values["counts"], config.data.unit, config.vocab.lowercase)
-    except (KeyError, TypeError, ValueError, ConfigError) as error:
-        raise InputError(f"{path}: its header holds no vocabulary ({error}); give --vocab FILE") from None
+    if not storage.is_ours(path):
+        raise InputError(f"{path}: has no vocabulary in its metadata (rnnlm export writes it); give --vocab FILE")
+    metadata = storage.read_metadata(path)
+    config, words = model_file.read_header(path, metadata)
     cell = config.model.cell
     activation = cell.activation if isinstance(cell, Elman) else "tanh"
     made = import_(path, words, config.data.unit, activation, config.train.state)
-    dtype, given = made.parameters[model.TABLE].dtype, values.get("initial_state")
-    return made if given is None else made._replace(initial=[np.array(state, dtype) for state in given])
+    dtype, given = made.parameters[model.TABLE].dtype, metadata.get("initial_state")
+    if given is None:
+        return made
+    try:
+        initial = [np.array(state, dtype) for state in given]
+        wanted = {f"initial.{layer}": (c.state_size,) for layer, c in enumerate(build.cells(made.config))}
+        storage.check(dict(zip(wanted, initial, strict=True)), wanted, dtype)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: damaged: the initial state in its header: {error}") from None
+    return made._replace(initial=initial)
 
 
 def import_(
-    path: str | Path, vocabulary: Vocabulary, unit: str, activation: str = "tanh", state: str = "carry"
+    path: str | Path,
+    vocabulary: Vocabulary,
+    unit: str,
+    activation: str = "tanh",
+    state: str = "carry",
+    embedding: str | None = None,
+    output: str | None = None,
 ) -> Imported:
     """A network from PyTorch's state dict in a safetensors file.
 
     Args:
         vocabulary: row i of the embedding is token i.
         unit: of the tokens: word, char, byte; activation: of an nn.RNN; state: carry or reset at line ends.
+        embedding, output: the names of these matrices, where `roles` cannot tell them apart.
 
     Raises:
         InputError: no such file, or not these modules' weights, or they do not fit the vocabulary.
     """
-    tensors = _read(path)
+    tensors = storage.read_plain(path)
+    for name, value in tensors.items():
+        if not np.issubdtype(value.dtype, np.floating):
+            raise InputError(
+                f"{path}: {name} has numbers of type {value.dtype}; weights are float32, float64, float16"
+            )
+        if not storage.is_finite(value):
+            raise InputError(f"{path}: {name} holds numbers that are not finite (NaN or infinity)")
+    try:
+        return _assembled(tensors, vocabulary, unit, activation, state, embedding, output)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _assembled(
+    tensors: Tensors, vocabulary: Vocabulary, unit: str, activation: str, state: str, embedding: str | None,
+    output: str | None,
+) -> Imported:  # fmt: skip
     first = next((name for name in tensors if name.endswith("weight_ih_l0")), None)
     if first is None:
-        raise InputError(f"{path}: no tensor ...weight_ih_l0; give the state dict of nn.RNN, nn.GRU or nn.LSTM")
+        raise InputError("no tensor ...weight_ih_l0; give the state dict of nn.RNN, nn.GRU or nn.LSTM")
     prefix = first.removesuffix("weight_ih_l0")
-    layers = 0
-    while f"{prefix}weight_ih_l{layers}" in tensors:
-        layers += 1
-    rnn = {name.removeprefix(prefix): tensors.pop(name) for name in list(tensors) if name.startswith(prefix)}
+    own = re.compile(re.escape(prefix) + r"(?:weight|bias)_(?:ih|hh|hr)_l\d+(?:_reverse)?")
+    rnn = {name.removeprefix(prefix): tensors.pop(name) for name in list(tensors) if own.fullmatch(name)}
     if any("reverse" in name or "weight_hr" in name for name in rnn):
-        raise InputError(f"{path}: a bidirectional or projected network is no language model of ours")
-    hidden = rnn["weight_hh_l0"].shape[1]
-    cell = _BLOCKS.get(len(rnn["weight_ih_l0"]) // hidden)
+        raise InputError("a bidirectional or projected network is no language model of ours")
+    layers = 1 + max(int(name.rpartition("_l")[2]) for name in rnn)
+    biases = ("bias_ih", "bias_hh") if any(name.startswith("bias") for name in rnn) else ()
+    for layer in range(layers):
+        for part in ("weight_ih", "weight_hh", *biases):
+            if f"{part}_l{layer}" not in rnn:
+                raise InputError(f"the tensor {prefix}{part}_l{layer} is missing")
+    if rnn["weight_ih_l0"].ndim != 2 or rnn["weight_hh_l0"].ndim != 2 or not rnn["weight_hh_l0"].size:
+        raise InputError(f"{first} and {prefix}weight_hh_l0 are no matrices")
+    d, hidden = rnn["weight_ih_l0"].shape[1], rnn["weight_hh_l0"].shape[1]
+    rows = len(rnn["weight_ih_l0"])
+    cell = _BLOCKS.get(rows // hidden)
     if cell is None:
-        raise InputError(
-            f"{path}: {first} has {len(rnn['weight_ih_l0'])} rows for {hidden} units; not 1, 3 or 4 times"
-        )
-    table, weights, bias = _embedding_and_output(path, tensors, len(vocabulary), rnn["weight_ih_l0"].shape[1], hidden)
+        raise InputError(f"{first} has {rows} rows for {hidden} units; not 1, 3 or 4 times")
+    found_roles = roles.find(tensors, d, hidden, embedding, output)
+    for name in (found_roles.embedding, found_roles.output):
+        if name is not None and len(tensors[name]) != len(vocabulary):
+            rows, size = len(tensors[name]), len(vocabulary)
+            raise InputError(f"{name} has {rows:,} rows, the vocabulary {size:,} tokens{_hint(vocabulary)}")
+    table = tensors[found_roles.embedding]
+    weights = None if found_roles.output is None else tensors[found_roles.output]
     if weights is None and table.shape[1] != hidden:
         raise InputError(
-            f"{path}: no output layer, and the embedding ({table.shape[1]} numbers a token) cannot stand for it: "
+            f"no output layer, and the embedding ({table.shape[1]} numbers a token) cannot stand for it: "
             f"the last layer gives {hidden}"
         )
     tied = weights is None or (weights.shape == table.shape and bool((weights == table).all()))
-    config = _config(cell, hidden, layers, table.shape[1], tied, unit, vocabulary.lowercase, activation, state)
+    config = _config(cell, hidden, layers, d, tied, unit, vocabulary.lowercase, activation, state)
     dtype = np.dtype(config.train.dtype)
+    bias = np.zeros(len(vocabulary), table.dtype) if found_roles.bias is None else tensors[found_roles.bias]
     found: Tensors = {model.TABLE: table, model.B2: bias}
     if not tied:
         assert weights is not None
@@ -189,9 +234,18 @@ def import_(
     parameters = {}
     for name, shape in build.shapes(config, len(vocabulary)).items():
         if found[name].shape != shape:
-            raise InputError(f"{path}: {name} would be {found[name].shape}; {shape} is needed")
+            raise InputError(f"{name} would be {found[name].shape}; {shape} is needed")
         parameters[name] = np.array(found[name], dtype, order="C")
     return Imported(config, vocabulary, parameters)
+
+
+def _hint(vocabulary: Vocabulary) -> str:
+    """What may be wrong with a vocabulary that has another number of tokens than the embedding rows."""
+    for own, names in ((tokens.LINE_END, ("<eos>", "<EOS>", "[EOS]")), (tokens.UNKNOWN, ("<UNK>", "[UNK]", "<oov>"))):
+        for name in names:
+            if name in vocabulary:
+                return f"; {own} was added to it: if {name} has that meaning, write {own} in its place"
+    return ""
 
 
 def _layer(rnn: Tensors, layer: int, cell: str, hidden: int) -> Tensors:
@@ -204,31 +258,6 @@ def _layer(rnn: Tensors, layer: int, cell: str, hidden: int) -> Tensors:
         state_bias[2 * hidden :] = 0
     result["b1"] = b1 + state_bias
     return result
-
-
-def _embedding_and_output(
-    path: str | Path, tensors: Tensors, vocabulary: int, d: int, hidden: int
-) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-    """The two matrices with a row a token, told apart by their sizes or else by their names, and the bias."""
-    matrices = {name: value for name, value in tensors.items() if value.ndim == 2}
-    biases = [value for value in tensors.values() if value.ndim == 1]
-    for name, value in matrices.items():
-        if len(value) != vocabulary:
-            raise InputError(f"{path}: {name} has {len(value):,} rows, the vocabulary {vocabulary:,} tokens")
-    embeddings = [name for name, value in matrices.items() if value.shape[1] == d]
-    named = [
-        name for name in embeddings if "emb" in name.lower() or "encoder" in name.lower() or "wte" in name.lower()
-    ]
-    if not embeddings or len(matrices) > 2 or len(biases) > 1:
-        raise InputError(f"{path}: found {', '.join(tensors) or 'nothing'} beside the layers; an embedding and an "
-                         "output layer are needed")  # fmt: skip
-    own = (named or embeddings)[0]
-    table = matrices.pop(own)
-    weights = next(iter(matrices.values()), None)
-    if weights is not None and weights.shape[1] != hidden:
-        raise InputError(f"{path}: the output layer reads {weights.shape[1]} numbers, the last layer gives {hidden}")
-    bias = biases[0] if biases else np.zeros(vocabulary, table.dtype)
-    return table, weights, bias
 
 
 def _config(
@@ -248,15 +277,3 @@ def _config(
         )
     except ConfigError as error:
         raise InputError(str(error)) from None
-
-
-def _read(path: str | Path) -> Tensors:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
-    try:
-        return dict(load_file(path))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; give a safetensors file") from None
-    except (SafetensorError, OSError, ValueError) as error:
-        raise InputError(f"{path}: not a whole safetensors file: {error}") from None

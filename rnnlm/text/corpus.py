@@ -2,13 +2,15 @@
 
 The ids are uint16 (|V| < 65,536) or int32. A token out of the vocabulary has the id |V| there, so that what
 was unknown is not forgotten. The file is named by the hashes of the text and the vocabulary; a small JSON
-beside it, written last, says that it is whole.
+beside it, written last, says that it is whole: it has the counts, and the CRC-32 of the ids and the counts. Kernels
+trust ids, so these are checked whenever the file is opened.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ from rnnlm.files import atomic as storage
 from rnnlm.text import files, tokenizers
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.work import Progress, Task
+
+_BLOCK = 1 << 22  # bytes that are checked at once
 
 
 @dataclass(frozen=True)
@@ -82,14 +86,16 @@ def encode(path: str | Path, vocabulary: Vocabulary, folder: str | Path) -> Task
     key = hashlib.sha256(f"{text_hash} {vocabulary.hash()}".encode()).hexdigest()[:32]
     ids_path, json_path = Path(folder) / f"{key}.ids", Path(folder) / f"{key}.json"
     dtype = _dtype(vocabulary)
-    counts = _read_counts(json_path, ids_path, dtype)
+    counts = _read_counts(json_path, ids_path, vocabulary)
     if counts is None:
         with storage.atomic_write(ids_path) as file:
-            tokens = unknown = line_ends = characters = 0
+            tokens = unknown = line_ends = characters = checksum = 0
             total = files.size(path)
             for piece in tokenizers.pieces(path, vocabulary.unit, vocabulary.lowercase):
                 ids = vocabulary.encode(piece.tokens)
-                file.write(ids.astype(dtype).tobytes())
+                stored = ids.astype(dtype).tobytes()
+                file.write(stored)
+                checksum = zlib.crc32(stored, checksum)
                 tokens += len(ids)
                 unknown += int((ids == len(vocabulary)).sum())
                 line_ends += int((ids == vocabulary.line_end).sum())
@@ -98,18 +104,35 @@ def encode(path: str | Path, vocabulary: Vocabulary, folder: str | Path) -> Task
             if tokens == 0:
                 raise TextError(f"{path}: empty; give a text with at least one token")
         counts = Counts(tokens, unknown, line_ends, characters)
-        storage.write_text(json_path, json.dumps(asdict(counts)))
+        storage.write_text(json_path, json.dumps(asdict(counts) | {"checksum": _with_counts(checksum, counts)}))
     return Corpus(np.memmap(ids_path, dtype, "r"), counts, vocabulary, str(path), text_hash, key)
 
 
-def _read_counts(json_path: Path, ids_path: Path, dtype: np.dtype[Any]) -> Counts | None:
-    """The counts of a whole encoded text, None when it is not there or not whole."""
+def _read_counts(json_path: Path, ids_path: Path, vocabulary: Vocabulary) -> Counts | None:
+    """The counts of a whole encoded text; None when it is not there, or not as it was written."""
+    dtype = _dtype(vocabulary)
     try:
-        counts = Counts(**json.loads(json_path.read_text()))
-        whole = ids_path.stat().st_size == counts.tokens * dtype.itemsize
-    except (OSError, ValueError, TypeError):
+        values = json.loads(json_path.read_text(encoding="utf-8"))
+        wanted = values.pop("checksum")
+        counts = Counts(**values)
+        if not ids_path.is_file() or ids_path.stat().st_size != counts.tokens * dtype.itemsize:
+            return None
+        checksum, largest = 0, 0
+        with open(ids_path, "rb") as file:
+            while data := file.read(_BLOCK):
+                checksum = zlib.crc32(data, checksum)
+                ids = np.frombuffer(data, dtype)
+                largest = max(largest, int(ids.max()), -int(ids.min()))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    return counts if whole else None
+    # |V| stands for an unknown token; a byte model has none.
+    fits = largest <= len(vocabulary) if vocabulary.unk is not None else largest < len(vocabulary)
+    return counts if fits and _with_counts(checksum, counts) == wanted else None
+
+
+def _with_counts(checksum: int, counts: Counts) -> int:
+    """The checksum of the ids, gone on with their counts."""
+    return zlib.crc32(json.dumps(asdict(counts), sort_keys=True).encode(), checksum)
 
 
 def from_tokens(tokens: Any, characters: int, vocabulary: Vocabulary, source: str) -> Corpus:

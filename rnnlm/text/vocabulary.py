@@ -168,10 +168,33 @@ def load(path: str | Path, unit: str, lowercase: bool) -> Vocabulary:
         counts[token] = int(count)
     if not counts:
         raise TextError(f"{path}: empty; a vocabulary has a token a line")
-    needed = [chr(value) for value in range(256)] if unit == "byte" else [UNKNOWN, tokenizers.line_end(unit)]
-    for token in needed:
+    for token in _needed(unit):
         counts.setdefault(token, 0)
     return Vocabulary(counts, counts.values(), unit, lowercase)
+
+
+def check_tokens(tokens: Sequence[str], counts: Sequence[int], unit: str) -> None:
+    """Check the tokens and counts of a vocabulary that a model's file holds.
+
+    Raises:
+        ValueError: the first thing that is wrong.
+    """
+    if len(counts) != len(tokens):
+        raise ValueError(f"the vocabulary has {len(tokens):,} tokens and {len(counts):,} counts")
+    different = set(tokens)
+    if len(different) < len(tokens):
+        raise ValueError("the vocabulary has a token twice")
+    for token in _needed(unit):
+        if token not in different:
+            raise ValueError(f"the vocabulary has no {_escape(token, unit)}")
+    for token in tokens:
+        if not _is_token(token, unit):
+            raise ValueError(f"the vocabulary's {ascii(token)[:40]} is no single {unit}")
+
+
+def _needed(unit: str) -> list[str]:
+    """The tokens that every vocabulary of this unit has."""
+    return [chr(value) for value in range(256)] if unit == "byte" else [UNKNOWN, tokenizers.line_end(unit)]
 
 
 def _count(tokens: Sequence[str]) -> Counter[str] | dict[str, int]:

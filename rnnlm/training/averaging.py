@@ -19,6 +19,8 @@ from rnnlm.config.training import Asgd, Ema, Train
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 
+_BLOCK = 1 << 18  # numbers that are swapped at once
+
 
 class Average:
     """The average of `parameters`, which are changed in place by training.
@@ -71,10 +73,12 @@ class Average:
 
     def _swap(self) -> None:
         for name, value in self.values.items():
-            own = self.parameters[name]
-            kept = own.copy()
-            own[:] = value
-            value[:] = kept
+            own, average = self.parameters[name].reshape(-1), value.reshape(-1)
+            for start in range(0, own.size, _BLOCK):  # not all at once: that would be a copy of the largest parameter
+                block = slice(start, start + _BLOCK)
+                kept = own[block].copy()
+                own[block] = average[block]
+                average[block] = kept
 
 
 @parallel

@@ -79,6 +79,8 @@ def _train(config: Config, resume: bool, stop: Callable[[], bool], restart: bool
                 told = time.monotonic()
                 yield from _saved_if_dropped(run, log, records)
         yield from _logged(log, (yield from validate_at_the_end(run)))
+        if log.problem:
+            yield Note(log.problem, warning=True)
         yield log.add(run.end())
     finally:
         log.close()

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from rnnlm.files import atomic
-from rnnlm.files.log import LOG
+from rnnlm.files import atomic, log
 from rnnlm.files.run_folder import CURVE
 
 
 def draw(folder: Path) -> Path | None:
-    """Draw ``log.jsonl`` of the run's folder as ``loss.png`` there; None without matplotlib."""
+    """Draw ``log.jsonl`` of the run's folder as ``loss.png`` there; None without matplotlib, or where it cannot be
+    drawn: a picture fails no run."""
     try:
-        from matplotlib.figure import Figure
-    except ImportError:
+        return _draw(folder)
+    except Exception:  # of a library that does much, about what is only an extra
         return None
-    records = [json.loads(line) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
+
+
+def _draw(folder: Path) -> Path:
+    from matplotlib.figure import Figure
+
+    records = log.read(folder)
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     for event, label, style in (
         ("updates", "training", {"color": "#7aa6c2", "linewidth": 1}),
         ("valid", "validation", {"color": "#c2573a", "marker": "o"}),
     ):
-        found = [record for record in records if record["event"] == event]
+        found = [record for record in records if record.get("event") == event]
         if found:
             axes.plot([r["updates"] for r in found], [r["loss"] for r in found], label=label, **style)
     axes.set_xlabel("updates")

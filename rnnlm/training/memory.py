@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 import sys
 from dataclasses import dataclass
@@ -13,7 +12,12 @@ from rnnlm.config.schema import Config
 from rnnlm.errors import ResourceError
 from rnnlm.network import build
 from rnnlm.network.parameters import TABLE
+from rnnlm.training.free_memory import available_memory
 from rnnlm.training.optimizers.optimizer import RULES
+
+# A token: its spelling, count and id, and its place in the header of a checkpoint that is being written. The tensors
+# of a checkpoint take no memory of their own.
+_TOKEN_BYTES = 300
 
 
 @dataclass(frozen=True)
@@ -42,22 +46,11 @@ def needs(config: Config, vocabulary: int, tokens: int, threads: int) -> Needs:
     training = (
         weights + gradients + moments + average
         + build.output(config, vocabulary).held_bytes(rows, itemsize, threads)
-        + layers
+        + layers + vocabulary * _TOKEN_BYTES
     )  # fmt: skip
     # The model, the state, and one of them being written beside its place.
     disk = 2 * (weights + moments + average) + weights + tokens * (2 if vocabulary < 2**16 else 4)
     return Needs(parameters, training, disk)
-
-
-def available_memory() -> int | None:
-    """Bytes that can be had without swapping; None where the system does not say."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, AttributeError):
-        return None
 
 
 def peak() -> int | None:
@@ -69,14 +62,17 @@ def peak() -> int | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-def check(config: Config, need: Needs) -> None:
+def check(config: Config, need: Needs, held: int = 0) -> None:
     """Refuse a run that this machine cannot hold, before it starts.
+
+    Args:
+        held: bytes of it that are in memory already.
 
     Raises:
         ResourceError: too little memory or disk.
     """
     memory = available_memory()
-    if memory is not None and need.training_bytes > memory:
+    if memory is not None and need.training_bytes - held > memory:
         raise ResourceError(
             f"training needs about {megabytes(need.training_bytes)} of memory, {megabytes(memory)} are free; "
             "lower model.hidden, embedding.size, vocab.max_size or train.batch"

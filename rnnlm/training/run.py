@@ -17,10 +17,12 @@ from rnnlm.errors import NotFiniteError
 from rnnlm.files.checkpoint import save_state
 from rnnlm.files.log import Log
 from rnnlm.files.model_file import STATE, initial_tensors
+from rnnlm.files.tensors import check, is_finite
 from rnnlm.network.network import Network, Trace, Window
 from rnnlm.network.protocols import Array
 from rnnlm.text.streams import Streams, equal_streams
 from rnnlm.text.vocabulary import Vocabulary
+from rnnlm.training import position as position_of
 from rnnlm.training import windows
 from rnnlm.training.averaging import Average
 from rnnlm.training.models import Models
@@ -174,7 +176,11 @@ class Run:
 
         Args:
             due: a run that is never stopped writes it too: it is logged, and its model may stay.
+
+        Raises:
+            NotFiniteError: the weights are not finite; the checkpoint before stays.
         """
+        self._check_weights()
         at, path = self.at, self.folder / STATE
         record = Checkpoint(at.updates, at.epoch, at.tokens, at.seconds, str(path))
         if at.best is None:
@@ -184,33 +190,47 @@ class Run:
             log.add(record)
             self.models.save_numbered(at.updates, self.training_so_far(), self.initial)
         at.logged, at.averaged, self.saved = log.records, self.average.count, at.updates
-        arrays = dict(self.network.named)
-        arrays |= {f"optimizer.{name}": value for name, value in self.optimizer.moments.items()}
-        arrays |= {f"average.{name}": value for name, value in self.average.values.items()}
-        arrays |= {f"carry.{layer}": value for layer, value in enumerate(self.states)}
-        arrays |= initial_tensors(self.initial)
+        arrays = self.network.named | self._arrays(self.average.values) | initial_tensors(self.initial)
         save_state(path, self.config, self.places, self.vocabulary, arrays, asdict(at), self.training_so_far())
         return record
 
     def restore(self, arrays: dict[str, Array], position: dict[str, Any]) -> None:
-        """Restore a checkpoint, all but its weights: the opposite of `save`.
+        """Restore a checkpoint, all but its weights: the opposite of `save`. Nothing is changed before all of it is
+        known to be right; then what is used is taken out of `arrays`, so that it is not in memory twice.
 
         Raises:
-            KeyError, TypeError: something is missing; ValueError: an array has another shape.
+            ValueError: something is missing, or cannot be.
         """
-        at = Position(**position)
-        for name, moment in self.optimizer.moments.items():
+        at = position_of.read(position)
+        context = self.settings.bptt - self.settings.stride
+        same_text = at.corpus == self.at.corpus  # another one is refused by whoever knows its name
+        if same_text and not (0 <= at.offset - at.window <= context and at.offset < self.streams.length):
+            raise ValueError(f"the position {at.window}, {at.offset} is not in a text of {self.streams.length} steps")
+        # asgd's average begins at some time; what has begun is there whole.
+        begun = bool(self.average.values) or any(name.startswith("average.") for name in arrays)
+        averaged = self.network.named if begun and self.settings.average is not None else {}
+        wanted = self._arrays(averaged)
+        check(arrays, {name: value.shape for name, value in wanted.items()}, self.network.dtype)
+        for name in self.optimizer.moments:
             found = arrays[f"optimizer.{name}"]
-            if found.shape != moment.shape:
-                raise ValueError(f"optimizer.{name} has the shape {found.shape}, not {moment.shape}")
-            moment[:] = found
-        if any(name.startswith("average.") for name in arrays):
-            self.average.values = {name: arrays[f"average.{name}"] for name in self.network.named}
-        self.states = [arrays[f"carry.{layer}"] for layer in range(len(self.network.cells))]
+            if name.startswith("v.") and found.size and found.min() < 0:
+                raise ValueError(f"optimizer.{name}, a mean of squares, has numbers below 0")
+        for name, moment in self.optimizer.moments.items():
+            moment[:] = arrays.pop(f"optimizer.{name}")
+        self.average.values = {name: arrays.pop(f"average.{name}") for name in averaged}
+        self.states = [arrays.pop(f"carry.{layer}") for layer in range(len(self.network.cells))]
         self.at, self.optimizer.updates, self.average.count = at, at.updates, at.averaged
         self.saved = at.updates
         if at.logged is None and at.offset == 0:
             at.validated = at.updates  # by an older version
+
+    def _arrays(self, averaged: dict[str, Array]) -> dict[str, Array]:
+        """What a checkpoint holds beside the parameters. averaged: the average of the weights, by their names."""
+        return (
+            {f"optimizer.{name}": value for name, value in self.optimizer.moments.items()}
+            | {f"average.{name}": value for name, value in averaged.items()}
+            | {f"carry.{layer}": value for layer, value in enumerate(self.states)}
+        )
 
     def training_so_far(self) -> dict[str, Any]:
         """What a model's header says of its training."""
@@ -223,6 +243,11 @@ class Run:
             "lowest_perplexity": self.lowest,
             "texts": self.corpora.hashes,
         }
+
+    def _check_weights(self) -> None:
+        for name, value in self.network.named.items():
+            if not is_finite(value):
+                raise NotFiniteError(self.explain(f"update {self.at.updates}: not finite: the weights {name}"))
 
     def explain(self, found: str) -> str:
         """The message of a NotFiniteError: what was found, and what to do."""

@@ -38,13 +38,14 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
     if old:
         _check_texts(old.trained, paths, corpora)
     need = memory.needs(config, len(vocabulary), corpora.tokens, threads_to_use(config.train.threads))
-    memory.check(config, need)
+    held = [*old.trained.parameters.values(), *old.arrays.values()] if old else []
+    memory.check(config, need, sum(array.nbytes for array in held))
     if old is None:
         settings = config.train
         table = yield from vectors.make(corpora.train, vocabulary, config.embedding, settings.seed, settings.threads)
         parameters = build.init(config, len(vocabulary), table)
     else:
-        parameters = unflatten({name: value.copy() for name, value in old.trained.parameters.items()})
+        parameters = unflatten(old.trained.parameters)
     network = build.build(config, parameters)
     if config.train.precision == "bfloat16" and not network.bfloat16:
         yield Note("this processor has no products of bfloat16 (AVX512-BF16): training in float32", warning=True)

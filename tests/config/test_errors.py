@@ -117,7 +117,7 @@ def test_files_that_are_no_configuration(tmp_path: Path, text: str, message: str
         load(tmp_path, text)
 
 
-TAGGED = ["run: !!int abc\n", "run: !!float x\n", "run: !ours x\n", f"train: {{seed: {'9' * 5000}}}\n"]
+TAGGED = ["run: !!int abc\n", "run: !!float x\n", "run: !ours x\n"]
 
 
 @pytest.mark.parametrize("text", TAGGED)

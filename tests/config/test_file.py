@@ -157,6 +157,66 @@ def test_overrides_that_are_wrong(write, override: str, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+TAGS = [
+    *("!!timestamp", "!!bool", "!!int", "!!float", "!!null", "!!str", "!!binary", "!!set", "!!omap", "!!pairs"),
+    *("!!map", "!!seq", "!!merge", "!!python/object:os.system", "!own", "!<x>"),
+]
+
+
+@pytest.mark.parametrize("tag", TAGS)
+@pytest.mark.parametrize("value", ["x", "''", "1", "2001-01-01", "[x]", "{x: 1}", "1" * 6000, "~"])
+def test_tags_that_do_not_fit_their_value(write, tag: str, value: str) -> None:
+    """PyYAML's own constructors fail inside on some of them."""
+    messages = []
+    for text, overrides in (
+        (f"data: {{train: a}}\nrun: {tag} {value}\n", ()),
+        ("data: {train: a}\n", (f"run={tag} {value}",)),
+        (f"data: {{train: a}}\n{tag} {value}: 3\n", ()),
+    ):
+        try:
+            write(text, *overrides)
+        except ConfigError as error:
+            messages.append(str(error) if not overrides else "--set says all of what was typed")
+    assert all("\n" not in message and len(message) < 500 for message in messages)
+
+
+def bomb(levels: int, width: int = 10) -> str:
+    """Aliases of aliases: width ** levels values."""
+    lines = [f"a0: &a0 [{', '.join('x' * width)}]"]
+    for n in range(1, levels):
+        lines.append(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * width)}]")
+    return "\n".join(lines) + "\n"
+
+
+CHAIN = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}]\n" for n in range(1, 2000))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (bomb(9), "c.yaml: more than 10,000 values, counting what aliases repeat"),
+        (CHAIN, r"c.yaml:1:\d+: nested more than 50 deep; write it flatter"),
+        ("a: " + "[" * 100 + "]" * 100, r"c.yaml:1:\d+: nested more than 50 deep; write it flatter"),
+        ("a: " + "[" * 5000 + "]" * 5000, r"c.yaml: not YAML: nested more than 50 deep"),
+        ("a: " + "{b: " * 5000 + "}" * 5000, r"c.yaml: not YAML: nested more than 50 deep"),
+    ],
+    ids=["aliases of aliases", "a chain of aliases", "deep", "very deep", "very deep mappings"],
+)
+def test_more_than_a_configuration_can_have(write, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        write(text)
+
+
+def test_numbers_beyond_64_bits(write) -> None:
+    for value in (2**63, 10**30, 10**4000):
+        with pytest.raises(
+            ConfigError, match=r"train.epochs: found a number beyond 64 bits; must be less than 2\^63"
+        ):
+            write(SMALL + f"train: {{epochs: {value}}}\n")
+    with pytest.raises(ConfigError, match=r"line 2: found the number 1{40}\.\.\., which has 6,000 digits"):
+        write(SMALL + f"train: {{epochs: {'1' * 6000}}}\n")
+
+
 # -- writing
 # -----------------------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -86,3 +88,42 @@ def test_what_is_no_file_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     assert read == ["x"]
     assert pipe.is_fifo()
     assert names(tmp_path) == ["pipe"]
+
+
+def dead_process() -> int:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_what_killed_processes_left_behind_is_removed(tmp_path: Path) -> None:
+    """Of dead processes of this host, and of this file alone."""
+    dead, host = dead_process(), atomic._host()
+    gone = [f".file.{dead}-{host}01234567.tmp", f".file.{dead}-{host}89abcdef.tmp"]
+    kept = [
+        f".file.{os.getpid()}-{host}01234567.tmp",  # still at work
+        f".file.{dead}-0123456701234567.tmp",  # another host's
+        f".other.{dead}-{host}01234567.tmp", f".file.{dead}-{host}0123456.tmp", f"file.{dead}-{host}01234567.tmp",
+        f".file.{dead}-{host}01234567.tmp.txt",
+    ]  # fmt: skip
+    for name in gone + kept:
+        (tmp_path / name).write_text("x")
+    atomic.write_text(tmp_path / "file", "new")
+    assert names(tmp_path) == sorted([*kept, "file"])
+
+
+KILLED = """
+import os, signal, sys
+from rnnlm.files import atomic
+with atomic.atomic_write(sys.argv[1]) as file:
+    file.write(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_write_that_is_killed_leaves_nothing_for_long(tmp_path: Path) -> None:
+    path = tmp_path / "state.safetensors"
+    subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+    assert len(names(tmp_path)) == 1
+    atomic.write_text(path, "whole")
+    assert names(tmp_path) == ["state.safetensors"]

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from rnnlm import pipeline
+from rnnlm.training import loss_curve
 from rnnlm.training.loop import train
+from rnnlm.work import Note
 
 
 def test_a_run_that_goes_on_has_one_log(make_config: Any) -> None:
@@ -20,3 +26,57 @@ def test_a_run_that_goes_on_has_one_log(make_config: Any) -> None:
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     updates = [line["updates"] for line in lines if line["event"] == "updates"]
     assert updates == sorted(set(updates))
+
+
+BROKEN = [
+    b"", b"\xff\xfe\x00", b"[1]\n", b"null\n", b"{}\n", b'{"updates": "many"}\n', b"[" * 100_000 + b"\n",
+    b'{"updates": ' + b"9" * 6000 + b"}\n", b'{"updates": 1e400}\n', b'{"updates": ' + b"9" * 400 + b"}\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", BROKEN, ids=lambda content: ascii(content[:20]))
+def test_a_broken_log_never_fails_a_run(make_config: Any, content: bytes) -> None:
+    config = make_config(epochs=1)
+    list(train(config))
+    path = Path(config.run) / "log.jsonl"
+    path.write_bytes(content + path.read_bytes())
+    longer = config.model_copy(update={"train": config.train.model_copy(update={"epochs": 2})})
+    records = list(train(longer, resume=True))
+    assert records[-1].reason == "epochs"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["epoch"] for line in lines if line["event"] == "valid"] == [1, 2]
+    loss_curve.draw(Path(config.run))
+
+
+@pytest.mark.parametrize("damage", ["deleted", "a folder", "a pipe", "a full disk"])
+def test_a_log_that_cannot_be_written_never_fails_a_run(make_config: Any, damage: str) -> None:
+    config = make_config(epochs=1)
+    path = Path(config.run) / "log.jsonl"
+    path.parent.mkdir(parents=True)
+    if damage == "a folder":
+        path.mkdir()
+    elif damage == "a pipe":
+        os.mkfifo(path)
+    elif damage == "a full disk":
+        path.symlink_to("/dev/full")
+    records = []
+    for record in train(config):
+        records.append(record)
+        if damage == "deleted" and path.exists():
+            path.unlink()
+    assert records[-1].reason == "epochs"
+    notes = [record.text for record in records if isinstance(record, Note)]
+    assert damage == "deleted" or any("log.jsonl: not written any more: " in note for note in notes)
+    loss_curve.draw(Path(config.run))
+
+
+def test_a_picture_never_fails_a_run(make_config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    figure = pytest.importorskip("matplotlib.figure")
+
+    def fail(*arguments: object, **options: object) -> None:
+        raise RuntimeError("no font")
+
+    monkeypatch.setattr(figure.Figure, "savefig", fail)
+    config = make_config(epochs=1)
+    assert list(pipeline.run(config))
+    assert not list(Path(config.run).glob("*.png"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -94,3 +95,39 @@ def test_a_file_that_was_cut_off(tmp_path: Path, tenth: int) -> None:
     with pytest.raises(ModelError, match=r"x.safetensors: (not a whole safetensors file|damaged): ") as caught:
         tensors.read_tensors(path)
     assert "\n" not in str(caught.value)
+
+
+def test_the_library_reads_what_we_write(tmp_path: Path) -> None:
+    from safetensors.numpy import load_file
+
+    wanted = {
+        "b": np.arange(5, dtype=np.uint8), "a": np.arange(6.0).reshape(2, 3), "é": np.zeros((0, 3), np.float32),
+        "c": np.float32(3), "d": np.array([True, False]),
+    }  # fmt: skip
+    tensors.write_tensors(tmp_path / "x", {name: np.asarray(value) for name, value in wanted.items()}, {"format": 2})
+    found = load_file(tmp_path / "x")
+    assert found.keys() == wanted.keys()
+    for name, value in wanted.items():
+        np.testing.assert_array_equal(found[name], value)
+
+
+def test_writing_makes_no_copy(tmp_path: Path) -> None:
+    """A checkpoint beside the network that it is of: a second copy of the weights may not be there."""
+    arrays = {f"x{i}": np.ones((1000, 250), np.float32) for i in range(8)}
+    one = next(iter(arrays.values())).nbytes
+    tensors.write_tensors(tmp_path / "x", arrays, {"format": 2})
+    tracemalloc.start()
+    tensors.write_tensors(tmp_path / "x", arrays, {"format": 2})
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < one / 2
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_not_finite(value: float) -> None:
+    array = np.full((50, 7), 3e38, np.float32)
+    assert tensors.is_finite(array)
+    assert tensors.is_finite(np.full(9, 1e308))
+    assert tensors.is_finite(np.empty((0, 3)))
+    array[40, 3] = value
+    assert not tensors.is_finite(array)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from networks import Case, config
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from rnnlm.errors import InputError
 from rnnlm.files import model_file
@@ -108,6 +110,159 @@ def test_weights_of_another_program(tmp_path: Path, call: Any) -> None:
     words.write_text("</s>\t2\n<unk>\t0\na\t5\nb\t1\n")
     status, _, err = call("import", path, "--vocab", words, "-o", tmp_path / "model.safetensors")
     assert (status, "has 3 rows, the vocabulary 4 tokens" in err) == (2, True)
+
+
+Edit = Callable[[dict[str, np.ndarray]], Any]
+
+
+@pytest.fixture
+def foreign(tmp_path: Path, call: Any) -> Callable[..., tuple[int, str, Path]]:
+    """Imports a GRU with d = D_h, so that shapes alone do not tell the embedding from the output layer."""
+
+    def make(names: dict[str, str] | None = None, edit: Edit | None = None, *flags: str, hidden: int = 4) -> Any:
+        generator = np.random.default_rng(1)
+        tensors = {
+            "rnn.weight_ih_l0": generator.normal(size=(3 * hidden, 4)),
+            "rnn.weight_hh_l0": generator.normal(size=(3 * hidden, hidden)),
+            "rnn.bias_ih_l0": generator.normal(size=3 * hidden),
+            "rnn.bias_hh_l0": generator.normal(size=3 * hidden),
+            "embedding.weight": generator.normal(size=(3, 4)),
+            "output.weight": generator.normal(size=(3, hidden)),
+            "output.bias": generator.normal(size=3),
+        }
+        tensors = {(names or {}).get(name, name): value.astype(np.float32) for name, value in tensors.items()}
+        if edit is not None:
+            edit(tensors)
+        # Sorted by other names than these: what comes first says nothing.
+        path, words, out = tmp_path / "x.safetensors", tmp_path / "vocab.txt", tmp_path / "model.safetensors"
+        save_file({name: np.ascontiguousarray(value) for name, value in tensors.items() if name}, path)
+        if not words.exists():
+            words.write_text("</s>\t2\n<unk>\t0\na\t5\n")
+        status, _, err = call("import", path, "--vocab", words, "-o", out, *flags)
+        return status, err, out
+
+    return make
+
+
+def table(path: Path) -> float:
+    return float(model_file.load(path).parameters["embedding.table"][0, 0])
+
+
+EMBEDDINGS = [
+    "embedding.weight",
+    "encoder.weight",
+    "input.weight",
+    "model.embed_tokens.weight",
+    "a.weight",
+    "z.weight",
+]
+OUTPUTS = ["head", "out", "decoder", "proj", "fc", "output", "lm_head", "model.fc2", "net.out_proj"]
+
+
+@pytest.mark.parametrize("output", OUTPUTS)
+@pytest.mark.parametrize("embedding", EMBEDDINGS)
+def test_the_output_layer_is_known_by_its_name(foreign: Any, embedding: str, output: str) -> None:
+    wanted = table(foreign()[2])
+    names = {"embedding.weight": embedding, "output.weight": f"{output}.weight", "output.bias": f"{output}.bias"}
+    status, err, path = foreign(names)
+    assert (status, err) == (0, "")
+    assert table(path) == wanted
+    status, err, path = foreign(names, lambda tensors: tensors.pop(f"{output}.bias"))
+    assert (status, err) == (0, "")
+    assert table(path) == wanted
+
+
+def test_the_output_layer_is_known_by_its_bias_or_its_width(foreign: Any) -> None:
+    wanted = table(foreign()[2])
+    unknown = {"embedding.weight": "x.weight", "output.weight": "b.weight", "output.bias": "b.bias"}
+    status, err, path = foreign(unknown)
+    assert (status, err, table(path)) == (0, "", wanted)
+    status, err, path = foreign(unknown, lambda tensors: tensors.pop("b.bias"), hidden=5)
+    assert (status, err) == (0, "")
+
+
+def test_what_cannot_be_told_apart_is_asked(foreign: Any) -> None:
+    wanted = table(foreign()[2])
+    unknown = {"embedding.weight": "x.weight", "output.weight": "b.weight", "output.bias": ""}
+    status, err, _ = foreign(unknown)
+    assert status == 2
+    assert "which is the embedding and which the output layer?" in err
+    assert "give --embedding NAME" in err
+    for flags in (("--embedding", "x.weight"), ("--head", "b.weight")):
+        status, err, path = foreign(unknown, None, *flags)
+        assert (status, err, table(path)) == (0, "", wanted)
+    status, err, _ = foreign(unknown, None, "--embedding", "y.weight")
+    assert (status, "y.weight: no such tensor; beside the layers there are b.weight, x.weight" in err) == (2, True)
+
+
+def changed(name: str, value: np.ndarray | None) -> Edit:
+    """Another tensor in a tensor's place, or none."""
+    return lambda tensors: tensors.pop(name) if value is None else tensors.update({name: value})
+
+
+FAULTS = [
+    (changed("rnn.weight_hh_l0", None), "the tensor rnn.weight_hh_l0 is missing"),
+    (changed("rnn.bias_hh_l0", None), "the tensor rnn.bias_hh_l0 is missing"),
+    (changed("rnn.weight_ih_l2", np.zeros((12, 4), np.float32)), "the tensor rnn.weight_ih_l1 is missing"),
+    (changed("rnn.weight_ih_l0", None), "no tensor ...weight_ih_l0"),
+    (changed("rnn.weight_ih_l0", np.zeros(12, np.float32)), "are no matrices"),
+    (changed("rnn.weight_hh_l0", np.zeros((12, 0), np.float32)), "are no matrices"),
+    (
+        changed("rnn.weight_hh_l0", np.full((12, 4), np.nan, np.float32)),
+        "rnn.weight_hh_l0 holds numbers .* not finite",
+    ),
+    (changed("output.bias", np.full(3, np.inf, np.float32)), "output.bias holds numbers that are not finite"),
+    (changed("output.bias", np.zeros(4, np.float32)), "output.b2 would be"),
+    (changed("embedding.weight", np.zeros((3, 4), np.int32)), "embedding.weight has numbers of type int32"),
+    (changed("norm.weight", np.zeros(4, np.float32)), "beside the layers; an embedding and at most an output layer"),
+    (changed("scale", np.zeros((), np.float32)), "beside the layers; an embedding and at most an output layer"),
+]
+
+
+@pytest.mark.parametrize(("edit", "message"), FAULTS, ids=[message for _, message in FAULTS])
+def test_a_state_dict_that_is_not_what_it_should_be(foreign: Any, edit: Edit, message: str) -> None:
+    status, err, path = foreign(None, edit)
+    assert status == 2
+    assert re.search(message, err)
+    assert len(err.splitlines()) == 1
+    assert not path.exists()
+
+
+def test_one_matrix_alone_is_tied(foreign: Any) -> None:
+    """A safetensors file keeps one name of tensors that are shared, and that may be either."""
+    status, err, path = foreign(None, changed("embedding.weight", None))
+    assert (status, err) == (0, "")
+    assert model_file.load(path).config.model.tie_weights
+    status, err, _ = foreign(None, changed("embedding.weight", None), hidden=5)
+    assert status == 2
+    assert "output.weight has 5 numbers a token, the first layer reads 4" in err
+
+
+def test_files_that_no_weights_are_read_from(tmp_path: Path, call: Any) -> None:
+    path, words = tmp_path / "x.safetensors", tmp_path / "vocab.txt"
+    words.write_text("</s>\t2\n<unk>\t0\na\t5\n")
+    header = b'{"rnn.weight_ih_l0":{"dtype":"BF16","shape":[2,1],"data_offsets":[0,4]}}'
+    for content, message in (
+        (len(header).to_bytes(8, "little") + header + b"\0" * 4, "rnn.weight_ih_l0 has numbers of type BF16"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
+        (b"PK\x03\x04", "a pickle of PyTorch"),
+        (b"\x80\x02}", "a pickle of PyTorch"),
+        (b"", "not a whole safetensors file"),
+    ):
+        path.write_bytes(content)
+        for flags in (("--vocab", words), ()):
+            status, _, err = call("import", path, *flags, "-o", tmp_path / "model.safetensors")
+            assert status == 2
+            assert message in err or "give --vocab FILE" in err
+            assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["<eos>", "<EOS>"])
+def test_another_name_of_the_line_end(foreign: Any, tmp_path: Path, name: str) -> None:
+    (tmp_path / "vocab.txt").write_text(f"{name}\t2\n<unk>\t0\na\t5\n")
+    status, err, _ = foreign()
+    assert status == 2
+    assert f"</s> was added to it: if {name} has that meaning, write </s> in its place" in err
 
 
 @pytest.mark.parametrize(

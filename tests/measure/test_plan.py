@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from small import settings, write_texts
 
 from rnnlm import pipeline
+from rnnlm.config import file as config_file
 from rnnlm.config.schema import Config
 from rnnlm.errors import ResourceError, TextError
 from rnnlm.files import model_file
@@ -80,3 +83,53 @@ def test_what_training_would_refuse_the_plan_refuses(config: Config) -> None:
     config = config.model_copy(update={"train": config.train.model_copy(update={"batch": 10_000})})
     with pytest.raises(TextError, match="fewer than one window of the batch"):
         drain(plan.plan(config))
+
+
+MEASURE = """
+import resource, sys
+from rnnlm.config import file
+from rnnlm.training import loop, memory
+from rnnlm.training.records import Checkpoint
+
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+needed = []
+needs = memory.needs
+def noted(*arguments):
+    found = needs(*arguments)
+    needed.append(found.training_bytes)
+    return found
+memory.needs = noted
+checkpoints = 0
+for record in loop.train(file.load(sys.argv[1]), resume=sys.argv[2] == "resume"):
+    if isinstance(record, Checkpoint):
+        checkpoints += 1
+print(needed[0], peak(), checkpoints)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("keys", [{}, {"optimizer": "adam"}, {"average": "ema"}], ids=str)
+def test_a_checkpoint_takes_no_memory_that_the_plan_leaves_out(tmp_path: Path, keys: dict[str, Any]) -> None:
+    """Nor does going on from one: a machine that passed the check is not killed at its first checkpoint."""
+    words = [f"word{i}" for i in range(60_000)]
+    (tmp_path / "train.txt").write_text("".join(" ".join(words[i : i + 20]) + "\n" for i in range(0, len(words), 20)))
+    config = config_file.validate(
+        {
+            "data": {"train": str(tmp_path / "train.txt"), "valid": str(tmp_path / "train.txt")},
+            "embedding": {"size": 300},
+            "model": {"hidden": 300, "cell": "lstm"},
+            "train": {"threads": 1, "max_updates": 2, "checkpoint": {"every_updates": 1}, "epochs": 1, **keys},
+            "run": str(tmp_path / "run"),
+        }
+    )
+    for updates, mode in ((2, "new"), (4, "resume")):
+        train = config.train.model_copy(update={"max_updates": updates})
+        (tmp_path / "c.yaml").write_text(config_file.dump(config.model_copy(update={"train": train})))
+        command = [sys.executable, "-c", MEASURE, str(tmp_path / "c.yaml"), mode]
+        out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        needed, peak, checkpoints = map(int, out.split())
+        assert checkpoints == 2
+        # Python with compiled code takes some 230 MB of its own; a copy of the weights would be 144 MB more.
+        assert peak < needed + 300e6

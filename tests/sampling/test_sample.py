@@ -56,6 +56,17 @@ def test_the_lowest_temperatures_take_the_most_likely(temperature: float) -> Non
     assert draw_token(filtered(log_p, Settings(temperature=temperature)), np.random.default_rng(0)) == 1
 
 
+@pytest.mark.parametrize("temperature", [1e38, 3.5e38, 1e39, 1e308])
+def test_the_highest_temperatures_take_any_token(model: rnnlm.LanguageModel, temperature: float) -> None:
+    """Without a warning, and none that is left out."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for more in ({}, {"top_k": 5}):
+            words = model.sample(tokens=200, temperature=temperature, unk=False, **more).split()  # type: ignore[arg-type]
+            assert "<unk>" not in words
+            assert len(set(words)) >= 4
+
+
 def test_a_token_that_is_left_out_stays_out() -> None:
     log_p = np.array([-np.inf, np.log(0.5), np.log(0.5)])
     for settings in (Settings(temperature=100), Settings(top_p=1.0), Settings(min_p=0.0), Settings(top_k=3)):

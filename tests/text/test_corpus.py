@@ -48,6 +48,31 @@ def test_a_damaged_cache_is_made_again(tmp_path: Path, damage: str) -> None:
     assert encode(path, words).ids(0, 40).tolist() == wanted
 
 
+@pytest.mark.parametrize("damage", ["beyond the vocabulary", "another word", "another count", "no checksum"])
+@pytest.mark.parametrize("unit", ["word", "byte"])
+def test_ids_that_are_not_those_that_were_written(tmp_path: Path, unit: str, damage: str) -> None:
+    """Kernels trust ids: one beyond the vocabulary is read beyond the table's end."""
+    path = tmp_path / "text.txt"
+    path.write_text("a b c\n" * 10)
+    words = build(path, unit)
+    first = encode(path, words)
+    wanted = first.ids(0, len(first)).tolist()
+    (ids,), (json,) = (tmp_path / "cache").glob("*.ids"), (tmp_path / "cache").glob("*.json")
+    stored = np.frombuffer(ids.read_bytes(), np.uint16).copy()
+    if damage == "beyond the vocabulary":
+        stored[3] = len(words) + 1 if unit == "word" else len(words)
+    elif damage == "another word":
+        stored[3] = stored[5]
+    ids.write_bytes(stored.tobytes())
+    if damage == "another count":
+        json.write_text(json.read_text().replace('"characters": 60', '"characters": 61'))
+    elif damage == "no checksum":
+        json.write_text(f'{{"tokens": {len(stored)}, "unknown": 0, "line_ends": 10, "characters": 60}}')
+    again = encode(path, words)
+    assert again.ids(0, len(again)).tolist() == wanted
+    assert again.counts == first.counts
+
+
 def test_another_text_or_vocabulary_is_another_key(tmp_path: Path) -> None:
     path, other = tmp_path / "text.txt", tmp_path / "other.txt"
     path.write_text("a b c\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from training_runs import records, sha256, write_text
 
@@ -39,7 +40,54 @@ def test_a_checkpoint_whose_moments_have_another_shape(make_config: Any) -> None
     arrays, metadata = tensors.read_tensors(state)
     arrays["optimizer.m.cell.0.H"] = arrays["optimizer.m.cell.0.H"][:1]  # would be repeated in every row
     tensors.write_tensors(state, arrays, metadata)
-    with pytest.raises(ModelError, match=r"not a state to go on from: optimizer\.m\.cell\.0\.H has the shape \(1, "):
+    with pytest.raises(ModelError, match=r"not a state to go on from: optimizer\.m\.cell\.0\.H is float32 \(1, "):
+        list(train(config, resume=True))
+
+
+STATES = [
+    ("optimizer.m.cell.0.H", lambda x: x[:1], r"optimizer.m.cell.0.H is float32 \(1, 8\)"),
+    ("optimizer.v.output.U", lambda x: x.astype(np.float64), "optimizer.v.output.U is float64"),
+    ("optimizer.v.output.U", lambda x: x - 1e9, "optimizer.v.output.U, a mean of squares, has numbers below 0"),
+    ("optimizer.m.output.b2", lambda x: x * np.nan, "optimizer.m.output.b2 holds numbers that are not finite"),
+    ("average.output.b2", lambda x: x[1:], "average.output.b2 is float32"),
+    ("average.cell.0.H", lambda x: None, "the tensor average.cell.0.H is missing"),
+    ("carry.0", lambda x: x[:-1], r"carry.0 is float32 \(3, 8\)"),
+    ("carry.0", lambda x: x + np.inf, "carry.0 holds numbers that are not finite"),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "message"), STATES, ids=[message for _, _, message in STATES])
+def test_every_tensor_of_a_checkpoint_is_checked(make_config: Any, name: str, change: Any, message: str) -> None:
+    config = make_config(optimizer="adam", average="ema", max_updates=3)
+    list(train(config))
+    path = Path(config.run) / "state.safetensors"
+    arrays, metadata = tensors.read_tensors(path)
+    changed = change(arrays.pop(name))
+    tensors.write_tensors(path, arrays if changed is None else {**arrays, name: changed}, metadata)
+    with pytest.raises(ModelError, match=f"not a state to go on from: {message}") as caught:
+        list(train(config, resume=True))
+    assert "\n" not in str(caught.value)
+
+
+POSITIONS = [
+    ("epoch_loss", "much", "epoch_loss: .* found 'much'"),
+    ("tokens", 2**70, "tokens: .* found a number beyond 64 bits"),
+    ("losses", [1.0, None], "losses.1: .* found None"),
+    ("best", float("nan"), "best: .* found nan"),
+    ("offset", 10**6, "the position .* is not in a text of"),
+    ("window", 0, "the position 0, 5 is not in a text of"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "message"), POSITIONS, ids=[key for key, _, _ in POSITIONS])
+def test_every_number_of_a_position_is_checked(make_config: Any, key: str, value: Any, message: str) -> None:
+    config = make_config(max_updates=1)
+    list(train(config))
+    path = Path(config.run) / "state.safetensors"
+    arrays, metadata = tensors.read_tensors(path)
+    metadata["position"][key] = value
+    tensors.write_tensors(path, arrays, metadata)
+    with pytest.raises(ModelError, match=f"not a state to go on from: {message}"):
         list(train(config, resume=True))
 
 

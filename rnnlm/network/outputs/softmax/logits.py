@@ -77,7 +77,9 @@ def draw(z: Array, how: Draw, threads: int) -> NDArray[np.int32]:
     if len(z) == 1:
         threads = 1
     threads = cpu.useful_threads(threads, z.size, cpu.DRAWN_LOGITS)
-    _draw(threads, z, z.dtype.type(how.temperature), how.uniforms, chosen)
+    # As a float32, 1e39 would be infinite, and 0 / infinity for what is excluded no number.
+    temperature = z.dtype.type(min(how.temperature, float(np.finfo(z.dtype).max)))
+    _draw(threads, z, temperature, how.uniforms, chosen)
     return chosen
 
 
