@@ -11,15 +11,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rnnlm.errors import TextError
 from rnnlm.text import files
 from rnnlm.text.tokenizers.tokens import LINE_END, Joiner, Piece
 
 line_end = LINE_END
 
+# Characters of a word; what is longer is no text, and would be read into memory whole.
+LONGEST = 1 << 20
+
 
 def pieces(path: str | Path, lowercase: bool) -> Iterator[Piece]:
     """The words of a file, some at a time, in order."""
-    for piece in _words(files.characters(path)):
+    for piece in _words(files.characters(path), path):
         # A word is whole here: what its last letter becomes may depend on that (Greek sigma).
         yield piece._replace(tokens=[word.lower() for word in piece.tokens]) if lowercase else piece
 
@@ -62,7 +66,7 @@ class _Joiner:
         return ""
 
 
-def _words(texts: Iterator[tuple[str, int]]) -> Iterator[Piece]:
+def _words(texts: Iterator[tuple[str, int]], path: str | Path) -> Iterator[Piece]:
     rest, ended, done = "", True, 0
     for text, done in texts:
         count = len(text)
@@ -73,6 +77,11 @@ def _words(texts: Iterator[tuple[str, int]]) -> Iterator[Piece]:
         words = _mark_lines(text).split()
         # The last word may go on in the next block.
         rest = "" if text[-1].isspace() else words.pop()
+        if len(rest) > LONGEST:
+            raise TextError(
+                f"{path}: more than {LONGEST:,} characters without white space ({rest[:20]!a}...); give a text in "
+                "words, or take data.unit: char or byte"
+            )
         yield Piece(words, count, done)
     if rest:
         ended = False
