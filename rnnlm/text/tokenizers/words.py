@@ -18,7 +18,7 @@ from rnnlm.text.tokenizers.tokens import LINE_END, Joiner, Piece
 line_end = LINE_END
 
 # Characters of a word; what is longer is no text, and would be read into memory whole.
-LONGEST = 1 << 20
+LONGEST = 1 << 24
 
 
 def pieces(path: str | Path, lowercase: bool) -> Iterator[Piece]:
@@ -67,26 +67,30 @@ class _Joiner:
 
 
 def _words(texts: Iterator[tuple[str, int]], path: str | Path) -> Iterator[Piece]:
-    rest, ended, done = "", True, 0
+    # What has been read of the last word, which may go on in the next block: joined when white space comes.
+    rest: list[str] = []
+    ended, done = True, 0
     for text, done in texts:
         count = len(text)
-        text = rest + text
         if not text:
             continue
         ended = text.endswith("\n")
-        words = _mark_lines(text).split()
-        # The last word may go on in the next block.
-        rest = "" if text[-1].isspace() else words.pop()
-        if len(rest) > LONGEST:
+        if any(map(str.isspace, text[:1] + text[-1:])) or len(text.split(None, 1)) > 1:
+            words = _mark_lines("".join(rest) + text).split()
+            rest = [] if text[-1].isspace() else [words.pop()]
+        else:
+            words = []
+            rest.append(text)
+        if sum(map(len, rest)) > LONGEST:
             raise TextError(
-                f"{path}: more than {LONGEST:,} characters without white space ({rest[:20]!a}...); give a text in "
+                f"{path}: more than {LONGEST:,} characters without white space ({rest[0][:20]!a}...); give a text in "
                 "words, or take data.unit: char or byte"
             )
         yield Piece(words, count, done)
     if rest:
         ended = False
     if not ended:
-        yield Piece([rest, LINE_END] if rest else [LINE_END], 0, done)
+        yield Piece(["".join(rest), LINE_END] if rest else [LINE_END], 0, done)
 
 
 def _mark_lines(text: str) -> str:
