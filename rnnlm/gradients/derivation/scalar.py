@@ -39,6 +39,7 @@ def scalar(network: Network, window: Window) -> Records:
         yield checker.given(name, _WHAT[name], "1 x 1", np.array(value))
     yield checker.given("u", "output weights, U", "1 x |V|", net.u)
     yield checker.given("c", "output bias, b2", "1 x |V|", net.c)
+    yield checker.given("y", f"1 at index {int(net.y.argmax())}, the token that came", "1 x |V|", net.y)
     yield Heading("forward")
     yield from _forward(net, checker, network, trace)
     loss = np.array(network.loss(trace, window.targets, 1))
@@ -127,7 +128,6 @@ def _forward(net: _TwoSteps, checker: Checker, network: Network, trace: Trace) -
     yield checker.sums("o", "s(2) u + c", "1 x |V|", net.o, [(np.array([[values["s(2)"]]]), net.u)], net.c)
     kernels = np.exp(network.log_distribution(trace))
     yield checker.equal("y^", "softmax(o)", "1 x |V|", net.y_hat, kernels, "the kernels")
-    yield checker.given("y", "1 at the token that came", "1 x |V|", net.y)
 
 
 def _last_step(net: _TwoSteps, checker: Checker) -> Records:

@@ -36,6 +36,7 @@ def vector(network: Network, window: Window, edge: int = 3, seed: int = 1) -> Re
     """
     step = _Step(network, window)
     checker = Checker(edge, step.given.values())
+    yield from _given(step, checker)
     yield from _forward(step, checker)
     yield from _backward(step, checker)
     yield from _differentials(step, checker, np.random.default_rng(seed))
@@ -102,17 +103,32 @@ class _Step:
         return v
 
 
+def _given(step: _Step, checker: Checker) -> Records:
+    """What goes in: the word, the states, and every parameter."""
+    yield Heading("given")
+    yield checker.given("e(t)", f"row x(t) = {step.x} of the table", "1 x d", step["e(t)"])
+    for layer in range(step.layers):
+        before, H, I, b1 = (step.of(name, layer) for name in ("h(t-1)", "H", "I", "b1"))
+        d = "d" if layer == 0 else "D_h"
+        yield checker.given(before, "the state that the step begins from", "1 x D_h", step[before])
+        yield checker.given(H, "recurrent weights", "D_h x D_h", step[H])
+        yield checker.given(I, "input weights", f"{d} x D_h", step[I])
+        yield checker.given(b1, "bias", "1 x D_h", step[b1])
+    tied = ", the transposed table" if step.tied else ""
+    yield checker.given("U", f"output weights{tied}", "D_h x |V|", step["U"])
+    yield checker.given("b2", "output bias", "1 x |V|", step["b2"])
+    yield checker.given("y(t)", f"1 at index {step.target}, the token that came", "1 x |V|", step["y"])
+
+
 def _forward(step: _Step, checker: Checker) -> Records:
     yield Heading("forward")
     network, window = step.network, step.window
     trace = network.forward(window.read)
     hidden = [h[0] for h, _ in trace.hidden()]
-    yield checker.given("e(t)", f"row x(t) = {step.x} of the table", "1 x d", step["e(t)"])
     for layer in range(step.layers):
         before, I, H, b1, z1, h = (step.of(name, layer) for name in ("h(t-1)", "I", "H", "b1", "z1(t)", "h(t)"))
         below = step.below(layer)
         d = "d" if layer == 0 else "D_h"
-        yield checker.given(before, "the state that the step begins from", "1 x D_h", step[before])
         yield checker.sums(
             z1, f"{before} {H} + {below} {I} + {b1}",
             f"1 x D_h = (1 x D_h)(D_h x D_h) + (1 x {d})({d} x D_h) + 1 x D_h",
@@ -129,7 +145,6 @@ def _forward(step: _Step, checker: Checker) -> Records:
     )
     y_hat = np.exp(network.log_distribution(trace))
     yield checker.equal("y^(t)", "softmax(z2(t))", "1 x |V|", step["y^(t)"], y_hat, "the kernels")
-    yield checker.given("y(t)", f"1 at the token that came, {step.target}", "1 x |V|", step["y"])
     loss = np.array(network.loss(trace, window.targets, 1))
     yield checker.equal("J(t)", "- sum_j y_j(t) log y^_j(t)", "1 x 1", step["J"], loss, "the kernels")
 
@@ -247,7 +262,14 @@ def _sign(step: _Step, checker: Checker) -> Records:
     yield checker.derivative(f"dG/d{n_H}", f"- dJ/d{n_H}", "D_h x D_h", -dH, G(n_H), H)
     eta = 1e-4 / max(1.0, float((dH**2).sum()))
     down, up = H - eta * dH, H + eta * -dH
-    yield checker.equal(f"{n_H} - eta dJ/d{n_H}", f"eta = {eta:.3g}", "D_h x D_h", down, up, f"{n_H} + eta dG/d{n_H}")
+    yield checker.equal(
+        f"{n_H} after a step",
+        f"{n_H} - eta dJ/d{n_H} with eta = {eta:.3g}",
+        "D_h x D_h",
+        down,
+        up,
+        f"{n_H} + eta dG/d{n_H}",
+    )
     expected = -eta * float((dH**2).sum())
     yield checker.change(
         "J's change by this step", f"- eta <dJ/d{n_H}, dJ/d{n_H}>", expected,
