@@ -263,13 +263,9 @@ def _sign(step: _Step, checker: Checker) -> Records:
     eta = 1e-4 / max(1.0, float((dH**2).sum()))
     down, up = H - eta * dH, H + eta * -dH
     yield checker.equal(
-        f"{n_H} after a step",
-        f"{n_H} - eta dJ/d{n_H} with eta = {eta:.3g}",
-        "D_h x D_h",
-        down,
-        up,
+        f"{n_H} after a step", f"{n_H} - eta dJ/d{n_H} with eta = {eta:.3g}", "D_h x D_h", down, up,
         f"{n_H} + eta dG/d{n_H}",
-    )
+    )  # fmt: skip
     expected = -eta * float((dH**2).sum())
     yield checker.change(
         "J's change by this step", f"- eta <dJ/d{n_H}, dJ/d{n_H}>", expected,
