@@ -104,6 +104,20 @@ def config_files(path: str, config: Config) -> list[Path]:
     return [recipes.find("configs", path, ".yaml"), *paths.inputs(config)]
 
 
+def refuse_given(context: typer.Context, names: Iterable[str], why: str) -> None:
+    """Refuse the options of these parameters where they were typed, since they would do nothing.
+
+    Raises:
+        InputError: the first of them, and why.
+    """
+    from rnnlm.errors import InputError
+
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name in names and source is not None and source.name == "COMMANDLINE":
+            raise InputError(f"{parameter.opts[0]} {why}")
+
+
 def load_config(path: str, overrides: list[str] | None, run: Path | None = None) -> Config:
     """The configuration with its overrides; `run` is a shorter way to say ``--set run=DIR``."""
     from rnnlm.config import file as config_file

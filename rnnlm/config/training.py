@@ -191,9 +191,9 @@ Average = Annotated[Ema | Asgd, Field(discriminator="type"), Shorthand()]
 class Penalties(Section):
     """Terms that are added to the loss."""
 
-    activation: NotNegative = Field(0.0, description="times the mean square of the last layer's h, at each step")
+    activation: NotNegative = Field(0.0, description="times |h(t)|^2 / D_h of the last layer, added to each J(t)")
     temporal: NotNegative = Field(
-        0.0, description="times the mean square of the change of the last layer's h from step to step"
+        0.0, description="times |h(t) - h(t-1)|^2 / D_h of the last layer, added to each J(t)"
     )
     label_smoothing: Probability = Field(0.0, description="share of each target spread evenly over the vocabulary")
 

@@ -43,6 +43,9 @@ class Console:
         # No markup: a path or a word may have brackets and colons in it.
         self.out = out or Screen(highlight=False, soft_wrap=True, markup=False, emoji=False)
         self.err = err or Screen(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+        for stream in (self.out, self.err):
+            if not stream.is_terminal:
+                stream.width = _NO_SCREEN  # a table is as wide as it needs
         self._lines = Lines(self.err)
         self._bars: Bars | None = None
         self._results = True
@@ -50,7 +53,7 @@ class Console:
     @property
     def width(self) -> int:
         """Columns of the screen."""
-        return self.out.width if self.out.is_terminal else _NO_SCREEN
+        return self.out.width
 
     # -- tasks
 

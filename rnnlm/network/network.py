@@ -222,9 +222,8 @@ class Network:
         rows, context = self._rows(trace, targets, loss_steps), self._output_context(trace)
         value = self.output.loss(self.output_parameters, rows, self._objective(trace), context)
         if trace.training and self.config.train.penalties.any:
-            value += penalties.value(
-                self.config.train.penalties, trace.layers[-1].cell.h, trace.up, trace.window.reset
-            )
+            h, before = trace.layers[-1].cell.h, self._before(trace)
+            value += penalties.value(self.config.train.penalties, h, trace.up, before, trace.window.reset, loss_steps)
         return value
 
     def backward(
@@ -266,9 +265,9 @@ class Network:
         gradients.rows |= {f"output.{name}": value for name, value in (found.rows or {}).items()}
         _tell(complete, "output", own)
         if trace.training and self.config.train.penalties.any:
-            penalties.add_to_dropped(self.config.train.penalties, trace.up, dh)
+            penalties.add_to_dropped(self.config.train.penalties, trace.up, dh, loss_steps)
         for layer in range(len(self.cells) - 1, -1, -1):
-            de = self._layer_back(layer, trace, gradients, dh, complete, watch)
+            de = self._layer_back(layer, trace, gradients, dh, loss_steps, complete, watch)
             if layer > 0:
                 dh = de.reshape(steps, batch, de.shape[1])
         if self.config.embedding.trainable:
@@ -284,6 +283,7 @@ class Network:
         trace: Trace,
         gradients: Gradients,
         dh: Array,
+        loss_steps: int,
         complete: Callable[[str, Arrays], None] | None,
         watch: stopwatch.Stopwatch,
     ) -> Array:
@@ -296,7 +296,8 @@ class Network:
             layer_norm.backward(self.parameters["norms"][layer], norms, own.norm, _flat(dh))
             _tell(complete, f"norm.{layer}", norms)
         if trace.training and layer == len(self.cells) - 1:
-            penalties.add_to_hidden(self.config.train.penalties, own.cell.h, trace.window.reset, dh)
+            before, reset = self._before(trace), trace.window.reset
+            penalties.add_to_hidden(self.config.train.penalties, own.cell.h, before, reset, dh, loss_steps)
         dense = self._gradients_of(f"cell.{layer}")
         context = Context(trace.workspace.part(f"cell.{layer}"), self.threads)
         watch.lap(REST)
@@ -307,6 +308,10 @@ class Network:
                 trace.masks.recurrent(dense[name], layer, number)
         _tell(complete, f"cell.{layer}", dense)
         return de
+
+    def _before(self, trace: Trace) -> Array:
+        """The last layer's h before the window, B x D_h."""
+        return trace.window.states[-1][:, : self.cells[-1].D_h]
 
     def _embedding_back(self, de: Array, trace: Trace, gradients: Gradients) -> None:
         if trace.masks is not None:

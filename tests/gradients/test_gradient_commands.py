@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -323,7 +324,29 @@ def test_derive_refuses(arguments: list[str], message: str, call: Call) -> None:
 
 
 def test_derive_refuses_a_small_networks_options_with_a_model(runs: dict[str, Path], call: Call) -> None:
-    for option in (["--scalar"], ["--activation", "tanh"]):
+    for option in (["--scalar"], ["--activation", "tanh"], ["--hidden", "9"], ["--seed", "1"], ["--embedding", "2"]):
         status, _, err = call("derive", runs["word"], *option)
         assert status == 2
         assert f"{option[0]} is for a small network" in err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--at", "3"], ["--scalar", "--hidden", "3"], ["--scalar", "--vocabulary", "2"]]
+)
+def test_derive_refuses_options_that_would_do_nothing(arguments: list[str], call: Call) -> None:
+    status, out, err = call("derive", *arguments)
+    assert (status, out) == (2, "")
+    assert f"error: {arguments[-2]} " in err
+
+
+@pytest.mark.parametrize("arguments", [[], ["--scalar"]])
+def test_derive_shows_what_goes_in_before_what_comes_out(arguments: list[str], call: Call) -> None:
+    _, out, _ = call("derive", *arguments)
+    given, rest = out.split("\nforward\n")
+    letters = ["w", "v", "b", "u", "c", "y"] if arguments else ["e(t)", "h(t-1)", "H", "I", "b1", "U", "b2", "y(t)"]
+    for letter in letters:
+        assert f"\n  {letter} = " in given
+        assert f"\n  {letter} = " not in rest
+    assert re.search(r"y(\(t\))? = 1 at index \d+, the token that came", given)
+    heads = [line for line in out.splitlines() if line.startswith("  ") and "    1 x" in line]
+    assert not [line for line in heads if line.split("    1 x")[0].count(" = ") > 2]

@@ -20,6 +20,8 @@ line_end = LINE_END
 
 _LITERAL = re.compile(r"</s>(?<!\S</s>)(?!\S)")
 _LITERAL_IN_ANY_CASE = re.compile(r"</[sS]>(?<!\S</[sS]>)(?!\S)")
+# Characters of a word; what is longer is no text, and would be read into memory whole.
+LONGEST = 1 << 24
 
 
 def pieces(path: str | Path, lowercase: bool) -> Iterator[Piece]:
@@ -69,24 +71,35 @@ class _Joiner:
 
 
 def _words(texts: Iterator[tuple[str, int]], source: str, lowercase: bool) -> Iterator[Piece]:
-    rest, ended, done, line = "", True, 0, 1
+    # What has been read of the last word, which may go on in the next block: joined when white space comes.
+    rest: list[str] = []
+    ended, done, line = True, 0, 1
     for text, done in texts:
         count = len(text)
-        text = rest + text
         if not text:
             continue
         ended = text.endswith("\n")
-        words = _mark_lines(text).split()
-        # The last word may go on in the next block.
-        rest = "" if text[-1].isspace() else words.pop()
-        _refuse_line_end(text, len(text) - len(rest), lowercase, source, line)
-        line += text.count("\n")
+        if any(map(str.isspace, text[:1] + text[-1:])) or len(text.split(None, 1)) > 1:
+            whole = "".join(rest) + text
+            words = _mark_lines(whole).split()
+            rest = [] if whole[-1].isspace() else [words.pop()]
+            _refuse_line_end(whole, len(whole) - sum(map(len, rest)), lowercase, source, line)
+            line += whole.count("\n")
+        else:
+            words = []
+            rest.append(text)
+        if sum(map(len, rest)) > LONGEST:
+            raise TextError(
+                f"{source}: more than {LONGEST:,} characters without white space ({rest[0][:20]!a}...); "
+                "give a text in words, or take data.unit: char or byte"
+            )
         yield Piece(words, count, done)
     if rest:
-        _refuse_line_end(rest, len(rest), lowercase, source, line)
+        whole = "".join(rest)
+        _refuse_line_end(whole, len(whole), lowercase, source, line)
         ended = False
     if not ended:
-        yield Piece([rest, LINE_END] if rest else [LINE_END], 0, done)
+        yield Piece(["".join(rest), LINE_END] if rest else [LINE_END], 0, done)
 
 
 def _mark_lines(text: str) -> str:
