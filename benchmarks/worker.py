@@ -180,7 +180,7 @@ def rnnlm_sampler(case: Case, precision: str, threads: int, streams: int) -> Cal
 
     def sample(number: int) -> float:
         uniforms = np.array([generator.random() for generator in generators])
-        decoder.step(decoder.draw(Draw(1.0, -1, uniforms)))
+        decoder.step(decoder.draw(Draw(1.0, uniforms)))
         return 0.0
 
     sample.tokens = streams  # type: ignore[attr-defined]

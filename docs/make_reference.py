@@ -18,6 +18,7 @@ import typer.main
 from rnnlm.cli import app
 from rnnlm.config.base import Section, Sections, Typed, sections
 from rnnlm.config.schema import Config
+from rnnlm.evaluation import columns
 
 TARGET = Path(__file__).with_name("reference.md")
 
@@ -34,6 +35,20 @@ def reference() -> str:
     for name, command in _commands(typer.main.get_command(app), "rnnlm"):
         lines += _command(name, command)
     lines += [
+        "## The table of tokens",
+        "",
+        "`rnnlm eval MODEL --per-token FILE` writes a row a token, a tab between two columns. Left out are",
+        f"`{'` and `'.join(columns.DISTRIBUTION)}`, which take longest; `--columns all` gives them too.",
+        "",
+        *_table(("column", "meaning"), [(f"`{name}`", meaning) for name, meaning in columns.COLUMNS.items()]),
+        "",
+        'pandas (`read_csv(FILE, sep="\\t")`), R (`read.delim(FILE)`) and Python',
+        '(`csv.reader(file, delimiter="\\t")`) read every row with their defaults. A token stands in double quotes,',
+        "a double quote in it doubled. Three things are spelled as Python's escapes: what does not show (`\\n`), a",
+        "backslash (`\\\\`), and the first letter of a word that a reader would take for a missing value",
+        "(`\\x6eull` for null; nan, NA, None and others). In Python",
+        '`token.encode("latin-1", "backslashreplace").decode("unicode_escape")` undoes them.',
+        "",
         "## The configuration",
         "",
         "A YAML file with these sections. `--set section.key=value` overrides a key. Where a key takes a section",

@@ -17,14 +17,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
+from rnnlm import pipeline
 from rnnlm.config import file as config_file
 from rnnlm.config.schema import Config
 from rnnlm.files import model_file
 from rnnlm.gradients import commands as gradient_commands
 from rnnlm.gradients.check.records import GradientCheck
 from rnnlm.gradients.ledger.records import Ledger
+from rnnlm.interrupt import interrupts
 from rnnlm.language_model import LanguageModel, check_text
-from rnnlm.training import loop as training
 from rnnlm.work import run_to_end
 
 __all__ = ["LanguageModel", "gradcheck", "ledger", "load", "train"]
@@ -33,27 +34,38 @@ __all__ = ["LanguageModel", "gradcheck", "ledger", "load", "train"]
 def train(config: Config | str | Path, overrides: Sequence[str] = (), resume: bool = False) -> LanguageModel:
     """Train as ``rnnlm train`` does, silently, and load the best model.
 
+    Ctrl-C (a notebook's stop, too) ends it after the update, with a checkpoint to go on from.
+
     Args:
         config: a Config, a YAML file, or the name of one of our recipes.
         overrides: ``section.key=value``. resume: go on with a run that was stopped.
 
     Raises:
         RnnlmError: see ``rnnlm.training.loop.train``.
+        KeyboardInterrupt: when the checkpoint is saved; at once at a second Ctrl-C.
     """
     if not isinstance(config, Config):
         config = config_file.load(config, overrides)
-    run_to_end(training.train(config, resume))
+    with interrupts() as stop:
+        end = run_to_end(pipeline.train(config, resume, stop))
+    if end.reason == "interrupted":
+        raise KeyboardInterrupt
     return load(config.run)
 
 
-def load(path: str | Path, threads: int | str = "auto") -> LanguageModel:
+def load(path: str | Path, threads: int | str = "auto", initial_state: str = "model") -> LanguageModel:
     """A trained network from a run's folder, its ``model.safetensors`` (the best by validation) or
     ``state.safetensors`` (the last).
 
+    Args:
+        threads: a number, or "auto".
+        initial_state: what a text begins with, "model" (the state that the file holds; 0 where it holds none) or
+            "zero".
+
     Raises:
-        ModelError: not there or damaged.
+        ModelError: not there or damaged; InputError: another initial_state.
     """
-    return LanguageModel(model_file.load(path), threads)
+    return LanguageModel(model_file.load(path), threads, initial_state)
 
 
 def gradcheck(

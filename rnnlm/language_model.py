@@ -11,6 +11,7 @@ import numpy as np
 
 from rnnlm.corpora import prepare
 from rnnlm.errors import InputError
+from rnnlm.evaluation.columns import DEFAULT
 from rnnlm.evaluation.per_token import TokenScore, file_tokens, token_scores, write_token_scores
 from rnnlm.evaluation.perplexity import evaluate
 from rnnlm.evaluation.records import Evaluation
@@ -33,13 +34,21 @@ class LanguageModel:
 
     Args:
         trained: as ``rnnlm.files.model_file.load`` reads it. threads: a number, or "auto".
+        initial_state: what a text begins with, "model" (the state that the file holds; 0 where it holds none) or
+            "zero".
+
+    Raises:
+        InputError: another initial_state.
     """
 
-    def __init__(self, trained: Trained, threads: int | str = "auto") -> None:
+    def __init__(self, trained: Trained, threads: int | str = "auto", initial_state: str = "model") -> None:
+        check_choice("initial_state", initial_state, ("model", "zero"))
         self.trained = trained
         self.config = trained.config
         self.vocabulary = trained.vocabulary
-        self.network = build.build(trained.config, unflatten(trained.parameters), threads)
+        initial = trained.initial if initial_state == "model" else None
+        self.initial_state = "zero" if initial is None else "model"
+        self.network = build.build(trained.config, unflatten(trained.parameters), threads, initial)
 
     @property
     def parameters(self) -> dict[str, Tensor]:
@@ -64,7 +73,7 @@ class LanguageModel:
             state: "carry" or "reset"; None: as in training.
 
         Raises:
-            TextError: the file cannot be read; almost nothing of the text is in the vocabulary.
+            TextError: the file cannot be read; less than 1% of the text is in the vocabulary.
             TypeError: neither text nor path, or both.
         """
         return run_to_end(self.evaluating(text=text, path=path, state=state))
@@ -140,8 +149,14 @@ class LanguageModel:
         path: str | Path | None = None,
         state: str | None = None,
         per_token: Path | None = None,
+        columns: Sequence[str] = DEFAULT,
     ) -> Generator[Note | Progress, None, Evaluation]:
-        """`evaluate` as a generator of records. `per_token`: also write each token's score there."""
+        """`evaluate` as a generator of records.
+
+        Args:
+            per_token: also write each token's score there. columns: of that table, as in
+                ``rnnlm.evaluation.columns``.
+        """
         check_text(text, path)
         state = self._state(state)
         with tempfile.TemporaryDirectory(prefix="rnnlm-") as folder:
@@ -154,29 +169,33 @@ class LanguageModel:
             if per_token is None:
                 result = yield from evaluate(self.network, encoded, state)
             else:
-                result = yield from write_token_scores(self.network, encoded, tokens, state, per_token)
+                result = yield from write_token_scores(self.network, encoded, tokens, state, per_token, columns)
             # A mapped file cannot be removed on every system.
             del encoded
-        return result
+        return replace(result, initial_state=self.initial_state)
 
     def evaluating_own_text(
-        self, state: str | None = None, per_token: Path | None = None
+        self, state: str | None = None, per_token: Path | None = None, columns: Sequence[str] = DEFAULT
     ) -> Generator[Note | Progress, None, Evaluation]:
         """`evaluating` of `own_text`, with the lowest perplexity that any model can reach on it."""
-        found = yield from self.evaluating(path=self.own_text(), state=state, per_token=per_token)
+        found = yield from self.evaluating(path=self.own_text(), state=state, per_token=per_token, columns=columns)
         return replace(found, lowest_perplexity=self.trained.training.get("lowest_perplexity"))
 
     def test_text(self) -> Path | None:
-        """The test text of the run, None where it has none or it is not there."""
-        return own_texts.own_text(self.trained.path, self.config.data, "test")
+        """The test text of the run, None where it has none or it is not there.
+
+        Raises:
+            InputError: another text is in its place.
+        """
+        return own_texts.own_text(self.trained, "test")
 
     def own_text(self) -> Path:
         """The run's own text to score: the test text, or where there is none the validation text.
 
         Raises:
-            InputError: neither is there, or it is no regular file.
+            InputError: neither is there, or another text is in its place.
         """
-        found = self.test_text() or own_texts.own_text(self.trained.path, self.config.data, "valid")
+        found = self.test_text() or own_texts.own_text(self.trained, "valid")
         if found is None:
             raise InputError(f"{self.trained.path}: the run's own test text is not there (any more); give a TEXT")
         return found
@@ -191,9 +210,10 @@ class LanguageModel:
         return [text + joiner.rest() for text, joiner in zip(texts, joiners, strict=True)]
 
     def _state(self, state: str | None) -> str:
-        if state not in (None, "carry", "reset"):
-            raise InputError(f"state: found {state}; must be carry or reset")
-        return state or self.config.train.state
+        if state is None:
+            return self.config.train.state
+        check_choice("state", state, ("carry", "reset"))
+        return state
 
     def _tokens(self, text: str) -> Sequence[str]:
         unit = self.config.data.unit
@@ -202,6 +222,16 @@ class LanguageModel:
     def _corpus(self, text: str) -> Corpus:
         characters = len(text.replace("\r\n", "\n")) if self.config.data.unit != "byte" else len(text)
         return corpus.from_tokens(self._tokens(text), characters, self.vocabulary, "text")
+
+
+def check_choice(name: str, value: str, choices: tuple[str, str]) -> None:
+    """Check that an argument is one of its two choices.
+
+    Raises:
+        InputError: it is not.
+    """
+    if value not in choices:
+        raise InputError(f"{name}: found {value}; must be {' or '.join(choices)}")
 
 
 def check_text(text: str | None, path: str | Path | None, needed: bool = True) -> None:

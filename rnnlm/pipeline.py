@@ -11,7 +11,7 @@ import numpy as np
 
 from rnnlm import vectors
 from rnnlm.config.schema import Config
-from rnnlm.corpora import prepare
+from rnnlm.corpora import cache, prepare
 from rnnlm.files import model_file
 from rnnlm.language_model import LanguageModel
 from rnnlm.sampling.records import Samples
@@ -39,15 +39,8 @@ def run(
     Raises:
         KeyboardInterrupt: `stop` said so before or after the training.
     """
-    result: dict[str, Any] = {}
-    started = False
-    for record in training.train(config, resume, stop, restart):
-        started = started or isinstance(record, Start)
-        if stop() and not started:
-            raise KeyboardInterrupt  # nothing to keep yet
-        if isinstance(record, End):
-            result = {key: value for key, value in asdict(record).items() if key != "event"}
-        yield record
+    end = yield from train(config, resume, stop, restart)
+    result = {key: value for key, value in asdict(end).items() if key != "event"}
     picture = loss_curve.draw(Path(config.run))
     if picture is not None:
         yield Note(f"the loss as a picture: {picture}")
@@ -65,6 +58,25 @@ def run(
     return result
 
 
+def train(config: Config, resume: bool, stop: Callable[[], bool], restart: bool = False) -> Task[End]:
+    """``training.loop.train``, which ends at once where `stop` says so before there is anything to keep; returns its
+    last record.
+
+    Raises:
+        KeyboardInterrupt: `stop` said so before the training.
+    """
+    started, end = False, None
+    for record in training.train(config, resume, stop, restart):
+        started = started or isinstance(record, Start)
+        if stop() and not started:
+            raise KeyboardInterrupt
+        if isinstance(record, End):
+            end = record
+        yield record
+    assert end is not None
+    return end
+
+
 def write_vocabulary(config: Config, path: Path) -> Task[Vocabulary]:
     """``rnnlm vocab``: count the training text and write the vocabulary to `path`; returns it."""
     found = yield from prepare.texts(config)
@@ -78,7 +90,7 @@ def write_embedding(config: Config, path: Path) -> Task[np.ndarray]:
     returns it."""
     found = yield from prepare.texts(config)
     vocabulary = yield from prepare.build_vocabulary(config, found.train)
-    encoded = yield from corpus.encode(found.train, vocabulary, Path(config.run) / "cache")
+    encoded = yield from corpus.encode(found.train, vocabulary, cache.folder())
     table = yield from vectors.make(encoded, vocabulary, config.embedding, config.train.seed, config.train.threads)
     pretrained.save(path, [vocabulary.spell(i) for i in range(len(vocabulary))], table)
     return table

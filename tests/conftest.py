@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from real_corpora import REAL_CORPORA
+
+from rnnlm.corpora import cache
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -28,6 +31,15 @@ def ptb() -> Path:
     if not folder.is_dir():
         pytest.skip("the Penn Treebank is not on this machine")
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _prepared_texts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The cache of prepared texts in a folder of the tests' own."""
+    folder = tmp_path_factory.mktemp("texts")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cache, "folder", lambda: folder)
+        yield
 
 
 pytest_plugins = ["small", "training_runs"]

@@ -81,7 +81,7 @@ def test_the_command_line_gives_the_same(
     several = model.samples(3, "the", **settings)
     assert several[0] == wanted
     shown = json.loads(call(monkeypatch, capfd, "sample", runs[unit], *options, "--samples", 3, "--json"))
-    assert shown == {"prompt": "the", "samples": several}
+    assert shown == {"prompt": "the", "initial_state": "model", "samples": several}
 
 
 TEXT = "the dog sees the cat\na bird sings\n"

@@ -11,11 +11,11 @@ PACKAGE = Path(__file__).resolve().parents[1] / "rnnlm"
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Below all: these may be imported by everything.
-BASE = {"errors", "version", "work", "config", "files.atomic", "files.tensors"}
+BASE = {"errors", "version", "work", "user_cache", "config", "files.atomic", "files.output", "files.tensors"}
 NETWORK = BASE | {"kernels", "text", "network"}
 LIBRARY = NETWORK | {"vectors", "corpora", "files"}
 MAY_IMPORT = {
-    "kernels": {"errors"},
+    "kernels": {"errors", "user_cache"},
     "text": BASE | {"kernels"},
     "network": BASE | {"kernels", "text"},
     "vectors": NETWORK,

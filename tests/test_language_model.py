@@ -104,3 +104,14 @@ def test_a_string_is_never_taken_for_a_path(runs: dict[str, Path], tmp_path: Pat
     model = rnnlm.load(runs["word"])
     assert model.evaluate(text="dog").tokens == 2
     assert model.evaluate(path="dog").tokens == 12
+
+
+def test_a_literal_special_token_in_a_text(runs: dict[str, Path]) -> None:
+    """A literal </s> would be scored as a second line end; <unk> is a word of prepared corpora."""
+    model = rnnlm.load(runs["word"])
+    for score in (model.perplexity, model.surprisal, model.sample):
+        with pytest.raises(InputError, match=r":1: found the word </s>"):
+            score("the dog </s> sees")
+    assert [score.is_unk for score in model.surprisal("the <unk>")] == [False, False, False]
+    for unit in ("char", "byte"):
+        assert [score.token for score in rnnlm.load(runs[unit]).surprisal("</s>")] == list("</s>")

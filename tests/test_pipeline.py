@@ -11,13 +11,17 @@ from small import settings, write_texts
 
 import rnnlm
 from rnnlm import pipeline
+from rnnlm.corpora import cache
 from rnnlm.sampling.records import Samples
 from rnnlm.work import Progress, run_to_end
 
 
 @pytest.mark.parametrize("last", [Progress, Samples])
-def test_a_wish_to_stop_is_heard_before_and_after_the_training(tmp_path: Path, last: type) -> None:
+def test_a_wish_to_stop_is_heard_before_and_after_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: type
+) -> None:
     """Else Ctrl-C would do nothing while a large text is counted, or scored at the end."""
+    monkeypatch.setattr(cache, "folder", lambda: tmp_path)  # nothing is counted yet
     write_texts(tmp_path)
     seen: list[Any] = []
     work = pipeline.run(settings(tmp_path, epochs=1), stop=lambda: bool(seen) and isinstance(seen[-1], last))

@@ -23,6 +23,7 @@ SetOption = Annotated[
     ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors and results.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
 
@@ -39,6 +40,13 @@ class State(StrEnum):
 
     carry = "carry"
     reset = "reset"
+
+
+class InitialState(StrEnum):
+    """What a text begins with."""
+
+    model = "model"
+    zero = "zero"
 
 
 class Activation(StrEnum):
@@ -62,6 +70,17 @@ def choices(values: Iterable[StrEnum]) -> str:
     return "|".join(values)
 
 
+InitialStateOption = Annotated[
+    InitialState,
+    typer.Option(
+        "--initial-state",
+        metavar=choices(InitialState),
+        help="The hidden state that a text begins with: that of the model's file (of a network trained with state: "
+        "carry, the mean at the line ends of the validation text), or zero.",
+    ),
+]
+
+
 def number_or(word: str) -> Callable[[Optional[str]], Optional[str]]:
     """The callback of an option that takes a number of at least 1, or `word`."""
 
@@ -71,6 +90,32 @@ def number_or(word: str) -> Callable[[Optional[str]], Optional[str]]:
         raise typer.BadParameter(f"{value!r} is neither {word} nor a number of at least 1")
 
     return check
+
+
+def model_files(model: Path) -> list[Path]:
+    """The files that a MODEL is read from, and those that belong to it."""
+    return [path for path in model.rglob("*") if path.is_file()] if model.is_dir() else [model]
+
+
+def config_files(path: str, config: Config) -> list[Path]:
+    """The files that a command of this CONFIG reads."""
+    from rnnlm.config import paths, recipes
+
+    return [recipes.find("configs", path, ".yaml"), *paths.inputs(config)]
+
+
+def refuse_given(context: typer.Context, names: Iterable[str], why: str) -> None:
+    """Refuse the options of these parameters where they were typed, since they would do nothing.
+
+    Raises:
+        InputError: the first of them, and why.
+    """
+    from rnnlm.errors import InputError
+
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name in names and source is not None and source.name == "COMMANDLINE":
+            raise InputError(f"{parameter.opts[0]} {why}")
 
 
 def load_config(path: str, overrides: list[str] | None, run: Path | None = None) -> Config:

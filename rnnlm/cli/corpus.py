@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import JsonOption, QuietOption
+from rnnlm.cli.arguments import ForceOption, JsonOption, QuietOption
 
 app = typer.Typer(no_args_is_help=True, help="The built-in grammar's text, and public corpora by address and hash.")
 
@@ -43,6 +43,7 @@ def make_command(
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="S", min=0, help="Another number, other sentences.")] = 0,
+    force: ForceOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -52,7 +53,7 @@ def make_command(
     from rnnlm.corpora import listing
 
     console = Console(quiet)
-    made = console.watch(listing.make(name, output, sentences, seed))
+    made = console.watch(listing.make(name, output, sentences, seed, force))
     if json:
         console.json(made.json())
     else:

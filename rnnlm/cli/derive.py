@@ -8,10 +8,13 @@ from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import Activation, JsonOption, QuietOption, choices
+from rnnlm.cli.arguments import Activation, JsonOption, QuietOption, choices, refuse_given
+
+_SMALL = ("embedding", "hidden", "vocabulary")
 
 
 def command(
+    context: typer.Context,
     model: Annotated[
         Optional[Path],
         typer.Argument(metavar="MODEL", help="A run's folder, or its model.safetensors; left out: a small network."),
@@ -41,13 +44,16 @@ def command(
     """The derivation of the gradients with numbers, each checked as it is printed."""
     from rnnlm.console import Console
     from rnnlm.console.views.derivation import derivation_view, verdict_view
-    from rnnlm.errors import InputError
     from rnnlm.gradients import commands
     from rnnlm.gradients.derivation.records import Verdict
 
-    if model is not None and (scalar or activation):
-        option = "--scalar" if scalar else "--activation"
-        raise InputError(f"{option} is for a small network; {model} has its own numbers")
+    if model is not None:
+        small = ("scalar", "activation", "seed", *_SMALL)
+        refuse_given(context, small, f"is for a small network; {model} has its own numbers")
+    else:
+        refuse_given(context, ["at"], "goes with a MODEL and its text; a small network has one step")
+    if scalar:
+        refuse_given(context, _SMALL, "does not go with --scalar, which has one unit and two words")
     console = Console(quiet)
     edge = 0 if full else 3
     f = str(activation or Activation.tanh)

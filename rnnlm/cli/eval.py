@@ -7,7 +7,18 @@ from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import JsonOption, ModelArgument, QuietOption, State, choices, number_or
+from rnnlm.cli.arguments import (
+    ForceOption,
+    InitialState,
+    InitialStateOption,
+    JsonOption,
+    ModelArgument,
+    QuietOption,
+    State,
+    choices,
+    model_files,
+    number_or,
+)
 
 
 def command(
@@ -22,12 +33,20 @@ def command(
             "--state", metavar=choices(State), help="The hidden state at line ends; left out: as in training."
         ),
     ] = None,
+    initial_state: InitialStateOption = InitialState.model,
     per_token: Annotated[
         Optional[Path],
+        typer.Option("--per-token", metavar="FILE", help="Write every token's surprisal there (TSV)."),
+    ] = None,
+    columns: Annotated[
+        Optional[str],
         typer.Option(
-            "--per-token", metavar="FILE", help="Write every token's surprisal, rank and entropy there (TSV)."
+            "--columns",
+            metavar="A,B,...|all",
+            help="Columns of that table; left out: all but rank and entropy_bits, which take longest.",
         ),
     ] = None,
+    force: ForceOption = False,
     threads: Annotated[
         str, typer.Option("--threads", metavar="N|auto", callback=number_or("auto"), help="Threads.")
     ] = "auto",
@@ -38,14 +57,22 @@ def command(
     from rnnlm import api
     from rnnlm.console import Console
     from rnnlm.console.views.evaluation import evaluation_view
+    from rnnlm.errors import InputError
+    from rnnlm.evaluation.columns import DEFAULT, parse
+    from rnnlm.files import output as output_file
 
+    if columns is not None and per_token is None:
+        raise InputError("--columns is for the table of --per-token; give --per-token FILE too")
+    names = DEFAULT if columns is None else parse(columns)
     console = Console(quiet)
-    network = api.load(model, threads)
+    network = api.load(model, threads, initial_state)
     source = network.own_text() if text is None else text
+    if per_token is not None:
+        output_file.check(per_token, "table", [source, *model_files(model)], force)
     if text is None:
-        found = console.watch(network.evaluating_own_text(state, per_token))
+        found = console.watch(network.evaluating_own_text(state, per_token, names))
     else:
-        found = console.watch(network.evaluating(path=text, state=state, per_token=per_token))
+        found = console.watch(network.evaluating(path=text, state=state, per_token=per_token, columns=names))
     if json:
         console.json({"text": str(source), **found.json()})
     else:

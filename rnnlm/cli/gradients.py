@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import JsonOption, ModelArgument, QuietOption, choices
+from rnnlm.cli.arguments import ForceOption, JsonOption, ModelArgument, QuietOption, choices, model_files
 
 
 class FloatType(StrEnum):
@@ -38,6 +38,7 @@ def command(
         Optional[Path],
         typer.Option("--tsv", metavar="FILE", help="Write every part there: a line for each loss, layer and lag."),
     ] = None,
+    force: ForceOption = False,
     precision: Annotated[
         Optional[FloatType],
         typer.Option("--precision", metavar=choices(FloatType), help="Of the kernels; left out: the model's own."),
@@ -48,10 +49,16 @@ def command(
     """Split the gradient of a window by loss and by time lag: the table of the parts, a ledger."""
     from rnnlm.console import Console
     from rnnlm.console.views.ledger import ledger_view
+    from rnnlm.files import output as output_file
     from rnnlm.gradients import commands
     from rnnlm.gradients.ledger import files as ledger_files
 
     console = Console(quiet)
+    reads = [text, *model_files(model)]
+    if tsv is not None:
+        output_file.check(tsv, "table", reads, force)
+    if html is not None:
+        output_file.check(html, "page", [*reads, tsv] if tsv is not None else reads, force)
     found = console.watch(commands.gradients(model, text, at, steps, losses, precision))
     if tsv is not None:
         ledger_files.write_tsv(found, tsv)

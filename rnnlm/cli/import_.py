@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import QuietOption, State, Unit, choices
+from rnnlm.cli.arguments import ForceOption, QuietOption, State, Unit, choices, refuse_given
 
 
 class Nonlinearity(StrEnum):
@@ -19,6 +19,7 @@ class Nonlinearity(StrEnum):
 
 
 def command(
+    context: typer.Context,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="PyTorch's state dict in a safetensors file.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to: a model file.")],
     vocab: Annotated[
@@ -55,13 +56,18 @@ def command(
         Optional[str],
         typer.Option("--head", metavar="NAME", help="The weights of the output layer (with --vocab)."),
     ] = None,
+    force: ForceOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Make a model of PyTorch's weights: an nn.Embedding, an nn.RNN, nn.GRU or nn.LSTM, and an nn.Linear."""
     from rnnlm.console import Console
+    from rnnlm.files import output as output_file
     from rnnlm.interchange import pytorch as interchange
 
+    output_file.check(output, "tensors", [file, vocab] if vocab else [file], force)
     if vocab is None:
+        why = "goes with --vocab FILE; without it, FILE is what rnnlm export wrote, which says so itself"
+        refuse_given(context, ("unit", "lowercase", "activation", "state"), why)
         made = interchange.import_own(file)
     else:
         words = interchange.read_vocabulary(vocab, str(unit), lowercase)

@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import JsonOption, ModelArgument, QuietOption
+from rnnlm.cli.arguments import InitialState, InitialStateOption, JsonOption, ModelArgument, QuietOption
 
 
 def command(
@@ -34,6 +34,7 @@ def command(
     seed: Annotated[int, typer.Option("--seed", metavar="S", help="Another number, another sample.")] = 0,
     no_unk: Annotated[bool, typer.Option("--no-unk", help="Never write <unk>.")] = False,
     line: Annotated[bool, typer.Option("--line", help="Stop at the end of the line.")] = False,
+    initial_state: InitialStateOption = InitialState.model,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -49,8 +50,8 @@ def command(
         repetition_penalty=repetition_penalty, seed=seed, unk=not no_unk, stop_at_line_end=line,
     )  # fmt: skip
     console = Console(quiet)
-    network = api.load(model)
+    network = api.load(model, initial_state=initial_state)
     joiners = [tokenizers.joiner(network.config.data.unit, prompt) for _ in range(samples)]
     texts = stream(console, network.sampling(prompt, settings), prompt, joiners, show=not json)
     if json:
-        console.json({"prompt": prompt, "samples": texts})
+        console.json({"prompt": prompt, "initial_state": network.initial_state, "samples": texts})

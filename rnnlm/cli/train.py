@@ -42,12 +42,13 @@ def command(
         return
 
     from rnnlm import pipeline
-    from rnnlm.cli.interrupt import interrupts
     from rnnlm.errors import InputError
+    from rnnlm.interrupt import interrupts
+    from rnnlm.work import Note
 
     if restart and resume:
         raise InputError("--resume goes on with a run, --restart throws it away; give one of them")
-    with interrupts() as stop:
+    with interrupts(lambda text: console.draw(Note(text))) as stop:
         result = console.watch(pipeline.run(settings, resume, stop, restart), results=not json)
     if json:
         console.json(result)

@@ -7,24 +7,27 @@ from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import ConfigArgument, QuietOption, SetOption, load_config
+from rnnlm.cli.arguments import ConfigArgument, ForceOption, QuietOption, SetOption, config_files, load_config
 
 
 def command(
     config: ConfigArgument,
     output: Annotated[
         Optional[Path],
-        typer.Option("-o", "--output", metavar="FILE", help="Where to; left out: vocab.txt in the run's folder."),
+        typer.Option("-o", "--output", metavar="FILE", help="Where to; left out: vocab.txt in the current folder."),
     ] = None,
+    force: ForceOption = False,
     overrides: SetOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Count the training text and write the vocabulary (a token and its count a line)."""
     from rnnlm import pipeline
     from rnnlm.console import Console
+    from rnnlm.files import output as output_file
 
     console = Console(quiet)
     settings = load_config(config, overrides)
-    path = output or Path(settings.run) / "vocab.txt"
+    path = output or Path("vocab.txt")
+    output_file.check(path, "vocabulary", config_files(config, settings), force)
     vocabulary = console.watch(pipeline.write_vocabulary(settings, path))
     console.line(f"{path}: {len(vocabulary):,} tokens of {int(vocabulary.counts.sum()):,} in the training text")

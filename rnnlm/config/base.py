@@ -32,6 +32,7 @@ def _number(value: Any) -> Any:
 NOT_BOOL = BeforeValidator(_number)
 
 Count = Annotated[int, Field(ge=1), NOT_BOOL]
+NotNegativeCount = Annotated[int, Field(ge=0), NOT_BOOL]
 Positive = Annotated[float, Field(gt=0), NOT_BOOL]
 NotNegative = Annotated[float, Field(ge=0), NOT_BOOL]
 Probability = Annotated[float, Field(ge=0, lt=1), NOT_BOOL]

@@ -5,11 +5,23 @@ Updates are those of the weights; steps are those of time, a token each.
 
 from __future__ import annotations
 
+import warnings
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from rnnlm.config.base import NOT_BOOL, Count, NotNegative, Positive, Probability, Section, Share, Shorthand, Typed
+from rnnlm.config.base import (
+    NOT_BOOL,
+    Count,
+    NotNegative,
+    NotNegativeCount,
+    Positive,
+    Probability,
+    Section,
+    Share,
+    Shorthand,
+    Typed,
+)
 
 # -- optimizers
 # -----------------------------------------------------------------------------------------------------------------
@@ -99,7 +111,6 @@ Optimizer = Annotated[
 # -- schedules
 # -----------------------------------------------------------------------------------------------------------------
 
-_Updates = Annotated[int, Field(ge=0), NOT_BOOL]
 _WARMUP = "updates over which the learning rate rises from 0"
 _FINAL_RATE = "share of learning_rate that is left at the end"
 
@@ -108,7 +119,7 @@ class Constant(Typed):
     """The same learning rate throughout."""
 
     type: Literal["constant"] = "constant"
-    warmup_updates: _Updates = Field(0, description=_WARMUP)
+    warmup_updates: NotNegativeCount = Field(0, description=_WARMUP)
 
 
 class Plateau(Typed):
@@ -121,7 +132,7 @@ class Plateau(Typed):
     min_improvement: Probability = Field(
         0.003, description="relative fall in validation perplexity that counts as improving"
     )
-    warmup_updates: _Updates = Field(0, description=_WARMUP)
+    warmup_updates: NotNegativeCount = Field(0, description=_WARMUP)
 
 
 class Cosine(Typed):
@@ -130,7 +141,7 @@ class Cosine(Typed):
     type: Literal["cosine"] = "cosine"
     cycles: Count = Field(1, description="how often it falls, each time from learning_rate")
     final_rate: Share = Field(0.0, description=_FINAL_RATE)
-    warmup_updates: _Updates = Field(0, description=_WARMUP)
+    warmup_updates: NotNegativeCount = Field(0, description=_WARMUP)
 
 
 class Linear(Typed):
@@ -138,7 +149,7 @@ class Linear(Typed):
 
     type: Literal["linear"] = "linear"
     final_rate: Share = Field(0.0, description=_FINAL_RATE)
-    warmup_updates: _Updates = Field(0, description=_WARMUP)
+    warmup_updates: NotNegativeCount = Field(0, description=_WARMUP)
 
 
 class OneCycle(Typed):
@@ -146,7 +157,7 @@ class OneCycle(Typed):
 
     type: Literal["one_cycle"] = "one_cycle"
     final_rate: Share = Field(0.0, description=_FINAL_RATE)
-    warmup_updates: _Updates = Field(0, description=_WARMUP)
+    warmup_updates: NotNegativeCount = Field(0, description=_WARMUP)
 
 
 Schedule = Annotated[Constant | Plateau | Cosine | Linear | OneCycle, Field(discriminator="type"), Shorthand()]
@@ -180,9 +191,9 @@ Average = Annotated[Ema | Asgd, Field(discriminator="type"), Shorthand()]
 class Penalties(Section):
     """Terms that are added to the loss."""
 
-    activation: NotNegative = Field(0.0, description="times the mean square of the last layer's h, at each step")
+    activation: NotNegative = Field(0.0, description="times |h(t)|^2 / D_h of the last layer, added to each J(t)")
     temporal: NotNegative = Field(
-        0.0, description="times the mean square of the change of the last layer's h from step to step"
+        0.0, description="times |h(t) - h(t-1)|^2 / D_h of the last layer, added to each J(t)"
     )
     label_smoothing: Probability = Field(0.0, description="share of each target spread evenly over the vocabulary")
 
@@ -197,6 +208,15 @@ class Checkpoint(Section):
 
     every_updates: Count | None = Field(1000, description="updates between checkpoints; null: not by updates")
     every_minutes: Positive | None = Field(None, description="minutes between checkpoints; null: not by the clock")
+    keep: NotNegativeCount = Field(
+        0, description="models of the latest checkpoints that stay in the run's folder, as model-UPDATES.safetensors"
+    )
+
+
+class Validate(Section):
+    """When the validation text is scored, beside every epoch's end and the end of training."""
+
+    every_updates: Count | None = Field(None, description="updates between validations; null: not by updates")
 
 
 class Log(Section):
@@ -205,65 +225,77 @@ class Log(Section):
     every_updates: Count = Field(50, description="updates between progress records")
 
 
-class Train(Section):
-    """Training by truncated backpropagation through time."""
+with warnings.catch_warnings():
+    # BaseModel has a method `validate`, long deprecated, and pydantic warns of a field with its name.
+    warnings.filterwarnings("ignore", message='Field name "validate"')
 
-    bptt: Count = Field(35, description="steps that a gradient goes back")
-    bptt_stride: Count | None = Field(None, description="steps between updates, at most bptt; null: bptt")
-    bptt_deviation: NotNegative = Field(
-        0.0, description="steps by which windows' lengths differ at random (standard deviation); 0: all have bptt"
-    )
-    batch: Count = Field(20, description="parallel streams")
-    accumulate: Count = Field(1, description="windows whose mean gradient makes one update")
-    loss: Literal["every", "last"] = Field("every", description="which steps of a window have a loss")
-    state: Literal["carry", "reset"] = Field("carry", description="the hidden state over line ends")
-    epochs: Count = Field(15, description="passes over the training text")
-    max_updates: Count | None = Field(None, description="stop after this many updates; null: by epochs alone")
-    seed: Annotated[int, Field(ge=0, lt=2**63), NOT_BOOL] = Field(
-        1, description="of the initial weights and of dropout"
-    )
-    threads: Annotated[int, Field(ge=1, le=1024), NOT_BOOL] | Literal["auto"] = Field(
-        "auto", description="auto: all cores allowed"
-    )
-    precision: Literal["float32", "float64", "bfloat16"] = Field(
-        "float32",
-        description="of every number of the network; bfloat16: float32, but what is multiplied in training is "
-        "rounded to 16 bits, which is faster on processors with AVX512-BF16 (float32 on others)",
-    )
-    optimizer: Optimizer = Field(Sgd(), description="the update rule")
-    learning_rate: Positive = Field(1.0, description="the largest that the schedule reaches")
-    schedule: Schedule = Field(Constant(), description="the learning rate over time")
-    clip_norm: Positive | None = Field(5.0, description="largest norm of the whole gradient; null: none")
-    clip_value: Positive | None = Field(
-        None, description="largest size of any one number of the gradient; null: none"
-    )
-    gradient_noise: NotNegative = Field(
-        0.0, description="eta: the gradient gets noise of variance eta / (1 + updates)^0.55"
-    )
-    average: Average | None = Field(
-        None, description="mean of the weights over updates, which is validated and saved; null: none"
-    )
-    penalties: Penalties = Field(Penalties(), description="added to the loss in the gradient")
-    patience: Count | None = Field(3, description="stop after this many validations without a new best; null: never")
-    checkpoint: Checkpoint = Field(Checkpoint(), description="when the state is saved")
-    log: Log = Field(Log(), description="when progress is logged")
+    class Train(Section):
+        """Training by truncated backpropagation through time."""
 
-    @model_validator(mode="after")
-    def stride_fits(self) -> Self:
-        if self.bptt_stride is not None and self.bptt_stride > self.bptt:
-            raise ValueError(f"bptt_stride must be at most bptt ({self.bptt}); found {self.bptt_stride}")
-        if self.bptt_deviation > 0 and self.stride != self.bptt:
-            raise ValueError(
-                f"bptt_deviation goes with windows that do not overlap; found bptt_stride: {self.stride}"
-            )
-        return self
+        bptt: Count = Field(35, description="steps that a gradient goes back")
+        bptt_stride: Count | None = Field(None, description="steps between updates, at most bptt; null: bptt")
+        bptt_deviation: NotNegative = Field(
+            0.0, description="steps by which windows' lengths differ at random (standard deviation); 0: all have bptt"
+        )
+        batch: Count = Field(20, description="parallel streams")
+        accumulate: Count = Field(1, description="windows whose mean gradient makes one update")
+        loss: Literal["every", "last"] = Field("every", description="which steps of a window have a loss")
+        state: Literal["carry", "reset"] = Field("carry", description="the hidden state over line ends")
+        epochs: Count = Field(15, description="passes over the training text")
+        max_updates: Count | None = Field(None, description="stop after this many updates; null: by epochs alone")
+        max_minutes: Positive | None = Field(
+            None, description="stop after this many minutes, those before a --resume counted; null: by epochs alone"
+        )
+        seed: Annotated[int, Field(ge=0, lt=2**63), NOT_BOOL] = Field(
+            1, description="of the initial weights and of dropout"
+        )
+        threads: Annotated[int, Field(ge=1, le=1024), NOT_BOOL] | Literal["auto"] = Field(
+            "auto", description="auto: all cores allowed"
+        )
+        precision: Literal["float32", "float64", "bfloat16"] = Field(
+            "float32",
+            description="of every number of the network; bfloat16: float32, but what is multiplied in training is "
+            "rounded to 16 bits, which is faster on processors with AVX512-BF16 (float32 on others)",
+        )
+        optimizer: Optimizer = Field(Sgd(), description="the update rule")
+        learning_rate: Positive = Field(1.0, description="the largest that the schedule reaches")
+        schedule: Schedule = Field(Constant(), description="the learning rate over time")
+        clip_norm: Positive | None = Field(5.0, description="largest norm of the whole gradient; null: none")
+        clip_value: Positive | None = Field(
+            None, description="largest size of any one number of the gradient; null: none"
+        )
+        gradient_noise: NotNegative = Field(
+            0.0, description="eta: the gradient gets noise of variance eta / (1 + updates)^0.55"
+        )
+        average: Average | None = Field(
+            None, description="mean of the weights over updates, which is validated and saved; null: none"
+        )
+        penalties: Penalties = Field(Penalties(), description="added to the loss in the gradient")
+        patience: Count | None = Field(
+            3, description="stop after this many validations without a new best; null: never"
+        )
+        checkpoint: Checkpoint = Field(Checkpoint(), description="when the state is saved")
+        validate: Validate = Field(  # type: ignore[assignment]
+            Validate(), description="when the validation text is scored"
+        )
+        log: Log = Field(Log(), description="when progress is logged")
 
-    @property
-    def dtype(self) -> Literal["float32", "float64"]:
-        """Of the weights and of everything that is stored."""
-        return "float64" if self.precision == "float64" else "float32"
+        @model_validator(mode="after")
+        def stride_fits(self) -> Self:
+            if self.bptt_stride is not None and self.bptt_stride > self.bptt:
+                raise ValueError(f"bptt_stride must be at most bptt ({self.bptt}); found {self.bptt_stride}")
+            if self.bptt_deviation > 0 and self.stride != self.bptt:
+                raise ValueError(
+                    f"bptt_deviation goes with windows that do not overlap; found bptt_stride: {self.stride}"
+                )
+            return self
 
-    @property
-    def stride(self) -> int:
-        """Steps between updates."""
-        return self.bptt if self.bptt_stride is None else self.bptt_stride
+        @property
+        def dtype(self) -> Literal["float32", "float64"]:
+            """Of the weights and of everything that is stored."""
+            return "float64" if self.precision == "float64" else "float32"
+
+        @property
+        def stride(self) -> int:
+            """Steps between updates."""
+            return self.bptt if self.bptt_stride is None else self.bptt_stride

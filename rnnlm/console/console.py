@@ -11,10 +11,10 @@ import sys
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
-from rich.console import Console as RichConsole
 from rich.console import RenderableType
 from rich.text import Text
 
+from rnnlm.console.controls import Screen, visible
 from rnnlm.console.formats import finite
 from rnnlm.console.progress import Bars, Lines
 from rnnlm.console.views.evaluation import evaluation_view
@@ -38,11 +38,14 @@ class Console:
         out, err: left out: standard output and standard error.
     """
 
-    def __init__(self, quiet: bool = False, out: RichConsole | None = None, err: RichConsole | None = None) -> None:
+    def __init__(self, quiet: bool = False, out: Screen | None = None, err: Screen | None = None) -> None:
         self.quiet = quiet
         # No markup: a path or a word may have brackets and colons in it.
-        self.out = out or RichConsole(highlight=False, soft_wrap=True, markup=False, emoji=False)
-        self.err = err or RichConsole(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+        self.out = out or Screen(highlight=False, soft_wrap=True, markup=False, emoji=False)
+        self.err = err or Screen(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+        for stream in (self.out, self.err):
+            if not stream.is_terminal:
+                stream.width = _NO_SCREEN  # a table is as wide as it needs
         self._lines = Lines(self.err)
         self._bars: Bars | None = None
         self._results = True
@@ -50,7 +53,7 @@ class Console:
     @property
     def width(self) -> int:
         """Columns of the screen."""
-        return self.out.width if self.out.is_terminal else _NO_SCREEN
+        return self.out.width
 
     # -- tasks
 
@@ -113,19 +116,27 @@ class Console:
     # -- results, on standard output
 
     def show(self, view: Iterable[RenderableType | Note]) -> None:
-        """Print a view; its notes go to standard error."""
+        """Print a view; its notes go to standard error. A str in it is a text that a model wrote (see `text`)."""
         for part in view:
             if isinstance(part, Note):
                 self.note(part)
+            elif isinstance(part, str):
+                self.text(part if part.endswith("\n") else part + "\n")
             else:
                 self.out.print(part)
+
+    def text(self, text: str) -> None:
+        """Write a text of a model: as it is into a file or pipe, with visible control characters to a terminal."""
+        self.out.file.write(visible(text) if self.out.is_terminal else text)
+        self.out.file.flush()
 
     def line(self, text: str) -> None:
         self.out.print(Text(text))
 
     def json(self, value: Any) -> None:
-        """One JSON object. A figure that is not finite is null: JSON has no word for it."""
-        sys.stdout.write(json.dumps(finite(value), ensure_ascii=False) + "\n")
+        """One JSON object, in ASCII: JSON is UTF-8 whatever encoding the terminal has. A figure that is not finite
+        is null, since JSON has no word for it."""
+        sys.stdout.write(json.dumps(finite(value)) + "\n")
 
     # -- messages, on standard error
 

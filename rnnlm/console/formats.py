@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len, set_cell_size
 from rich.table import Table
 from rich.text import Text
 
@@ -36,6 +37,14 @@ def prose(text: str, width: int, style: str = "", indent: str = "") -> Iterator[
     """Lines of at most `width` columns, and of at most 120, broken between words."""
     for line in textwrap.wrap(text, min(width, 120), initial_indent=indent, subsequent_indent=indent):
         yield Text(line, style=style)
+
+
+def in_cells(text: str, width: int, right: bool = False) -> str:
+    """The text in `width` columns of a terminal, where a Chinese character takes two; what is longer is cut."""
+    if cell_len(text) > width:
+        text = set_cell_size(text, width - 1).rstrip() + "…"
+    padding = " " * (width - cell_len(text))
+    return padding + text if right else text + padding
 
 
 def figure(value: float | None) -> str:

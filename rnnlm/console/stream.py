@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
@@ -11,6 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from rnnlm.console.console import Console
+from rnnlm.console.controls import visible
 from rnnlm.console.views.sampling import samples_view
 from rnnlm.sampling.records import Sampled, Samples
 
@@ -34,7 +34,7 @@ def stream(
     """
     steps = _steps(console, task, joiners)
     if show and len(joiners) == 1:
-        return [_write(steps, prompt)]
+        return [_write(console, steps, prompt)]
     texts = [prompt] * len(joiners)
     live = Live(console=console.out, transient=True, refresh_per_second=12)
     if show and console.out.is_terminal:
@@ -43,7 +43,7 @@ def stream(
         for added in steps:
             texts = [text + piece for text, piece in zip(texts, added, strict=True)]
             if live.is_started:
-                live.update(Group(*(Text(f"{i}: {text.strip()}") for i, text in enumerate(texts, 1))))
+                live.update(Group(*(Text(f"{i}: {visible(text.strip())}") for i, text in enumerate(texts, 1))))
     finally:
         live.stop()
     if show:
@@ -62,15 +62,13 @@ def _steps(console: Console, task: Iterator[Any], joiners: Sequence[Joiner]) -> 
     yield [joiner.rest() for joiner in joiners]
 
 
-def _write(steps: Iterator[list[str]], prompt: str) -> str:
+def _write(console: Console, steps: Iterator[list[str]], prompt: str) -> str:
     """Write a single text as it grows."""
     text = ""
     for (added,) in steps:
         added = added if text else prompt + added
         text += added
-        sys.stdout.write(added)
-        sys.stdout.flush()
+        console.text(added)
     if not text.endswith("\n"):
-        sys.stdout.write("\n")
-        sys.stdout.flush()
+        console.text("\n")
     return text

@@ -10,6 +10,7 @@ from typing import Any
 from rnnlm.corpora import catalogue, grammar
 from rnnlm.corpora.grammar import Description, Written
 from rnnlm.errors import InputError
+from rnnlm.files import output
 from rnnlm.work import Task
 
 SPLITS = ("train", "valid", "test")
@@ -47,18 +48,26 @@ def as_json() -> dict[str, Any]:
     }
 
 
-def make(name: str, folder: Path | None, sentences: Sequence[int] | None, seed: int) -> Task[Made]:
+def make(
+    name: str, folder: Path | None, sentences: Sequence[int] | None, seed: int, force: bool = False
+) -> Task[Made]:
     """Write train, valid and test. Yields Progress, returns a Made.
 
+    Args:
+        force: whether files that are there may be replaced.
+
     Raises:
-        InputError: not three counts; TextError: not a grammar.
+        InputError: not three counts, or a file is there already; TextError: not a grammar.
     """
     counts = tuple(sentences or SENTENCES)
     if len(counts) != len(SPLITS):
         raise InputError(f"--sentences: found {len(counts)} numbers; give three, for train, valid and test")
     language = grammar.load(name)
     folder = folder or Path("corpora") / Path(name).stem
+    paths = [folder / f"{split}.txt" for split in SPLITS]
+    for path in paths:
+        output.check(path, "text", [grammar.find(name)], force)
     texts = []
-    for number, (split, count) in enumerate(zip(SPLITS, counts, strict=True)):
-        texts.append((yield from grammar.write(language, count, (seed, number), folder / f"{split}.txt")))
+    for number, (path, count) in enumerate(zip(paths, counts, strict=True)):
+        texts.append((yield from grammar.write(language, count, (seed, number), path)))
     return Made(grammar.describe(language), tuple(texts))

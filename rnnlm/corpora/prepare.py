@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from rnnlm import user_cache
 from rnnlm.config.schema import Config
-from rnnlm.corpora import grammar, split
+from rnnlm.corpora import cache, grammar, split
+from rnnlm.corpora.grammar import Grammar
 from rnnlm.errors import TextError
+from rnnlm.files import atomic
 from rnnlm.text import corpus, files, vocabulary
 from rnnlm.text.corpus import Corpus
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.work import Note, Task
 
-# Above the first share of unknown tokens a text and a vocabulary do not belong together; above the second it
-# is worth a word.
-_COVERS_NOTHING, _COVERS_LITTLE = 0.5, 0.1
+NAMES = ("train", "valid", "test")
+
+# Above the first share of unknown tokens a text is refused, above the second something is probably wrong, above
+# the third it is worth a word.
+_COVERS_NOTHING, _COVERS_LITTLE, _COVERS_MOST = 0.99, 0.5, 0.1
+_OTHER_TEXT = "is it the same language, unit and lower case as the training text?"
+_OWN_TEXT = "lower vocab.min_count or raise vocab.max_size"
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,12 @@ class Texts:
     valid: Path | None
     test: Path | None
     lowest: float | None = None
+
+    @property
+    def by_name(self) -> dict[str, Path]:
+        """The texts that there are, by "train", "valid", "test"."""
+        found = zip(NAMES, (self.train, self.valid, self.test), strict=True)
+        return {name: path for name, path in found if path is not None}
 
 
 @dataclass(frozen=True)
@@ -44,10 +58,15 @@ class Corpora:
         """Number of tokens of all texts together."""
         return sum(len(corpus) for corpus in (self.train, self.valid, self.test) if corpus is not None)
 
+    @property
+    def hashes(self) -> dict[str, str]:
+        """sha256 of each text that there is, by its name: "train", "valid", "test"."""
+        found = zip(NAMES, (self.train, self.valid, self.test), strict=True)
+        return {name: corpus.text_hash for name, corpus in found if corpus is not None}
+
 
 def texts(config: Config) -> Task[Texts]:
-    """Paths of the three texts. Writes them into the run's folder where they are cut from one or come from a
-    grammar."""
+    """Paths of the three texts. Those that are cut from one or come from a grammar are written into the cache."""
     data = config.data
     if data.train is not None:
         valid, test = (Path(p) if p else None for p in (data.valid, data.test))
@@ -56,39 +75,56 @@ def texts(config: Config) -> Task[Texts]:
             if path is not None and files.size(path) == 0:
                 raise TextError(f"{path}: empty; give a text with at least one token")
         return found
-    folder = Path(config.run) / "text"
     if data.text is not None:
         assert data.split is not None
-        paths = yield from split.cut(Path(data.text), data.split, data.unit, folder)
-        return Texts(*paths)
+        source, shares = Path(data.text), data.split
+        name = cache.key("cut", files.sha256(source), shares, data.unit)
+        folder = yield from cache.texts(name, lambda folder: split.cut(source, shares, data.unit, folder))
+        return in_folder(folder)
     assert data.grammar is not None
-    language = grammar.load(data.grammar.type)
-    names = ("train", "valid", "test")
-    for number, (name, sentences) in enumerate(zip(names, data.grammar.sentences, strict=True)):
+    language, sentences = grammar.load(data.grammar.type), data.grammar.sentences
+    name = cache.key("grammar", files.sha256(grammar.find(data.grammar.type)), sentences)
+    folder = yield from cache.texts(name, lambda folder: _write_all(language, sentences, folder))
+    return in_folder(folder, language.lowest_perplexity())
+
+
+def in_folder(folder: Path, lowest: float | None = None) -> Texts:
+    """The texts of a folder that `cut` or a grammar has written."""
+    train, valid, test = (folder / f"{name}.txt" for name in NAMES)
+    return Texts(train, valid if valid.exists() else None, test if test.exists() else None, lowest)
+
+
+def _write_all(language: Grammar, sentences: list[int], folder: Path) -> Task[None]:
+    for number, (name, count) in enumerate(zip(NAMES, sentences, strict=True)):
         # The texts are samples of one language that have nothing else in common: each has a seed of its own.
-        yield from grammar.write(language, sentences, (0, number), folder / f"{name}.txt")
-    train, valid, test = (folder / f"{name}.txt" for name in names)
-    return Texts(train, valid, test, language.lowest_perplexity())
+        yield from grammar.write(language, count, (0, number), folder / f"{name}.txt")
 
 
 def build_vocabulary(config: Config, train: Path) -> Task[Vocabulary]:
     """The vocabulary of ``vocab.file``, or of the training text."""
-    if config.vocab.file is not None:
-        return vocabulary.load(config.vocab.file, config.data.unit, config.vocab.lowercase)
-    built = yield from vocabulary.build(
-        train, config.data.unit, config.vocab.lowercase, config.vocab.min_count, config.vocab.max_size
-    )
-    return built
+    settings, unit = config.vocab, config.data.unit
+    if settings.file is not None:
+        return vocabulary.load(settings.file, unit, settings.lowercase)
+    options = (unit, settings.lowercase, settings.min_count, settings.max_size)
+    path = cache.folder() / f"{cache.key('vocabulary', files.sha256(train), *options)}.json"
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        found = Vocabulary(kept["tokens"], kept["counts"], unit, settings.lowercase)
+        user_cache.touch(path)
+    except (OSError, ValueError, KeyError, TypeError):
+        found = yield from vocabulary.build(train, *options)
+        atomic.write_text(path, json.dumps({"tokens": found.tokens, "counts": found.counts.tolist()}))
+    return found
 
 
 def encode(config: Config, paths: Texts, words: Vocabulary) -> Task[Corpora]:
-    """Encode all texts, into ``RUN/cache``.
+    """Encode all texts, into the cache.
 
     Raises:
         TextError: a text of which the vocabulary covers almost nothing; a training text shorter than one
             window of the batch.
     """
-    folder = Path(config.run) / "cache"
+    folder = cache.folder()
     train = yield from corpus.encode(paths.train, words, folder)
     smallest = config.train.batch * config.train.bptt
     if len(train) < smallest:
@@ -96,7 +132,7 @@ def encode(config: Config, paths: Texts, words: Vocabulary) -> Task[Corpora]:
             f"{paths.train}: {len(train)} tokens, fewer than one window of the batch "
             f"(train.batch {config.train.batch} x train.bptt {config.train.bptt} = {smallest}); lower one of them"
         )
-    yield from check_coverage(train)
+    yield from check_coverage(train, _OTHER_TEXT if config.vocab.file else _OWN_TEXT)
     others: list[Corpus | None] = []
     for path in (paths.valid, paths.test):
         other = None
@@ -107,17 +143,15 @@ def encode(config: Config, paths: Texts, words: Vocabulary) -> Task[Corpora]:
     return Corpora(train, *others)
 
 
-def check_coverage(encoded: Corpus) -> Task[None]:
-    """Check the out-of-vocabulary rate; yields a Note where it is high.
+def check_coverage(encoded: Corpus, advice: str = _OTHER_TEXT) -> Task[None]:
+    """Check the out-of-vocabulary rate; yields a Note where it is high. `advice`: what to do where it is very high.
 
     Raises:
-        TextError: most of the text is unknown.
+        TextError: less than 1% of the tokens are known.
     """
     share = encoded.counts.unknown / encoded.counts.tokens
+    found = f"{encoded.source}: {share:.1%} of its tokens are not in the vocabulary"
     if share > _COVERS_NOTHING:
-        raise TextError(
-            f"{encoded.source}: {share:.0%} of its tokens are not in the vocabulary; "
-            "is it the same language, unit and lower case as the training text?"
-        )
-    if share > _COVERS_LITTLE:
-        yield Note(f"{encoded.source}: {share:.1%} of its tokens are not in the vocabulary", warning=True)
+        raise TextError(f"{found}; {advice}")
+    if share > _COVERS_MOST:
+        yield Note(f"{found}; {advice}" if share > _COVERS_LITTLE else found, warning=True)

@@ -12,9 +12,9 @@ from rnnlm.text import files
 from rnnlm.work import Note, Task
 
 
-def cut(path: Path, shares: list[float], unit: str, folder: Path) -> Task[tuple[Path, Path | None, Path | None]]:
-    """Cut one text by characters (bytes for the unit byte; words: at the next line end). Returns three
-    paths, None where the share is 0.
+def cut(path: Path, shares: list[float], unit: str, folder: Path) -> Task[None]:
+    """Cut one text by characters (bytes for the unit byte; words: at the next line end) into ``train.txt``,
+    ``valid.txt`` and ``test.txt`` of a folder; where a share is 0, there is no file.
 
     Raises:
         TextError: the text is so short, or of so few lines, that a part would be empty.
@@ -25,7 +25,6 @@ def cut(path: Path, shares: list[float], unit: str, folder: Path) -> Task[tuple[
     last = max(number for number, share in enumerate(shares) if share > 0)
     # The sums of the shares are off by rounding: 0.7 + 0.2 of ten characters are nine.
     ends = [total if i >= last else int(total * sum(shares[: i + 1]) + 1e-9) for i in range(len(shares))]
-    paths: dict[str, Path] = {}
     parts = _parts(path, unit)
     rest: Any = b"" if unit == "byte" else ""
     newline: Any = b"\n" if unit == "byte" else "\n"
@@ -38,8 +37,7 @@ def cut(path: Path, shares: list[float], unit: str, folder: Path) -> Task[tuple[
             raise TextError(
                 f"{path}: data.split leaves nothing for {name}; give a longer text{lines}, or other shares"
             )
-        target = folder / f"{name}.txt"
-        with atomic_write(target) as file:
+        with atomic_write(folder / f"{name}.txt") as file:
             while position < end:
                 rest = rest or next(parts)
                 piece = rest[: end - position]
@@ -51,9 +49,7 @@ def cut(path: Path, shares: list[float], unit: str, folder: Path) -> Task[tuple[
                     found = rest.find(newline)
                     end = min(total, position + (found + 1 if found >= 0 else len(rest) + 1))
                 file.write(piece if unit == "byte" else piece.encode("utf-8"))
-        paths[name] = target
-    yield Note(f"{path}: cut into {' and '.join(map(str, paths.values()))}")
-    return paths["train"], paths.get("valid"), paths.get("test")
+    yield Note(f"{path}: cut by data.split")
 
 
 def _parts(path: Path, unit: str) -> Iterator[Any]:

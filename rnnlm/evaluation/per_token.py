@@ -1,4 +1,4 @@
-"""Surprisal, rank and entropy of each token of a text.
+"""Scores of each token of a text: surprisal, rank and entropy.
 
 surprisal = - log2 y^(t)_x(t)                       bits (Hale 2001; Levy 2008)
 entropy   = - sum_j y^_j(t) log2 y^_j(t)            bits, of the prediction that the token was scored by
@@ -6,12 +6,19 @@ entropy   = - sum_j y^_j(t) log2 y^_j(t)            bits, of the prediction that
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlm.evaluation import columns
 from rnnlm.evaluation.perplexity import Totals
 from rnnlm.evaluation.records import Evaluation
 from rnnlm.files.atomic import atomic_write
@@ -19,12 +26,14 @@ from rnnlm.network.network import Network
 from rnnlm.network.scoring import Scored, score
 from rnnlm.text import tokenizers
 from rnnlm.text.corpus import Corpus
+from rnnlm.text.streams import next_line
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.work import Progress, Task
 
-COLUMNS = (
-    "position", "line", "token", "is_unk", "log_probability", "surprisal_bits", "rank", "entropy_bits",
-)  # fmt: skip
+# Tokens that are scored at a time under "reset": enough for many streams of lines.
+_STRETCH = 1 << 16
+
+_BITS = 1 / math.log(2)
 
 
 @dataclass(frozen=True)
@@ -52,25 +61,40 @@ def token_scores(network: Network, corpus: Corpus, tokens: Iterator[str], state:
         tokens: the text's own tokens, in order.
         state: "carry" or "reset".
     """
-    for _, scores in _scored(network, corpus, tokens, state):
-        yield from scores
+    for part, lines in _in_order(network, corpus, state, details=True):
+        own = itertools.islice(tokens, part.position.size)
+        fields = zip(
+            (part.position + 1).tolist(), lines.tolist(), own, part.unknown.tolist(),
+            part.log_probability.tolist(), (part.log_probability * -_BITS).tolist(), part.rank.tolist(),
+            (part.entropy * _BITS).tolist(), strict=True,
+        )  # fmt: skip
+        yield from itertools.starmap(TokenScore, fields)
 
 
 def write_token_scores(
-    network: Network, corpus: Corpus, tokens: Iterator[str], state: str, path: Path
+    network: Network,
+    corpus: Corpus,
+    tokens: Iterator[str],
+    state: str,
+    path: Path,
+    names: Sequence[str] = columns.DEFAULT,
 ) -> Task[Evaluation]:
     """Write the score of each token to `path` (TSV). Yields Progress, returns an Evaluation.
 
     Args:
         tokens, state: as for `token_scores`.
+        names: of the columns. Rank and entropy take as long as all the rest, or several times that.
     """
     totals = Totals()
     began = time.perf_counter()
+    details = not set(columns.DISTRIBUTION).isdisjoint(names)
     with atomic_write(path) as file:
-        file.write(("\t".join(COLUMNS) + "\n").encode())
-        for part, scores in _scored(network, corpus, tokens, state):
+        file.write(("\t".join(names) + "\n").encode())
+        for part, lines in _in_order(network, corpus, state, details):
             totals.add(part)
-            file.write("".join(map(_row, scores)).encode())
+            own = list(itertools.islice(tokens, part.position.size))
+            cells = [_cells(name, part, lines, own, corpus.vocabulary) for name in names]
+            file.write(("\n".join(map("\t".join, zip(*cells, strict=True))) + "\n").encode())
             yield Progress("scoring", totals.tokens, len(corpus), "tokens")
     return totals.evaluation(corpus, state, time.perf_counter() - began)
 
@@ -81,36 +105,56 @@ def file_tokens(path: str | Path, vocabulary: Vocabulary) -> Iterator[str]:
         yield from piece.tokens
 
 
-def _scored(
-    network: Network, corpus: Corpus, tokens: Iterator[str], state: str
-) -> Iterator[tuple[Scored, list[TokenScore]]]:
-    # One stream, so that the tokens come in the order of the text.
+def _in_order(
+    network: Network, corpus: Corpus, state: str, details: bool
+) -> Iterator[tuple[Scored, NDArray[np.int64]]]:
+    """Scores in the order of the text, and the lines that their tokens stand in."""
     line = 1
-    line_end = tokenizers.line_end(corpus.vocabulary.unit)
-    for part in score(network, corpus, state, batch=1, details=True):
-        scores = []
-        columns = zip(
-            part.position.tolist(), part.log_probability.tolist(), part.unknown.tolist(), part.rank.tolist(),
-            part.entropy.tolist(), strict=True,
-        )  # fmt: skip
-        for position, log_probability, unknown, rank, entropy in columns:
-            token = next(tokens)
-            bits = -log_probability / math.log(2)
-            scores.append(
-                TokenScore(position + 1, line, token, unknown, log_probability, bits, rank, entropy / math.log(2))
-            )
-            line += token == line_end
-        yield part, scores
+    for part in _batches(network, corpus, state, details):
+        ends = np.cumsum(corpus.stored[part.position] == corpus.vocabulary.line_end)
+        yield part, line + np.concatenate(([0], ends[:-1]))
+        line += int(ends[-1])
 
 
-def _row(score: TokenScore) -> str:
-    token = score.token.encode("unicode_escape").decode("ascii") if not _shows(score.token) else score.token
-    return (
-        f"{score.position}\t{score.line}\t{token}\t{int(score.is_unk)}\t{score.log_probability:.6f}\t{score.surprisal:.6f}\t"
-        f"{score.rank}\t{score.entropy:.6f}\n"
-    )
+def _batches(network: Network, corpus: Corpus, state: str, details: bool) -> Iterator[Scored]:
+    """Under "carry" one stream; under "reset" some lines at a time in many streams, put back into their order."""
+    start = 0
+    while start < len(corpus):
+        stop = len(corpus) if state == "carry" else next_line(corpus, min(start + _STRETCH, len(corpus)))
+        lines = corpus.part(start, stop)
+        if stop - start > 2 * _STRETCH or state == "carry":  # one stream: in order, however long it is
+            found: Iterable[Scored] = score(network, lines, state, batch=1, details=details)
+        else:
+            found = [_sorted(list(score(network, lines, state, details=details)))]
+        for part in found:
+            yield replace(part, position=part.position + start)
+        start = stop
 
 
-def _shows(token: str) -> bool:
-    """Whether a token can stand in a table as it is: no white space, nothing invisible, no lone backslash."""
-    return token.isprintable() and not token.isspace() and (len(token) > 1 or token != "\\")
+def _sorted(parts: list[Scored]) -> Scored:
+    """Some scores in the order of their positions."""
+    position = np.concatenate([part.position for part in parts])
+    order = np.argsort(position)
+
+    def gathered(name: str) -> NDArray[Any]:
+        return np.concatenate([getattr(part, name) for part in parts])[order]
+
+    return Scored(position[order], *map(gathered, ("log_probability", "unknown", "rank", "entropy")))
+
+
+def _cells(
+    name: str, part: Scored, lines: NDArray[np.int64], tokens: Sequence[str], vocabulary: Vocabulary
+) -> Iterable[str]:
+    """One column of some rows."""
+    if name == "token":
+        return map(_quoted, tokens)
+    if name == "comparable":
+        return map(str, (~part.unknown & (not vocabulary.lowercase)).astype(int).tolist())
+    numbers = {"position": part.position + 1, "line": lines, "is_unk": part.unknown.astype(int), "rank": part.rank}
+    if name in numbers:
+        return map(str, numbers[name].tolist())
+    values = {"log_probability": part.log_probability, "surprisal_bits": part.log_probability * -_BITS}
+    return map("{:.6f}".format, values.get(name, part.entropy * _BITS).tolist())
+
+
+_quoted = lru_cache(1 << 16)(columns.quoted)

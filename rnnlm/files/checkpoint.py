@@ -31,13 +31,16 @@ class State(NamedTuple):
 def save_state(
     path: Path,
     config: Config,
+    places: dict[str, str],
     vocabulary: Vocabulary,
     arrays: dict[str, Array],
     position: dict[str, Any],
     training: dict[str, Any],
 ) -> None:
-    """Write a checkpoint. arrays: the parameters and whatever else training needs to go on."""
-    storage.write_tensors(path, arrays, model_file.header(config, vocabulary, training) | {"position": position})
+    """Write a checkpoint. places: absolute paths of the configuration, by key; arrays: the parameters and whatever
+    else training needs to go on."""
+    more = {"position": position, "paths": places}
+    storage.write_tensors(path, arrays, model_file.header(config, vocabulary, training) | more)
 
 
 def load_state(path: Path) -> State:

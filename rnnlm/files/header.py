@@ -26,6 +26,7 @@ class Training(_Part):
     best_validation_perplexity: Figure | None = None
     best_epoch: Whole | None = None
     lowest_perplexity: Figure | None = None
+    texts: dict[str, str] = {}
     version: str = ""
 
 
@@ -45,6 +46,7 @@ class Header(_Part):
     counts: list[Whole]
     training: Training
     position: Place | None = None
+    paths: dict[str, str] = {}
 
 
 def validate(metadata: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ def inspect(path: str | Path) -> dict[str, Any]:
         ModelError: not there or damaged.
     """
     trained = model_file.load(path)
+    initial = model_file.initial_tensors(trained.initial)
     tensors = {
         name: {
             "shape": list(value.shape),
@@ -25,7 +26,7 @@ def inspect(path: str | Path) -> dict[str, Any]:
             "norm": float(np.linalg.norm(value.astype(np.float64))),
             "largest": float(np.abs(value).max()) if value.size else 0.0,
         }
-        for name, value in (trained.parameters | trained.extra).items()
+        for name, value in (trained.parameters | initial | trained.extra).items()
     }
     config = trained.config.model_dump()
     del config["run"]
@@ -36,6 +37,7 @@ def inspect(path: str | Path) -> dict[str, Any]:
         "vocabulary": len(words),
         "most_frequent": [words.spell(i) for i in range(min(12, len(words)))],
         "training": trained.training,
+        "initial_state": "model" if initial else "zero",
         "position": trained.position,
         "config": config,
         "tensors": tensors,

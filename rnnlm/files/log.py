@@ -25,25 +25,32 @@ class Log:
 
     Args:
         updates: made so far; what a killed run logged after its last checkpoint is dropped, since it will come again.
+        records: how many there were at that checkpoint, where it says so; what came after them, such as the end of a
+            run that was stopped, is dropped too.
 
     Attributes:
+        records: how many there are.
         problem: why nothing is written any more, in one line; None while all is well.
     """
 
-    def __init__(self, folder: Path, updates: int) -> None:
+    def __init__(self, folder: Path, updates: int, records: int | None = None) -> None:
         self._path = folder / LOG
         self.problem: str | None = None
         self._file: TextIO | None = None
+        self.records = 0
         try:
             if self._path.exists() and not self._path.is_file():
                 raise ResourceError("no regular file")
-            atomic.write_text(self._path, "".join(f"{line}\n" for line in self._earlier(updates)))
+            kept = self._earlier(updates)[:records]
+            atomic.write_text(self._path, "".join(f"{line}\n" for line in kept))
+            self.records = len(kept)
             self._file = open(self._path, "a", encoding="utf-8")  # noqa: SIM115 - closed by close()
         except (ResourceError, OSError) as error:
             self._give_up(error)
 
     def add(self, record: _T) -> _T:
         """Write a record, a dataclass; returns it."""
+        self.records += 1
         if self._file is not None:
             try:
                 self._file.write(json.dumps(_finite(asdict(record))) + "\n")

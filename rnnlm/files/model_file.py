@@ -1,14 +1,16 @@
 """Model files: ``model.safetensors``, the best network by validation, enough to score and sample alone.
 
-The tensors are the parameters. The header holds the configuration, the vocabulary with its counts, and what training
-came to. Nothing in it depends on the clock or on where the run's folder lies: the same training gives the same bytes.
-When it was trained stands in ``log.jsonl``.
+The tensors are the parameters, and of each layer the state that a text begins with (``initial.0`` ..., S numbers; a
+model without them begins with 0). The header holds the configuration, the vocabulary with its counts, and what
+training came to. Nothing in it depends on the clock or on where the run's folder lies: the same training gives the
+same bytes. When it was trained stands in ``log.jsonl``.
 
 A checkpoint (``files.checkpoint``) is such a file with more in it, so `load` reads both.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +29,7 @@ from rnnlm.text.vocabulary import Vocabulary, check_tokens
 from rnnlm.version import __version__
 
 MODEL = "model.safetensors"
+MODEL_BEFORE = "model-before.safetensors"  # see ``training.models``, and `numbered`
 STATE = "state.safetensors"  # the checkpoint of a run: a model and more, see ``checkpoint``
 
 
@@ -35,9 +38,11 @@ class Trained:
     """A trained network as a file holds it.
 
     Attributes:
-        training: updates, epoch, best validation perplexity ...
+        training: updates, epoch, best validation perplexity, hashes of the texts ...
         extra: tensors that are no parameters; a checkpoint's are what training goes on from.
         position: where training was, in a checkpoint; None in a model file.
+        paths: absolute paths of the configuration by key, in a checkpoint.
+        initial: of each layer the state that a text begins with, S numbers; None: 0.
     """
 
     config: Config
@@ -47,13 +52,38 @@ class Trained:
     path: Path
     extra: dict[str, Array] = field(default_factory=dict)
     position: dict[str, Any] | None = None
+    paths: dict[str, str] = field(default_factory=dict)
+    initial: list[Array] | None = None
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """sha256 of the training, validation and test text, by "train", "valid", "test"; none for a text that there
+        was not, or that an older version trained with."""
+        return dict(self.training.get("texts", {}))
+
+
+def numbered(updates: int) -> str:
+    """The name of the model of a checkpoint that stays in the run's folder."""
+    return f"model-{updates:09d}.safetensors"
+
+
+def numbered_models(folder: Path) -> list[tuple[int, Path]]:
+    """The models in a run's folder that `numbered` names, each with its updates, rising."""
+    found = [(re.fullmatch(r"model-(\d{9,})\.safetensors", path.name), path) for path in folder.glob("model-*")]
+    return sorted((int(match[1]), path) for match, path in found if match)
 
 
 def save_model(
-    path: Path, config: Config, vocabulary: Vocabulary, parameters: dict[str, Array], training: dict[str, Any]
-) -> None:
+    path: Path, config: Config, vocabulary: Vocabulary, parameters: dict[str, Array], training: dict[str, Any],
+    initial: list[Array] | None = None,
+) -> None:  # fmt: skip
     """Write a model file; the arguments are those of `Trained`."""
-    storage.write_tensors(path, parameters, header(config, vocabulary, training))
+    storage.write_tensors(path, parameters | initial_tensors(initial), header(config, vocabulary, training))
+
+
+def initial_tensors(initial: list[Array] | None) -> dict[str, Array]:
+    """The initial states by the names that they have in files."""
+    return {f"initial.{layer}": state for layer, state in enumerate(initial or ())}
 
 
 def load(path: str | Path) -> Trained:
@@ -76,8 +106,16 @@ def load(path: str | Path) -> Trained:
     except ValueError as error:
         raise ModelError(f"{path}: damaged: {error}; take an earlier copy or train again") from None
     parameters = {name: tensors.pop(name) for name in build.shapes(config, len(vocabulary))}
-    training = dict(metadata["training"])
-    return Trained(config, vocabulary, parameters, training, path, tensors, metadata.get("position"))
+    initial = [tensors.pop(name) for name in _initial_shapes(config, shapes)] or None
+    training, position, paths = dict(metadata["training"]), metadata.get("position"), metadata.get("paths", {})
+    return Trained(config, vocabulary, parameters, training, path, tensors, position, paths, initial)
+
+
+def exported_header(trained: Trained) -> dict[str, Any]:
+    """The metadata of a model as another program's file, whose tensors are that program's alone: with
+    ``initial_state``, of each layer a list of S numbers, where the model has one."""
+    made = header(trained.config, trained.vocabulary, trained.training)
+    return made | ({"initial_state": [state.tolist() for state in trained.initial]} if trained.initial else {})
 
 
 def read_header(path: str | Path, metadata: dict[str, Any]) -> tuple[Config, Vocabulary]:
@@ -98,7 +136,15 @@ def read_header(path: str | Path, metadata: dict[str, Any]) -> tuple[Config, Voc
 def expected_tensors(config: Config, vocabulary: int, found: Iterable[str]) -> dict[str, tuple[int, ...]]:
     """The shape of every tensor that a model file must have, and of those that it may have where they are among the
     names `found`."""
-    return dict(build.shapes(config, vocabulary))
+    return dict(build.shapes(config, vocabulary)) | _initial_shapes(config, found)
+
+
+def _initial_shapes(config: Config, found: Iterable[str]) -> dict[str, tuple[int, ...]]:
+    """The shapes of the initial states by name: of all layers, where the names have any of them."""
+    shapes: dict[str, tuple[int, ...]] = {
+        f"initial.{layer}": (cell.state_size,) for layer, cell in enumerate(build.cells(config))
+    }
+    return shapes if shapes.keys() & set(found) else {}
 
 
 def header(config: Config, vocabulary: Vocabulary, training: dict[str, Any]) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def _table(config: Config, encoded: Corpus, words: Vocabulary) -> Task[np.ndarra
 
 
 def _training_text(trained: model_file.Trained) -> Path:
-    path = own_texts.own_text(trained.path, trained.config.data, "train")
+    path = own_texts.own_text(trained, "train")
     if path is None:
         raise InputError(f"{trained.path}: the run's own training text is not there (any more); give a TEXT")
     return path

@@ -14,6 +14,9 @@ where we have their sum; of a GRU's candidate it needs both, since ``bh`` is ins
     rnn.weight_hh_l0 (G D_h x D_h)      cell.0.H'            rnn.bias_hh_l0    0; for a GRU's n: cell.0.bh
     output.weight (|V| x D_h)           output.U'            output.bias       output.b2
 
+A model's initial state stands in the metadata (``initial_state``, of each layer a list of numbers: h; an LSTM's h and
+c behind one another).
+
 `import_` takes any names before ``weight_ih_l0``, and for the embedding and the output layer those of ``roles``.
 """
 
@@ -46,14 +49,14 @@ _BLOCKS = {1: "elman", 3: "gru", 4: "lstm"}
 
 
 def export(trained: Trained, path: str | Path) -> Tensors:
-    """Write a model's weights as PyTorch's; returns them. The file's metadata has the configuration and the
-    vocabulary.
+    """Write a model's weights as PyTorch's; returns them. The file's metadata has the configuration, the vocabulary
+    and the initial state: as a tensor ``load_state_dict`` would refuse it.
 
     Raises:
         InputError: torch.nn has no such network; ResourceError: the file cannot be written.
     """
     tensors = to_pytorch(trained.config, trained.parameters)
-    storage.write_tensors(path, tensors, model_file.header(trained.config, trained.vocabulary, trained.training))
+    storage.write_tensors(path, tensors, model_file.exported_header(trained))
     return tensors
 
 
@@ -109,11 +112,13 @@ class Imported(NamedTuple):
     config: Config
     vocabulary: Vocabulary
     parameters: Tensors
+    initial: list[np.ndarray] | None = None
 
 
 def save(made: Imported, path: str | Path) -> None:
     """Write it as a model file, for ``eval``, ``sample`` and the others."""
-    model_file.save_model(Path(path), made.config, made.vocabulary, made.parameters, {"updates": 0, "epoch": 0})
+    training = {"updates": 0, "epoch": 0}
+    model_file.save_model(Path(path), made.config, made.vocabulary, made.parameters, training, made.initial)
 
 
 def read_vocabulary(path: str | Path, unit: str, lowercase: bool) -> Vocabulary:
@@ -129,10 +134,21 @@ def import_own(path: str | Path) -> Imported:
     """
     if not storage.is_ours(path):
         raise InputError(f"{path}: has no vocabulary in its metadata (rnnlm export writes it); give --vocab FILE")
-    config, words = model_file.read_header(path, storage.read_metadata(path))
+    metadata = storage.read_metadata(path)
+    config, words = model_file.read_header(path, metadata)
     cell = config.model.cell
     activation = cell.activation if isinstance(cell, Elman) else "tanh"
-    return import_(path, words, config.data.unit, activation, config.train.state)
+    made = import_(path, words, config.data.unit, activation, config.train.state)
+    dtype, given = made.parameters[model.TABLE].dtype, metadata.get("initial_state")
+    if given is None:
+        return made
+    try:
+        initial = [np.array(state, dtype) for state in given]
+        wanted = {f"initial.{layer}": (c.state_size,) for layer, c in enumerate(build.cells(made.config))}
+        storage.check(dict(zip(wanted, initial, strict=True)), wanted, dtype)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: damaged: the initial state in its header: {error}") from None
+    return made._replace(initial=initial)
 
 
 def import_(

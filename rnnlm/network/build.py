@@ -5,6 +5,7 @@ Nothing else looks into the registries.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -39,11 +40,16 @@ def _options(section: Typed) -> dict[str, Any]:
     return section.model_dump(exclude={"type"})
 
 
-def build(config: Config, parameters: Parameters, threads: int | str | None = None) -> Network:
+def build(
+    config: Config,
+    parameters: Parameters,
+    threads: int | str | None = None,
+    initial: Sequence[Array] | None = None,
+) -> Network:
     """The network of a configuration with these parameters, which are used in place; threads: None:
-    ``train.threads``."""
+    ``train.threads``; initial: as of `Network`."""
     vocabulary = len(parameters["embedding"]["table"])
-    return Network(config, cells(config), output(config, vocabulary), parameters, threads)
+    return Network(config, cells(config), output(config, vocabulary), parameters, threads, initial=initial)
 
 
 def shapes(config: Config, vocabulary: int) -> dict[str, tuple[Axis, ...]]:

@@ -39,7 +39,7 @@ class Decoder:
         self._packed_output = network.output.pack(network.output_parameters, self._context("output"))
         self._states = [state.copy() for state in states]
         self._spare = [np.empty_like(state) for state in states]
-        self._initial = [state[0] for state in network.initial_states(1)]
+        self._initial = network.initial
         n = network.output.history
         if n and (history is None or len(history) < n):
             raise ValueError(f"the output layer reads the last {n} tokens: the decoder needs them as its history")

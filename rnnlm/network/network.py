@@ -9,6 +9,9 @@ the last `loss_steps` steps have a loss. A trace lives until the next window: it
 
 from __future__ import annotations
 
+import os
+import threading
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -23,7 +26,7 @@ from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.kernels.workspace import Context, Workspace
 from rnnlm.network import stopwatch
 from rnnlm.network.layers import dropout, embedding, layer_norm, penalties
-from rnnlm.network.parameters import TABLE, Gradients, Parameters, flatten
+from rnnlm.network.parameters import TABLE, Gradients, Parameters, flatten, in_order
 from rnnlm.network.protocols import Array, Arrays, Cell, CellTrace, Inputs, Objective, OutputLayer, Rows, Scores
 
 # The parts of an update that a stopwatch tells apart.
@@ -36,7 +39,7 @@ class Window(NamedTuple):
     inputs: NDArray[np.int32]  # T x B token ids
     reset: NDArray[np.bool_]  # T x B: the state is the initial one again before this step
     states: list[Array]  # of each recurrent layer before the window, B x S
-    initial: list[Array] | None = None  # of each layer the state that a text begins with, S; None: 0
+    initial: list[Array] | None = None  # of each layer the state that a text begins with, S; None: the network's
     before: NDArray[np.int32] | None = None  # n x B, the tokens before the first input, for ``OutputLayer.history``
 
 
@@ -91,9 +94,10 @@ class Network:
         config: sections model (dropout, normalisation), embedding and train (precision, penalties, threads).
         cells: the recurrent layers, from the embedding up.
         output: the output layer.
-        parameters: C-contiguous arrays, all of one type; used in place.
+        parameters: C-contiguous arrays, all of one type, in any order; used in place.
         threads: number of threads; None: ``train.threads``.
         tables: what ``OutputLayer.tables`` has prepared.
+        initial: of each layer the state that a text begins with, S (``network.initial_state``); None: 0.
     """
 
     def __init__(
@@ -104,13 +108,19 @@ class Network:
         parameters: Parameters,
         threads: int | str | None = None,
         tables: Arrays | None = None,
+        initial: Sequence[Array] | None = None,
     ) -> None:
-        self.config, self.cells, self.output, self.parameters = config, list(cells), output, parameters
+        self.config, self.cells, self.output = config, list(cells), output
+        self.parameters = in_order(parameters, cells, output)
         self.tables = tables or {}
         self.table = parameters["embedding"]["table"]
         self.vocabulary_size, self.d = self.table.shape
         self.dtype = self.table.dtype
+        self.initial = [np.zeros(cell.state_size, self.dtype) for cell in cells] if initial is None else list(initial)
         self.threads = threads_to_use(config.train.threads if threads is None else threads)
+        # For who lets several Python threads use the network: held from `forward` until the trace is read.
+        self.lock = threading.Lock()
+        _networks.add(self)
         self._distinct = embedding.Distinct(self.vocabulary_size)
         # Scoring multiplies in the weights' own type, whatever training rounds: a probability does not depend on the
         # processor.
@@ -134,8 +144,8 @@ class Network:
         return self.parameters["output"] | self.tables | ({"E": self.table} if self.output.tied else {})
 
     def initial_states(self, batch: int) -> list[Array]:
-        """The states that a text begins with, 0: B x S of each recurrent layer."""
-        return [np.zeros((batch, cell.state_size), self.dtype) for cell in self.cells]
+        """The states that a text begins with: B x S of each recurrent layer."""
+        return [np.tile(state, (batch, 1)) for state in self.initial]
 
     def forward(
         self, window: Window, mask: tuple[int, int] | None = None, watch: stopwatch.Stopwatch = stopwatch.OFF
@@ -168,7 +178,7 @@ class Network:
             if layer > 0:
                 e, places = _flat(up), _every_place(steps, batch)
             own = workspace.part(f"cell.{layer}")
-            initial = np.zeros(cell.state_size, self.dtype) if window.initial is None else window.initial[layer]
+            initial = (self.initial if window.initial is None else window.initial)[layer]
             given = Inputs(e, places, window.reset, window.states[layer], initial)
             parameters = self._dropped(layer, masks, own)
             watch.lap(REST)
@@ -212,9 +222,8 @@ class Network:
         rows, context = self._rows(trace, targets, loss_steps), self._output_context(trace)
         value = self.output.loss(self.output_parameters, rows, self._objective(trace), context)
         if trace.training and self.config.train.penalties.any:
-            value += penalties.value(
-                self.config.train.penalties, trace.layers[-1].cell.h, trace.up, trace.window.reset
-            )
+            h, before = trace.layers[-1].cell.h, self._before(trace)
+            value += penalties.value(self.config.train.penalties, h, trace.up, before, trace.window.reset, loss_steps)
         return value
 
     def backward(
@@ -256,9 +265,9 @@ class Network:
         gradients.rows |= {f"output.{name}": value for name, value in (found.rows or {}).items()}
         _tell(complete, "output", own)
         if trace.training and self.config.train.penalties.any:
-            penalties.add_to_dropped(self.config.train.penalties, trace.up, dh)
+            penalties.add_to_dropped(self.config.train.penalties, trace.up, dh, loss_steps)
         for layer in range(len(self.cells) - 1, -1, -1):
-            de = self._layer_back(layer, trace, gradients, dh, complete, watch)
+            de = self._layer_back(layer, trace, gradients, dh, loss_steps, complete, watch)
             if layer > 0:
                 dh = de.reshape(steps, batch, de.shape[1])
         if self.config.embedding.trainable:
@@ -274,6 +283,7 @@ class Network:
         trace: Trace,
         gradients: Gradients,
         dh: Array,
+        loss_steps: int,
         complete: Callable[[str, Arrays], None] | None,
         watch: stopwatch.Stopwatch,
     ) -> Array:
@@ -286,7 +296,8 @@ class Network:
             layer_norm.backward(self.parameters["norms"][layer], norms, own.norm, _flat(dh))
             _tell(complete, f"norm.{layer}", norms)
         if trace.training and layer == len(self.cells) - 1:
-            penalties.add_to_hidden(self.config.train.penalties, own.cell.h, trace.window.reset, dh)
+            before, reset = self._before(trace), trace.window.reset
+            penalties.add_to_hidden(self.config.train.penalties, own.cell.h, before, reset, dh, loss_steps)
         dense = self._gradients_of(f"cell.{layer}")
         context = Context(trace.workspace.part(f"cell.{layer}"), self.threads)
         watch.lap(REST)
@@ -297,6 +308,10 @@ class Network:
                 trace.masks.recurrent(dense[name], layer, number)
         _tell(complete, f"cell.{layer}", dense)
         return de
+
+    def _before(self, trace: Trace) -> Array:
+        """The last layer's h before the window, B x D_h."""
+        return trace.window.states[-1][:, : self.cells[-1].D_h]
 
     def _embedding_back(self, de: Array, trace: Trace, gradients: Gradients) -> None:
         if trace.masks is not None:
@@ -394,6 +409,19 @@ class Network:
             own = {n.removeprefix(start): array for n, array in self._gradients.items() if n.startswith(start)}
             self._gradients_by_layer[layer] = own
         return self._gradients_by_layer[layer]
+
+
+_networks: weakref.WeakSet[Network] = weakref.WeakSet()
+
+
+def _unlock() -> None:
+    """After a fork: the thread that held a lock is not in the child."""
+    for network in _networks:
+        network.lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
 
 
 def _tell(complete: Callable[[str, Arrays], None] | None, layer: str, gradients: Arrays) -> None:

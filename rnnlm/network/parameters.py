@@ -7,15 +7,20 @@
 
 In files and in messages the same arrays have flat names: ``embedding.table``, ``cell.0.H``, ``norm.0.g``,
 ``output.U``.
+
+They have one order, from the embedding up and in each layer that of its `shapes` (`in_order`). The sum of squares in
+the gradient's norm, the gradient's noise and a checkpoint all follow it, so a network that is loaded trains on to the
+same bytes as one that never left the memory.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
-from rnnlm.network.protocols import Array, Arrays, RowGradients
+from rnnlm.network.layers import layer_norm
+from rnnlm.network.protocols import Array, Arrays, Cell, OutputLayer, RowGradients
 
 # Flat names that others ask for.
 TABLE, U, B2 = "embedding.table", "output.U", "output.b2"
@@ -50,6 +55,21 @@ def unflatten(flat: Mapping[str, Any]) -> Parameters:
     )
 
 
+def in_order(tree: Parameters, cells: Sequence[Cell[Any, Any]], output: OutputLayer[Any]) -> Parameters:
+    """The same arrays in the one order that parameters have everywhere."""
+    return Parameters(
+        embedding=tree["embedding"],
+        cells=[_sorted(own, cell.shapes()) for own, cell in zip(tree["cells"], cells, strict=True)],
+        norms=[_sorted(own, layer_norm.shapes(0)) for own in tree["norms"]],
+        output=_sorted(tree["output"], output.shapes()),
+    )
+
+
+def _sorted(own: Arrays, names: Iterable[str]) -> Arrays:
+    """A layer's arrays in the order of `names`; a layer may have none of them."""
+    return {name: own[name] for name in names if name in own} | own
+
+
 def _part(flat: Mapping[str, Any], part: str) -> dict[str, Any]:
     return {name.removeprefix(f"{part}."): value for name, value in flat.items() if name.startswith(f"{part}.")}
 
@@ -59,7 +79,7 @@ class Gradients:
     """The gradients dJ/d(parameter), by flat names.
 
     Attributes:
-        dense: whole arrays.
+        dense: whole arrays, in the parameters' order.
         rows: of a table of which only some rows have a gradient: their tokens, each once, and the gradient of each.
         states: dJ/d(state before the window) of each recurrent layer, B x S.
     """
@@ -69,5 +89,5 @@ class Gradients:
     states: list[Array] = field(default_factory=list)
 
     def arrays(self) -> list[tuple[str, Array]]:
-        """Every array that holds gradients, with its parameter's name."""
+        """Every array that holds gradients, with its parameter's name: the dense ones first."""
         return [*self.dense.items(), *((name, rows) for name, (_, rows) in self.rows.items())]

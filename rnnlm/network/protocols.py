@@ -212,8 +212,8 @@ class Draw(NamedTuple):
     """Settings of a draw from y^."""
 
     temperature: float  # 0: the most probable token
-    excluded: int  # a token that is never drawn; -1: none
     uniforms: NDArray[np.float64]  # B, each in [0, 1): which token of the cumulated probabilities
+    excluded: NDArray[np.int64] | None = None  # tokens that are never drawn, not all of them; None: none
 
 
 class OutputLayer(Protocol[PackedT]):

@@ -75,13 +75,13 @@ def sample(
         state: "carry" or "reset", as the network was trained.
 
     Raises:
-        InputError: the prompt is not UTF-8 text (a command line can hold any bytes).
+        InputError: the prompt is not UTF-8 text (a command line can hold any bytes), or has a literal </s>.
     """
     try:
         prompt.encode("utf-8")
     except UnicodeEncodeError as error:
         raise InputError(f"--prompt: not UTF-8 at character {error.start + 1}; give UTF-8 text") from None
-    words = tokenizers.split(prompt, vocabulary.unit, vocabulary.lowercase)
+    words = tokenizers.split(prompt, vocabulary.unit, vocabulary.lowercase, "--prompt")
     ids = vocabulary.encode(words)
     unknown = [word for word, id in zip(words, ids.tolist(), strict=True) if id == len(vocabulary)]
     if unknown:
@@ -92,22 +92,22 @@ def sample(
     generators = [np.random.default_rng([settings.seed, i]) for i in range(count)]
     inputs = np.repeat(history[:, None], count, axis=1)
     reset = (inputs == vocabulary.line_end) & (state == "reset")
-    trace = network.forward(Window(inputs, reset, network.initial_states(count)))
-    decoder = Decoder(network, network.states_after(trace, len(inputs)), inputs)
+    with network.lock:
+        trace = network.forward(Window(inputs, reset, network.initial_states(count)))
+        states = network.states_after(trace, len(inputs))
+    decoder = Decoder(network, states, inputs)
     running = np.ones(count, np.bool_)
-    if settings.only_temperature:
-        unk = -1 if settings.unk or vocabulary.unk is None else vocabulary.unk
-    else:
+    excluded = left_out(vocabulary, settings.unk)
+    if not settings.only_temperature:
         seen = np.zeros((count, len(vocabulary)), np.bool_)
         seen[:, history[1:]] = True
     for _ in range(settings.tokens):
         if settings.only_temperature:
             uniforms = np.array([generator.random() for generator in generators])
-            chosen = decoder.draw(Draw(settings.temperature, unk, uniforms))
+            chosen = decoder.draw(Draw(settings.temperature, uniforms, excluded))
         else:
             log_probability = filters.penalised(decoder.log_distribution(), seen, settings.repetition_penalty)
-            if vocabulary.unk is not None and not settings.unk:
-                log_probability[:, vocabulary.unk] = -np.inf
+            log_probability[:, excluded] = -np.inf
             chosen = np.array(
                 [
                     draw_token(filtered(row, settings), generator)
@@ -123,6 +123,23 @@ def sample(
             if not running.any():
                 return
         decoder.step(chosen, chosen == vocabulary.line_end if state == "reset" else None)
+
+
+def left_out(vocabulary: Vocabulary, unk: bool) -> NDArray[np.int64]:
+    """The tokens that are never drawn: those of count 0, of which the network knows only that they did not come, and
+    <unk> where `unk` is false. A vocabulary without any counts leaves none out.
+
+    Raises:
+        InputError: nothing would be left.
+    """
+    never = vocabulary.counts == 0
+    if never.all():
+        never[:] = False
+    if not unk and vocabulary.unk is not None:
+        never[vocabulary.unk] = True
+    if never.all():
+        raise InputError("nothing but <unk> stood in the training text; sample with <unk>")
+    return np.flatnonzero(never)
 
 
 def filtered(log_probability: NDArray[np.float64], settings: Settings) -> NDArray[np.float64]:

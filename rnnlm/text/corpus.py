@@ -42,11 +42,18 @@ class Corpus:
 
     Args:
         stored: ids as they lie on disk, |V| for what is unknown.
-        source: the text's name, for messages; key: hash of the text and the vocabulary.
+        source: the text's name, for messages; text_hash: sha256 of its file; key: hash of both that and the
+            vocabulary.
     """
 
     def __init__(
-        self, stored: NDArray[Any], counts: Counts, vocabulary: Vocabulary, source: str, key: str = ""
+        self,
+        stored: NDArray[Any],
+        counts: Counts,
+        vocabulary: Vocabulary,
+        source: str,
+        text_hash: str = "",
+        key: str = "",
     ) -> None:
         # A plain read-only array whatever it was: a kernel is compiled once for each kind of array.
         self.stored = np.asarray(stored)[:]
@@ -54,6 +61,7 @@ class Corpus:
         self.counts = counts
         self.vocabulary = vocabulary
         self.source = source
+        self.text_hash = text_hash
         self.key = key
 
     def __len__(self) -> int:
@@ -63,6 +71,10 @@ class Corpus:
         """Token ids of [start, stop), those out of the vocabulary as <unk>."""
         return self.vocabulary.to_unk(self.stored[start:stop])
 
+    def part(self, start: int, stop: int) -> Corpus:
+        """Tokens [start, stop) as a text of its own; its `counts` are those of the whole."""
+        return Corpus(self.stored[start:stop], self.counts, self.vocabulary, self.source, self.key)
+
 
 def encode(path: str | Path, vocabulary: Vocabulary, folder: str | Path) -> Task[Corpus]:
     """Encode a text into `folder`, or find it there. Yields Progress, returns a Corpus.
@@ -70,7 +82,8 @@ def encode(path: str | Path, vocabulary: Vocabulary, folder: str | Path) -> Task
     Raises:
         TextError: the text is empty, unreadable or not UTF-8.
     """
-    key = hashlib.sha256(f"{files.sha256(path)} {vocabulary.hash()}".encode()).hexdigest()[:32]
+    text_hash = files.sha256(path)
+    key = hashlib.sha256(f"{text_hash} {vocabulary.hash()}".encode()).hexdigest()[:32]
     ids_path, json_path = Path(folder) / f"{key}.ids", Path(folder) / f"{key}.json"
     dtype = _dtype(vocabulary)
     counts = _read_counts(json_path, ids_path, vocabulary)
@@ -92,7 +105,7 @@ def encode(path: str | Path, vocabulary: Vocabulary, folder: str | Path) -> Task
                 raise TextError(f"{path}: empty; give a text with at least one token")
         counts = Counts(tokens, unknown, line_ends, characters)
         storage.write_text(json_path, json.dumps(asdict(counts) | {"checksum": _with_counts(checksum, counts)}))
-    return Corpus(np.memmap(ids_path, dtype, "r"), counts, vocabulary, str(path), key)
+    return Corpus(np.memmap(ids_path, dtype, "r"), counts, vocabulary, str(path), text_hash, key)
 
 
 def _read_counts(json_path: Path, ids_path: Path, vocabulary: Vocabulary) -> Counts | None:

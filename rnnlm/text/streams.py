@@ -106,7 +106,7 @@ def line_streams(corpus: Corpus, batch: int, state: str) -> Streams:
     boundaries = [0]
     if state == "reset":
         for b in range(1, batch):
-            boundary = _next_line(corpus, max(boundaries[-1] + 1, total * b // batch))
+            boundary = next_line(corpus, max(boundaries[-1] + 1, total * b // batch))
             if boundary >= total:
                 break
             boundaries.append(boundary)
@@ -114,7 +114,7 @@ def line_streams(corpus: Corpus, batch: int, state: str) -> Streams:
     return Streams(corpus, starts, np.array([*boundaries[1:], total], np.int64), state)
 
 
-def _next_line(corpus: Corpus, position: int) -> int:
+def next_line(corpus: Corpus, position: int) -> int:
     """The first position at or after `position` that begins a line."""
     step = 4096
     position -= 1

@@ -13,13 +13,23 @@ means what it means there; it is not divided by the number of steps.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 from rnnlm.config.schema import Config
 from rnnlm.corpora.prepare import Corpora
+from rnnlm.files import lock, run_folder
+from rnnlm.files.log import Log
+from rnnlm.training.records import TASK, Valid
+from rnnlm.training.run import Run
 from rnnlm.training.start import start
-from rnnlm.work import Note, Task
+from rnnlm.training.validation import validate, validate_at_the_end
+from rnnlm.work import Note, Progress, Task
+
+_SECONDS = 1.0  # between two records of progress, where the log's are further apart
 
 
 def train(
@@ -40,31 +50,53 @@ def train(
         NotFiniteError: the loss or the gradient is not finite; the last checkpoint stays.
         ResourceError: too little memory or disk.
     """
+    run_folder.check(Path(config.run))
+    with lock.held(Path(config.run)):
+        return (yield from _train(config, resume, stop, restart))
+
+
+def _train(config: Config, resume: bool, stop: Callable[[], bool], restart: bool) -> Task[Corpora]:
     run, log = yield from start(config, resume, restart)
     yield run.start()
     saved = time.monotonic()
-    started = saved - run.at.seconds
+    began, told, interrupted = saved - run.at.seconds, -math.inf, False
     try:
-        while not run.at.finished:
-            norm, rate = run.update()
-            run.at.seconds = time.monotonic() - started
+        while not (run.at.finished or interrupted):
+            norm, records = run.update(), list[Any]()
+            run.at.seconds = time.monotonic() - began
             if run.at.updates % config.train.log.every_updates == 0:
-                yield log.add(run.progress(norm, rate))
-            if run.at.offset == run.streams.length:
-                valid = run.end_epoch(rate)
-                run.at.seconds = time.monotonic() - started
-                if valid:
-                    yield log.add(valid)
+                records.append(log.add(run.progress(norm)))
+            if run.end_epoch() or run.validation_due():
+                records += _logged(log, (yield from validate(run)))
             run.finish_if_done()
             interrupted = not run.at.finished and stop()
-            if run.at.finished or interrupted or run.at.offset == 0 or run.checkpoint_due(time.monotonic() - saved):
+            if (due := run.checkpoint_due(time.monotonic() - saved)) or interrupted:
                 saved = time.monotonic()
-                yield log.add(run.save())
-            if interrupted:
-                break
+                records.append(run.save(log, due))
+            if not records and time.monotonic() - told > _SECONDS:
+                records.append(Progress(TASK, run.at.updates, run.total_updates, "updates"))
+            if records:
+                told = time.monotonic()
+                yield from _saved_if_dropped(run, log, records)
+        yield from _logged(log, (yield from validate_at_the_end(run)))
         if log.problem:
             yield Note(log.problem, warning=True)
         yield log.add(run.end())
     finally:
         log.close()
     return run.corpora
+
+
+def _logged(log: Log, found: Sequence[Valid | Note]) -> list[Valid | Note]:
+    return [log.add(record) if isinstance(record, Valid) else record for record in found]
+
+
+def _saved_if_dropped(run: Run, log: Log, records: Sequence[Any]) -> Iterator[Any]:
+    """Yield records. Where their reader gives up (an error of its own, Ctrl-C in it) the run is saved first: here,
+    and not in the middle of an update, it is whole."""
+    try:
+        yield from records
+    except GeneratorExit:
+        if run.saved != run.at.updates:
+            run.save(log, due=False)
+        raise

@@ -20,6 +20,7 @@ class Position:
     window: Whole = 0  # where in the stream the next window begins; before `offset` where windows overlap
     tokens: Whole = 0  # tokens trained on
     seconds: Figure = 0.0
+    rate: Figure = 0.0  # learning rate of the last update
     reductions: Whole = 0  # of the learning rate, by schedule plateau
     best: Figure | None = None  # the lowest validation perplexity
     best_epoch: Whole = 0
@@ -29,7 +30,9 @@ class Position:
     since_loss: Figure = 0.0  # since the last progress record
     since_tokens: Whole = 0
     losses: list[Figure] = field(default_factory=list)  # of the validations, nats a token
+    validated: Whole = 0  # updates made before the last validation
     averaged: Whole = 0  # updates in the average of the weights
+    logged: Whole | None = None  # records in the log; None: an older version wrote the checkpoint
     finished: str = ""  # why training has ended
     corpus: str = ""  # key of the training corpus
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+TASK = "training"  # of Progress between these records
+
 
 @dataclass(frozen=True)
 class Start:
@@ -37,7 +39,11 @@ class Updates:
 
 @dataclass(frozen=True)
 class Valid:
-    """A validation at an epoch's end; ``loss`` in nats a token of the validation text."""
+    """A validation; ``loss`` in nats a token of the validation text.
+
+    epoch: passes completed; share: of the pass after them that has been made, 0 at an epoch's end.
+    train_perplexity: of that pass so far, or of the one completed.
+    """
 
     updates: int
     epoch: int
@@ -49,6 +55,7 @@ class Valid:
     learning_rate: float
     train_perplexity: float
     best: bool
+    share: float = 0.0
     event: str = "valid"
 
 
@@ -66,7 +73,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class End:
-    """Why training ended: ``epochs``, ``max_updates``, ``patience`` or ``interrupted``."""
+    """Why training ended: ``epochs``, ``max_updates``, ``max_minutes``, ``patience`` or ``interrupted``."""
 
     updates: int
     epoch: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -13,23 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm.config.schema import Config
-from rnnlm.config.training import Plateau
 from rnnlm.corpora.prepare import Corpora
 from rnnlm.errors import NotFiniteError
 from rnnlm.files.checkpoint import save_state
-from rnnlm.files.model_file import MODEL, STATE, save_model
+from rnnlm.files.log import Log
+from rnnlm.files.model_file import STATE, initial_tensors
 from rnnlm.files.tensors import check, is_finite
 from rnnlm.network.network import Network, Trace, Window
 from rnnlm.network.protocols import Array
-from rnnlm.network.scoring import mean_loss
 from rnnlm.text.streams import Streams, equal_streams
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import position as position_of
 from rnnlm.training import windows
 from rnnlm.training.averaging import Average
+from rnnlm.training.models import Models
 from rnnlm.training.optimizers.optimizer import Optimizer
 from rnnlm.training.position import Position
-from rnnlm.training.records import Checkpoint, End, Start, Updates, Valid
+from rnnlm.training.records import Checkpoint, End, Start, Updates
 from rnnlm.training.schedule import learning_rate
 from rnnlm.training.update import TrainingWindow, update
 
@@ -38,14 +37,15 @@ class Run:
     """A network in training, its texts, and the position in them.
 
     Args:
+        places: absolute paths of the configuration, by key.
         lowest: the lowest perplexity that any model can reach on these texts, None where nobody knows.
     """
 
     def __init__(
-        self, config: Config, corpora: Corpora, vocabulary: Vocabulary, lowest: float | None,
+        self, config: Config, places: dict[str, str], corpora: Corpora, vocabulary: Vocabulary, lowest: float | None,
         network: Network, optimizer: Optimizer,
     ) -> None:  # fmt: skip
-        self.config, self.settings = config, config.train
+        self.config, self.settings, self.places = config, config.train, places
         self.corpora, self.vocabulary, self.lowest = corpora, vocabulary, lowest
         self.network, self.optimizer = network, optimizer
         self.folder = Path(config.run)
@@ -53,13 +53,20 @@ class Run:
         self.states = network.initial_states(self.streams.batch)
         self.at = Position(corpus=corpora.train.key)
         self.average = Average(self.settings, network.named)
+        self.models = Models(config, vocabulary, network, self.average)
+        # What the model begins texts with, from the last validation. Training and validation begin with 0.
+        self.initial: list[Array] | None = None
         self.total_updates = windows.total_updates(self.settings, self.streams.length)
         self._ends, self._ends_of = windows.ends(self.settings, self.streams.length, 0), 0
-        self._last_seconds = 0.0
+        self.saved = 0  # updates made before the last checkpoint
+        self.last_seconds = 0.0
+        self.pass_loss = math.nan  # of the pass completed, nats a token
+        self.end_perplexity: float | None = None  # where the end of training has the best model
 
     def start(self) -> Start:
-        """The record of the beginning."""
-        self._last_seconds = self.at.seconds
+        """The record of the beginning, after which the run's files may change."""
+        self.models.put_back()
+        self.last_seconds = self.at.seconds
         parameters = sum(parameter.size for parameter in self.network.named.values())
         tokens = self.streams.length * self.streams.batch
         return Start(
@@ -68,19 +75,19 @@ class Run:
             parameters, self.network.threads,
         )  # fmt: skip
 
-    def update(self) -> tuple[float, float]:
+    def update(self) -> float:
         """One update, with the gradient of the next window (``train.accumulate``: windows). Returns the gradient's
-        norm and the learning rate."""
+        norm."""
         at, stops = self.at, self._next_stops()
-        rate = learning_rate(self.settings, at.updates, self.total_updates, at.reductions)
+        at.rate = learning_rate(self.settings, at.updates, self.total_updates, at.reductions)
         try:
             made = update(
-                self.network, self.optimizer, self._windows(stops), len(stops), rate, self.average, self._passed
+                self.network, self.optimizer, self._windows(stops), len(stops), at.rate, self.average, self._passed
             )
         except NotFiniteError as error:
-            raise NotFiniteError(self._explain(error)) from None
+            raise NotFiniteError(self.explain(f"update {at.updates + 1}: {error}")) from None
         at.updates += 1
-        return made.norm, rate
+        return made.norm
 
     def _next_stops(self) -> NDArray[np.int64]:
         """The boundaries of the next update's windows."""
@@ -113,55 +120,31 @@ class Run:
         at.since_loss += loss
         at.since_tokens += counted
 
-    def progress(self, norm: float, rate: float) -> Updates:
+    def progress(self, norm: float) -> Updates:
         """The record of the updates since the last one."""
         at = self.at
         loss = at.since_loss / at.since_tokens
-        speed = at.since_tokens / max(1e-9, at.seconds - self._last_seconds)
-        self._last_seconds = at.seconds
+        speed = at.since_tokens / max(1e-9, at.seconds - self.last_seconds)
+        self.last_seconds = at.seconds
         at.since_loss, at.since_tokens = 0.0, 0
-        return Updates(at.updates, at.epoch, at.tokens, at.seconds, loss, _exp(loss), speed, rate, norm)
+        return Updates(at.updates, at.epoch, at.tokens, at.seconds, loss, as_perplexity(loss), speed, at.rate, norm)
 
-    def end_epoch(self, rate: float) -> Valid | None:
-        """Validate, keep the best model, decide about the learning rate; None without a validation text."""
-        at, settings = self.at, self.settings
+    def end_epoch(self) -> bool:
+        """Go to the beginning of the text where its end is reached; whether it was."""
+        at = self.at
+        if at.offset < self.streams.length:
+            return False
         at.epoch += 1
         at.offset = at.window = 0
         self.states = self.network.initial_states(self.streams.batch)
-        train_loss = at.epoch_loss / at.epoch_tokens
+        self.pass_loss = at.epoch_loss / at.epoch_tokens
         at.epoch_loss, at.epoch_tokens = 0.0, 0
-        if self.corpora.valid is None:
-            return None
-        began = time.monotonic()
-        with self.average.in_place():
-            loss = mean_loss(self.network, self.corpora.valid, settings.state)
-        seconds = time.monotonic() - began
-        perplexity = _exp(loss)
-        best = at.best is None or perplexity < at.best
-        schedule = settings.schedule
-        if isinstance(schedule, Plateau) and at.best is not None:
-            at.reductions += perplexity > at.best * (1 - schedule.min_improvement)
-        if best:
-            at.best, at.best_epoch, at.stale = perplexity, at.epoch, 0
-            self._save_model()
-        else:
-            at.stale += 1
-        self.average.begin_if_due(at.losses, loss)
-        at.losses.append(loss)
-        tokens = len(self.corpora.valid)
-        self._last_seconds += seconds  # the speed is that of training
-        return Valid(
-            at.updates,
-            at.epoch,
-            at.tokens,
-            at.seconds,
-            loss,
-            perplexity,
-            tokens / max(1e-9, seconds),
-            rate,
-            _exp(train_loss),
-            best,
-        )
+        return True
+
+    def validation_due(self) -> bool:
+        """Whether it is time for a validation, inside an epoch too."""
+        every = self.settings.validate.every_updates
+        return every is not None and self.at.updates % every == 0
 
     def finish_if_done(self) -> None:
         """Note in the position why training has ended, where it has."""
@@ -172,34 +155,44 @@ class Run:
             at.finished = "epochs"
         elif settings.patience is not None and at.stale >= settings.patience:
             at.finished = "patience"
+        elif settings.max_minutes is not None and at.seconds >= 60 * settings.max_minutes:
+            at.finished = "max_minutes"
 
     def end(self) -> End:
         """The record of the end."""
         at = self.at
-        return End(
-            at.updates, at.epoch, at.tokens, at.seconds, at.finished or "interrupted", at.best, self.config.run
-        )
+        best = at.best if self.end_perplexity is None else self.end_perplexity
+        return End(at.updates, at.epoch, at.tokens, at.seconds, at.finished or "interrupted", best, self.config.run)
 
     def checkpoint_due(self, seconds: float) -> bool:
         """Whether it is time for a checkpoint. seconds: since the last one."""
-        wanted = self.settings.checkpoint
-        by_updates = wanted.every_updates is not None and self.at.updates % wanted.every_updates == 0
-        return by_updates or (wanted.every_minutes is not None and seconds >= 60 * wanted.every_minutes)
+        at, wanted = self.at, self.settings.checkpoint
+        by_updates = wanted.every_updates is not None and at.updates % wanted.every_updates == 0
+        by_minutes = wanted.every_minutes is not None and seconds >= 60 * wanted.every_minutes
+        return bool(at.finished) or at.offset == 0 or by_updates or by_minutes
 
-    def save(self) -> Checkpoint:
+    def save(self, log: Log, due: bool = True) -> Checkpoint:
         """Write a checkpoint; without any validation so far the last weights are also the model.
+
+        Args:
+            due: a run that is never stopped writes it too: it is logged, and its model may stay.
 
         Raises:
             NotFiniteError: the weights are not finite; the checkpoint before stays.
         """
         self._check_weights()
-        if self.at.best is None:
-            self._save_model()
-        path = self.folder / STATE
-        self.at.averaged = self.average.count
-        arrays = self.network.named | self._arrays(self.average.values)
-        save_state(path, self.config, self.vocabulary, arrays, asdict(self.at), self._training())
-        return Checkpoint(self.at.updates, self.at.epoch, self.at.tokens, self.at.seconds, str(path))
+        at, path = self.at, self.folder / STATE
+        record = Checkpoint(at.updates, at.epoch, at.tokens, at.seconds, str(path))
+        if at.best is None:
+            self.models.save(self.training_so_far(), self.initial)
+        if due:
+            # Logged before it is there: a record more is dropped when the run goes on, one less would be missing.
+            log.add(record)
+            self.models.save_numbered(at.updates, self.training_so_far(), self.initial)
+        at.logged, at.averaged, self.saved = log.records, self.average.count, at.updates
+        arrays = self.network.named | self._arrays(self.average.values) | initial_tensors(self.initial)
+        save_state(path, self.config, self.places, self.vocabulary, arrays, asdict(at), self.training_so_far())
+        return record
 
     def restore(self, arrays: dict[str, Array], position: dict[str, Any]) -> None:
         """Restore a checkpoint, all but its weights: the opposite of `save`. Nothing is changed before all of it is
@@ -227,6 +220,9 @@ class Run:
         self.average.values = {name: arrays.pop(f"average.{name}") for name in averaged}
         self.states = [arrays.pop(f"carry.{layer}") for layer in range(len(self.network.cells))]
         self.at, self.optimizer.updates, self.average.count = at, at.updates, at.averaged
+        self.saved = at.updates
+        if at.logged is None and at.offset == 0:
+            at.validated = at.updates  # by an older version
 
     def _arrays(self, averaged: dict[str, Array]) -> dict[str, Array]:
         """What a checkpoint holds beside the parameters. averaged: the average of the weights, by their names."""
@@ -236,12 +232,8 @@ class Run:
             | {f"carry.{layer}": value for layer, value in enumerate(self.states)}
         )
 
-    def _save_model(self) -> None:
-        with self.average.in_place():
-            self._check_weights()
-            save_model(self.folder / MODEL, self.config, self.vocabulary, self.network.named, self._training())
-
-    def _training(self) -> dict[str, Any]:
+    def training_so_far(self) -> dict[str, Any]:
+        """What a model's header says of its training."""
         at = self.at
         return {
             "updates": at.updates,
@@ -249,24 +241,24 @@ class Run:
             "best_validation_perplexity": at.best,
             "best_epoch": at.best_epoch or None,
             "lowest_perplexity": self.lowest,
+            "texts": self.corpora.hashes,
         }
 
     def _check_weights(self) -> None:
         for name, value in self.network.named.items():
             if not is_finite(value):
-                raise NotFiniteError(f"update {self.at.updates}: not finite: the weights {name}; {self._advice()}")
+                raise NotFiniteError(self.explain(f"update {self.at.updates}: not finite: the weights {name}"))
 
-    def _explain(self, error: NotFiniteError) -> str:
-        return f"update {self.at.updates + 1}: {error}; {self._advice()}"
-
-    def _advice(self) -> str:
+    def explain(self, found: str) -> str:
+        """The message of a NotFiniteError: what was found, and what to do."""
         state = self.folder / STATE
         kept = f"the last checkpoint is {state}" if state.exists() else "there was no checkpoint yet"
         return (
-            f"{kept}; lower train.learning_rate "
-            f"({self.settings.learning_rate:g}) or train.clip_norm ({self.settings.clip_norm})"
+            f"{found}; {kept}; a lower train.learning_rate ({self.settings.learning_rate:g}) or train.clip_norm "
+            f"({self.settings.clip_norm}) needs a new run: --restart, or another folder with --run"
         )
 
 
-def _exp(loss: float) -> float:
+def as_perplexity(loss: float) -> float:
+    """e to the loss in nats a token; infinite where that is no number."""
     return math.exp(loss) if loss < 700 else math.inf

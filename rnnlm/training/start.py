@@ -5,16 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from rnnlm import vectors
-from rnnlm.config import file as config_file
+from rnnlm.config import paths as config_paths
 from rnnlm.config.schema import Config
 from rnnlm.corpora import prepare
+from rnnlm.corpora.prepare import Corpora, Texts
 from rnnlm.errors import ModelError
-from rnnlm.files import atomic, run_folder
+from rnnlm.files import run_folder
+from rnnlm.files.checkpoint import State
 from rnnlm.files.log import Log
-from rnnlm.files.run_folder import CONFIG, VOCABULARY, earlier_run
+from rnnlm.files.model_file import Trained
+from rnnlm.files.run_folder import TEXT, VOCABULARY, earlier_run
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.network import build
 from rnnlm.network.parameters import unflatten
+from rnnlm.text import files
 from rnnlm.training import memory
 from rnnlm.training.optimizers.optimizer import Optimizer
 from rnnlm.training.run import Run
@@ -22,19 +26,20 @@ from rnnlm.work import Note, Task
 
 
 def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
-    """Prepare a new run, or resume one that was stopped."""
+    """Prepare a new run, or resume one that was stopped. Whatever can be wrong is found before anything is
+    written."""
     folder = Path(config.run)
     old = None if restart else earlier_run(config, resume)
     if resume and old is None:
         yield Note(f"{folder}: no checkpoint yet, so the run starts from the beginning")
-    paths = yield from prepare.texts(config)
+    paths = (old and _kept_texts(config, old.trained)) or (yield from _texts(config, old))
     vocabulary = old.trained.vocabulary if old else (yield from prepare.build_vocabulary(config, paths.train))
     corpora = yield from prepare.encode(config, paths, vocabulary)
+    if old:
+        _check_texts(old.trained, paths, corpora)
     need = memory.needs(config, len(vocabulary), corpora.tokens, threads_to_use(config.train.threads))
     held = [*old.trained.parameters.values(), *old.arrays.values()] if old else []
     memory.check(config, need, sum(array.nbytes for array in held))
-    if restart:
-        run_folder.remove(config)
     if old is None:
         settings = config.train
         table = yield from vectors.make(corpora.train, vocabulary, config.embedding, settings.seed, settings.threads)
@@ -44,10 +49,13 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
     network = build.build(config, parameters)
     if config.train.precision == "bfloat16" and not network.bfloat16:
         yield Note("this processor has no products of bfloat16 (AVX512-BF16): training in float32", warning=True)
-    run = Run(config, corpora, vocabulary, paths.lowest, network, Optimizer(config.train, network.named))
+    spelled = run_folder.spelled_as_before(config, old.trained) if old else config
+    places = config_paths.absolute(config)
+    run = Run(spelled, places, corpora, vocabulary, paths.lowest, network, Optimizer(config.train, network.named))
     if old is not None:
         try:
             run.restore(old.arrays, old.position)
+            run.initial = old.trained.initial
         except (KeyError, TypeError) as error:
             raise ModelError(f"{old.trained.path}: not a state to go on from: {error} is missing") from None
         except ValueError as error:
@@ -65,6 +73,45 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
             )
         else:
             yield Note(f"{folder}: goes on after update {run.at.updates:,} (epoch {run.at.epoch + 1})")
-    atomic.write_text(folder / CONFIG, config_file.dump(config))
+    if restart:
+        run_folder.remove(config)
+    if config.data.train is None and run_folder.keep_texts(folder, paths.by_name):
+        yield Note(f"{folder / TEXT}: the texts of this run")
+    run_folder.write_config(config)
     vocabulary.save(folder / VOCABULARY)
-    return run, Log(folder, run.at.updates)
+    return run, Log(folder, run.at.updates, run.at.logged)
+
+
+def _kept_texts(config: Config, trained: Trained) -> Texts | None:
+    """The texts that lie in the run's folder, where it keeps all of them."""
+    if config.data.train is not None or not trained.texts:
+        return None
+    found = prepare.in_folder(Path(config.run) / TEXT, trained.training.get("lowest_perplexity"))
+    kept = {name: path for name, path in found.by_name.items() if path.exists()}
+    same = {name: files.sha256(path) for name, path in kept.items()} == trained.texts
+    return found if same else None
+
+
+def _texts(config: Config, old: State | None) -> Task[Texts]:
+    """The texts that the configuration names."""
+    for key, path in config_paths.absolute(config).items() if old else ():
+        if key in config_paths.TEXTS and not Path(path).exists():
+            raise ModelError(
+                f"{path}: no such file; where the same text lies elsewhere now, --set {key}=PATH goes on with it"
+            )
+    found = yield from prepare.texts(config)
+    return found
+
+
+def _check_texts(trained: Trained, paths: Texts, corpora: Corpora) -> None:
+    """The texts are those of the run.
+
+    Raises:
+        ModelError: one has another content.
+    """
+    for name, wanted in trained.texts.items():
+        if corpora.hashes.get(name) != wanted:
+            raise ModelError(
+                f"{paths.by_name.get(name)}: not the text that {trained.path.parent} was trained with; "
+                "take another folder with --run"
+            )

@@ -29,6 +29,31 @@ def token_counts(corpus: Corpus, words: int) -> np.ndarray:
     return counts
 
 
+def line_blocks(corpus: Corpus, line_end: int, size: int) -> Iterator[tuple[int, int]]:
+    """(start, stop) of blocks that end at the first line end after `size` tokens, or a million tokens later."""
+    start, step = 0, 4096
+    while start < len(corpus):
+        stop, limit = min(start + size, len(corpus)), min(start + size + BLOCK, len(corpus))
+        ends = np.flatnonzero(corpus.ids(stop - 1, stop) == line_end)
+        while not ends.size and stop < limit:
+            seen = corpus.ids(stop, min(stop + step, limit))
+            ends = np.flatnonzero(seen == line_end)
+            stop += int(ends[0]) + 1 if ends.size else len(seen)
+        yield start, stop
+        start = stop
+
+
+def longest_line(corpus: Corpus, line_end: int) -> int:
+    """Tokens of the longest line, its line end counted."""
+    longest, begun = 0, 0
+    for start, stop in blocks(len(corpus)):
+        ends = np.flatnonzero(corpus.ids(start, stop) == line_end) + start + 1
+        if ends.size:
+            longest = max(longest, int(np.diff([begun, *ends]).max()))
+            begun = int(ends[-1])
+    return max(longest, len(corpus) - begun)
+
+
 def line_numbers(ids: np.ndarray, line_end: int) -> np.ndarray:
     """The line number of each token, int64, from 0; a line end stands on the line that it ends."""
     ends = ids == line_end

@@ -9,17 +9,18 @@ each word c within its window, with v_w the row of w in the table and u_c that o
     window   1 to L = `window` words on each side, drawn anew for each w
     rate     from 0.025 to 0, linearly over all passes
 
-t is 1e-4, or 1 / |V| where that is more: a word of average frequency is not a frequent word, and among few
-words (characters) 1e-4 would throw nearly all of the text away. Every token is a word: <unk>, and the line
-end, which is the last word of its line. Windows cross neither a line end nor the end of a round. At the
-start v is uniform within +-0.5 / d and u is zero; v is what is returned.
+t is 1e-4, or 1 / |V| where that is more: a word of average frequency is not a frequent word, and among
+few words (characters) 1e-4 would throw nearly all of the text away. Every token is a word: <unk>, and
+the line end, which is the last word of its line. Windows cross no line end. At the start v is uniform
+within +-0.5 / d and u is zero; v is what is returned.
 
-All cores, one result. A round takes some ten thousand tokens and turns them into single examples (w, c or
-n_i). The words are dealt into 16 parts, and each example belongs to the block (part of its w, part of its c
-or n_i). In each of 16 turns the 16 blocks (p, p + turn) are trained at the same time: they share no row of
-either table, so there is nothing to race for. Parts, blocks and random numbers do not depend on the number
-of threads, and so neither does any bit of the table. Against a plain pass two things differ: the order of
-the examples within a round, and that v_w moves after each example and not once for c and its noise together.
+All cores, one result. A round takes some ten thousand tokens, whole lines unless these are longer, and
+turns them into single examples (w, c or n_i). The words are dealt into 16 parts, and each example
+belongs to the block (part of its w, part of its c or n_i). In each of 16 turns the 16 blocks (p, p +
+turn) are trained at the same time: they share no row of either table, so there is nothing to race for.
+Parts, blocks and random numbers do not depend on the number of threads, and so neither does any bit of
+the table. Against a plain pass two things differ: the order of the examples within a round, and that v_w
+moves after each example and not once for c and its noise together.
 
     v, u        |V| x d
     examples    w: id of v's row; target: id of u's row for a context, ~id for noise
@@ -28,7 +29,9 @@ the examples within a round, and that v_w moves after each example and not once 
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -39,7 +42,7 @@ from rnnlm.kernels.jit import jit
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.thread_pool import parallel, threads_to_use
 from rnnlm.kernels.random import GAMMA, splitmix64
-from rnnlm.vectors.counting import blocks, line_numbers, token_counts
+from rnnlm.vectors.counting import line_blocks, line_numbers, longest_line, token_counts
 from rnnlm.vectors.protocols import Corpus, Vocabulary
 from rnnlm.work import Progress, Task
 
@@ -51,10 +54,13 @@ _PARTS = 16
 
 
 class Text(NamedTuple):
-    """The words of a round: their ids, int32, and the number of each word's line."""
+    """The words of a block: their ids, and the number of each word's line, which never falls. A round makes the
+    examples (w, ...) of the words w from `start` to `stop`."""
 
     words: NDArray[np.int32]
     line: NDArray[np.int64]
+    start: int
+    stop: int
 
 
 class Sampler(NamedTuple):
@@ -102,22 +108,35 @@ def make(
     part = deal_words(counts, min(_PARTS, words))
 
     total = own.epochs * len(corpus)
-    tokens_a_round = max(1, _ROUND_EXAMPLES // ((own.window + 1) * (own.negative + 1)))
+    # A window reaches no further than its line; random numbers have 32 bits.
+    window = min(own.window, 2**31 - 1)
+    contexts = min(window, longest_line(corpus, vocabulary.line_end)) + 1
+    tokens_a_round = max(1, _ROUND_EXAMPLES // (contexts * (own.negative + 1)))
     done = 0
     for _ in range(own.epochs):
-        for start, stop in blocks(len(corpus), tokens_a_round):
+        for start, stop in line_blocks(corpus, vocabulary.line_end, tokens_a_round):
             ids = corpus.ids(start, stop)
             line = line_numbers(ids, vocabulary.line_end)
             kept = rng.random(len(ids)) < keep[ids]
             round_seed = rng.integers(2**64, dtype=np.uint64)
-            text = Text(np.ascontiguousarray(ids[kept], np.int32), line[kept])
+            words_here, line = np.ascontiguousarray(ids[kept], np.int32), line[kept]
             parts = int(part.max()) + 1
-            sampler = Sampler(own.window, own.negative, probability, alias, part, parts, round_seed)
-            examples = make_examples(text, sampler, threads)
-            train(threads, v, u, *examples, np.float32(RATE * (1 - done / total)))
+            sampler = Sampler(window, own.negative, probability, alias, part, parts, round_seed)
+            for first, last in _rounds(line, contexts, own.negative):
+                examples = make_examples(Text(words_here, line, first, last), sampler, threads)
+                train(threads, v, u, *examples, np.float32(RATE * (1 - done / total)))
+                passed = done + (stop - start) * last // max(1, len(line))
+                yield Progress("skip-gram", passed, total, "tokens")
             done += stop - start
-            yield Progress("skip-gram", done, total, "tokens")
     return v
+
+
+def _rounds(line: NDArray[np.int64], contexts: int, negative: int) -> Iterator[tuple[int, int]]:
+    """(start, stop) of the words of each round of a block: all of them, or as many as make about 2^21 examples."""
+    here = np.bincount(line)[line] if line.size else line
+    examples = np.cumsum(np.minimum(here, contexts) * (negative + 1.0))
+    cuts = np.flatnonzero(np.diff(examples // (2 * _ROUND_EXAMPLES))) + 1
+    yield from itertools.pairwise([0, *map(int, cuts), len(line)])
 
 
 def deal_words(counts: np.ndarray, parts: int) -> np.ndarray:
@@ -179,12 +198,18 @@ def _walk(thread, text, sampler, places, fill):
     low = np.uint64(0xFFFFFFFF)
     half = np.uint64(32)
     slot_count = np.uint64(len(sampler.probability))
-    n = len(words)
-    for i in range(n * thread.number // thread.threads, n * (thread.number + 1) // thread.threads):
+    n = text.stop - text.start
+    low_end, high_end = n * thread.number // thread.threads, n * (thread.number + 1) // thread.threads
+    for i in range(text.start + low_end, text.start + high_end):
         state = splitmix64(sampler.seed + np.uint64(i) * GAMMA)
         reach = 1 + np.int64(((splitmix64(state) >> half) * np.uint64(sampler.window)) >> half)
-        for j in range(i - reach, i + reach + 1):
-            if j < 0 or j >= n or j == i or line[j] != line[i]:
+        first = i
+        while first > 0 and i - first < reach and line[first - 1] == line[i]:
+            first -= 1
+        for j in range(first, len(words)):
+            if j - i > reach or line[j] != line[i]:
+                break
+            if j == i:
                 continue
             context = words[j]
             _put(sampler, places, slots, words[i], context, context, fill)

@@ -36,7 +36,7 @@ def test_the_whole_path(call: Any, config: Path) -> None:
     assert "all epochs done" in err
     run = folder / "run"
     assert sorted(path.name for path in run.iterdir() if path.name != "loss.png") == [
-        "cache", "config.yaml", "log.jsonl", "model.safetensors", "state.safetensors", "vocab.txt",
+        "config.yaml", "log.jsonl", "model.safetensors", "state.safetensors", "vocab.txt",
     ]  # fmt: skip
     assert config_file.load(run / "config.yaml").run == str(run)
     assert (run / "vocab.txt").read_bytes() == (folder / "v.txt").read_bytes()
@@ -112,7 +112,7 @@ def test_places_that_cannot_be_written(call: Any, config: Path, runs: dict[str, 
     file = config.parent / "file"
     file.write_text("x")
     for arguments in (
-        ["train", config, "--run", file],
+        ["train", config, "--run", file / "run"],
         ["vocab", config, "-o", file / "v.txt"],
         ["embed", config, "-o", file / "e.txt"],
         ["eval", runs["word"], "--per-token", config.parent],

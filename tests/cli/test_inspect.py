@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,3 +18,12 @@ import pytest
 )  # fmt: skip
 def test_errors(refused: Callable[..., None], arguments: list[str], message: str) -> None:
     refused(["inspect", *arguments], message)
+
+
+def test_the_state_that_texts_begin_with(runs: dict[str, Path], call: Any) -> None:
+    status, out, _ = call("inspect", runs["word"])
+    assert status == 0
+    assert "with the mean state at line ends of the validation text" in out
+    found = json.loads(call("inspect", runs["word"], "--json")[1])
+    assert found["initial_state"] == "model"
+    assert found["tensors"]["initial.0"]["shape"] == [16]

@@ -108,8 +108,8 @@ def test_weights_that_are_not_finite_are_not_saved(call: Any, config: Path) -> N
         assert model_file.load(config.parent / "run" / name)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_ends_with_a_checkpoint(config: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_with_a_checkpoint(config: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "rnnlm", "train", str(config), "--set", "train.patience=null"]
     process = subprocess.Popen(
         [*command, "--set", "train.epochs=100000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -123,6 +123,7 @@ def test_ctrl_c_ends_with_a_checkpoint(config: Path, number: signal.Signals) -> 
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert out == ""
+    assert "stopping after this update; once more to stop now\n" in err
     assert "stopped; --resume goes on from here" in err
     assert "Traceback" not in err
     updates = model_file.load(config.parent / "run" / "state.safetensors").training["updates"]

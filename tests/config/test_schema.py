@@ -65,12 +65,14 @@ def test_the_defaults_are_off_or_plain() -> None:
     }  # fmt: skip
     assert found["train"] == {
         "bptt": 35, "bptt_stride": None, "bptt_deviation": 0.0, "batch": 20, "accumulate": 1, "loss": "every",
-        "state": "carry", "epochs": 15, "max_updates": None, "seed": 1, "threads": "auto", "precision": "float32",
+        "state": "carry", "epochs": 15, "max_updates": None, "max_minutes": None, "seed": 1,
+        "threads": "auto", "precision": "float32",
         "optimizer": {"type": "sgd", "weight_decay": 0.0}, "learning_rate": 1.0,
         "schedule": {"type": "constant", "warmup_updates": 0}, "clip_norm": 5.0, "clip_value": None,
         "gradient_noise": 0.0, "average": None,
         "penalties": {"activation": 0.0, "temporal": 0.0, "label_smoothing": 0.0}, "patience": 3,
-        "checkpoint": {"every_updates": 1000, "every_minutes": None}, "log": {"every_updates": 50},
+        "checkpoint": {"every_updates": 1000, "every_minutes": None, "keep": 0},
+        "validate": {"every_updates": None}, "log": {"every_updates": 50},
     }  # fmt: skip
 
 

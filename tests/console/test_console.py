@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -41,6 +42,15 @@ def test_results_that_are_printed_as_json_are_not_drawn(capfd: pytest.CaptureFix
     out, err = capfd.readouterr()
     assert out == '{"samples": ["one"], "loss": null, "more": [null, {"x": null}]}\n'
     assert err == "warning: done\n"
+
+
+def test_json_is_ascii(capfd: pytest.CaptureFixture[str]) -> None:
+    """So that it is JSON where standard output is not UTF-8."""
+    words = ["né", "\u202e", "\U0001f600", "\x1b\t\x9b"]
+    Console().json(words)
+    out = capfd.readouterr().out
+    assert out.isascii()
+    assert json.loads(out) == words
 
 
 def test_a_views_notes_are_messages(capfd: pytest.CaptureFixture[str]) -> None:

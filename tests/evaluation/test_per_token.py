@@ -14,7 +14,7 @@ from networks import config, network
 
 import rnnlm
 from rnnlm.errors import TextError
-from rnnlm.evaluation import per_token
+from rnnlm.evaluation import columns, per_token
 from rnnlm.network import scoring
 from rnnlm.text import corpus
 from rnnlm.text.vocabulary import Vocabulary
@@ -31,24 +31,30 @@ def model(runs: dict[str, Path]) -> rnnlm.LanguageModel:
 
 def table(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+        return list(csv.DictReader(file, delimiter="\t"))
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-@pytest.mark.parametrize("state", ["carry", "reset"])
-def test_every_column_agrees_with_the_oracle(precision: str, state: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("state", "stretch"), [("carry", 1), ("reset", 1), ("reset", 100), ("reset", 1 << 16)])
+def test_every_column_agrees_with_the_oracle(
+    precision: str, state: str, stretch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the number of tokens that are scored at a time under "reset"; of 1, lines are one stream each."""
     generator = np.random.default_rng(3)
     tokens = [str(word) for word in generator.choice([*WORDS, "</s>", "</s>", "<unk>", "strange", "other"], 1500)]
     vocabulary = Vocabulary([*WORDS, "<unk>", "</s>"], [1] * 60, "word", False)
     text = corpus.from_tokens(tokens, 6000, vocabulary, "text")
     net = network(config("tanh", d=10, hidden=16, precision=precision), 60)
-    found = run_to_end(per_token.write_token_scores(net, text, iter(tokens), state, tmp_path / "t.tsv"))
+    monkeypatch.setattr(per_token, "_STRETCH", stretch)
+    found = run_to_end(
+        per_token.write_token_scores(net, text, iter(tokens), state, tmp_path / "t.tsv", tuple(columns.COLUMNS))
+    )
     rows = table(tmp_path / "t.tsv")
 
     weights = {name: value.astype(np.float64) for name, value in net.named.items()}
     arguments = (weights, text.ids(0, len(text)), vocabulary.line_end, "tanh", state)
     nats = oracle.log_probabilities(*arguments)
-    assert tuple(rows[0]) == per_token.COLUMNS
+    assert list(rows[0]) == list(columns.COLUMNS)
     assert [row["token"] for row in rows] == tokens, "unknown words as they stand in the text"
     assert [row["is_unk"] for row in rows] == ["1" if word in ("strange", "other") else "0" for word in tokens]
     ends = np.cumsum([0, *(word == "</s>" for word in tokens[:-1])])
@@ -90,33 +96,47 @@ def test_an_error_in_the_middle_leaves_what_was_there(
     assert [(p.name, p.read_text()) for p in path.parent.iterdir()] == ([("t.tsv", before)] if before else [])
 
 
-def test_tokens_that_would_break_the_table(runs: dict[str, Path], tmp_path: Path) -> None:
-    """Every row keeps its eight columns, whatever the text holds."""
-    text, path = tmp_path / "text.txt", tmp_path / "t.tsv"
-    odd = ['"quoted', "\x1b[31m", "\x00", "\u200b", "\u2028", "\U0001f600", "a\u0301", '"']
-    text.write_text("the dog\n" * 20 + " ".join(odd) + "\n", encoding="utf-8")
-    for unit in ("word", "char", "byte"):
-        run_to_end(rnnlm.load(runs[unit]).evaluating(path=text, per_token=path))
-        raw = path.read_bytes()
-        assert all(len(line.split(b"\t")) == 8 for line in raw.split(b"\n")[:-1])
-        assert not set(raw) & (set(range(32)) - {9, 10}), "nothing that a terminal would obey"
-    run_to_end(rnnlm.load(runs["word"]).evaluating(path=text, per_token=path))
-    shown = [row["token"] for row in table(path)[60:-1]]
-    assert shown == ['"quoted', "\\x1b[31m", "\\x00", "\\u200b", "\U0001f600", "a\u0301", '"']
+def test_a_table_has_the_columns_asked_for(model: rnnlm.LanguageModel, tmp_path: Path) -> None:
+    """In the order asked for; a column is the same whichever others are there."""
+    text = tmp_path / "text.txt"
+    text.write_text(TEXT)
+    whole, some = tmp_path / "whole.tsv", tmp_path / "some.tsv"
+    run_to_end(model.evaluating(path=text, per_token=whole, columns=columns.parse("all")))
+    for names in (["token", "rank", "comparable"], ["surprisal_bits"], list(columns.DEFAULT)):
+        run_to_end(model.evaluating(path=text, per_token=some, columns=names))
+        rows = table(some)
+        assert list(rows[0]) == names
+        assert [[row[name] for name in names] for row in table(whole)] == [list(row.values()) for row in rows]
+
+
+def test_only_rank_and_entropy_need_the_whole_distribution(
+    model: rnnlm.LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    real = scoring.score
+
+    def watched(*arguments: Any, details: bool = False, **options: Any) -> Any:
+        asked.append(details)
+        return real(*arguments, details=details, **options)
+
+    monkeypatch.setattr(per_token, "score", watched)
+    for names in (columns.DEFAULT, ["rank"], ["token", "entropy_bits"]):
+        run_to_end(model.evaluating(text=TEXT, per_token=tmp_path / "t.tsv", columns=names))
+    assert asked == [False, True, True]
 
 
 def test_the_table_of_tokens(model: rnnlm.LanguageModel, tmp_path: Path) -> None:
-    text, table = tmp_path / "text.txt", tmp_path / "tokens.tsv"
+    text, path = tmp_path / "text.txt", tmp_path / "tokens.tsv"
     text.write_text(TEXT)
-    found = run_to_end(model.evaluating(path=text, per_token=table))
-    with table.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    assert tuple(rows[0]) == per_token.COLUMNS
+    found = run_to_end(model.evaluating(path=text, per_token=path, columns=columns.parse("all")))
+    rows = table(path)
+    assert list(rows[0]) == list(columns.COLUMNS)
     words = [*TEXT.replace("\n", " </s> ").split(), "</s>"]
     assert [row["token"] for row in rows] == words, "the text's own words, the first and every line end included"
     assert [int(row["position"]) for row in rows] == list(range(1, len(words) + 1))
     assert [int(row["line"]) for row in rows] == [1] * 6 + [2] * 4 + [3] + [4] * 4
     assert [row["token"] for row in rows if row["is_unk"] == "1"] == ["zebra"], "a literal <unk> is a word"
+    assert [row["token"] for row in rows if row["comparable"] == "0"] == ["zebra"]
     nats = [float(row["log_probability"]) for row in rows]
     assert math.exp(-sum(nats) / len(nats)) == pytest.approx(found.perplexity, rel=1e-5)
     for row in rows:
@@ -125,20 +145,7 @@ def test_the_table_of_tokens(model: rnnlm.LanguageModel, tmp_path: Path) -> None
         assert 0 < float(row["entropy_bits"]) <= math.log2(len(model.vocabulary))
 
 
-def test_tokens_that_would_not_show_are_escaped(runs: dict[str, Path], tmp_path: Path) -> None:
-    text, table = tmp_path / "text.txt", tmp_path / "tokens.tsv"
-    text.write_text("a b\t\\\n")
-    model = rnnlm.load(runs["char"])
+def test_nothing_is_left_of_a_table_whose_text_is_not_there(model: rnnlm.LanguageModel, tmp_path: Path) -> None:
     with pytest.raises(TextError):
-        run_to_end(model.evaluating(path=tmp_path / "nowhere", per_token=table))
-    assert not table.exists()
-    run_to_end(model.evaluating(path=text, per_token=table))
-    lines = table.read_text(encoding="utf-8").splitlines()[1:]
-    assert [line.split("\t")[2] for line in lines] == [
-        "a",
-        " ".encode("unicode_escape").decode(),
-        "b",
-        "\\t",
-        "\\\\",
-        "\\n",
-    ]
+        run_to_end(model.evaluating(path=tmp_path / "nowhere", per_token=tmp_path / "t.tsv"))
+    assert not (tmp_path / "t.tsv").exists()

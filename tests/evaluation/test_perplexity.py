@@ -12,6 +12,7 @@ import pytest
 
 import rnnlm
 from rnnlm.errors import TextError
+from rnnlm.work import Note
 
 TEXT = "the dog sees the zebra\na bird sings\n\nthe <unk> sleep"
 
@@ -28,7 +29,9 @@ def test_the_three_ways_to_ask_agree_with_the_oracle(model: rnnlm.LanguageModel,
     ids = [model.vocabulary.id(w) for w in TEXT.replace("\n", " </s> ").replace("zebra", "<unk>").split()]
     ids.append(model.vocabulary.line_end)
     weights = {name: value.astype(np.float64) for name, value in model.parameters.items()}
-    log_probability = oracle.log_probabilities(weights, np.array(ids), model.vocabulary.line_end, "tanh", state=state)
+    log_probability = oracle.log_probabilities(
+        weights, np.array(ids), model.vocabulary.line_end, "tanh", state, model.trained.initial
+    )
     found = model.evaluate(path=path, state=state)
     assert found.perplexity == pytest.approx(math.exp(-log_probability.mean()), rel=1e-5)
     assert model.perplexity(TEXT, state) == pytest.approx(found.perplexity, rel=1e-9)
@@ -58,12 +61,19 @@ def test_bits_per_character_compare_units(runs: dict[str, Path]) -> None:
     assert (found.tokens, found.characters) == (3, 2)
 
 
-def test_a_text_of_unknown_words_only(model: rnnlm.LanguageModel, tmp_path: Path) -> None:
+def test_a_text_of_unknown_words(model: rnnlm.LanguageModel, tmp_path: Path) -> None:
+    """More than half of them is worth a warning with the figure; less than 1% known is refused."""
     path = tmp_path / "text.txt"
     path.write_text("der Hund bellt laut\n" * 3)
-    with pytest.raises(
-        TextError, match=r"text.txt: 80% of its tokens are not in the vocabulary; is it the same language"
-    ):
+    task = model.evaluating(path=path)
+    notes = [record.text for record in task if isinstance(record, Note) and record.warning]
+    question = "of its tokens are not in the vocabulary; is it the same language, unit and lower case"
+    assert len(notes) == 1
+    assert notes[0].startswith(f"{path}: 80.0% {question}")
+    assert model.evaluate(path=path).unknown == 12
+    assert model.perplexity("zebra") > 1
+    path.write_text("der Hund bellt laut " * 25 + "\n")
+    with pytest.raises(TextError, match=f"text.txt: 99.0% {question}"):
         model.evaluate(path=path)
 
 
@@ -91,3 +101,17 @@ def test_a_line_of_a_megabyte(runs: dict[str, Path], tmp_path: Path) -> None:
     found = rnnlm.load(runs["word"], 1).evaluate(path=path, state="reset")
     assert (found.tokens, found.unknown, found.line_ends) == (words + 1, 0, 1)
     assert found.characters == path.stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("text", "lowercase", "comparable"),
+    [("the dog sees the zebra\n", False, False), ("the dog sees the cat\n", True, False), ("the cat\n", False, True)],
+)
+def test_bits_a_character_are_comparable_where_each_token_is_scored_as_itself(
+    runs: dict[str, Path], text: str, lowercase: bool, comparable: bool
+) -> None:
+    model = rnnlm.load(runs["word"])
+    model.vocabulary.lowercase = lowercase
+    found = model.evaluate(text=text)
+    assert found.comparable is comparable
+    assert found.json()["comparable"] is comparable

@@ -234,3 +234,25 @@ def test_folders_without_a_model(tmp_path: Path) -> None:
         rnnlm.load(tmp_path)
     with pytest.raises(ModelError, match="no such file; give a run's folder or its model.safetensors"):
         rnnlm.load(tmp_path / "nowhere")
+
+
+def test_a_model_without_initial_states_begins_with_zero(run: Path) -> None:
+    path = run / "model.safetensors"
+    zero = rnnlm.load(run, initial_state="zero")
+    assert zero.perplexity("a bird sings") != rnnlm.load(run).perplexity("a bird sings")
+    tensors = load_file(path)
+    del tensors["initial.0"]
+    rewrite(path, tensors)
+    model = rnnlm.load(run)
+    assert model.initial_state == "zero"
+    assert model.evaluate(text="a bird sings").initial_state == "zero"
+    assert model.perplexity("a bird sings") == zero.perplexity("a bird sings")
+
+
+def test_initial_states_of_another_shape(run: Path) -> None:
+    path = run / "model.safetensors"
+    tensors = load_file(path)
+    tensors["initial.0"] = tensors["initial.0"][:-1]
+    rewrite(path, tensors)
+    with pytest.raises(ModelError, match=r"initial.0 is float32 \(15,\); its configuration asks for float32 \(16,\)"):
+        rnnlm.load(run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +139,7 @@ def test_the_ledgers_words_are_the_texts(runs: dict[str, Path], call: Call, tmp_
 
 def test_the_ledgers_surprisal_is_that_of_eval(runs: dict[str, Path], text: Path, call: Call) -> None:
     _, out, _ = call("gradients", runs["word"], text, "--at", 11, "--json")
-    scores = api.load(runs["word"]).surprisal(text.read_text())[11:19]
+    scores = api.load(runs["word"], initial_state="zero").surprisal(text.read_text())[11:19]
     found = json.loads(out)
     assert found["targets"] == [one.token for one in scores]
     assert found["surprisal_nats"] == pytest.approx([one.surprisal * math.log(2) for one in scores], abs=1e-6)
@@ -187,7 +188,7 @@ def test_the_table_has_every_part(runs: dict[str, Path], text: Path, call: Call,
     [
         ("the dog\n", [], "3 tokens; the window wants 8; lower --steps"),
         ("the dog sees\n", ["--steps", "4", "--at", "1"], "the window wants 4 after the first 1"),
-        ("qq ww ee rr tt yy uu ii oo pp\n", [], "of its tokens are not in the vocabulary"),
+        ("qq ww ee rr tt yy uu ii oo pp " * 10 + "\n", [], "of its tokens are not in the vocabulary"),
         ("", [], "empty"),
         (
             "the dog sees the cat\na bird\n",
@@ -323,7 +324,29 @@ def test_derive_refuses(arguments: list[str], message: str, call: Call) -> None:
 
 
 def test_derive_refuses_a_small_networks_options_with_a_model(runs: dict[str, Path], call: Call) -> None:
-    for option in (["--scalar"], ["--activation", "tanh"]):
+    for option in (["--scalar"], ["--activation", "tanh"], ["--hidden", "9"], ["--seed", "1"], ["--embedding", "2"]):
         status, _, err = call("derive", runs["word"], *option)
         assert status == 2
         assert f"{option[0]} is for a small network" in err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--at", "3"], ["--scalar", "--hidden", "3"], ["--scalar", "--vocabulary", "2"]]
+)
+def test_derive_refuses_options_that_would_do_nothing(arguments: list[str], call: Call) -> None:
+    status, out, err = call("derive", *arguments)
+    assert (status, out) == (2, "")
+    assert f"error: {arguments[-2]} " in err
+
+
+@pytest.mark.parametrize("arguments", [[], ["--scalar"]])
+def test_derive_shows_what_goes_in_before_what_comes_out(arguments: list[str], call: Call) -> None:
+    _, out, _ = call("derive", *arguments)
+    given, rest = out.split("\nforward\n")
+    letters = ["w", "v", "b", "u", "c", "y"] if arguments else ["e(t)", "h(t-1)", "H", "I", "b1", "U", "b2", "y(t)"]
+    for letter in letters:
+        assert f"\n  {letter} = " in given
+        assert f"\n  {letter} = " not in rest
+    assert re.search(r"y(\(t\))? = 1 at index \d+, the token that came", given)
+    heads = [line for line in out.splitlines() if line.startswith("  ") and "    1 x" in line]
+    assert not [line for line in heads if line.split("    1 x")[0].count(" = ") > 2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +108,10 @@ def test_tied_weights_stand_in_the_file_once() -> None:
 def test_the_metadata_and_the_axes() -> None:
     onnx = pytest.importorskip("onnx")
     _, network = trained({"cell": "lstm", "hidden": [4, 6]})
+    network = replace(network, initial=[np.full(8, 0.5, np.float32), np.full(12, 0.25, np.float32)])
     made = onnx.load_from_string(onnx_file.to_onnx(network).SerializeToString())
     metadata = {entry.key: json.loads(entry.value) for entry in made.metadata_props}
+    assert metadata.pop("initial_state") == [[0.5] * 8, [0.25] * 12]
     assert metadata == json.loads(json.dumps(model_file.header(network.config, WORDS, network.training)))
     assert metadata["vocabulary"][-1] == "ü"
     assert metadata["config"]["model"]["cell"]["type"] == "lstm"

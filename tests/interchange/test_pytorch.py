@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from networks import Case, config
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from rnnlm.errors import InputError
 from rnnlm.files import model_file
@@ -33,7 +33,9 @@ def saved(folder: Path, model: dict[str, Any]) -> tuple[Case, Path]:
     case = Case(settings, len(WORDS), resets=False)
     path = folder / "model.safetensors"
     words = Vocabulary(WORDS, range(len(WORDS)), "word", False)
-    model_file.save_model(path, settings, words, case.network.named, {"updates": 1, "epoch": 1})
+    generator = np.random.default_rng(5)
+    initial = [generator.normal(size=cell.state_size).astype(np.float32) for cell in case.network.cells]
+    model_file.save_model(path, settings, words, case.network.named, {"updates": 1, "epoch": 1}, initial)
     return case, path
 
 
@@ -45,6 +47,11 @@ def test_there_and_back(model: dict[str, Any], tmp_path: Path, call: Any) -> Non
     assert call("import", there, "-o", back)[0] == 0
     found = model_file.load(back)
     assert found.vocabulary.tokens == tuple(WORDS)
+    assert not [name for name in load_file(there) if "initial" in name], "load_state_dict would refuse it"
+    given = model_file.load(path).initial
+    assert given is not None
+    assert found.initial is not None
+    assert all((one == other).all() for one, other in zip(found.initial, given, strict=True))
     assert found.config.model.model_dump() == case.network.config.model.model_dump()
     for name, value in case.network.named.items():
         assert (found.parameters[name] == value).all(), name

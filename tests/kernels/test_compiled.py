@@ -129,8 +129,8 @@ def test_processes_that_compile_at_once_keep_all(tmp_path: Path) -> None:
     types = ("float32", "float64")
     running = [subprocess.Popen([sys.executable, "-c", PROGRAM, name], env=keep) for name in types * 2]
     assert [process.wait() for process in running] == [0] * 4
-    names = [path.name for path in (tmp_path / "rnnlm" / "kernels").rglob("*") if path.is_file()]
+    names = [path.name for path in (tmp_path / "rnnlm" / "compiled").rglob("*") if path.is_file()]
     assert len(names) == len({name for name in names if name.endswith(".nbc")})
     before = sorted(names)
     subprocess.run([sys.executable, "-c", PROGRAM, *types], env=keep, check=True)
-    assert sorted(path.name for path in (tmp_path / "rnnlm" / "kernels").rglob("*") if path.is_file()) == before
+    assert sorted(path.name for path in (tmp_path / "rnnlm" / "compiled").rglob("*") if path.is_file()) == before

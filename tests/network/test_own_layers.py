@@ -81,7 +81,7 @@ def test_token_by_token_is_a_window(name: str) -> None:
         wanted = own.network.log_distribution(own.forward(steps=t + 1))
         np.testing.assert_allclose(decoder.log_distribution(), wanted, rtol=0, atol=1e-12)
         np.testing.assert_allclose(np.exp(wanted).sum(axis=1), 1, rtol=1e-13)
-        chosen = decoder.draw(Draw(0.0, -1, np.zeros(own.batch)))
+        chosen = decoder.draw(Draw(0.0, np.zeros(own.batch)))
         assert (chosen == wanted.argmax(axis=1)).all()
     scores = own.network.scores(own.forward(), own.targets)
     np.testing.assert_allclose(

@@ -14,8 +14,9 @@ import rnnlm
 from rnnlm.errors import InputError
 from rnnlm.sampling.draw import draw_token
 from rnnlm.sampling.records import Sampled
-from rnnlm.sampling.sample import Settings, filtered
+from rnnlm.sampling.sample import Settings, filtered, left_out
 from rnnlm.text import tokenizers
+from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.work import Note
 
 
@@ -37,7 +38,10 @@ def test_every_choice_is_made_from_the_oracles_prediction(model: rnnlm.LanguageM
     for record in model.sampling("the dog\na", settings):
         assert isinstance(record, Sampled)
         # The prediction at the end of the text so far: that of a text with one more token, whichever.
-        log_y_hat = oracle.predictions(weights, np.array([*tokens, 0]), vocabulary.line_end, "tanh", state)[-1].copy()
+        log_y_hat = oracle.predictions(
+            weights, np.array([*tokens, 0]), vocabulary.line_end, "tanh", state, model.trained.initial
+        )[-1].copy()
+        log_y_hat[vocabulary.counts == 0] = -np.inf
         for seen in set(tokens):
             log_y_hat[seen] *= 1.7
         assert record.pieces == (vocabulary.tokens[int(log_y_hat.argmax())],)
@@ -167,8 +171,35 @@ def test_unknown_words_of_a_prompt_are_said(runs: dict[str, Path]) -> None:
 def test_unk_can_be_left_out(runs: dict[str, Path]) -> None:
     model = rnnlm.load(runs["word"])
     model.parameters["output.b2"][model.vocabulary.unk] += 20
-    assert "<unk>" in model.sample(tokens=20)
-    assert "<unk>" not in model.sample(tokens=20, unk=False)
+    model.vocabulary.counts[model.vocabulary.unk] = 3
+    for more in ({}, {"top_k": 5}):
+        assert "<unk>" in model.sample(tokens=20, **more)
+        assert "<unk>" not in model.sample(tokens=20, unk=False, **more)
+
+
+@pytest.mark.parametrize("settings", [{}, {"top_k": 3}, {"temperature": 0}, {"repetition_penalty": 1.5}])
+@pytest.mark.parametrize("unit", ["word", "char", "byte"])
+def test_tokens_of_count_0_are_never_drawn(runs: dict[str, Path], unit: str, settings: dict[str, float]) -> None:
+    model = rnnlm.load(runs[unit])
+    unseen = model.vocabulary.counts == 0
+    assert unseen.any()
+    model.parameters["output.b2"][unseen] += 20
+    text = model.sample(tokens=50, **settings)
+    pieces = set(tokenizers.split(text, unit, lowercase=False))
+    assert pieces <= {token for token, never in zip(model.vocabulary.tokens, unseen, strict=True) if not never}
+
+
+def test_what_is_never_drawn() -> None:
+    tokens = ["a", "b", "</s>", "<unk>"]
+    for counts, unk, wanted in (
+        ([1, 0, 2, 0], True, [1, 3]),
+        ([1, 0, 2, 5], False, [1, 3]),
+        ([0, 0, 0, 0], True, []),  # an imported model may have no counts
+        ([0, 0, 0, 0], False, [3]),
+    ):
+        assert left_out(Vocabulary(tokens, counts, "word", False), unk).tolist() == wanted
+    with pytest.raises(InputError, match="nothing but <unk> stood in the training text"):
+        left_out(Vocabulary(tokens, [0, 0, 0, 9], "word", False), unk=False)
 
 
 def test_stopping_at_the_line_end(runs: dict[str, Path]) -> None:
@@ -181,14 +212,17 @@ def test_stopping_at_the_line_end(runs: dict[str, Path]) -> None:
 def test_the_repetition_penalty(runs: dict[str, Path]) -> None:
     """So high that nothing comes twice, nor what the prompt has, until every token has come."""
     model = rnnlm.load(runs["word"])
-    words = len(model.vocabulary) - 2
+    vocabulary = model.vocabulary
+    seen = sorted(token for token, count in zip(vocabulary.tokens, vocabulary.counts.tolist(), strict=True) if count)
+    words = len(seen) - 2
     records = list(model.sampling("the dog", Settings(tokens=words, repetition_penalty=1e6)))
     pieces = [record.pieces[0] for record in records]
-    assert sorted([*pieces, "the", "dog"]) == sorted(model.vocabulary.tokens)
+    assert sorted([*pieces, "the", "dog"]) == seen
 
 
 def test_a_byte_model_writes_valid_text(runs: dict[str, Path]) -> None:
     model = rnnlm.load(runs["byte"])
+    model.vocabulary.counts[:] = 1
     text = model.sample(tokens=300, temperature=3.0)
     assert "\ufffd" in text, "at this temperature some bytes are no UTF-8"
     assert text.encode("utf-8")

@@ -290,9 +290,10 @@ def mutated_yaml(seed: int, runs: list[Path], scratch: Path) -> Case:
             lines.insert(draw.randrange(len(lines)), draw.choice(lines))
             text = "".join(lines)
         text = text or "x"
-    path = scratch / "mutated.yaml"
+    path, out = scratch / "mutated.yaml", scratch / "vocab.txt"
     path.write_text(text, encoding="utf-8")
-    command = ["vocab", str(path), "-o", str(scratch / "vocab.txt"), "--set", f"run={scratch / 'elsewhere'}"]
+    out.unlink(missing_ok=True)
+    command = ["vocab", str(path), "-o", str(out), "--set", f"run={scratch / 'elsewhere'}"]
     return Case(f"{original.name}.yaml mutated", command, scratch)
 
 
@@ -378,7 +379,7 @@ def main() -> int:
         makers: list[tuple[Callable[..., Case], int]] = [(make_case, asked.files), (mutated_yaml, asked.yaml)]
         faults, became_of = [], dict.fromkeys(("accepted", "refused"), 0)
         for maker, count in makers:
-            for number in range(count) if asked.only is None else [asked.only]:
+            for number in range(count) if asked.only is None or not count else [asked.only]:
                 case = maker(asked.seed * 1_000_000 + number, runs, scratch)
                 became, written = run_command(case.command, scratch, Path(name) / "output.txt")
                 became_of["accepted" if became == "status 0" else "refused"] += 1

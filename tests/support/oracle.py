@@ -211,27 +211,31 @@ def gradients(
 
 
 def predictions(
-    parameters: Parameters, ids: NDArray[np.integer], line_end: int, activation: str, state: str = "carry"
-) -> Array:
+    parameters: Parameters, ids: NDArray[np.integer], line_end: int, activation: str, state: str = "carry",
+    initial: list[Array] | None = None,
+) -> Array:  # fmt: skip
     """log y^ (tokens x |V|) for every position of a text: what the network expects before it sees the token there.
 
-    The text begins as if a line had just ended: h = 0, and the line-end token is the first input. Under `state`
-    "reset" h is 0 again whenever the input is the line-end token; under "carry" it is kept.
+    The text begins as if a line had just ended: h is `initial` (D_h numbers a layer; None: 0), and the line-end token
+    is the first input. Under `state` "reset" every line is a text of its own; under "carry" h is kept.
     """
     if state not in ("carry", "reset"):
         raise ValueError(f"state must be carry or reset; found {state!r}")
     if np.min(ids) < 0:  # the last one is not an input, so that forward does not see it
         raise ValueError("token ids must not be negative")
     inputs = np.concatenate([[line_end], np.asarray(ids)[:-1]])[:, None]
-    reset = inputs == line_end if state == "reset" else None
-    return forward(parameters, inputs, zero_states(parameters, 1), activation, reset).log_y_hat[:, 0]
+    states = zero_states(parameters, 1) if initial is None else [h[None, :].astype(np.float64) for h in initial]
+    begins = np.flatnonzero(inputs == line_end)[1:] if state == "reset" else []
+    texts = np.split(inputs, begins)
+    return np.concatenate([forward(parameters, text, states, activation).log_y_hat[:, 0] for text in texts])
 
 
 def log_probabilities(
-    parameters: Parameters, ids: NDArray[np.integer], line_end: int, activation: str, state: str = "carry"
-) -> Array:
+    parameters: Parameters, ids: NDArray[np.integer], line_end: int, activation: str, state: str = "carry",
+    initial: list[Array] | None = None,
+) -> Array:  # fmt: skip
     """The natural log of the probability of each token, one a token; surprisal in nats is its negative."""
-    rows = predictions(parameters, ids, line_end, activation, state)
+    rows = predictions(parameters, ids, line_end, activation, state, initial)
     return np.array([row[x] for row, x in zip(rows, ids, strict=True)])
 
 

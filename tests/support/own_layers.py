@@ -155,7 +155,7 @@ class Bigram(OutputLayer[Arrays]):
         self, packed: Arrays, h: Array, history: NDArray[np.int32] | None, how: Draw, threads: int
     ) -> NDArray[np.int32]:
         log_y = self.log_distribution(packed, h, history, threads)
-        if how.excluded >= 0:
+        if how.excluded is not None:
             log_y[:, how.excluded] = -np.inf
         if how.temperature == 0:
             return log_y.argmax(axis=1).astype(np.int32)

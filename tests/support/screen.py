@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from rich.console import Console as RichConsole
 from rich.console import RenderableType
 
 from rnnlm.console import Console
+from rnnlm.console.controls import Screen
 from rnnlm.training.records import End, Start, Updates, Valid
 from rnnlm.work import Note, Progress
 
@@ -34,7 +34,7 @@ def training(epochs: int = 3) -> Iterator[Any]:
 def terminal(width: int) -> tuple[Console, io.StringIO]:
     """A console whose both streams are one terminal, and what that gets."""
     stream = io.StringIO()
-    screen = RichConsole(
+    screen = Screen(
         file=stream, force_terminal=True, width=width, soft_wrap=True, highlight=False, markup=False, emoji=False,
         color_system="standard", _environ={},
     )  # fmt: skip

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from reading import build, characters, encode, tokens
 
 from rnnlm.errors import TextError
-from rnnlm.text import files, vocabulary
+from rnnlm.text import files, tokenizers, vocabulary
 from rnnlm.text.files import sha256
 
 
@@ -160,3 +161,32 @@ def test_blocks_of_any_size_give_the_same(text: Path, unit: str, size: int, monk
     assert tokens(text, unit) == wanted
     assert characters(text, unit) == count == len(text.read_text(encoding="utf-8"))
     assert encode(text, build(text, unit)).ids(0, len(wanted)).tolist() == ids
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("character", ["\0", "x", "字"])
+def test_a_text_without_white_space_is_refused_before_it_fills_the_memory(
+    tmp_path: Path, packed: bool, character: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "zeros"
+    data = (character * (20 << 20)).encode()
+    path.write_bytes(gzip.compress(data, 1) if packed else data)
+    read = []
+    real = files.blocks
+
+    def counted(of: Path) -> Iterator[files.Block]:
+        for block in real(of):
+            read.append(len(block.data))
+            yield block
+
+    monkeypatch.setattr(files, "blocks", counted)
+    with pytest.raises(TextError, match=r"zeros: more than 16,777,216 characters without white space \('"):
+        list(tokenizers.pieces(path, "word", False))
+    assert sum(read) <= 18 * len(character.encode()) << 20
+
+
+def test_a_long_word_is_a_word(tmp_path: Path) -> None:
+    path = tmp_path / "long"
+    path.write_text("a " + "b" * (5 << 20) + " c\n")
+    words = [token for piece in tokenizers.pieces(path, "word", False) for token in piece.tokens]
+    assert [len(word) for word in words] == [1, 5 << 20, 1, 4]

@@ -67,7 +67,6 @@ def test_words(text: str) -> None:
     lines = plain(text).split("\n")
     if lines[-1] == "":
         lines.pop()
-    # A literal </s> ends a line too: it is the token that stands for that.
     wanted = [token for line in lines for token in [*line.split(), "</s>"]]
     assert [words.tokens[i] for i in encoded.ids(0, len(encoded))] == wanted
     assert words.decode(encoded.ids(0, len(encoded))) == tokenizers.join(wanted, "word")
@@ -77,6 +76,7 @@ def test_words(text: str) -> None:
 @SETTINGS
 @given(st.lists(st.sampled_from(["a", "bc", "</s>", "é"]), max_size=12))
 def test_words_joined_and_cut_again(words: list[str]) -> None:
+    """A line end is joined as a newline, so that no literal </s> is there to be refused."""
     assert list(tokenizers.split(tokenizers.join(words, "word"), "word", False)) == words
 
 

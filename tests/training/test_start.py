@@ -29,7 +29,7 @@ def test_a_run_of_another_text(make_config: Any) -> None:
     config = make_config(epochs=1)
     list(train(config))
     write_text(Path(str(config.data.train)), 60, 3)
-    with pytest.raises(ModelError, match="not the text that .* was trained on"):
+    with pytest.raises(ModelError, match="not the text that .* was trained with"):
         list(train(config, resume=True))
 
 
@@ -116,7 +116,7 @@ def test_a_corpus_of_three_words(make_config: Any) -> None:
 
 def test_a_validation_text_in_another_language(make_config: Any) -> None:
     config = make_config()
-    Path(str(config.data.valid)).write_text("der die das und nicht\n" * 20)
+    Path(str(config.data.valid)).write_text("der die das und nicht " * 20 + "\n")
     with pytest.raises(TextError, match="not in the vocabulary"):
         list(train(config))
 

@@ -13,7 +13,7 @@ from fake_text import FakeCorpus, FakeVocabulary, settings, words_of
 from records import run
 
 from rnnlm.kernels.jit import FASTMATH
-from rnnlm.vectors import skipgram
+from rnnlm.vectors import counting, skipgram
 
 
 def loss(v_w: np.ndarray, u: np.ndarray, context: bool) -> float:
@@ -73,7 +73,7 @@ def examples_of(ids: list[int], line_end: int, words: int, window: int, negative
     part = skipgram.deal_words(counts, min(16, words))
     probability, alias = skipgram.alias_table(counts**0.75)
     sampler = skipgram.Sampler(window, negative, probability, alias, part, int(part.max()) + 1, np.uint64(seed))
-    return (*skipgram.make_examples(skipgram.Text(tokens, line), sampler, workers), part)
+    return (*skipgram.make_examples(skipgram.Text(tokens, line, 0, len(tokens)), sampler, workers), part)
 
 
 def test_contexts_are_exactly_the_pairs_within_lines_for_window_1() -> None:
@@ -200,3 +200,41 @@ def test_tiny_texts_work(text: str) -> None:
     table, _ = run(skipgram.make(corpus, vocabulary, settings("skipgram", 5), 1, 2))
     assert table.shape == (len(vocabulary), 5)
     assert np.isfinite(table).all()
+
+
+@pytest.mark.parametrize(("window", "negative"), [(5000, 5), (10**6, 5), (2**63, 5), (5, 5000), (3000, 3000)])
+def test_a_large_window_or_many_negatives_train_every_line(window: int, negative: int) -> None:
+    """Windows and noise beyond what a round holds: each word still meets every other one of its line."""
+    corpus, vocabulary = words_of("a b c\n" * 20)
+    asked = settings("skipgram", 8, window=window, negative=negative, epochs=2)
+    before = settings("skipgram", 8, window=window, negative=1, epochs=1)
+    table, records = run(skipgram.make(corpus, vocabulary, asked, 1, 2))
+    start, _ = run(skipgram.make(FakeCorpus([]), vocabulary, before, 1, 1))
+    assert np.isfinite(table).all()
+    assert (np.abs(table - start).max(axis=1) > 1e-3)[[0, 2, 3, 4]].all(), "</s>, a, b and c have moved"
+    assert records[-1].done == records[-1].total == 160
+
+
+def test_windows_reach_through_the_whole_line_in_every_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines longer than a round: every pair of words within a line is met, and none across lines."""
+    monkeypatch.setattr(skipgram, "_ROUND_EXAMPLES", 16)
+    pairs: list[tuple[int, int]] = []
+
+    def train(threads: int, v: object, u: object, w: np.ndarray, target: np.ndarray, *rest: object) -> None:
+        pairs.extend(zip(w[target >= 0].tolist(), target[target >= 0].tolist(), strict=True))
+
+    monkeypatch.setattr(skipgram, "train", train)
+    monkeypatch.setattr(skipgram, "THINNING", 1.0)
+    ids = [*range(1, 30), 0, *range(30, 50), 0]
+    vocabulary = FakeVocabulary(["</s>", *map(str, range(1, 50))])
+    run(skipgram.make(FakeCorpus(ids), vocabulary, settings("skipgram", 4, window=10**9, epochs=1), 1, 1))
+    lines = [[*range(1, 30), 0], [*range(30, 50), 0]]
+    assert sorted(pairs) == sorted((a, b) for line in lines for a in line for b in line if a != b)
+
+
+def test_blocks_end_at_line_ends() -> None:
+    ids = np.array([1, 0, 1, 1, 1, 0, 1, 0, 1, 1])
+    found = list(counting.line_blocks(FakeCorpus(ids), 0, 3))
+    assert found == [(0, 6), (6, 10)]
+    assert counting.longest_line(FakeCorpus(ids), 0) == 4
+    assert counting.longest_line(FakeCorpus([]), 0) == 0

@@ -20,17 +20,25 @@ def evaluation_view(found: Evaluation, source: str | None = None) -> Iterator[Te
         lowest = f"{figure(found.lowest_perplexity)}   (this model: {over:+.1%})"
         rows.append(("lowest possible perplexity", lowest))
     without = "none is known" if found.perplexity_without_unk is None else figure(found.perplexity_without_unk)
+    mark = "" if found.comparable else " *"
     rows += [
         ("perplexity without unknown tokens", without),
         ("tokens scored", f"{found.tokens:,}   (line ends counted: {found.line_ends:,})"),
         ("unknown tokens", f"{found.unknown:,}   ({found.unknown / found.tokens:.2%})"),
         ("bits a token", f"{found.bits_per_token:.4f}"),
-        ("bits a character of the raw text", f"{found.bits_per_character:.4f}   ({found.characters:,} characters)"),
+        (
+            "bits a character of the raw text",
+            f"{found.bits_per_character:.4f}{mark}   ({found.characters:,} characters)",
+        ),
         ("hidden state at line ends", "carried over" if found.state == "carry" else "reset"),
+        ("hidden state at the beginning", "the model's" if found.initial_state == "model" else "zero"),
         ("speed", f"{found.tokens_per_second:,.0f} tokens/s   ({found.seconds:.2f} s)"),
     ]
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         yield Text(f"{name:<{width}}   {value}", style="bold" if name == "perplexity" else "")
+    if not found.comparable:
+        why = f"{found.unknown:,} tokens were scored as <unk>" if found.unknown else "it was scored in lower case"
+        yield Text(f"* not to be compared with other models' bits: {why}")
     for text in found.notes:
         yield Note(text, warning=True)

@@ -27,6 +27,13 @@ def gradient_check_view(found: GradientCheck, width: int) -> Iterator[Renderable
         "" if found.forward_passed else "red",
     )
     yield _checks(found.parameters)
+    if alone := [one for one in [*found.parameters, *found.untruncated] if one.by_complex]:
+        names = ", ".join(dict.fromkeys(f"{one.name} ({one.by_complex} of {one.checked})" for one in alone))
+        yield from prose(
+            "*: the complex step decides where central differences are only rounding or the loss bends within their "
+            f"step: {names}",
+            width,
+        )
     for line in (
         "abs., rel.: largest error against central differences (rel.: over the gradient's largest number), and where",
         "complex: against a complex step through the reference implementation; random: along random directions",
@@ -76,7 +83,7 @@ def _checks(checks: Sequence[ParameterCheck]) -> RenderableType:
             ",".join(map(str, one.place)),
             f"{one.complex_step:.1e}",
             f"{one.direction:.1e}",
-            Text("pass", "green") if one.passed else Text("FAIL", "bold red"),
+            Text("pass" + "*" * bool(one.by_complex), "green") if one.passed else Text("FAIL", "bold red"),
         )
         for one in checks
     ]

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
+from rnnlm.console.controls import visible
 from rnnlm.console.formats import counted, facts, figure, table, value_text
 
 _INDENT = 11  # columns of a section's name
@@ -17,14 +18,16 @@ def inspection_view(found: dict[str, Any], width: int) -> Iterator[RenderableTyp
     """``rnnlm inspect``."""
     training = found["training"]
     epochs = counted(training["epoch"], "epoch")
+    initial = found["initial_state"] == "model"
     best = training.get("best_validation_perplexity")
     yield from facts(
         [
             ("file", found["path"]),
             ("parameters", f"{found['parameters']:,}"),
-            ("vocabulary", f"{found['vocabulary']:,} tokens: {' '.join(found['most_frequent'])} ..."),
+            ("vocabulary", f"{found['vocabulary']:,} tokens: {visible(' '.join(found['most_frequent']))} ..."),
             ("trained", f"{training['updates']:,} updates, {epochs}, by rnnlm {training['version']}"),
             ("best", "no validation text" if best is None else f"validation perplexity {figure(best)}"),
+            ("texts begin", "with the mean state at line ends of the validation text" if initial else "with zero"),
         ],
         _INDENT,
     )

@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.text import Text
 
-from rnnlm.console.formats import counted, prose, table
+from rnnlm.console.formats import counted, in_cells, prose, table
 from rnnlm.gradients.ledger.records import LayerLedger, Ledger
 
 _SHADES = " ·░▒▓█"
@@ -83,16 +84,22 @@ def _shown(lags: int) -> list[int]:
 def _flow(layer: LayerLedger) -> str:
     if layer.rate is None:
         return "too few steps to say whether the gradient vanishes"
-    kind = "vanishes" if layer.rate < 0.99 else "explodes" if layer.rate > 1.01 else "keeps its size"
-    last = [one for one in layer.lags if 0 < one.jacobian < math.inf][-1]
+    reached = [one for one in layer.lags if one.lag > 0 and 0 < one.jacobian < math.inf]
+    first, last = reached[0], reached[-1]
+    if 0.99 <= layer.rate <= 1.01:
+        found = "the gradient keeps its size"
+    elif layer.rate < 1:
+        found = "the gradient vanishes" if last.jacobian < 1 else "it falls, but is not below 1 in this window"
+    else:
+        found = "the gradient explodes" if last.jacobian > 1 else "it grows, but is not above 1 in this window"
     return (
-        f"dh(t)/dh(t-k) is multiplied by {layer.rate:.3f} a step and is {last.jacobian:.2e} after {last.lag}: the "
-        f"gradient {kind}"
+        f"dh(t)/dh(t-k) is {first.jacobian:.2e} at lag {first.lag} and {last.jacobian:.2e} at lag {last.lag}, a "
+        f"factor of {layer.rate:.3f} a step: {found}"
     )
 
 
 def _strips(found: Ledger, screen: int) -> Iterator[Text]:
-    width = max(len("loss of"), min(12, max(map(len, found.targets[found.first_loss :]))))
+    width = max(len("loss of"), min(12, max(map(cell_len, found.targets[found.first_loss :]))))
     lags = max(8, min(_STRIP, found.steps, screen - width - 52))
     yield Text(f"{'loss of':>{width}}  nats  {'lag 0, 1, 2 ...':<{lags}}  words that it reaches back to", style="dim")
     for i, surprisal in enumerate(found.surprisal):
@@ -102,15 +109,11 @@ def _strips(found: Ledger, screen: int) -> Iterator[Text]:
         levels = np.ceil(np.sqrt(reach / max(reach.max(), 1e-300)) * (len(_SHADES) - 1)).astype(int)
         strip = "".join(_SHADES[level] for level in levels[:lags])
         most = [k for k in np.argsort(-reach, kind="stable")[:3] if reach[k] > 0.005]
-        words = " · ".join(f"{_cut(found.inputs[t - k], 12)} {reach[k]:.0%}" for k in most)
-        line = Text(f"{_cut(found.targets[t], width):>{width}} {surprisal:5.2f}  ")
+        words = " · ".join(f"{in_cells(found.inputs[t - k], 12).rstrip()} {reach[k]:.0%}" for k in most)
+        line = Text(f"{in_cells(found.targets[t], width, right=True)} {surprisal:5.2f}  ")
         line.append(f"{strip:<{max(lags, 15)}}", style="cyan")
         line.append(f"  {words}" if words else "  none")
         yield line
-
-
-def _cut(word: str, width: int) -> str:
-    return word if len(word) <= width else word[: width - 1] + "…"
 
 
 def _advice(found: Ledger) -> str:

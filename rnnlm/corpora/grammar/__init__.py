@@ -32,6 +32,17 @@ from rnnlm.corpora.grammar.ambiguity import slr_conflict
 from rnnlm.corpora.grammar.description import Description, describe
 from rnnlm.corpora.grammar.plain import Grammar, Rule
 from rnnlm.corpora.grammar.reading import built_in
-from rnnlm.corpora.grammar.texts import Written, load, write
+from rnnlm.corpora.grammar.texts import Written, find, load, write
 
-__all__ = ["Description", "Grammar", "Rule", "Written", "built_in", "describe", "load", "slr_conflict", "write"]
+__all__ = [
+    "Description",
+    "Grammar",
+    "Rule",
+    "Written",
+    "built_in",
+    "describe",
+    "find",
+    "load",
+    "slr_conflict",
+    "write",
+]

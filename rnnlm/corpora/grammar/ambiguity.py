@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections import defaultdict
 
 from rnnlm.corpora.grammar.plain import Grammar
+
+# Where the proof would take more than about a minute it is not tried.
+_RIGHT_SIDES, _ITEMS = 20_000, 2_000_000
+_TOO_LARGE = "the grammar is too large for the proof"
 
 _Right = tuple[int | str, ...]
 
@@ -26,11 +31,15 @@ def slr_conflict(grammar: Grammar) -> str | None:
     follow = _follow(lefts, rights)
     # A state is its kernel: a set of (rule, position of the dot).
     start = frozenset({(0, 0)})
-    states, todo = {start}, [start]
+    states, todo, items = {start}, [start], 0
     while todo:
         moves: dict[int | str, set[tuple[int, int]]] = defaultdict(set)
         reductions: dict[str, int] = {}
-        for rule, dot in sorted(_closure(todo.pop(), rights, by_left)):
+        closure = _closure(todo.pop(), rights, by_left)
+        items += len(closure)
+        if items > _ITEMS:
+            return _TOO_LARGE
+        for rule, dot in sorted(closure):
             if dot < len(rights[rule]):
                 moves[rights[rule][dot]].add((rule, dot + 1))
                 continue
@@ -85,6 +94,8 @@ def _without_categories(grammar: Grammar) -> tuple[list[int], list[_Right], str 
                     options.append(sorted({stands_for[str(word.right[0])] for word in grammar.rules[x]}))
                 else:
                     options.append([x])
+            if len(rights) + math.prod(map(len, options)) > _RIGHT_SIDES:
+                return lefts, rights, _TOO_LARGE
             for right in itertools.product(*options):
                 if right in seen:
                     shown = " ".join(x if isinstance(x, str) else grammar.symbols[x] for x in right) or "nothing"

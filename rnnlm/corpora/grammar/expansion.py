@@ -1,4 +1,7 @@
-"""Expansion of symbols with arguments into plain rules, and the check that sentences end."""
+"""Expansion of symbols with arguments into plain rules, and the check that sentences end.
+
+A few lines can stand for more rules, or for longer sentences, than any machine holds, so both have a limit.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,10 @@ import numpy as np
 from rnnlm.corpora.grammar.plain import Grammar, Rule
 from rnnlm.corpora.grammar.source import Alternative, Source, Symbol, Word, error_at
 
+# Limits far above what a grammar of a language needs: `english` has 422 symbols, 2,649 rules and 9 words a sentence.
+SYMBOLS, RULES = 2_000, 50_000
+STEPS = 10_000  # rewritings and words of a sentence, on average
+
 
 class _Expansion:
     def __init__(self, source: Source) -> None:
@@ -18,15 +25,36 @@ class _Expansion:
         self.numbers: dict[Symbol, int] = {}
         self.order: list[Symbol] = []
         self.used: set[int] = set()  # alternatives and words, by id
+        self.rules = 0
+        self.words_of: dict[Symbol, list[tuple[str, float, Word]]] = {}
+
+    def count(self, rules: int, what: object, line: int) -> None:
+        """Count plain rules before they are made."""
+        self.rules += rules
+        if self.rules > RULES:
+            raise error_at(
+                self.source.path, line, f"{what}: the grammar stands for more than {RULES:,} plain rules; give "
+                "features fewer values, or rules fewer free variables",
+            )  # fmt: skip
 
     def number(self, symbol: Symbol) -> int:
         if symbol not in self.numbers:
+            if len(self.order) == SYMBOLS:
+                raise error_at(
+                    self.source.path, self.source.lines[symbol.name], f"{symbol}: the grammar has more than "
+                    f"{SYMBOLS:,} symbols, counted with their values; give features fewer values",
+                )  # fmt: skip
             self.numbers[symbol] = len(self.order)
             self.order.append(symbol)
         return self.numbers[symbol]
 
     def words(self, symbol: Symbol) -> list[tuple[str, float, Word]]:
         """The words of a category under given values, with their weights."""
+        if symbol not in self.words_of:
+            self.words_of[symbol] = self._words(symbol)
+        return self.words_of[symbol]
+
+    def _words(self, symbol: Symbol) -> list[tuple[str, float, Word]]:
         source = self.source
         first = source.kinds[symbol.name][0] if symbol.arguments else None
         found = []
@@ -41,6 +69,7 @@ class _Expansion:
 
     def category_rules(self, symbol: Symbol) -> list[Rule]:
         found = self.words(symbol)
+        self.count(len(found), symbol, self.source.lines[symbol.name])
         total = math.fsum(weight for _, weight, _ in found)
         self.used.update(id(word) for _, _, word in found)
         return [Rule((form,), weight / total, word.line) for form, weight, word in found]
@@ -86,8 +115,10 @@ class _Expansion:
         source = self.source
         mentioned = dict.fromkeys(a for x in alternative.right if isinstance(x, Symbol) for a in x.arguments)
         free = [a for a in mentioned if a not in given and not source.is_value(a)]
+        values_of = [source.features[source.feature(a) or ""].items() for a in free]
+        self.count(math.prod(map(len, values_of)), alternative.text, alternative.line)
         found = []
-        for values in itertools.product(*(source.features[source.feature(a) or ""].items() for a in free)):
+        for values in itertools.product(*values_of):
             bound = given | {a: value for a, (value, _) in zip(free, values, strict=True)}
             weight = math.prod(weight for _, weight in values)
             right: list[Symbol | str] = []
@@ -137,7 +168,7 @@ def expand(source: Source) -> Grammar:
 
 
 def check_finite(grammar: Grammar) -> None:
-    """Every nonterminal can come to an end, and does so after finitely many steps on average."""
+    """Every nonterminal can come to an end, and does so after finitely many steps on average, at most `STEPS`."""
     # Imported here, so that importing the package stays quick.
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components
@@ -170,3 +201,11 @@ def check_finite(grammar: Grammar) -> None:
             advice = "lower the weights of the alternatives that lead back to it"
             found = f"recursion grows by a factor of {growth:.3g} a step, so the mean length is infinite"
             raise error_at(path, line, f"{name}: {found}; {advice}")
+    with np.errstate(all="ignore"):
+        steps = grammar.mean_steps()
+    if not steps <= STEPS:
+        raise error_at(
+            path, grammar.rules[0][0].line,
+            f"{grammar.symbols[0]}: a sentence takes {steps:.3g} rewritings and words on average; give rules fewer "
+            f"symbols that multiply, for at most {STEPS:,}",
+        )  # fmt: skip

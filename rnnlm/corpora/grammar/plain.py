@@ -55,6 +55,14 @@ class Grammar:
         ]
         return self._expected(local)
 
+    def mean_steps(self) -> float:
+        """Mean number of rewritings and words that make a sentence."""
+        local = [
+            1 + math.fsum(rule.probability * sum(isinstance(x, str) for x in rule.right) for rule in rules)
+            for rules in self.rules
+        ]
+        return self._expected(local)
+
     def entropy_rate(self) -> float:
         """Nats a token, one </s> a sentence counted; over ``math.log(2)``, bits a token."""
         return self.entropy() / (self.mean_length() + 1)

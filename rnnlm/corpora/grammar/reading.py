@@ -35,6 +35,8 @@ def read(path: Path) -> Source:
         raise error_at(path, line, f"not YAML: {error.problem or error.context}") from None
     except yaml.YAMLError as error:
         raise TextError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    except RecursionError:
+        raise TextError(f"{path}: lists or mappings are nested too deep; a grammar needs four levels") from None
     sections = {key: value for key, value, _ in _pairs(path, node, "a grammar")}
     for key, _, line in _pairs(path, node, "a grammar"):
         if key not in ("start", "features", "zipf_shift", "rules", "words"):
@@ -209,11 +211,13 @@ def _pairs(path: Path, node: yaml.Node | None, what: str) -> list[tuple[str, yam
             path, node.start_mark.line + 1 if node else 1, f"{what}: must be a mapping of key: value lines"
         )
     result: list[tuple[str, yaml.Node, int]] = []
+    seen: set[str] = set()
     for key, value in node.value:
         line = key.start_mark.line + 1
         text = _text(path, key, what)
-        if any(text == other for other, _, _ in result):
+        if text in seen:
             raise error_at(path, line, f"{text}: stands here twice; keep one")
+        seen.add(text)
         result.append((text, value, line))
     return result
 

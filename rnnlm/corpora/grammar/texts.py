@@ -31,6 +31,11 @@ class Written:
     sha256: str
 
 
+def find(path: str | Path) -> Path:
+    """A grammar file, or the one of that name that comes with rnnlm."""
+    return resources.find("corpora", path, ".yaml")
+
+
 def load(path: str | Path) -> Grammar:
     """Read a grammar file (or one that comes with rnnlm, by its name), expand its features, check it.
 
@@ -40,8 +45,7 @@ def load(path: str | Path) -> Grammar:
             rule or word that no sentence can reach; a symbol that never comes to an end; recursion without
             end on average.
     """
-    path = resources.find("corpora", path, ".yaml")
-    source = read(path)
+    source = read(find(path))
     grammar = expand(source)
     check_finite(grammar)
     return grammar

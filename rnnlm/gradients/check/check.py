@@ -5,6 +5,9 @@ The two numerical derivatives, both in float64:
 - fourth-order central differences of the kernels' own loss: is the backward pass the derivative of the forward pass?
 - complex steps through the equations of ``network.reference``: is it the derivative of the equations on paper?
 
+A central difference subtracts losses, so it shows nothing where a number of the gradient is below their rounding
+(saturated units, losses near 0), nor where the loss bends within its step. There the complex step decides alone.
+
 A small parameter is compared element by element. Of a large one some elements are, half of them where the gradient is
 largest and half anywhere; random directions v cover all the others: <dJ/dW, v> = d J(W + s v) / ds.
 """
@@ -16,7 +19,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +40,8 @@ Array = NDArray[np.float64]
 # The largest error that passes, relative to the largest number of the gradient.
 CENTRAL, COMPLEX, FORWARD = 1e-7, 1e-9, 1e-11
 _DIRECTIONS = 2
+# A central difference decides where it may be wrong by no more than this, relative to the gradient's largest number.
+_UNSURE = 1e-2
 # relu has no derivative at 0: where a step would cross a kink, smaller ones are tried.
 _STEPS = (differences.STEP, 1e-5, 1e-6)
 
@@ -78,6 +84,24 @@ class Subject:
         relu = [layer for layer, cell in enumerate(cells) if isinstance(cell, Elman) and cell.activation == "relu"]
         hidden = self._last.hidden() if relu and self._last else []
         return [hidden[layer][0] > 0 for layer in relu]
+
+    def crossed(self, before: list[NDArray[np.bool_]]) -> bool:
+        """Whether units of relu went on or off since `kinks` gave `before`."""
+        return any((a != b).any() for a, b in zip(before, self.kinks(), strict=True))
+
+    @cached_property
+    def size(self) -> float:
+        """The largest number that the loss is summed from: J, or a log y^ (of the last step)."""
+        loss = self.loss()
+        assert self._last is not None
+        return max(abs(loss), _largest(self.network.log_distribution(self._last)))
+
+    @cached_property
+    def floor(self) -> float:
+        """How far rounding moves a number of the gradient: y^ and h near 1 have errors of 1e-16, however small y^ - y
+        and f' are, and the weights carry these down."""
+        arrays = [*self.network.named.values(), *self.gradient().values()]
+        return 64 * differences.EPSILON * max(1.0, *(_largest(np.nan_to_num(array)) for array in arrays))
 
     def _forward(self) -> Trace:
         return self.network.forward(self.window.read, self.mask)
@@ -148,55 +172,55 @@ def _compare(subject: Subject, name: str, gradient: Array, numbers: int, seed: i
     x = subject.network.named[name]
     generator = np.random.default_rng([seed, len(name), x.size])
     places = _places(subject, name, gradient, numbers, generator)
-    loss = subject.loss()
+    found = [_smooth(subject, _along_one(subject, x, place)) for place in places]
+    analytic, central = (np.array(values) for values in ([gradient[p] for p in places], [d.value for d in found]))
+    unsure = np.array([d.unsure for d in found])
+    scale = max(_largest(gradient), _largest(central[unsure <= _UNSURE * np.abs(central)]))
+    sure = unsure <= _UNSURE * scale
 
-    values, slack = [], []
-    for place in places:
-        value, step = _smooth(subject, _along_one(subject, x, place))
-        values.append(value)
-        slack.append(differences.rounding(loss, step))
-    analytic, numeric = np.array([gradient[place] for place in places]), np.array(values)
-    finite = np.isfinite(numeric)  # where a kink is too near for any step the complex step decides alone
-    analytic, numeric, allowed = analytic[finite], numeric[finite], np.array(slack)[finite]
-    error = np.abs(analytic - numeric)
-    scale = max(_largest(gradient), _largest(numeric))
-    worst = int(error.argmax()) if error.size else 0
-
-    some = places if len(places) == x.size else places[:: max(1, len(places) // max(1, numbers // 8))]
-    exact = np.array([_complex_step(subject, name, _one(x, place)) for place in some])
+    # Everywhere, or at some of many places; and where central differences do not decide.
+    every = 1 if len(places) == x.size else max(1, len(places) // max(1, numbers // 8))
+    asked = [n for n in range(len(places)) if n % every == 0 or not sure[n]]
+    exact = np.array([_complex_step(subject, name, _one(x, places[n])) for n in asked])
     exact_scale = max(_largest(gradient), _largest(exact))
-    complex_error = _largest(np.array([gradient[place] for place in some]) - exact)
+    exact_error = _largest(analytic[asked] - exact)
+    numeric = central.copy()
+    numeric[asked] = np.where(sure[asked], central[asked], exact)
+    error = np.abs(analytic - numeric)
+    allowed = np.where(sure, CENTRAL * scale + unsure, COMPLEX * exact_scale + subject.floor)
+    worst = int(np.nan_to_num(error, nan=np.inf).argmax())
 
     direction_error, direction_passed = 0.0, True
     for _ in range(_DIRECTIONS):
         v = generator.choice((-1.0, 1.0), x.shape) / math.sqrt(x.shape[-1] if name == TABLE else x.shape[0])
-        own = float((gradient * v).sum())
-        size = max(float(np.linalg.norm(gradient)) * float(np.abs(v).max()), 1e-300)
-        value, step = _smooth(subject, _along(subject, x, v))
-        if math.isfinite(value):
-            direction_error = max(direction_error, abs(own - value) / size)
-            direction_passed &= abs(own - value) <= CENTRAL * size + differences.rounding(loss, step)
-        exact_value = _complex_step(subject, name, v)
-        direction_error = max(direction_error, abs(own - exact_value) / size)
-        direction_passed &= abs(own - exact_value) <= COMPLEX * size
+        own, floor = float((gradient * v).sum()), subject.floor * float(np.linalg.norm(v))
+        size = float(np.linalg.norm(gradient)) * float(np.abs(v).max())
+        along = _smooth(subject, _along(subject, x, v))
+        off = [abs(own - _complex_step(subject, name, v))]
+        direction_passed &= off[0] <= COMPLEX * size + floor
+        if along.unsure <= _UNSURE * max(size, abs(along.value)):
+            off.append(abs(own - along.value))
+            direction_passed &= off[1] <= CENTRAL * size + along.unsure
+        direction_error = max(direction_error, max(off) / max(size, floor))
     return ParameterCheck(
         name=name,
         shape=x.shape,
         size=x.size,
         checked=len(places),
-        absolute=_largest(error),
-        relative=_largest(error) / scale if scale > 0 else 0.0,
-        place=tuple(int(i) for i in np.array(places)[finite][worst]) if error.size else (),
-        analytic=float(analytic[worst]) if error.size else math.nan,
-        numeric=float(numeric[worst]) if error.size else math.nan,
-        complex_step=complex_error / exact_scale if exact_scale > 0 else 0.0,
+        absolute=float(error[worst]),
+        relative=float(error[worst]) / max(scale, exact_scale, subject.floor),
+        place=tuple(int(i) for i in places[worst]),
+        analytic=float(analytic[worst]),
+        numeric=float(numeric[worst]),
+        complex_step=exact_error / max(exact_scale, subject.floor),
         direction=direction_error,
         cosine=_cosine(analytic, numeric),
         ratio=_ratio(analytic, numeric),
-        passed=bool((error <= CENTRAL * scale + allowed).all())
-        and complex_error <= COMPLEX * exact_scale
+        passed=bool((error <= allowed).all())
+        and exact_error <= COMPLEX * exact_scale + subject.floor
         and direction_passed
         and bool(np.isfinite(gradient).all()),
+        by_complex=int((~sure).sum()),
     )
 
 
@@ -220,8 +244,15 @@ def _places(
     return [tuple(int(i) for i in np.unravel_index(place, gradient.shape)) for place in chosen]
 
 
-def _smooth(subject: Subject, function: Callable[[float], float]) -> tuple[float, float]:
-    """The central difference with the largest step that crosses no kink, and the step; NaN where all cross one."""
+class _Difference(NamedTuple):
+    """A central difference, and what it may be wrong by: infinite where every step crosses a kink."""
+
+    value: float
+    unsure: float
+
+
+def _smooth(subject: Subject, function: Callable[[float], float]) -> _Difference:
+    """The central difference with the largest step that crosses no kink."""
     subject.loss()
     before = subject.kinks()
     for step in _STEPS:
@@ -230,13 +261,13 @@ def _smooth(subject: Subject, function: Callable[[float], float]) -> tuple[float
         def watched(by: float) -> float:
             nonlocal crossed
             value = function(by)
-            crossed |= any((a != b).any() for a, b in zip(before, subject.kinks(), strict=True))
+            crossed |= subject.crossed(before)
             return value
 
-        value = differences.central(watched, step)
-        if not crossed:
-            return value, step
-    return math.nan, _STEPS[-1]
+        value, spread = differences.central_with_spread(watched, step)
+        if not crossed and math.isfinite(value):
+            return _Difference(value, spread + differences.rounding(subject.size, step))
+    return _Difference(0.0, math.inf)
 
 
 def _along_one(subject: Subject, x: Array, place: tuple[int, ...]) -> Callable[[float], float]:

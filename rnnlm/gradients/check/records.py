@@ -14,6 +14,8 @@ class ParameterCheck:
     of the `size` numbers were compared one by one; random directions cover the others. `place`: where the largest
     error is, with both figures there. `complex_step`: the relative error against a complex step through the plain
     equations, `direction` that along random directions. `cosine`, `ratio`: of the analytic to the numeric numbers.
+    `by_complex`: at how many of the numbers compared central differences are only rounding, or change too fast for
+    their step; there the numeric number is that of the complex step.
     `shortest`: the least number of steps for which the gradient is wrong, for one that failed.
     """
 
@@ -31,6 +33,7 @@ class ParameterCheck:
     cosine: float
     ratio: float
     passed: bool
+    by_complex: int = 0
     shortest: int | None = None
 
 

@@ -9,6 +9,7 @@ and the kernels that train are asked for the same gradients at the end."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,13 +32,14 @@ def scalar(network: Network, window: Window) -> Records:
         network: float64, d = D_h = 1, one layer; window: two steps of one stream, loss_steps 1.
     """
     net = _TwoSteps(network, window)
-    checker = Checker(0)
+    checker = Checker(0, [*map(np.array, net.given.values()), net.u, net.c])
     trace = network.forward(window.read)
     yield Heading("given")
     for name, value in net.given.items():
         yield checker.given(name, _WHAT[name], "1 x 1", np.array(value))
     yield checker.given("u", "output weights, U", "1 x |V|", net.u)
     yield checker.given("c", "output bias, b2", "1 x |V|", net.c)
+    yield checker.given("y", f"1 at index {int(net.y.argmax())}, the token that came", "1 x |V|", net.y)
     yield Heading("forward")
     yield from _forward(net, checker, network, trace)
     loss = np.array(network.loss(trace, window.targets, 1))
@@ -94,20 +96,20 @@ class _TwoSteps:
         self.dv = self.delta_2 * given["e(2)"] + self.delta_1 * given["e(1)"]
         self.db = self.delta_2 + self.delta_1
 
-    def run(self, changed: Mapping[str, float]) -> dict[str, float]:
+    def run(self, changed: Mapping[str, Any]) -> dict[str, Any]:
         """All numbers, some of them changed; w, v and b may be changed at one step alone, as "w(1)"."""
-        a = {**self.given, **changed}
+        a: dict[str, Any] = {**self.given, **changed}
         for t in (1, 2):
             w, v, b = (a.get(f"{name}({t})", a[name]) for name in ("w", "v", "b"))
             a.setdefault(f"z({t})", w * a[f"s({t - 1})"] + v * a[f"e({t})"] + b)
-            a.setdefault(f"s({t})", float(equations.f(np.array(a[f"z({t})"]), self.activation)))
+            a.setdefault(f"s({t})", equations.f(np.array(a[f"z({t})"]), self.activation)[()])
         a["J"] = self.J(a["s(2)"] * self.u + self.c)
         return a
 
-    def J(self, o: Array) -> float:
-        return equations.J(equations.softmax(o), self.y)
+    def J(self, o: Array) -> Any:
+        return equations.J(equations.log_softmax(o), self.y)
 
-    def moving(self, name: str, what: str = "J") -> Callable[[float], float]:
+    def moving(self, name: str, what: str = "J") -> Callable[[Any], Any]:
         """`what` as a function of how far `name` is moved."""
         at = {**self.values, **{f"{n}({t})": self.values[n] for n in "wvb" for t in (1, 2)}}[name]
         return lambda by: self.run({name: at + by})[what]
@@ -126,7 +128,6 @@ def _forward(net: _TwoSteps, checker: Checker, network: Network, trace: Trace) -
     yield checker.sums("o", "s(2) u + c", "1 x |V|", net.o, [(np.array([[values["s(2)"]]]), net.u)], net.c)
     kernels = np.exp(network.log_distribution(trace))
     yield checker.equal("y^", "softmax(o)", "1 x |V|", net.y_hat, kernels, "the kernels")
-    yield checker.given("y", "1 at the token that came", "1 x |V|", net.y)
 
 
 def _last_step(net: _TwoSteps, checker: Checker) -> Records:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,8 @@ def vector(network: Network, window: Window, edge: int = 3, seed: int = 1) -> Re
         seed: of the random changes dU and dH of the differential form.
     """
     step = _Step(network, window)
-    checker = Checker(edge)
+    checker = Checker(edge, step.given.values())
+    yield from _given(step, checker)
     yield from _forward(step, checker)
     yield from _backward(step, checker)
     yield from _differentials(step, checker, np.random.default_rng(seed))
@@ -85,8 +87,9 @@ class _Step:
     def __getitem__(self, name: str) -> Array:
         return self.values[name]
 
-    def J_with(self, changed: Mapping[str, Array]) -> float:
-        return float(self._run(changed)["J"])
+    def J_with(self, changed: Mapping[str, Array]) -> Any:
+        """J, complex where a changed quantity is."""
+        return self._run(changed)["J"][()]
 
     def _run(self, changed: Mapping[str, Array]) -> dict[str, Array]:
         v = {**self.given, **changed}
@@ -96,8 +99,25 @@ class _Step:
             v.setdefault(h, equations.f(v[z1], self.activation))
         v.setdefault("z2(t)", equations.z2(v[self.of("h(t)", self.top)], v["U"], v["b2"]))
         v["y^(t)"] = equations.softmax(v["z2(t)"])
-        v["J"] = np.array(equations.J(v["y^(t)"], v["y"]))
+        v["J"] = np.array(equations.J(equations.log_softmax(v["z2(t)"]), v["y"]))
         return v
+
+
+def _given(step: _Step, checker: Checker) -> Records:
+    """What goes in: the word, the states, and every parameter."""
+    yield Heading("given")
+    yield checker.given("e(t)", f"row x(t) = {step.x} of the table", "1 x d", step["e(t)"])
+    for layer in range(step.layers):
+        before, H, I, b1 = (step.of(name, layer) for name in ("h(t-1)", "H", "I", "b1"))
+        d = "d" if layer == 0 else "D_h"
+        yield checker.given(before, "the state that the step begins from", "1 x D_h", step[before])
+        yield checker.given(H, "recurrent weights", "D_h x D_h", step[H])
+        yield checker.given(I, "input weights", f"{d} x D_h", step[I])
+        yield checker.given(b1, "bias", "1 x D_h", step[b1])
+    tied = ", the transposed table" if step.tied else ""
+    yield checker.given("U", f"output weights{tied}", "D_h x |V|", step["U"])
+    yield checker.given("b2", "output bias", "1 x |V|", step["b2"])
+    yield checker.given("y(t)", f"1 at index {step.target}, the token that came", "1 x |V|", step["y"])
 
 
 def _forward(step: _Step, checker: Checker) -> Records:
@@ -105,12 +125,10 @@ def _forward(step: _Step, checker: Checker) -> Records:
     network, window = step.network, step.window
     trace = network.forward(window.read)
     hidden = [h[0] for h, _ in trace.hidden()]
-    yield checker.given("e(t)", f"row x(t) = {step.x} of the table", "1 x d", step["e(t)"])
     for layer in range(step.layers):
         before, I, H, b1, z1, h = (step.of(name, layer) for name in ("h(t-1)", "I", "H", "b1", "z1(t)", "h(t)"))
         below = step.below(layer)
         d = "d" if layer == 0 else "D_h"
-        yield checker.given(before, "the state that the step begins from", "1 x D_h", step[before])
         yield checker.sums(
             z1, f"{before} {H} + {below} {I} + {b1}",
             f"1 x D_h = (1 x D_h)(D_h x D_h) + (1 x {d})({d} x D_h) + 1 x D_h",
@@ -127,7 +145,6 @@ def _forward(step: _Step, checker: Checker) -> Records:
     )
     y_hat = np.exp(network.log_distribution(trace))
     yield checker.equal("y^(t)", "softmax(z2(t))", "1 x |V|", step["y^(t)"], y_hat, "the kernels")
-    yield checker.given("y(t)", f"1 at the token that came, {step.target}", "1 x |V|", step["y"])
     loss = np.array(network.loss(trace, window.targets, 1))
     yield checker.equal("J(t)", "- sum_j y_j(t) log y^_j(t)", "1 x 1", step["J"], loss, "the kernels")
 
@@ -238,16 +255,19 @@ def _sign(step: _Step, checker: Checker) -> Records:
         "eta dG/dW. It is the same W. What must not be mixed is the derivative of one with the step of the other."
     )
 
-    def G(of: str) -> Callable[[Array], float]:
+    def G(of: str) -> Callable[[Array], Any]:
         return lambda x: -step.J_with({of: x})
 
     yield checker.derivative("dG/dz2(t)", "y(t) - y^(t)", "1 x |V|", -v["z2(t)"], G("z2(t)"), step["z2(t)"])
     yield checker.derivative(f"dG/d{n_H}", f"- dJ/d{n_H}", "D_h x D_h", -dH, G(n_H), H)
     eta = 1e-4 / max(1.0, float((dH**2).sum()))
     down, up = H - eta * dH, H + eta * -dH
-    yield checker.equal(f"{n_H} - eta dJ/d{n_H}", f"eta = {eta:.3g}", "D_h x D_h", down, up, f"{n_H} + eta dG/d{n_H}")
-    change = step.J_with({n_H: down}) - float(step["J"])
+    yield checker.equal(
+        f"{n_H} after a step", f"{n_H} - eta dJ/d{n_H} with eta = {eta:.3g}", "D_h x D_h", down, up,
+        f"{n_H} + eta dG/d{n_H}",
+    )  # fmt: skip
     expected = -eta * float((dH**2).sum())
-    yield checker.near(
-        "J's change by this step", f"- eta <dJ/d{n_H}, dJ/d{n_H}>", expected, change, "J computed again"
-    )
+    yield checker.change(
+        "J's change by this step", f"- eta <dJ/d{n_H}, dJ/d{n_H}>", expected,
+        lambda s: step.J_with({n_H: H - s * eta * dH}),
+    )  # fmt: skip

@@ -1,16 +1,17 @@
 """Export of a model as an ONNX graph, of standard operators alone, in float32.
 
     inputs    tokens             T x B int64            token ids; T and B as the caller likes
-              state.0 ...        B x S float32          of each layer, before the first step; 0 where a text begins
+              state.0 ...        B x S float32          of each layer, before the first step
     outputs   log_probability    T x B x |V| float32    log y^(t), in nats
               state_after.0 ...  B x S float32          of each layer, after the last step: to go on from
 
-A layer's state is h, S = D_h; an LSTM's is h and c behind one another, S = 2 D_h. The graph never resets a state: if
-the configuration has ``train.state: reset``, the caller gives 0 where a line begins.
+A layer's state is h, S = D_h; an LSTM's is h and c behind one another, S = 2 D_h. Where a text begins the caller
+gives the metadata's ``initial_state``, or 0 where there is none, and the line end as the first token. The graph never
+resets a state: if the configuration has ``train.state: reset``, the caller does so where a line begins.
 
 The file's metadata holds, as JSON texts: ``vocabulary`` (a list; item i is the token with id i), ``counts`` (how
 often each stood in the training text), ``config`` (all sections but ``run``), ``training`` (updates, epoch,
-rnnlm's version ...) and ``format`` (2).
+rnnlm's version ...), ``format`` (2), and ``initial_state`` (a list of S numbers a layer).
 
 ONNX has column vectors, so its matrices are ours transposed, and two biases where we have their sum (of a GRU's
 candidate it needs both). What each cell becomes:
@@ -88,7 +89,7 @@ def to_onnx(trained: Trained) -> onnx.ModelProto:
     """
     graph = _Graph()
     _add_network(graph, trained.config, trained.parameters)
-    header = model_file.header(trained.config, trained.vocabulary, trained.training)
+    header = model_file.exported_header(trained)
     metadata = {key: json.dumps(value, sort_keys=True) for key, value in header.items()}
     size = sum(value.nbytes for value in graph.weights.values()) + sum(map(len, metadata.values()))
     if size > _LARGEST:

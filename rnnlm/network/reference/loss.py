@@ -70,6 +70,7 @@ def loss(
         return -own.sum() / window.inputs.shape[1]
     share = train.penalties.label_smoothing
     smooth = -(1 - share) * own.sum() - share * log_y_hat.mean(axis=2).sum()
-    change = np.where(window.reset[1:, :, None], 0, h[1:] - h[:-1])
-    penalty = train.penalties.activation * (up**2).sum() + train.penalties.temporal * (change**2).sum()
+    before = np.concatenate([window.states[-1][None, :, : h.shape[2]], h[:-1]])
+    change = np.where(window.reset[:, :, None], 0, h - before)[first:]
+    penalty = train.penalties.activation * (up[first:] ** 2).sum() + train.penalties.temporal * (change**2).sum()
     return (smooth + penalty / h.shape[2]) / window.inputs.shape[1]

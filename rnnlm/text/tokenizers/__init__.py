@@ -39,14 +39,21 @@ def pieces(path: str | Path, unit: str, lowercase: bool) -> Iterator[Piece]:
     """The tokens of a file, some at a time, in order.
 
     Raises:
-        TextError: the file cannot be read; not UTF-8 (words and characters).
+        TextError: the file cannot be read; not UTF-8 (words and characters); a literal ``</s>`` (words).
     """
     return TOKENIZERS[unit].pieces(path, lowercase)
 
 
-def split(text: str, unit: str, lowercase: bool) -> Sequence[str]:
-    """The tokens of a string: as `pieces`, but a text of words that does not end a line gets no </s>."""
-    return TOKENIZERS[unit].split(text, lowercase)
+def split(text: str, unit: str, lowercase: bool, source: str = "text") -> Sequence[str]:
+    """The tokens of a string: as `pieces`, but a text of words that does not end a line gets no </s>.
+
+    Args:
+        source: the text's name, for messages.
+
+    Raises:
+        TextError: a literal ``</s>`` (words).
+    """
+    return TOKENIZERS[unit].split(text, lowercase, source)
 
 
 def with_line_end(tokens: Sequence[str], unit: str) -> Sequence[str]:

@@ -21,7 +21,7 @@ def pieces(path: str | Path, lowercase: bool) -> Iterator[Piece]:
         yield Piece(_lower(text) if lowercase else text, count, done)
 
 
-def split(text: str, lowercase: bool) -> Sequence[str]:
+def split(text: str, lowercase: bool, source: str) -> Sequence[str]:
     """The bytes of a string in UTF-8."""
     raw = text.encode("utf-8").decode("latin-1")
     return _lower(raw) if lowercase else raw

@@ -39,11 +39,15 @@ class Tokenizer(Protocol):
         """The tokens of a file, some at a time, in order.
 
         Raises:
-            TextError: the file cannot be read; not UTF-8 (words and characters).
+            TextError: the file cannot be read; not UTF-8 (words and characters); a literal special token.
         """
 
-    def split(self, text: str, lowercase: bool) -> Sequence[str]:
-        """The tokens of a string; the last line gets no line end that it does not have."""
+    def split(self, text: str, lowercase: bool, source: str) -> Sequence[str]:
+        """The tokens of a string; the last line gets no line end that it does not have. `source`: its name.
+
+        Raises:
+            TextError: a literal special token.
+        """
 
     def with_line_end(self, tokens: Sequence[str]) -> Sequence[str]:
         """The tokens of a string as a file of it would have them."""

@@ -137,3 +137,72 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "empty.yaml").write_bytes(b"")
     with pytest.raises(TextError, match=r"empty.yaml:1: a grammar: must be a mapping"):
         grammars.load(tmp_path / "empty.yaml")
+
+
+def _doubling(levels: int, last: str) -> str:
+    """A sentence of 2^levels symbols without any recursion."""
+    rules = "".join(f"  A{i}:\n    A{i + 1} A{i + 1}: 1\n" for i in range(levels))
+    return f"start: A0\nrules:\n{rules}  A{levels}:\n    {last}: 1\nwords:\n  W:\n    - {{words: x}}\n"
+
+
+_TEN = ", ".join(f"v{i}" for i in range(10))
+_MANY = f"""start: S
+features: {{{", ".join(f"{f}: [{_TEN.replace('v', 'v' + f)}]" for f in "abcdefgh")}}}
+rules:
+  S:
+    T[a, b, c, d, e, f, g, h]: 1
+  T[a, b, c, d, e, f, g, h]:
+    W: 1
+words:
+  W:
+    - {{words: x}}
+"""
+_SYMBOLS = f"""start: S
+features: {{{", ".join(f"{f}: [{_TEN.replace('v', 'v' + f)}]" for f in "abcd")}}}
+rules:
+  S:
+    T[va0, vb0, vc0, vd0]: 1
+  T[a, b, c, d]:
+    T[a, b, c2, d2]: 0.1
+    T[a2, b2, c, d]: 0.1
+    W: 1
+words:
+  W:
+    - {{words: x}}
+"""
+UNBOUNDED = {
+    "10^8 choices of free variables": (_MANY, "g.yaml:5: .*more than 50,000 plain rules"),
+    "10^4 symbols": (_SYMBOLS, "g.yaml:[0-9]+: .*more than"),
+    "a sentence of 2^27 words": (_doubling(27, "W"), r"g.yaml:4: A0: a sentence takes .*e\+08 rewritings"),
+    "2^27 rewritings of no words": (_doubling(27, "''").replace("words:", "  W2:\n    W: 1\nwords:"), "g.yaml:"),
+    "a sentence of 2^1100 words": (_doubling(1100, "W"), "g.yaml:4: A0: a sentence takes"),
+    "lists 1,000 deep": ("start: " + "[" * 1000 + "]" * 1000, "g.yaml: .*nested too deep"),
+    "mappings 100,000 deep": ("{a: " * 100_000 + "}" * 100_000, "g.yaml: .*nested too deep"),
+}
+
+
+@pytest.mark.parametrize("name", UNBOUNDED)
+def test_a_grammar_without_bounds_is_refused(name: str, tmp_path: Path) -> None:
+    text, message = UNBOUNDED[name]
+    path = tmp_path / "g.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(TextError, match=message):
+        grammars.load(path)
+
+
+def test_symbols_may_be_nested_1000_deep(tmp_path: Path) -> None:
+    rules = "".join(f"  A{i}:\n    A{i + 1}: 1\n" for i in range(1000))
+    path = tmp_path / "g.yaml"
+    path.write_text(f"start: A0\nrules:\n{rules}  A1000:\n    W: 1\nwords:\n  W:\n    - {{words: x}}\n")
+    assert grammars.describe(grammars.load(path)).mean_sentence_length == pytest.approx(1)
+
+
+def test_a_proof_that_would_be_too_large_is_not_tried(tmp_path: Path) -> None:
+    """Twenty categories that share words: 2^20 right sides in the place of one."""
+    names = [chr(ord("A") + i) for i in range(20)]
+    words = "".join(f"  {name}:\n    - {{words: {name.lower()} shared{i // 2}}}\n" for i, name in enumerate(names))
+    path = tmp_path / "g.yaml"
+    path.write_text(f"start: Start\nrules:\n  Start:\n    {' '.join(names)}: 1\nwords:\n{words}")
+    found = grammars.describe(grammars.load(path))
+    assert not found.unambiguous
+    assert found.ambiguity == "the grammar is too large for the proof"

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from every_cell import every_cell
 from networks import Case, config, smooth_case
 
 from rnnlm.gradients.check import check
@@ -240,3 +241,57 @@ def test_a_window_begun_later_has_the_same_losses() -> None:
     whole = window(case, 3)
     short = whole.last(case.network, 4)
     assert Subject(case.network, short).loss() == pytest.approx(Subject(case.network, whole).loss(), rel=1e-14)
+
+
+def _extreme(settings: Any, part: str, scale: float, likely: bool | None) -> Case:
+    """A case with a part of its parameters times `scale`; likely: targets are the most, or least, likely tokens."""
+    case = Case(settings, vocabulary=7, steps=5, batch=2)
+    for name, value in case.network.named.items():
+        if name.startswith(part):
+            value *= scale
+    if likely is not None:
+        trace, every = case.forward(), range(case.vocabulary)
+        tokens = [np.full(case.targets.shape, token, np.int32) for token in every]
+        scores = np.stack([case.network.scores(trace, token).log_probability for token in tokens])
+        case.targets = (scores.argmax(0) if likely else scores.argmin(0)).astype(np.int32)
+    return case
+
+
+# Where a central difference of the loss shows nothing: the part of the parameters that is made large, and by what.
+EXTREMES: dict[str, tuple[str, float, bool | None]] = {
+    "saturated units": ("cell", 1000, None),
+    "a loss near 0": ("output", 60, True),
+    "a loss of 0": ("output", 1000, True),
+    "probabilities that underflow": ("output", 1000, False),
+    "units that flip within a step": ("cell", 60, None),
+    "all of it": ("", 60, True),
+}
+
+
+@every_cell
+@pytest.mark.parametrize("extreme", EXTREMES)
+def test_right_gradients_pass_where_central_differences_show_nothing(model: dict[str, Any], extreme: str) -> None:
+    case = _extreme(config(hidden=4, d=3, layers=2, threads=1, model=model), *EXTREMES[extreme])
+    found = run(case)
+    assert found.passed, found.verdict
+    assert found.verdict == "every gradient is the derivative of the loss"
+    for one in found.parameters:
+        assert one.relative < 1e-2
+        assert max(one.complex_step, one.direction) < 1e-2
+
+
+def test_the_complex_step_decides_where_central_differences_are_only_rounding() -> None:
+    found = {one.name: one for one in run(_extreme(config("tanh", d=3, hidden=4), "cell", 1000, None)).parameters}
+    assert found["cell.0.H"].by_complex == found["cell.0.H"].checked == 16
+    assert found["output.U"].by_complex == 0
+
+
+@pytest.mark.parametrize("name", ["the sign of dU", "half of db1", "delta2 twice as large"])
+def test_a_broken_kernel_is_found_where_the_loss_is_near_zero(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, function, breaking, wanted = BREAKS[name]
+    case = _extreme(config("tanh", d=3, hidden=4), "output", 200, True)
+    monkeypatch.setattr(module, function, breaking(getattr(module, function)))
+    found = run(case)
+    assert found.loss < 1e-3
+    assert not found.passed
+    assert wanted in found.verdict

@@ -96,9 +96,9 @@ def test_a_large_matrix_is_checked_where_it_is_shown() -> None:
     x = np.arange(200.0).reshape(10, 20)
     asked = []
 
-    def loss(at: np.ndarray) -> float:
+    def loss(at: np.ndarray) -> object:
         asked.append(np.argwhere(at != 0))
-        return float((at * x).sum())
+        return (at * x).sum()
 
     made = Checker(3).derivative("d", "", "", x, loss, np.zeros((10, 20)))
     assert made.passed
@@ -118,3 +118,42 @@ def test_the_scalar_walk_takes_any_vocabulary() -> None:
     case = Case(config("tanh", d=1, hidden=1), vocabulary=7, steps=2, batch=1, resets=False)
     window = Window(case.inputs, case.targets, case.reset, case.states, 1, 0)
     assert all(one.passed for one in quantities(scalar.scalar(case.network, window)))
+
+
+EXTREMES = {
+    "a saturated unit": ("cell", 1000.0, None),
+    "a loss near 0": ("output", 60.0, True),
+    "probabilities that underflow": ("output", 5000.0, False),
+    "all of it": ("", 300.0, True),
+}
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("extreme", EXTREMES)
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("scalar_walk", [False, True])
+def test_right_derivatives_pass_where_central_differences_show_nothing(
+    activation: str, extreme: str, layers: int, scalar_walk: bool
+) -> None:
+    part, scale, likely = EXTREMES[extreme]
+    size = {"d": 1, "hidden": 1} if scalar_walk else {}
+    settings = config(activation, layers=1 if scalar_walk else layers, **size)
+    steps = 2 if scalar_walk else 1
+    case = Case(settings, vocabulary=9, steps=steps, batch=1, seed=3, resets=False)
+    for name, value in case.network.named.items():
+        value *= scale if name.startswith(part) else 1
+    if likely is not None:
+        y_hat = case.network.log_distribution(case.forward())
+        case.targets[-1] = y_hat.argmax(1) if likely else y_hat.argmin(1)
+    walk = scalar.scalar(case.network, step(case)) if scalar_walk else derive.vector(case.network, step(case))
+    found = quantities(walk)
+    assert [(one.name, one.against, one.error) for one in found if not one.passed] == []
+    assert all(np.isfinite(one.value).all() for one in found)
+
+
+def test_the_complex_step_decides_where_central_differences_are_only_rounding() -> None:
+    noisy = 1e12
+    made = Checker(3).along("d", "", 3.0, lambda x: noisy + 3 * x)
+    assert made.passed
+    assert made.against.startswith("the complex step")
+    assert not Checker(3).along("d", "", 3.1, lambda x: noisy + 3 * x).passed

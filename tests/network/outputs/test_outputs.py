@@ -157,7 +157,7 @@ def test_token_by_token_is_a_window(layer: dict[str, Any], precision: str, layer
         own = np.take_along_axis(found, case.targets[t][:, None].astype(int), axis=1)[:, 0]
         for details in (False, True):
             np.testing.assert_allclose(network.scores(trace, case.targets[: t + 1], details)[0][t], own, **close)
-        chosen = decoder.draw(Draw(0.0, -1, np.zeros(case.batch)))
+        chosen = decoder.draw(Draw(0.0, np.zeros(case.batch)))
         assert (found[np.arange(case.batch), chosen] >= found.max(axis=1) - 1e-6).all()
 
 
@@ -176,7 +176,7 @@ def test_draws_have_the_probabilities() -> None:
     decoder = Decoder(case.network, [np.repeat(state, 20_000, axis=0) for state in case.states])
     decoder.step(np.repeat(case.inputs[0], 20_000))
     wanted = np.exp(decoder.log_distribution()[0])
-    found = decoder.draw(Draw(1.0, -1, (np.arange(20_000) + 0.5) / 20_000))
+    found = decoder.draw(Draw(1.0, (np.arange(20_000) + 0.5) / 20_000))
     np.testing.assert_allclose(np.bincount(found, minlength=11) / 20_000, wanted, rtol=0, atol=1e-4)
 
 

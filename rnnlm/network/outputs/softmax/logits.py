@@ -72,12 +72,14 @@ def log_softmax(z: Array) -> NDArray[np.float64]:
 def draw(z: Array, how: Draw, threads: int) -> NDArray[np.int32]:
     """A token of each row of z2 (B x |V|, written over), from the probabilities e^(z2 / temperature), cumulated."""
     chosen = np.empty(len(z), np.int32)
+    if how.excluded is not None:
+        z[:, how.excluded] = -np.inf
     if len(z) == 1:
         threads = 1
     threads = cpu.useful_threads(threads, z.size, cpu.DRAWN_LOGITS)
     # As a float32, 1e39 would be infinite, and 0 / infinity for what is excluded no number.
     temperature = z.dtype.type(min(how.temperature, float(np.finfo(z.dtype).max)))
-    _draw(threads, z, temperature, how.excluded, how.uniforms, chosen)
+    _draw(threads, z, temperature, how.uniforms, chosen)
     return chosen
 
 
@@ -97,18 +99,16 @@ def _step(thread, packed, h, z):
 
 
 @parallel
-def _draw(thread, z, temperature, excluded, uniforms, chosen):
+def _draw(thread, z, temperature, uniforms, chosen):
     """Each thread has its own rows of z (B x |V|), of uniforms and of chosen (B)."""
     start, stop = partition(thread, z.shape[0], 1)
     for b in range(start, stop):
-        chosen[b] = _draw_one(z[b], temperature, excluded, uniforms[b])
+        chosen[b] = _draw_one(z[b], temperature, uniforms[b])
 
 
 @jit
-def _draw_one(z, temperature, excluded, uniform):
+def _draw_one(z, temperature, uniform):
     """A token from one row of logits (|V|, written over)."""
-    if excluded >= 0:
-        z[excluded] = -np.inf
     shift = largest(z)
     if temperature == 0:
         for j in range(z.size):

@@ -1,0 +1,101 @@
+"""The lock of a run's folder: one training at a time.
+
+The system holds it for the process and lets it go when the process ends, however it ends. What the lock file says is
+for the message alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from rnnlm.errors import ModelError, ResourceError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+LOCK = ".lock"
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, which is made where it is missing. What was made is removed at the end, but for
+    folders that files have come into.
+
+    Raises:
+        ModelError: another training holds it; ResourceError: the folder cannot be written.
+    """
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = _locked(folder)
+    except OSError as error:
+        raise ResourceError(f"{folder}: cannot be written: {error.strerror or error}; choose another place") from None
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            (folder / LOCK).unlink()
+        file.close()
+        for path in missing:
+            with contextlib.suppress(OSError):  # no longer empty
+                path.rmdir()
+
+
+def _locked(folder: Path) -> IO[str]:
+    path = folder / LOCK
+    while True:
+        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - closed by `held`
+        try:
+            _lock(file)
+        except BlockingIOError:
+            says = _says(file)
+            file.close()
+            raise ModelError(
+                f"{folder}: another training runs there{says}; wait for its end, or take --run DIR"
+            ) from None
+        except BaseException:
+            file.close()
+            raise
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                break
+        file.close()  # its holder has removed it since: there is a new one to lock
+    file.truncate(0)
+    started = time.strftime("%Y-%m-%d %H:%M:%S")
+    file.write(json.dumps({"process": os.getpid(), "host": socket.gethostname(), "start": started}))
+    file.flush()
+    return file
+
+
+def _lock(file: IO[str]) -> None:
+    """Lock a file or raise BlockingIOError. Where the system or the file system has no locks, do without."""
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL):
+            raise
+
+
+def _says(file: IO[str]) -> str:
+    """Who holds the lock, as far as the file says."""
+    try:
+        file.seek(0)
+        found: Any = json.load(file)
+        return f" (process {found['process']} on {found['host']}, since {found['start']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

@@ -1,0 +1,42 @@
+"""The initial state of a trained network: the mean state in which a text's line ends are read.
+
+    h(0) = 1/N  sum over the N line ends of h(t),  t: the step that has predicted the line end
+
+A text begins as if a line had just ended, with the line end as its first input. A network trained with ``state:
+carry`` has read nearly all line ends in the state that a line has left, and hardly ever in 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlm.network.network import Network, Trace
+from rnnlm.network.protocols import Array
+
+
+class LineEndStates:
+    """The sum of the states in which line ends are read, while a text is scored.
+
+    Args:
+        line_end: the line end's token id.
+    """
+
+    def __init__(self, network: Network, line_end: int) -> None:
+        self._network, self._line_end = network, line_end
+        self._sums = [np.zeros(cell.state_size) for cell in network.cells]
+        self._count = 0
+
+    def add(self, trace: Trace, targets: NDArray[np.int32], valid: NDArray[np.bool_]) -> None:
+        """Add a window's states; targets, valid: T x B. The sum is in the order of the steps, in float64."""
+        ends = (targets == self._line_end) & valid
+        for t in np.flatnonzero(ends.any(axis=1)).tolist():
+            for total, state in zip(self._sums, self._network.states_after(trace, t + 1), strict=True):
+                total += state[ends[t]].sum(axis=0, dtype=np.float64)
+        self._count += int(ends.sum())
+
+    def mean(self) -> list[Array] | None:
+        """The initial state of each layer, S numbers of the network's type; None: the text has no line end."""
+        if self._count == 0:
+            return None
+        return [(total / self._count).astype(self._network.dtype) for total in self._sums]

@@ -1,0 +1,72 @@
+"""One training a folder: the lock, whoever holds it and however it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rnnlm.errors import ModelError
+from rnnlm.files import lock
+from rnnlm.training.loop import train
+
+HOLD = """
+import sys
+from pathlib import Path
+from rnnlm.files import lock
+with lock.held(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def holder(folder: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def test_two_trainings_never_share_a_folder(make_config: Any) -> None:
+    config = make_config(epochs=1)
+    folder = Path(config.run)
+    first = holder(folder)
+    for options in ({}, {"resume": True}, {"restart": True}):
+        with pytest.raises(ModelError, match=rf"another training runs there \(process {first.pid} on .*, since 20"):
+            list(train(config, **options))
+    first.communicate()
+    assert not folder.exists()
+    list(train(config))
+    assert not (folder / lock.LOCK).exists()
+
+
+@pytest.mark.skipif(lock.fcntl is None, reason="no locks")
+def test_a_lock_dies_with_its_process(make_config: Any) -> None:
+    config = make_config(epochs=1)
+    first = holder(Path(config.run))
+    os.kill(first.pid, signal.SIGKILL)
+    first.communicate()
+    assert (Path(config.run) / lock.LOCK).exists()
+    list(train(config))
+
+
+def test_a_lock_in_one_process(tmp_path: Path) -> None:
+    with lock.held(tmp_path / "a" / "run"):
+        with pytest.raises(ModelError, match="another training"), lock.held(tmp_path / "a" / "run"):
+            pass
+        (tmp_path / "a" / "run" / "model").write_text("")
+    assert [path.name for path in (tmp_path / "a" / "run").iterdir()] == ["model"]
+
+
+def test_a_system_without_locks_does_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "fcntl", None)
+    with lock.held(tmp_path / "run"):
+        pass
+    assert not (tmp_path / "run").exists()
