@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlm import user_cache
 from rnnlm.errors import TextError
 from rnnlm.files import atomic as storage
 from rnnlm.text import files, tokenizers
@@ -105,6 +106,8 @@ def encode(path: str | Path, vocabulary: Vocabulary, folder: str | Path) -> Task
                 raise TextError(f"{path}: empty; give a text with at least one token")
         counts = Counts(tokens, unknown, line_ends, characters)
         storage.write_text(json_path, json.dumps(asdict(counts) | {"checksum": _with_counts(checksum, counts)}))
+    for used in (ids_path, json_path):
+        user_cache.touch(used)
     return Corpus(np.memmap(ids_path, dtype, "r"), counts, vocabulary, str(path), text_hash, key)
 
 
