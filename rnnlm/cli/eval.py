@@ -45,12 +45,13 @@ def command(
     quiet: QuietOption = False,
 ) -> None:
     """Perplexity of a text, with the counts that belong to it."""
-    from rnnlm import api
     from rnnlm.console import Console
     from rnnlm.console.views.evaluation import evaluation_view
+    from rnnlm.files import model_file
+    from rnnlm.language_model import LanguageModel
 
     console = Console(quiet)
-    network = api.load(model, threads, initial_state)
+    network = LanguageModel(model_file.load(model), threads, initial_state)
     source = network.own_text() if text is None else text
     if text is None:
         found = console.watch(network.evaluating_own_text(state, per_token))

@@ -43,10 +43,7 @@ def command(
 
     from rnnlm import pipeline
     from rnnlm.cli.interrupt import interrupts
-    from rnnlm.errors import InputError
 
-    if restart and resume:
-        raise InputError("--resume goes on with a run, --restart throws it away; give one of them")
     with interrupts() as stop:
         result = console.watch(pipeline.run(settings, resume, stop, restart), results=not json)
     if json:

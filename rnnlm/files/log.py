@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from rnnlm.errors import InputError
 from rnnlm.files import atomic
 
 if TYPE_CHECKING:
@@ -39,6 +40,20 @@ class Log:
 
     def close(self) -> None:
         self._file.close()
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """The records of a run's log.
+
+    Raises:
+        InputError: there is none.
+    """
+    try:
+        text = (folder / LOG).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{folder / LOG}: no such file; the log of a training lies in its run's folder") from None
+    # A last line without its end is still being written.
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 
 def _updates_of(line: str) -> float:

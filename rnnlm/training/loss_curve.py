@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from rnnlm.files import atomic
-from rnnlm.files.log import LOG
+from rnnlm.files import atomic, log
 from rnnlm.files.run_folder import CURVE
 
 
@@ -16,7 +14,7 @@ def draw(folder: Path) -> Path | None:
         from matplotlib.figure import Figure
     except ImportError:
         return None
-    records = [json.loads(line) for line in (folder / LOG).read_text(encoding="utf-8").splitlines()]
+    records = log.read(folder)
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
     for event, label, style in (

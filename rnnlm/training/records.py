@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rnnlm.work import Note, Progress
+
 
 @dataclass(frozen=True)
 class Start:
@@ -76,3 +78,7 @@ class End:
     best_perplexity: float | None
     run: str
     event: str = "end"
+
+
+# Whatever training yields.
+Record = Note | Progress | Start | Updates | Valid | Checkpoint | End

@@ -8,7 +8,7 @@ from rnnlm import vectors
 from rnnlm.config import file as config_file
 from rnnlm.config.schema import Config
 from rnnlm.corpora import prepare
-from rnnlm.errors import ModelError
+from rnnlm.errors import InputError, ModelError
 from rnnlm.files import atomic, run_folder
 from rnnlm.files.log import Log
 from rnnlm.files.run_folder import CONFIG, VOCABULARY, earlier_run
@@ -23,6 +23,8 @@ from rnnlm.work import Note, Task
 
 def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
     """Prepare a new run, or resume one that was stopped."""
+    if resume and restart:
+        raise InputError("--resume goes on with a run, --restart throws it away; give one of them")
     folder = Path(config.run)
     old = None if restart else earlier_run(config, resume)
     if resume and old is None:
