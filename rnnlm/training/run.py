@@ -135,10 +135,10 @@ class Run:
             return None
         began = time.monotonic()
         with self.average.in_place():
-            line_ends = LineEndStates(self.network, self.vocabulary.line_end)
+            carries = settings.state == "carry"
+            line_ends = LineEndStates(self.network, self.vocabulary.line_end) if carries else None
             loss = mean_loss(self.network, self.corpora.valid, settings.state, line_ends)
-        if settings.state == "carry":
-            self.initial = line_ends.mean()
+        self.initial = line_ends.mean() if line_ends else None
         seconds = time.monotonic() - began
         perplexity = _exp(loss)
         best = at.best is None or perplexity < at.best
