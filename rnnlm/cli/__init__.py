@@ -84,6 +84,8 @@ def options(
 
 def main() -> None:
     """Run the command line; an error is one line on standard error and an exit status."""
+    # Before the first import of NumPy, which the commands do; see ``kernels.matmul.blas_threads``.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Importing and compiling make a million objects that stay; Python would look through them again and again.
     gc.set_threshold(100_000)
     arguments = sys.argv[1:]

@@ -54,18 +54,19 @@ def command(
     quiet: QuietOption = False,
 ) -> None:
     """Perplexity of a text, with the counts that belong to it."""
-    from rnnlm import api
     from rnnlm.console import Console
     from rnnlm.console.views.evaluation import evaluation_view
     from rnnlm.errors import InputError
     from rnnlm.evaluation.columns import DEFAULT, parse
+    from rnnlm.files import model_file
     from rnnlm.files import output as output_file
+    from rnnlm.language_model import LanguageModel
 
     if columns is not None and per_token is None:
         raise InputError("--columns is for the table of --per-token; give --per-token FILE too")
     names = DEFAULT if columns is None else parse(columns)
     console = Console(quiet)
-    network = api.load(model, threads, initial_state)
+    network = LanguageModel(model_file.load(model), threads, initial_state)
     source = network.own_text() if text is None else text
     if per_token is not None:
         output_file.check(per_token, "table", [source, *model_files(model)], force)

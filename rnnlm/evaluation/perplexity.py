@@ -83,6 +83,11 @@ class Totals:
         )
 
 
+def perplexity_of(scored: Scored) -> float:
+    """Perplexity of some tokens."""
+    return _perplexity(-float(scored.log_probability.sum()), scored.log_probability.size)
+
+
 def _perplexity(nats: float, tokens: int) -> float:
     mean = nats / tokens
     return float(np.exp(mean)) if mean < 700 else math.inf

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from rnnlm.config import file as config_file
+from rnnlm.config.file import Overrides
 from rnnlm.config.schema import Config
 from rnnlm.errors import InputError
 from rnnlm.gradients import source, window
@@ -33,7 +34,7 @@ Derivation = Iterator[Heading | Remark | Quantity]
 
 def gradcheck(
     path: str,
-    overrides: Sequence[str] = (),
+    overrides: Overrides = (),
     text: Path | None = None,
     steps: int | None = None,
     batch: int | None = None,
@@ -143,7 +144,7 @@ def derive_scalar(activation: str, seed: int) -> Derivation:
     return scalar.scalar(network, part)
 
 
-def _source(path: str, overrides: Sequence[str], text: Path | None, folder: Path) -> Task[Source]:
+def _source(path: str, overrides: Overrides, text: Path | None, folder: Path) -> Task[Source]:
     if not source.is_model(path):
         config = config_file.load(path, overrides)
         return (yield from source.from_config(config, text, folder))

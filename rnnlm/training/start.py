@@ -9,7 +9,7 @@ from rnnlm.config import paths as config_paths
 from rnnlm.config.schema import Config
 from rnnlm.corpora import prepare
 from rnnlm.corpora.prepare import Corpora, Texts
-from rnnlm.errors import ModelError
+from rnnlm.errors import InputError, ModelError
 from rnnlm.files import run_folder
 from rnnlm.files.checkpoint import State
 from rnnlm.files.log import Log
@@ -28,6 +28,8 @@ from rnnlm.work import Note, Task
 def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
     """Prepare a new run, or resume one that was stopped. Whatever can be wrong is found before anything is
     written."""
+    if resume and restart:
+        raise InputError("--resume goes on with a run, --restart throws it away; give one of them")
     folder = Path(config.run)
     old = None if restart else earlier_run(config, resume)
     if resume and old is None:
