@@ -12,7 +12,7 @@ import numpy as np
 from rnnlm.corpora import prepare
 from rnnlm.errors import InputError
 from rnnlm.evaluation.columns import DEFAULT
-from rnnlm.evaluation.per_token import TokenScore, file_tokens, token_scores, write_token_scores
+from rnnlm.evaluation.per_token import TokenScore, token_scores, write_token_scores
 from rnnlm.evaluation.perplexity import evaluate
 from rnnlm.evaluation.records import Evaluation
 from rnnlm.files.model_file import Trained
@@ -60,7 +60,7 @@ class LanguageModel:
         """Perplexity of a text, with the counts that belong to it.
 
         Args:
-            text: a text; path: a text file, plain or gzip. One of them.
+            text: a text; path: a text file or a pipe, plain or gzip. One of them.
             state: "carry" or "reset"; None: as in training.
 
         Raises:
@@ -75,8 +75,7 @@ class LanguageModel:
         Args:
             state: "carry" or "reset"; None: as in training.
         """
-        tokens = self._tokens(text)
-        return list(token_scores(self.network, self._corpus(text), iter(tokens), self._state(state)))
+        return list(token_scores(self.network, self._corpus(text), self._state(state)))
 
     def sample(
         self,
@@ -152,15 +151,14 @@ class LanguageModel:
         state = self._state(state)
         with tempfile.TemporaryDirectory(prefix="rnnlm-") as folder:
             if path is not None:
-                encoded = yield from corpus.encode(path, self.vocabulary, folder)
-                tokens = file_tokens(path, self.vocabulary)
+                encoded = yield from corpus.read(path, self.vocabulary, folder)
             else:
-                encoded, tokens = self._corpus(str(text)), iter(self._tokens(str(text)))
+                encoded = self._corpus(str(text))
             yield from prepare.check_coverage(encoded)
             if per_token is None:
                 result = yield from evaluate(self.network, encoded, state)
             else:
-                result = yield from write_token_scores(self.network, encoded, tokens, state, per_token, columns)
+                result = yield from write_token_scores(self.network, encoded, state, per_token, columns)
             # A mapped file cannot be removed on every system.
             del encoded
         return result

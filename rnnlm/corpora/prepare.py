@@ -55,12 +55,13 @@ def texts(config: Config) -> Task[Texts]:
         valid, test = (Path(p) if p else None for p in (data.valid, data.test))
         found = Texts(Path(data.train), valid, test)
         for path in (found.train, found.valid, found.test):
-            if path is not None and files.size(path) == 0:
-                raise TextError(f"{path}: empty; give a text with at least one token")
+            if path is not None:
+                files.check_file(path)
         return found
     folder = Path(config.run) / "text"
     if data.text is not None:
         assert data.split is not None
+        files.check_file(data.text)
         paths = yield from split.cut(Path(data.text), data.split, data.unit, folder)
         return Texts(*paths)
     assert data.grammar is not None

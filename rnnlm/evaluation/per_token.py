@@ -24,7 +24,6 @@ from rnnlm.evaluation.records import Evaluation
 from rnnlm.files.atomic import atomic_write
 from rnnlm.network.network import Network
 from rnnlm.network.scoring import Scored, score
-from rnnlm.text import tokenizers
 from rnnlm.text.corpus import Corpus
 from rnnlm.text.streams import next_line
 from rnnlm.text.vocabulary import Vocabulary
@@ -54,13 +53,9 @@ class TokenScore:
     entropy: float
 
 
-def token_scores(network: Network, corpus: Corpus, tokens: Iterator[str], state: str) -> Iterator[TokenScore]:
-    """The score of each token, in the text's order.
-
-    Args:
-        tokens: the text's own tokens, in order.
-        state: "carry" or "reset".
-    """
+def token_scores(network: Network, corpus: Corpus, state: str) -> Iterator[TokenScore]:
+    """The score of each token, in the text's order. `state`: "carry" or "reset"."""
+    tokens = corpus.tokens()
     for part, lines in _in_order(network, corpus, state, details=True):
         own = itertools.islice(tokens, part.position.size)
         fields = zip(
@@ -74,7 +69,6 @@ def token_scores(network: Network, corpus: Corpus, tokens: Iterator[str], state:
 def write_token_scores(
     network: Network,
     corpus: Corpus,
-    tokens: Iterator[str],
     state: str,
     path: Path,
     names: Sequence[str] = columns.DEFAULT,
@@ -82,11 +76,12 @@ def write_token_scores(
     """Write the score of each token to `path` (TSV). Yields Progress, returns an Evaluation.
 
     Args:
-        tokens, state: as for `token_scores`.
+        state: "carry" or "reset".
         names: of the columns. Rank and entropy take as long as all the rest, or several times that.
     """
     totals = Totals()
     began = time.perf_counter()
+    tokens = corpus.tokens()
     details = not set(columns.DISTRIBUTION).isdisjoint(names)
     with atomic_write(path) as file:
         file.write(("\t".join(names) + "\n").encode())
@@ -97,12 +92,6 @@ def write_token_scores(
             file.write(("\n".join(map("\t".join, zip(*cells, strict=True))) + "\n").encode())
             yield Progress("scoring", totals.tokens, len(corpus), "tokens")
     return totals.evaluation(corpus, state, time.perf_counter() - began)
-
-
-def file_tokens(path: str | Path, vocabulary: Vocabulary) -> Iterator[str]:
-    """The tokens of a file, one by one."""
-    for piece in tokenizers.pieces(path, vocabulary.unit, vocabulary.lowercase):
-        yield from piece.tokens
 
 
 def _in_order(
