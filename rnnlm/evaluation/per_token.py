@@ -32,7 +32,7 @@ from rnnlm.work import Progress, Task
 # Tokens that are scored at a time under "reset": enough for many streams of lines.
 _STRETCH = 1 << 16
 
-_BITS = 1 / math.log(2)
+_LOG_2 = math.log(2)
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ def token_scores(network: Network, corpus: Corpus, state: str) -> Iterator[Token
         own = itertools.islice(tokens, part.position.size)
         fields = zip(
             (part.position + 1).tolist(), lines.tolist(), own, part.unknown.tolist(),
-            part.log_probability.tolist(), (part.log_probability * -_BITS).tolist(), part.rank.tolist(),
-            (part.entropy * _BITS).tolist(), strict=True,
+            part.log_probability.tolist(), (part.log_probability / -_LOG_2).tolist(), part.rank.tolist(),
+            (part.entropy / _LOG_2).tolist(), strict=True,
         )  # fmt: skip
         yield from itertools.starmap(TokenScore, fields)
 
@@ -142,8 +142,8 @@ def _cells(
     numbers = {"position": part.position + 1, "line": lines, "is_unk": part.unknown.astype(int), "rank": part.rank}
     if name in numbers:
         return map(str, numbers[name].tolist())
-    values = {"log_probability": part.log_probability, "surprisal_bits": part.log_probability * -_BITS}
-    return map("{:.6f}".format, values.get(name, part.entropy * _BITS).tolist())
+    values = {"log_probability": part.log_probability, "surprisal_bits": part.log_probability / -_LOG_2}
+    return map("{:.6f}".format, values.get(name, part.entropy / _LOG_2).tolist())
 
 
 _quoted = lru_cache(1 << 16)(columns.quoted)
