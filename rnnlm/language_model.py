@@ -14,7 +14,7 @@ from rnnlm.corpora import prepare
 from rnnlm.errors import InputError, TextError, in_python
 from rnnlm.evaluation.columns import DEFAULT
 from rnnlm.evaluation.many import score_each, token_scores_of
-from rnnlm.evaluation.per_token import TokenScore, file_tokens, token_scores, write_token_scores
+from rnnlm.evaluation.per_token import TokenScore, token_scores, write_token_scores
 from rnnlm.evaluation.perplexity import evaluate, perplexity_of
 from rnnlm.evaluation.records import Evaluation
 from rnnlm.files import log, own_texts
@@ -105,7 +105,7 @@ class LanguageModel:
         """Perplexity of a text, with the counts that belong to it.
 
         Args:
-            text: a text; path: a text file, plain or gzip. One of them.
+            text: a text; path: a text file or a pipe, plain or gzip. One of them.
             state: "carry" or "reset"; None: as in training.
             line_end: false: a `text` of words that does not end a line gets no </s>.
 
@@ -136,8 +136,7 @@ class LanguageModel:
             line_end: false: a text of words that does not end a line gets no </s>: a prefix.
         """
         if isinstance(text, str):
-            tokens, encoded = self._tokens(text, line_end), self._corpus(text, line_end)
-            return list(token_scores(self.network, encoded, iter(tokens), self._state(state)))
+            return list(token_scores(self.network, self._corpus(text, line_end), self._state(state)))
         tokens_of = self._all_tokens(text, line_end)
         each = zip(tokens_of, self._score_each(tokens_of, state, details=True), strict=True)
         return [token_scores_of(tokens, scored, self.vocabulary.unit) for tokens, scored in each]
@@ -236,15 +235,14 @@ class LanguageModel:
         state = self._state(state)
         with tempfile.TemporaryDirectory(prefix="rnnlm-") as folder:
             if path is not None:
-                encoded = yield from corpus.encode(path, self.vocabulary, folder)
-                tokens = file_tokens(path, self.vocabulary)
+                encoded = yield from corpus.read(path, self.vocabulary, folder)
             else:
-                encoded, tokens = self._corpus(str(text), line_end), iter(self._tokens(str(text), line_end))
+                encoded = self._corpus(str(text), line_end)
             yield from prepare.check_coverage(encoded)
             if per_token is None:
                 result = yield from evaluate(self.network, encoded, state)
             else:
-                result = yield from write_token_scores(self.network, encoded, tokens, state, per_token, columns)
+                result = yield from write_token_scores(self.network, encoded, state, per_token, columns)
             # A mapped file cannot be removed on every system.
             del encoded
         return replace(result, initial_state=self.initial_state)

@@ -20,7 +20,8 @@ def command(
         typer.Argument(metavar="MODEL", help="A run's folder, or its model.safetensors; left out: a small network."),
     ] = None,
     text: Annotated[
-        Optional[Path], typer.Argument(metavar="TEXT", help="A text for MODEL; left out: the training text.")
+        Optional[Path],
+        typer.Argument(metavar="TEXT", help="A text for MODEL (- is standard input); left out: the training text."),
     ] = None,
     scalar: Annotated[
         bool, typer.Option("--scalar", help="The network of one unit over two steps, with the loss at the last one.")

@@ -25,7 +25,9 @@ def command(
     model: ModelArgument,
     text: Annotated[
         Optional[Path],
-        typer.Argument(metavar="TEXT", help="A text file, plain or gzip; left out: the run's own test text."),
+        typer.Argument(
+            metavar="TEXT", help="A text, plain or gzip (- is standard input); left out: the run's own test text."
+        ),
     ] = None,
     state: Annotated[
         Optional[State],
@@ -61,6 +63,7 @@ def command(
     from rnnlm.files import model_file
     from rnnlm.files import output as output_file
     from rnnlm.language_model import LanguageModel
+    from rnnlm.text import files
 
     if columns is not None and per_token is None:
         raise InputError("--columns is for the table of --per-token; give --per-token FILE too")
@@ -75,6 +78,6 @@ def command(
     else:
         found = console.watch(network.evaluating(path=text, state=state, per_token=per_token, columns=names))
     if json:
-        console.json({"text": str(source), **found.json()})
+        console.json({"text": files.name(source), **found.json()})
     else:
-        console.show(evaluation_view(found, str(source)))
+        console.show(evaluation_view(found, files.name(source)))

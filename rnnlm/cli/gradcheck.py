@@ -15,7 +15,8 @@ def command(
         str, typer.Argument(metavar="CONFIG|MODEL", help="A YAML file or a recipe's name, or a trained model.")
     ],
     text: Annotated[
-        Optional[Path], typer.Argument(metavar="TEXT", help="A text; left out: the training text.")
+        Optional[Path],
+        typer.Argument(metavar="TEXT", help="A text (- is standard input); left out: the training text."),
     ] = None,
     through: Annotated[
         Optional[str],
