@@ -207,8 +207,13 @@ def _assembled(
     d, hidden = rnn["weight_ih_l0"].shape[1], rnn["weight_hh_l0"].shape[1]
     rows = len(rnn["weight_ih_l0"])
     cell = _BLOCKS.get(rows // hidden)
-    if cell is None:
+    if cell is None or rows % hidden:
         raise InputError(f"{first} has {rows} rows for {hidden} units; not 1, 3 or 4 times")
+    for own_name, tensor in rnn.items():
+        below = d if own_name == "weight_ih_l0" else hidden
+        needed = (rows, below) if own_name.startswith("weight") else (rows,)
+        if tensor.shape != needed:
+            raise InputError(f"{prefix}{own_name} is {tensor.shape}; {needed} is needed")
     found_roles = roles.find(tensors, d, hidden, embedding, output)
     for name in (found_roles.embedding, found_roles.output):
         if name is not None and len(tensors[name]) != len(vocabulary):
@@ -235,7 +240,10 @@ def _assembled(
     for name, shape in build.shapes(config, len(vocabulary)).items():
         if found[name].shape != shape:
             raise InputError(f"{name} would be {found[name].shape}; {shape} is needed")
-        parameters[name] = np.array(found[name], dtype, order="C")
+        with np.errstate(over="ignore"):
+            parameters[name] = np.array(found[name], dtype, order="C")
+        if not storage.is_finite(parameters[name]):
+            raise InputError(f"{name} would hold numbers too large for {dtype}")
     return Imported(config, vocabulary, parameters)
 
 

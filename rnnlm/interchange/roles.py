@@ -1,4 +1,4 @@
-"""Roles of a state dict's tensors: which matrix is the embedding, which the output layer, and which bias is its own.
+"""Roles of a state dict's tensors: the embedding, the output layer, and its bias.
 
 Both matrices have a row a token. They are told apart by their names, by the bias (an embedding has none), and by
 their widths (d and D_h), in this order; where none of these decides, the user is asked. Taken for each other they

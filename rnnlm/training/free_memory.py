@@ -1,4 +1,4 @@
-"""Memory that a process can still have: what the system has free, and what its container leaves of its limit.
+"""Free memory: what the system has, and what this process's container leaves of its limit.
 
 A container's limit is that of its control group or of one above it (Linux: cgroup v2 ``memory.max``, v1
 ``memory.limit_in_bytes``). ``MemAvailable`` knows nothing of it; whoever goes over it is killed.
