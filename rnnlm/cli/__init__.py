@@ -26,6 +26,7 @@ from rnnlm.cli import (
     gradcheck,
     gradients,
     import_,
+    init,
     inspect,
     sample,
     train,
@@ -44,6 +45,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.command("init")(init.command)
 app.command("train")(train.command)
 app.command("eval")(eval.command)
 app.command("sample")(sample.command)

@@ -9,13 +9,23 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from rnnlm.cli.first_tries import config_argument, model_argument
+
 if TYPE_CHECKING:
     from rnnlm.config.schema import Config
 
 ConfigArgument = Annotated[
-    str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of one of our recipes.")
+    str,
+    typer.Argument(
+        metavar="CONFIG",
+        callback=config_argument,
+        help="A YAML file, or the name of one of our recipes (quickstart).",
+    ),
 ]
-ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A run's folder, or its model.safetensors.")]
+ModelArgument = Annotated[
+    Path,
+    typer.Argument(metavar="MODEL", callback=model_argument, help="A run's folder, or its model.safetensors."),
+]
 SetOption = Annotated[
     Optional[list[str]],
     typer.Option(

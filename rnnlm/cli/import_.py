@@ -9,6 +9,7 @@ from typing import Annotated, Optional
 import typer
 
 from rnnlm.cli.arguments import QuietOption, State, Unit, choices, refuse_given
+from rnnlm.cli.first_tries import state_dict_argument
 
 
 class Nonlinearity(StrEnum):
@@ -20,7 +21,12 @@ class Nonlinearity(StrEnum):
 
 def command(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="PyTorch's state dict in a safetensors file.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", callback=state_dict_argument, help="PyTorch's state dict in a safetensors file."
+        ),
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to: a model file.")],
     vocab: Annotated[
         Optional[Path],
