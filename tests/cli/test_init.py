@@ -42,7 +42,7 @@ def test_unit_and_size_are_chosen_from_the_text_and_said(
     status, out, _ = call("init", "my text: #1.txt")
     assert status == 0
     config = config_file.load(here / "my text: #1.yaml")
-    assert (config.data.text, config.data.unit, config.model.sizes) == ("my text: #1.txt", unit, [hidden])
+    assert (config.data.text, config.data.unit, list(config.model.sizes)) == ("my text: #1.txt", unit, [hidden])
     assert 3 <= config.train.epochs <= 20
     assert f"{hidden} units" in out
     assert f"{config.train.epochs} epochs, about" in out
