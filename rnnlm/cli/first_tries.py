@@ -1,4 +1,4 @@
-"""Arguments in each other's place: what a file is that is no CONFIG, no MODEL or no state dict, and what to type.
+"""Arguments in each other's place: what a file is instead of what was asked for, and what to type.
 
 A path whose kind is not certain is left to the command.
 """
