@@ -19,7 +19,8 @@ ConfigArgument = Annotated[
     typer.Argument(
         metavar="CONFIG",
         callback=config_argument,
-        help="A YAML file, or the name of one of our recipes (quickstart).",
+        help="A YAML file, or a recipe: quickstart, ptb-elman, ptb-lstm, shakespeare-elman, shakespeare-lstm, "
+        "wikitext2-lstm.",
     ),
 ]
 ModelArgument = Annotated[
@@ -42,6 +43,12 @@ class Unit(StrEnum):
     word = "word"
     char = "char"
     byte = "byte"
+
+
+STATE_HELP = (
+    "The hidden state at line ends: carry goes on with it, as in running text; reset begins each line anew, as in a "
+    "list of sentences."
+)
 
 
 class State(StrEnum):
@@ -102,4 +109,4 @@ def load_config(path: str, overrides: list[str] | None, run: Path | None = None)
     from rnnlm.config import file as config_file
 
     config = config_file.load(path, overrides or ())
-    return config if run is None else config.model_copy(update={"run": str(run)})
+    return config if run is None else config.model_copy(update={"run": str(run.expanduser())})

@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import JsonOption, ModelArgument, QuietOption, State, choices, number_or
+from rnnlm.cli.arguments import STATE_HELP, JsonOption, ModelArgument, QuietOption, State, choices, number_or
 
 
 def command(
@@ -18,9 +18,7 @@ def command(
     ] = None,
     state: Annotated[
         Optional[State],
-        typer.Option(
-            "--state", metavar=choices(State), help="The hidden state at line ends; left out: as in training."
-        ),
+        typer.Option("--state", metavar=choices(State), help=f"{STATE_HELP} Left out: as in training."),
     ] = None,
     per_token: Annotated[
         Optional[Path],

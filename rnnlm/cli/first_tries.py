@@ -43,6 +43,8 @@ def kind_of(path: Path) -> Kind | None:
         return Kind.pytorch
     if path.suffix == ".safetensors" or (head[8:9] == b"{" and int.from_bytes(head[:8], "little") < size):
         return Kind.model
+    if not head:
+        return None
     text = head.decode("utf-8", "ignore")
     if path.suffix in (".yaml", ".yml"):
         return Kind.configuration

@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import QuietOption, State, Unit, choices, refuse_given
+from rnnlm.cli.arguments import STATE_HELP, QuietOption, State, Unit, choices, refuse_given
 from rnnlm.cli.first_tries import state_dict_argument
 
 
@@ -47,7 +47,7 @@ def command(
     ] = Nonlinearity.tanh,
     state: Annotated[
         State,
-        typer.Option("--state", metavar=choices(State), help="The hidden state at line ends (with --vocab)."),
+        typer.Option("--state", metavar=choices(State), help=f"{STATE_HELP} With --vocab."),
     ] = State.carry,
     quiet: QuietOption = False,
 ) -> None:
