@@ -5,6 +5,7 @@ A path whose kind is not certain is left to the command.
 
 from __future__ import annotations
 
+import codecs
 import re
 from enum import Enum
 from pathlib import Path
@@ -45,11 +46,14 @@ def kind_of(path: Path) -> Kind | None:
         return Kind.model
     if not head:
         return None
-    text = head.decode("utf-8", "ignore")
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(head, final=size <= len(head))
+    except UnicodeDecodeError:
+        return Kind.text if head[:2] == b"\x1f\x8b" else None
     if path.suffix in (".yaml", ".yml"):
         return Kind.configuration
-    if len(head) - len(text.encode()) > 3 or "\0" in text:  # no more than a character that was cut
-        return Kind.text if head[:2] == b"\x1f\x8b" else None
+    if "\0" in text:
+        return None
     return Kind.configuration if _SECTION.search(text) else Kind.text
 
 
