@@ -9,6 +9,7 @@ from typing import Annotated, Optional
 import typer
 
 from rnnlm.cli.arguments import Activation, JsonOption, QuietOption, choices, refuse_given
+from rnnlm.cli.first_tries import model_argument
 
 _SMALL = ("embedding", "hidden", "vocabulary")
 
@@ -17,7 +18,11 @@ def command(
     context: typer.Context,
     model: Annotated[
         Optional[Path],
-        typer.Argument(metavar="MODEL", help="A run's folder, or its model.safetensors; left out: a small network."),
+        typer.Argument(
+            metavar="MODEL",
+            callback=model_argument,
+            help="A run's folder, or its model.safetensors; left out: a small network.",
+        ),
     ] = None,
     text: Annotated[
         Optional[Path],

@@ -8,6 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 from rnnlm.cli.arguments import (
+    STATE_HELP,
     ForceOption,
     InitialState,
     InitialStateOption,
@@ -31,9 +32,7 @@ def command(
     ] = None,
     state: Annotated[
         Optional[State],
-        typer.Option(
-            "--state", metavar=choices(State), help="The hidden state at line ends; left out: as in training."
-        ),
+        typer.Option("--state", metavar=choices(State), help=f"{STATE_HELP} Left out: as in training."),
     ] = None,
     initial_state: InitialStateOption = InitialState.model,
     per_token: Annotated[

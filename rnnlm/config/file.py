@@ -234,10 +234,14 @@ def _override(values: dict[str, Any], name: str, text: str, where: str, places: 
     place = (*place, key)
     inside = {} if node is None else note_places(node, where, place)
     value = None if node is None else _values(node, where)
+    if "#" in text and (node is None or (isinstance(node, yaml.ScalarNode) and node.style is None)):
+        value = text.strip()  # a file's name, and no comment: this is one value, not a file
     if key == "type" and types and value != target.get("type"):
         target.clear()
     for old in [old for old in places if old[: len(place)] == place]:
         del places[old]
+    # A section that only the override speaks of stands there too.
+    places |= {place[:n]: where for n in range(1, len(place)) if place[:n] not in places}
     places |= {place: where, **inside}
     target[key] = value
 

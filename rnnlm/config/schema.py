@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from rnnlm.config.base import Section
+from rnnlm.config.base import Section, UserPath
 from rnnlm.config.data import Data, Vocab
 from rnnlm.config.embedding import Embedding
 from rnnlm.config.network import Model, Softmax
@@ -24,7 +24,7 @@ class Config(Section):
     embedding: Embedding = Embedding()
     model: Model = Model()
     train: Train = Train()
-    run: str = Field("runs/rnnlm", description="the run's folder")
+    run: UserPath = Field("runs/rnnlm", description="the run's folder")
 
     @model_validator(mode="after")
     def sections_fit(self) -> Self:
