@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlm.errors import ModelError
+from rnnlm.errors import ModelError, NotFiniteError
 from rnnlm.files.atomic import atomic_write
 
 # Of the metadata under the key ``rnnlm``: 2, since the configuration in it has sections by their type.
@@ -22,8 +22,14 @@ def write_tensors(path: str | Path, tensors: Mapping[str, NDArray[Any]], metadat
 
     safetensors takes arrays that are not C-contiguous and writes them wrong without a word, so they are
     copied first.
+
+    Raises:
+        NotFiniteError: a number is not finite: what lies there stays. ResourceError: as ``atomic_write``.
     """
     from safetensors.numpy import save
+
+    if found := not_finite(tensors):
+        raise NotFiniteError(f"{path}: not written: {found}")
 
     text = json.dumps(metadata, ensure_ascii=False, sort_keys=True)
     data = save({name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}, {"rnnlm": text})
@@ -31,20 +37,31 @@ def write_tensors(path: str | Path, tensors: Mapping[str, NDArray[Any]], metadat
         file.write(data)
 
 
+def not_finite(tensors: Mapping[str, NDArray[Any]]) -> str | None:
+    """What is said of the first array with a number that is not finite; None where there is none."""
+    for name, tensor in tensors.items():
+        if not (finite := np.isfinite(tensor)).all():
+            return f"{finite.size - np.count_nonzero(finite):,} of {finite.size:,} numbers of {name} are not finite"
+    return None
+
+
 def read_tensors(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """The tensors and the metadata of a file that `write_tensors` wrote.
 
     Raises:
-        ModelError: no such file, a damaged one, or one that rnnlm did not write.
+        ModelError: no such file, a damaged one, one that rnnlm did not write, or numbers that are not finite.
     """
     metadata = read_metadata(path)
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     try:
-        return load_file(path), metadata
+        tensors = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelError(f"{path}: damaged: {error}; take an earlier copy or train again") from None
+    if found := not_finite(tensors):
+        raise ModelError(f"{path}: {found}; take an earlier copy or train again")
+    return tensors, metadata
 
 
 def read_metadata(path: str | Path) -> dict[str, Any]:

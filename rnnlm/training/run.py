@@ -171,7 +171,16 @@ class Run:
 
         Args:
             due: a run that is never stopped writes it too: it is logged, and its model may stay.
+
+        Raises:
+            NotFiniteError: the weights are not; the checkpoint before stays.
         """
+        try:
+            return self._save(log, due)
+        except NotFiniteError as error:
+            raise NotFiniteError(self.explain(f"update {self.at.updates}: {error}")) from None
+
+    def _save(self, log: Log, due: bool) -> Checkpoint:
         at, path = self.at, self.folder / STATE
         record = Checkpoint(at.updates, at.epoch, at.tokens, at.seconds, str(path))
         if at.best is None:
