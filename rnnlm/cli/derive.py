@@ -12,6 +12,7 @@ from rnnlm.cli.arguments import Activation, JsonOption, QuietOption, choices
 
 
 def command(
+    context: typer.Context,
     model: Annotated[
         Optional[Path],
         typer.Argument(metavar="MODEL", help="A run's folder, or its model.safetensors; left out: a small network."),
@@ -48,6 +49,11 @@ def command(
     if model is not None and (scalar or activation):
         option = "--scalar" if scalar else "--activation"
         raise InputError(f"{option} is for a small network; {model} has its own numbers")
+    sources = {key: context.get_parameter_source(key) for key in ("embedding", "hidden", "vocabulary")}
+    sizes = [key for key, source in sources.items() if source is not None and source.name == "COMMANDLINE"]
+    if sizes and (scalar or model is not None):
+        owner = f"{model} has its own sizes" if model is not None else "the scalar one has one unit, d = D_h = 1"
+        raise InputError(f"--{sizes[0]} is for the small network of matrices; {owner}")
     console = Console(quiet)
     edge = 0 if full else 3
     f = str(activation or Activation.tanh)

@@ -49,10 +49,10 @@ def train(
         ResourceError: too little memory or disk.
     """
     run, log = yield from start(config, resume, restart)
-    yield run.start()
-    saved = time.monotonic()
-    began, told, interrupted = saved - run.at.seconds, -math.inf, False
     try:
+        yield run.start()
+        saved = time.monotonic()
+        began, told, interrupted = saved - run.at.seconds, -math.inf, False
         while not (run.at.finished or interrupted):
             norm, records = run.update(), list[Any]()
             run.at.seconds = time.monotonic() - began
