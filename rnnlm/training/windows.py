@@ -50,6 +50,17 @@ def total_updates(settings: Train, length: int) -> int:
     return total if settings.max_updates is None else min(total, settings.max_updates)
 
 
+def total_validations(settings: Train, length: int) -> int:
+    """Validations of all updates: at epochs' ends, where training ends, and every
+    ``train.validate.every_updates``."""
+    total, every = total_updates(settings, length), settings.validate.every_updates
+    stops, done = {total}, 0
+    for epoch in range(settings.epochs):
+        done += updates_of_epoch(settings, length, epoch if settings.bptt_deviation else 0)
+        stops |= {done} if done <= total else set()
+    return len(stops | (set(range(every, total + 1, every)) if every else set()))
+
+
 def check_warmup(settings: Train, length: int) -> None:
     """Refuse a warm-up that the run ends before, so that the learning rate would never be reached.
 
