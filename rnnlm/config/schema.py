@@ -46,6 +46,8 @@ class Config(Section):
                     raise ValueError(
                         f"train.{key}: {value.type} waits for validation to stop improving; give a validation text"
                     )
+            if self.train.validate.every_updates is not None:
+                raise ValueError("train.validate.every_updates validates; give a validation text")
         return self
 
 

@@ -87,5 +87,5 @@ def worse_than_even(what: str, perplexity: float, vocabulary: int) -> str | None
         return None
     return (
         f"{what} {perplexity:.6g} is worse than guessing evenly among the {vocabulary:,} tokens of the vocabulary "
-        f"({vocabulary:,}): the network has learnt nothing, or its training diverged"
+        f"({vocabulary:,}): the network has learnt nothing of such a text, or its training diverged"
     )

@@ -79,7 +79,7 @@ def test_a_text_of_unknown_words(model: rnnlm.LanguageModel, tmp_path: Path) -> 
 
 def test_unknown_words_without_an_unk_in_training_are_worth_a_word(model: rnnlm.LanguageModel) -> None:
     found = model.evaluate(text=TEXT)
-    assert "<unk> never stood in the training text" in found.notes[0]
+    assert any("<unk> never stood in the training text" in note for note in found.notes)
     assert model.evaluate(text="a bird sings").notes == ()
 
 
