@@ -19,6 +19,7 @@ from rnnlm.cli import app
 from rnnlm.config.base import Section, Sections, Typed, sections
 from rnnlm.config.schema import Config
 from rnnlm.evaluation import columns
+from rnnlm.files.run_folder import MAY_CHANGE
 
 TARGET = Path(__file__).with_name("reference.md")
 
@@ -63,6 +64,13 @@ def reference() -> str:
             lines += _section(name, section)
         else:
             lines += [f"### {name}", "", f"{field.description}; `{field.default}` by default.", ""]
+    lines += [
+        "### What may change when a run goes on",
+        "",
+        "`rnnlm train --resume` takes the configuration that the run began with; only these keys may differ:",
+        ", ".join(f"`{key}`" for key in MAY_CHANGE) + ".",
+        "",
+    ]
     # <unk> and </s> are words here, not HTML.
     return "\n".join(lines).rstrip().replace("<", "&lt;") + "\n"
 

@@ -10,12 +10,7 @@ Nothing heavy is imported until one of these is used, so that ``rnnlm --help`` i
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
-
-# The kernels split the work over threads themselves: a BLAS with a thread pool of its own would fight them for the
-# cores. This must stand before the first import of NumPy.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from rnnlm.version import __version__ as __version__
 
@@ -37,3 +32,6 @@ if not TYPE_CHECKING:
 
             return getattr(api, name)
         raise AttributeError(f"module 'rnnlm' has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *_API})

@@ -12,7 +12,7 @@ model.sample(prompt="the dogs", tokens=20)
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -20,25 +20,38 @@ from typing import Literal
 from rnnlm import pipeline
 from rnnlm.config import file as config_file
 from rnnlm.config.schema import Config
+from rnnlm.errors import in_python
 from rnnlm.files import model_file
 from rnnlm.gradients import commands as gradient_commands
 from rnnlm.gradients.check.records import GradientCheck
 from rnnlm.gradients.ledger.records import Ledger
 from rnnlm.interrupt import interrupts
+from rnnlm.kernels.matmul.blas_threads import one_blas_thread
 from rnnlm.language_model import LanguageModel, check_text
+from rnnlm.training.records import Record
 from rnnlm.work import run_to_end
 
 __all__ = ["LanguageModel", "gradcheck", "ledger", "load", "train"]
 
 
-def train(config: Config | str | Path, overrides: Sequence[str] = (), resume: bool = False) -> LanguageModel:
+@in_python()
+def train(
+    config: Config | str | Path | Mapping[str, object],
+    overrides: Sequence[str] | Mapping[str, object] = (),
+    resume: bool = False,
+    restart: bool = False,
+    progress: Callable[[Record], object] | None = None,
+) -> LanguageModel:
     """Train as ``rnnlm train`` does, silently, and load the best model.
 
     Ctrl-C (a notebook's stop, too) ends it after the update, with a checkpoint to go on from.
 
     Args:
-        config: a Config, a YAML file, or the name of one of our recipes.
-        overrides: ``section.key=value``. resume: go on with a run that was stopped.
+        config: a YAML file, the name of one of our recipes, a dict of the sections, or a Config.
+        overrides: ``section.key=value`` texts, or a dict: ``{"train.epochs": 3, "model": {"hidden": 64}}``.
+        resume: go on with a run that was stopped; restart: throw away the run that the folder holds.
+        progress: called with each record of the training (``rnnlm.training.records``): an Updates every
+            ``train.log.every_updates`` updates, a Valid at every validation ...
 
     Raises:
         RnnlmError: see ``rnnlm.training.loop.train``.
@@ -46,13 +59,16 @@ def train(config: Config | str | Path, overrides: Sequence[str] = (), resume: bo
     """
     if not isinstance(config, Config):
         config = config_file.load(config, overrides)
-    with interrupts() as stop:
-        end = run_to_end(pipeline.train(config, resume, stop))
+    elif overrides:
+        config = config_file.load(config.model_dump(), overrides)
+    with one_blas_thread(), interrupts() as stop:
+        end = run_to_end(pipeline.train(config, resume, stop, restart), progress)
     if end.reason == "interrupted":
         raise KeyboardInterrupt
     return load(config.run)
 
 
+@in_python()
 def load(path: str | Path, threads: int | str = "auto", initial_state: str = "model") -> LanguageModel:
     """A trained network from a run's folder, its ``model.safetensors`` (the best by validation) or
     ``state.safetensors`` (the last).
@@ -68,10 +84,11 @@ def load(path: str | Path, threads: int | str = "auto", initial_state: str = "mo
     return LanguageModel(model_file.load(path), threads, initial_state)
 
 
+@in_python()
 def gradcheck(
     source: str | Path,
     *,
-    overrides: Sequence[str] = (),
+    overrides: Sequence[str] | Mapping[str, object] = (),
     text: str | None = None,
     path: str | Path | None = None,
     steps: int | None = None,
@@ -85,7 +102,7 @@ def gradcheck(
 
     Args:
         source: a YAML file, a recipe's name, a run's folder or a model's file.
-        overrides: ``section.key=value``, for a configuration.
+        overrides: as for `train`, for a configuration.
         text: a text; path: a text file. Neither: the training text.
         steps, batch: of the window; None: as in training, and at most 2 streams.
         at: tokens before the window in each stream; None: two windows, or five where `through` is given.
@@ -98,12 +115,13 @@ def gradcheck(
         TypeError: both text and path.
     """
     check_text(text, path, needed=False)
-    with _text_file(text, path) as file:
+    with _text_file(text, path) as file, one_blas_thread():
         return run_to_end(
             gradient_commands.gradcheck(str(source), overrides, file, steps, batch, at, through, numbers, seed)
         )
 
 
+@in_python()
 def ledger(
     model: str | Path,
     *,
@@ -128,7 +146,7 @@ def ledger(
         TypeError: neither text nor path, or both.
     """
     check_text(text, path)
-    with _text_file(text, path) as file:
+    with _text_file(text, path) as file, one_blas_thread():
         assert file is not None
         return run_to_end(gradient_commands.gradients(model, file, at, steps, losses, precision))
 

@@ -11,6 +11,12 @@
 A message is one line: the file, the line or the key; what was found; what would be right.
 """
 
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class RnnlmError(Exception):
     """Base of all errors; its text is one line for the user."""
@@ -40,3 +46,25 @@ class NotFiniteError(RnnlmError):
 
 class ResourceError(RnnlmError):
     pass
+
+
+# What an option of the command line is in Python, where it is not the keyword of the same name.
+_IN_PYTHON = {"--resume": "resume=True", "--restart": "restart=True", "--set": "overrides"} | dict.fromkeys(
+    ("--run DIR", "--run"), "overrides={'run': 'DIR'}"
+)
+_OPTION = re.compile(r"(?<![\w-])(--run DIR|--[a-z][a-z-]*)")
+
+
+@contextmanager
+def in_python() -> Iterator[None]:
+    """Inside the block, and in a function that this decorates, messages name Python's keywords where those of the
+    command line name its options."""
+    try:
+        yield
+    except RnnlmError as error:
+        error.args = (_OPTION.sub(_keyword, str(error)),)
+        raise
+
+
+def _keyword(option: re.Match[str]) -> str:
+    return _IN_PYTHON.get(option[0], option[0].removeprefix("--").replace("-", "_"))

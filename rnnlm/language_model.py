@@ -6,19 +6,22 @@ import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 
 from rnnlm.corpora import prepare
-from rnnlm.errors import InputError
+from rnnlm.errors import InputError, TextError, in_python
 from rnnlm.evaluation.columns import DEFAULT
-from rnnlm.evaluation.per_token import TokenScore, file_tokens, token_scores, write_token_scores
-from rnnlm.evaluation.perplexity import evaluate
+from rnnlm.evaluation.many import score_each, token_scores_of
+from rnnlm.evaluation.per_token import TokenScore, token_scores, write_token_scores
+from rnnlm.evaluation.perplexity import evaluate, perplexity_of
 from rnnlm.evaluation.records import Evaluation
-from rnnlm.files import own_texts
+from rnnlm.files import log, own_texts
 from rnnlm.files.model_file import Trained
 from rnnlm.network import build
 from rnnlm.network.parameters import unflatten
+from rnnlm.network.scoring import Scored
 from rnnlm.sampling.records import Sampled
 from rnnlm.sampling.sample import Settings, sample
 from rnnlm.text import corpus, tokenizers
@@ -31,6 +34,10 @@ Tensor = np.ndarray[tuple[int, ...], np.dtype[np.float32 | np.float64]]
 
 class LanguageModel:
     """A trained network with its configuration and vocabulary.
+
+    Several Python threads may use one model at once: each gets what it would get alone, window by window in turn. A
+    generator (`sampling`, `evaluating`) has a state of its own, may be left half-way, and belongs to one thread at a
+    time. Nobody may change the weights meanwhile.
 
     Args:
         trained: as ``rnnlm.files.model_file.load`` reads it. threads: a number, or "auto".
@@ -55,38 +62,86 @@ class LanguageModel:
         """The tensors by name, as in ``model.safetensors``."""
         return self.trained.parameters
 
-    def perplexity(self, text: str, state: str | None = None) -> float:
-        """Perplexity of a text, its line ends counted and unknown words scored as <unk>.
+    def __repr__(self) -> str:
+        model, sizes = self.config.model, ", ".join(map(str, self.config.model.sizes))
+        words = f"{len(self.vocabulary):,} {self.vocabulary.unit}s"
+        return f"<LanguageModel {str(self.trained.path)!r}: {model.cell.type}, {sizes} units, {words}>"
+
+    def __reduce__(self) -> tuple[type[LanguageModel], tuple[Trained, int, str]]:
+        """So that it can be pickled and copied: the network is built anew."""
+        trained = replace(self.trained, config=self.config)
+        return LanguageModel, (trained, self.network.threads, self.initial_state)
+
+    @overload
+    def perplexity(self, text: str, state: str | None = None, *, line_end: bool = True) -> float: ...
+
+    @overload
+    def perplexity(self, text: list[str], state: str | None = None, *, line_end: bool = True) -> list[float]: ...
+
+    @in_python()
+    def perplexity(
+        self, text: str | list[str], state: str | None = None, *, line_end: bool = True
+    ) -> float | list[float]:
+        """Perplexity of a text, its line ends counted and unknown words scored as <unk>; of a list of texts, that of
+        each.
 
         Args:
             state: "carry" or "reset"; None: as in training.
+            line_end: false: a text of words that does not end a line gets no </s>: a prefix.
         """
-        return self.evaluate(text=text, state=state).perplexity
+        if isinstance(text, str):
+            return self.evaluate(text=text, state=state, line_end=line_end).perplexity
+        return [perplexity_of(scored) for scored in self._score_each(self._all_tokens(text, line_end), state)]
 
+    @in_python()
     def evaluate(
-        self, *, text: str | None = None, path: str | Path | None = None, state: str | None = None
+        self,
+        *,
+        text: str | None = None,
+        path: str | Path | None = None,
+        state: str | None = None,
+        line_end: bool = True,
     ) -> Evaluation:
         """Perplexity of a text, with the counts that belong to it.
 
         Args:
-            text: a text; path: a text file, plain or gzip. One of them.
+            text: a text; path: a text file or a pipe, plain or gzip. One of them.
             state: "carry" or "reset"; None: as in training.
+            line_end: false: a `text` of words that does not end a line gets no </s>.
 
         Raises:
-            TextError: the file cannot be read; less than 1% of the text is in the vocabulary.
-            TypeError: neither text nor path, or both.
+            TextError: the file cannot be read; the text is empty; less than 1% of it is in the vocabulary.
+            TypeError: neither text nor path, or both; a path without its line end.
         """
-        return run_to_end(self.evaluating(text=text, path=path, state=state))
+        return run_to_end(self.evaluating(text=text, path=path, state=state, line_end=line_end))
 
-    def surprisal(self, text: str, state: str | None = None) -> list[TokenScore]:
+    @overload
+    def surprisal(self, text: str, state: str | None = None, *, line_end: bool = True) -> list[TokenScore]: ...
+
+    @overload
+    def surprisal(
+        self, text: list[str], state: str | None = None, *, line_end: bool = True
+    ) -> list[list[TokenScore]]: ...
+
+    @in_python()
+    def surprisal(
+        self, text: str | list[str], state: str | None = None, *, line_end: bool = True
+    ) -> list[TokenScore] | list[list[TokenScore]]:
         """Surprisal of every token in bits, with its rank and entropy; the first one and line ends included.
+
+        Of a list of texts, a list for each.
 
         Args:
             state: "carry" or "reset"; None: as in training.
+            line_end: false: a text of words that does not end a line gets no </s>: a prefix.
         """
-        tokens = self._tokens(text)
-        return list(token_scores(self.network, self._corpus(text), iter(tokens), self._state(state)))
+        if isinstance(text, str):
+            return list(token_scores(self.network, self._corpus(text, line_end), self._state(state)))
+        tokens_of = self._all_tokens(text, line_end)
+        each = zip(tokens_of, self._score_each(tokens_of, state, details=True), strict=True)
+        return [token_scores_of(tokens, scored, self.vocabulary.unit) for tokens, scored in each]
 
+    @in_python()
     def sample(
         self,
         prompt: str = "",
@@ -117,6 +172,7 @@ class LanguageModel:
         )
         return self._write(prompt, settings)[0]
 
+    @in_python()
     def samples(
         self,
         count: int,
@@ -138,6 +194,21 @@ class LanguageModel:
         )
         return self._write(prompt, settings)
 
+    def curve(self) -> list[dict[str, float | str | None]]:
+        """The course of its training: the records of ``log.jsonl`` in its folder.
+
+        Those whose ``event`` is "updates" have the training ``loss`` since the record before (nats a token), those of
+        "valid" that of a validation; all have ``updates``, ``epoch`` and ``seconds``.
+
+        Raises:
+            InputError: there is no log beside the model's file.
+        """
+        folder = self.trained.path.parent
+        found = log.read(folder)
+        if not found:
+            raise InputError(f"{folder / log.LOG}: no such file; the log of a training lies in its run's folder")
+        return found
+
     def sampling(self, prompt: str, settings: Settings) -> Iterator[Note | Sampled]:
         """`samples` as an iterator of records, one Sampled a token."""
         return sample(self.network, self.vocabulary, prompt, self.config.train.state, settings)
@@ -150,6 +221,7 @@ class LanguageModel:
         state: str | None = None,
         per_token: Path | None = None,
         columns: Sequence[str] = DEFAULT,
+        line_end: bool = True,
     ) -> Generator[Note | Progress, None, Evaluation]:
         """`evaluate` as a generator of records.
 
@@ -158,18 +230,19 @@ class LanguageModel:
                 ``rnnlm.evaluation.columns``.
         """
         check_text(text, path)
+        if path is not None and not line_end:
+            raise TypeError("line_end=False goes with text=; a file's last line ends")
         state = self._state(state)
         with tempfile.TemporaryDirectory(prefix="rnnlm-") as folder:
             if path is not None:
-                encoded = yield from corpus.encode(path, self.vocabulary, folder)
-                tokens = file_tokens(path, self.vocabulary)
+                encoded = yield from corpus.read(path, self.vocabulary, folder)
             else:
-                encoded, tokens = self._corpus(str(text)), iter(self._tokens(str(text)))
+                encoded = self._corpus(str(text), line_end)
             yield from prepare.check_coverage(encoded)
             if per_token is None:
                 result = yield from evaluate(self.network, encoded, state)
             else:
-                result = yield from write_token_scores(self.network, encoded, tokens, state, per_token, columns)
+                result = yield from write_token_scores(self.network, encoded, state, per_token, columns)
             # A mapped file cannot be removed on every system.
             del encoded
         return replace(result, initial_state=self.initial_state)
@@ -215,13 +288,29 @@ class LanguageModel:
         check_choice("state", state, ("carry", "reset"))
         return state
 
-    def _tokens(self, text: str) -> Sequence[str]:
-        unit = self.config.data.unit
-        return tokenizers.with_line_end(tokenizers.split(text, unit, self.vocabulary.lowercase), unit)
+    def _tokens(self, text: str, line_end: bool = True) -> Sequence[str]:
+        """The tokens of a text as a file of it would have them, or without the line end that it does not have.
 
-    def _corpus(self, text: str) -> Corpus:
+        Raises:
+            TextError: there is none.
+        """
+        unit = self.config.data.unit
+        tokens = tokenizers.split(text, unit, self.vocabulary.lowercase)
+        if text and line_end:
+            tokens = tokenizers.with_line_end(tokens, unit)
+        if not tokens:
+            raise TextError("text: empty; give a text with at least one token")
+        return tokens
+
+    def _all_tokens(self, texts: list[str], line_end: bool) -> list[Sequence[str]]:
+        return [self._tokens(text, line_end) for text in texts]
+
+    def _score_each(self, tokens: list[Sequence[str]], state: str | None, details: bool = False) -> list[Scored]:
+        return score_each(self.network, tokens, self.vocabulary, self._state(state), details)
+
+    def _corpus(self, text: str, line_end: bool = True) -> Corpus:
         characters = len(text.replace("\r\n", "\n")) if self.config.data.unit != "byte" else len(text)
-        return corpus.from_tokens(self._tokens(text), characters, self.vocabulary, "text")
+        return corpus.from_tokens(self._tokens(text, line_end), characters, self.vocabulary, "text")
 
 
 def check_choice(name: str, value: str, choices: tuple[str, str]) -> None:

@@ -78,9 +78,9 @@ def train(config: Config, resume: bool, stop: Callable[[], bool], restart: bool 
 
 
 def write_vocabulary(config: Config, path: Path) -> Task[Vocabulary]:
-    """``rnnlm vocab``: count the training text and write the vocabulary to `path`; returns it."""
-    found = yield from prepare.texts(config)
-    vocabulary = yield from prepare.build_vocabulary(config, found.train)
+    """``rnnlm vocab``: count the training text, once, and write the vocabulary to `path`; returns it."""
+    train = Path(config.data.train) if config.data.train is not None else (yield from prepare.texts(config)).train
+    vocabulary = yield from prepare.build_vocabulary(config, train)
     vocabulary.save(path)
     return vocabulary
 

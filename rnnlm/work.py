@@ -6,7 +6,7 @@ draws and ``log.jsonl`` keeps, and returns its result (``result = yield from tas
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -33,11 +33,13 @@ class Progress:
     unit: str
 
 
-def run_to_end(task: Task[_T]) -> _T:
-    """Run a task without looking at its records; its result."""
+def run_to_end(task: Task[_T], progress: Callable[[Any], object] | None = None) -> _T:
+    """Run a task; its result. progress: called with each of its records."""
     while True:
         try:
-            next(task)
+            record = next(task)
+            if progress is not None:
+                progress(record)
         except StopIteration as end:
             result: _T = end.value
             return result

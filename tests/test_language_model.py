@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
+import random
+import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import rnnlm
@@ -76,19 +82,95 @@ def test_weights_can_be_changed_in_place(runs: dict[str, Path]) -> None:
     assert model.surprisal("a")[0].entropy == pytest.approx(math.log2(len(model.vocabulary)), rel=1e-5)
 
 
+@pytest.mark.parametrize("unit", ["word", "char", "byte"])
+def test_an_empty_text_is_refused_as_an_empty_file_is(runs: dict[str, Path], unit: str, tmp_path: Path) -> None:
+    model = rnnlm.load(runs[unit])
+    path = tmp_path / "text.txt"
+    path.write_text("")
+    asks: list[Callable[[], object]] = [
+        lambda: model.evaluate(path=path), lambda: model.evaluate(text=""), lambda: model.perplexity(""),
+        lambda: model.surprisal(""), lambda: model.perplexity(["the", ""]), lambda: model.surprisal([""]),
+        lambda: model.surprisal("", line_end=False),
+    ]  # fmt: skip
+    for ask in asks:
+        with pytest.raises(TextError, match="text.*: empty; give a text with at least one token"):
+            ask()
+
+
+@pytest.mark.parametrize("state", ["carry", "reset"])
+@pytest.mark.parametrize("unit", ["word", "char", "byte"])
+def test_each_of_many_texts_is_scored_as_it_is_alone(runs: dict[str, Path], unit: str, state: str) -> None:
+    model = rnnlm.load(runs[unit])
+    generator = random.Random(1)
+    words = ["the", "dog", "sees", "zebra", "a\n", "bird", "\n"]
+    texts = [" ".join(generator.choices(words, k=generator.randint(1, 30))) for _ in range(150)]
+    for line_end in (True, False):
+        perplexities = model.perplexity(texts, state, line_end=line_end)
+        for text, perplexity, scores in zip(
+            texts, perplexities, model.surprisal(texts, state, line_end=line_end), strict=True
+        ):
+            alone = model.surprisal(text, state, line_end=line_end)
+            mean = sum(score.surprisal for score in alone) / len(alone)
+            assert perplexity == pytest.approx(2**mean, rel=1e-5)
+            for found, wanted in zip(scores, alone, strict=True):
+                for name in ("position", "line", "token", "is_unk"):
+                    assert getattr(found, name) == getattr(wanted, name)
+                assert (found.surprisal, found.entropy) == pytest.approx((wanted.surprisal, wanted.entropy), rel=1e-4)
+    assert model.perplexity([]) == model.surprisal([]) == []
+
+
+def test_a_prefix_has_no_line_end(runs: dict[str, Path]) -> None:
+    model = rnnlm.load(runs["word"])
+    whole, prefix = model.surprisal("the dog"), model.surprisal("the dog", line_end=False)
+    assert [score.token for score in whole] == ["the", "dog", "</s>"]
+    assert [(score.token, score.surprisal) for score in prefix] == [(s.token, s.surprisal) for s in whole[:2]]
+    assert model.evaluate(text="the dog", line_end=False).tokens == 2
+    assert model.surprisal("the dog\n", line_end=False) == whole
+    with pytest.raises(TypeError, match="line_end=False goes with text="):
+        model.evaluate(path="text.txt", line_end=False)
+
+
+def test_a_model_can_be_pickled_copied_and_shown(runs: dict[str, Path]) -> None:
+    model = rnnlm.load(runs["word"], 1, "zero")
+    model.parameters["output.b2"][:] += np.arange(len(model.vocabulary)) / 10
+    for again in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model), copy.copy(model)):
+        assert again.perplexity("the dog sees a bird") == model.perplexity("the dog sees a bird")
+        assert (again.initial_state, again.network.threads) == ("zero", 1)
+        assert again.sample("the", tokens=9) == model.sample("the", tokens=9)
+    other = copy.deepcopy(model)
+    other.parameters["output.b2"][:] = 0
+    assert other.perplexity("the dog") != model.perplexity("the dog"), "its own weights"
+    path = runs["word"] / "model.safetensors"
+    assert repr(model) == f"<LanguageModel {str(path)!r}: elman, 16 units, {len(model.vocabulary)} words>"
+
+
+def test_the_curve_of_its_training(runs: dict[str, Path], tmp_path: Path) -> None:
+    curve = rnnlm.load(runs["word"]).curve()
+    valid = [record for record in curve if record["event"] == "valid"]
+    assert [record["epoch"] for record in valid] == [1, 2, 3, 4]
+    assert [record["updates"] for record in curve if record["event"] == "updates"][:3] == [5, 10, 15]
+    assert all(isinstance(record["loss"], float) for record in valid)
+    alone = shutil.copy(runs["word"] / "model.safetensors", tmp_path)
+    with pytest.raises(InputError, match="log.jsonl: no such file; the log of a training lies in its run's folder"):
+        rnnlm.load(alone).curve()
+
+
 def test_errors(runs: dict[str, Path]) -> None:
     model = rnnlm.load(runs["byte"])
-    with pytest.raises(InputError, match="--prompt: not UTF-8 at character 3"):
+    with pytest.raises(InputError, match="^prompt: not UTF-8 at character 3"):
         model.sample("ab\udcff")
-    with pytest.raises(TextError, match="empty"):
-        model.surprisal("")
 
 
 def test_a_state_that_there_is_not(runs: dict[str, Path]) -> None:
     model = rnnlm.load(runs["word"])
     for ask in (model.perplexity, model.surprisal):
-        with pytest.raises(InputError, match="state: found rest; must be carry or reset"):
-            ask("the dog", "rest")
+        for text in ("the dog", ["the dog", "a"]):
+            with pytest.raises(InputError, match="^state: found rest; must be carry or reset"):
+                ask(text, "rest")
+    with pytest.raises(InputError, match="^state: found rest; must be carry or reset"):
+        model.evaluate(text="the dog", state="rest")
+    with pytest.raises(InputError, match="^initial_state: found mean; must be model or zero"):
+        rnnlm.load(runs["word"], initial_state="mean")
 
 
 @pytest.mark.parametrize(("given", "found"), [({}, "neither text= nor path="), ({"text": "a", "path": "a"}, "both")])

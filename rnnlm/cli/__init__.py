@@ -11,6 +11,7 @@ import io
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import typer
@@ -25,7 +26,9 @@ from rnnlm.cli import (
     export,
     gradcheck,
     gradients,
+    help,
     import_,
+    init,
     inspect,
     sample,
     train,
@@ -38,25 +41,33 @@ from rnnlm.errors import InputError, RnnlmError
 _UsageError: Any = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
+    cls=help.Group,
+    rich_markup_mode=None,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-app.command("train")(train.command)
-app.command("eval")(eval.command)
-app.command("sample")(sample.command)
-app.command("vocab")(vocab.command)
-app.command("embed")(embed.command)
-app.command("gradcheck")(gradcheck.command)
-app.command("gradients")(gradients.command)
-app.command("derive")(derive.command)
-app.command("inspect")(inspect.command)
-app.command("export")(export.command)
-app.command("import")(import_.command)
-app.command("bench")(bench.command)
-app.command("warmup")(warmup.command)
+
+def _add(name: str, function: Callable[..., None]) -> None:
+    app.command(name, cls=help.Command, epilog=help.epilog(name))(function)
+
+
+_add("init", init.command)
+_add("train", train.command)
+_add("eval", eval.command)
+_add("sample", sample.command)
+_add("vocab", vocab.command)
+_add("embed", embed.command)
+_add("gradcheck", gradcheck.command)
+_add("gradients", gradients.command)
+_add("derive", derive.command)
+_add("inspect", inspect.command)
+_add("export", export.command)
+_add("import", import_.command)
+_add("bench", bench.command)
+_add("warmup", warmup.command)
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(config.app, name="config")
 
@@ -84,6 +95,8 @@ def options(
 
 def main() -> None:
     """Run the command line; an error is one line on standard error and an exit status."""
+    # Before the first import of NumPy, which the commands do; see ``kernels.matmul.blas_threads``.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Importing and compiling make a million objects that stay; Python would look through them again and again.
     gc.set_threshold(100_000)
     arguments = sys.argv[1:]

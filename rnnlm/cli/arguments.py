@@ -9,13 +9,24 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from rnnlm.cli.first_tries import config_argument, model_argument
+
 if TYPE_CHECKING:
     from rnnlm.config.schema import Config
 
 ConfigArgument = Annotated[
-    str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of one of our recipes.")
+    str,
+    typer.Argument(
+        metavar="CONFIG",
+        callback=config_argument,
+        help="A YAML file, or a recipe: quickstart, ptb-elman, ptb-lstm, shakespeare-elman, shakespeare-lstm, "
+        "wikitext2-lstm.",
+    ),
 ]
-ModelArgument = Annotated[Path, typer.Argument(metavar="MODEL", help="A run's folder, or its model.safetensors.")]
+ModelArgument = Annotated[
+    Path,
+    typer.Argument(metavar="MODEL", callback=model_argument, help="A run's folder, or its model.safetensors."),
+]
 SetOption = Annotated[
     Optional[list[str]],
     typer.Option(
@@ -33,6 +44,12 @@ class Unit(StrEnum):
     word = "word"
     char = "char"
     byte = "byte"
+
+
+STATE_HELP = (
+    "The hidden state at line ends: carry goes on with it, as in running text; reset begins each line anew, as in a "
+    "list of sentences."
+)
 
 
 class State(StrEnum):
@@ -123,4 +140,4 @@ def load_config(path: str, overrides: list[str] | None, run: Path | None = None)
     from rnnlm.config import file as config_file
 
     config = config_file.load(path, overrides or ())
-    return config if run is None else config.model_copy(update={"run": str(run)})
+    return config if run is None else config.model_copy(update={"run": str(run.expanduser())})

@@ -7,11 +7,17 @@ import json
 import typer
 
 from rnnlm.cli.arguments import ConfigArgument, SetOption, load_config
+from rnnlm.cli.help import Command, Group, epilog
 
-app = typer.Typer(no_args_is_help=True, help="The configuration: its JSON Schema, and what a file comes to.")
+app = typer.Typer(
+    cls=Group,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="The configuration: its JSON Schema, and what a file comes to.",
+)
 
 
-@app.command("schema")
+@app.command("schema", cls=Command, epilog=epilog("config schema"))
 def schema_command() -> None:
     """The JSON Schema of a configuration, for editors."""
     from rnnlm.config.schema import json_schema
@@ -19,7 +25,7 @@ def schema_command() -> None:
     typer.echo(json.dumps(json_schema(), indent=2))
 
 
-@app.command("show")
+@app.command("show", cls=Command, epilog=epilog("config show"))
 def show_command(config: ConfigArgument, overrides: SetOption = None) -> None:
     """The resolved configuration as YAML: every key, every section with its type."""
     from rnnlm.config import file as config_file

@@ -8,11 +8,17 @@ from typing import Annotated, Optional
 import typer
 
 from rnnlm.cli.arguments import ForceOption, JsonOption, QuietOption
+from rnnlm.cli.help import Command, Group, epilog
 
-app = typer.Typer(no_args_is_help=True, help="The built-in grammar's text, and public corpora by address and hash.")
+app = typer.Typer(
+    cls=Group,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="The built-in grammar's text, and public corpora by address and hash.",
+)
 
 
-@app.command("list")
+@app.command("list", cls=Command, epilog=epilog("corpus list"))
 def list_command(json: JsonOption = False) -> None:
     """The grammars and corpora that rnnlm knows."""
     from rnnlm.console import Console
@@ -27,7 +33,7 @@ def list_command(json: JsonOption = False) -> None:
         console.show(corpora_view(catalogue.describe()))
 
 
-@app.command("make")
+@app.command("make", cls=Command, epilog=epilog("corpus make"))
 def make_command(
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="A built-in grammar (english), or a grammar file.")
@@ -60,7 +66,7 @@ def make_command(
         console.show(made_view(made))
 
 
-@app.command("get")
+@app.command("get", cls=Command, epilog=epilog("corpus get"))
 def get_command(
     name: Annotated[str, typer.Argument(metavar="NAME", help="One of `rnnlm corpus list`.")],
     output: Annotated[

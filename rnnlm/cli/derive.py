@@ -9,6 +9,7 @@ from typing import Annotated, Optional
 import typer
 
 from rnnlm.cli.arguments import Activation, JsonOption, QuietOption, choices, refuse_given
+from rnnlm.cli.first_tries import model_argument
 
 _SMALL = ("embedding", "hidden", "vocabulary")
 
@@ -17,10 +18,15 @@ def command(
     context: typer.Context,
     model: Annotated[
         Optional[Path],
-        typer.Argument(metavar="MODEL", help="A run's folder, or its model.safetensors; left out: a small network."),
+        typer.Argument(
+            metavar="MODEL",
+            callback=model_argument,
+            help="A run's folder, or its model.safetensors; left out: a small network.",
+        ),
     ] = None,
     text: Annotated[
-        Optional[Path], typer.Argument(metavar="TEXT", help="A text for MODEL; left out: the training text.")
+        Optional[Path],
+        typer.Argument(metavar="TEXT", help="A text for MODEL (- is standard input); left out: the training text."),
     ] = None,
     scalar: Annotated[
         bool, typer.Option("--scalar", help="The network of one unit over two steps, with the loss at the last one.")

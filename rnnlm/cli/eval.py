@@ -8,6 +8,7 @@ from typing import Annotated, Optional
 import typer
 
 from rnnlm.cli.arguments import (
+    STATE_HELP,
     ForceOption,
     InitialState,
     InitialStateOption,
@@ -25,13 +26,13 @@ def command(
     model: ModelArgument,
     text: Annotated[
         Optional[Path],
-        typer.Argument(metavar="TEXT", help="A text file, plain or gzip; left out: the run's own test text."),
+        typer.Argument(
+            metavar="TEXT", help="A text, plain or gzip (- is standard input); left out: the run's own test text."
+        ),
     ] = None,
     state: Annotated[
         Optional[State],
-        typer.Option(
-            "--state", metavar=choices(State), help="The hidden state at line ends; left out: as in training."
-        ),
+        typer.Option("--state", metavar=choices(State), help=f"{STATE_HELP} Left out: as in training."),
     ] = None,
     initial_state: InitialStateOption = InitialState.model,
     per_token: Annotated[
@@ -54,18 +55,20 @@ def command(
     quiet: QuietOption = False,
 ) -> None:
     """Perplexity of a text, with the counts that belong to it."""
-    from rnnlm import api
     from rnnlm.console import Console
     from rnnlm.console.views.evaluation import evaluation_view
     from rnnlm.errors import InputError
     from rnnlm.evaluation.columns import DEFAULT, parse
+    from rnnlm.files import model_file
     from rnnlm.files import output as output_file
+    from rnnlm.language_model import LanguageModel
+    from rnnlm.text import files
 
     if columns is not None and per_token is None:
         raise InputError("--columns is for the table of --per-token; give --per-token FILE too")
     names = DEFAULT if columns is None else parse(columns)
     console = Console(quiet)
-    network = api.load(model, threads, initial_state)
+    network = LanguageModel(model_file.load(model), threads, initial_state)
     source = network.own_text() if text is None else text
     if per_token is not None:
         output_file.check(per_token, "table", [source, *model_files(model)], force)
@@ -74,6 +77,6 @@ def command(
     else:
         found = console.watch(network.evaluating(path=text, state=state, per_token=per_token, columns=names))
     if json:
-        console.json({"text": str(source), **found.json()})
+        console.json({"text": files.name(source), **found.json()})
     else:
-        console.show(evaluation_view(found, str(source)))
+        console.show(evaluation_view(found, files.name(source)))

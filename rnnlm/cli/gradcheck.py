@@ -8,14 +8,21 @@ from typing import Annotated, Optional
 import typer
 
 from rnnlm.cli.arguments import JsonOption, QuietOption, SetOption, number_or
+from rnnlm.cli.first_tries import config_or_model_argument
 
 
 def command(
     source: Annotated[
-        str, typer.Argument(metavar="CONFIG|MODEL", help="A YAML file or a recipe's name, or a trained model.")
+        str,
+        typer.Argument(
+            metavar="CONFIG|MODEL",
+            callback=config_or_model_argument,
+            help="A YAML file or a recipe's name, or a trained model.",
+        ),
     ],
     text: Annotated[
-        Optional[Path], typer.Argument(metavar="TEXT", help="A text; left out: the training text.")
+        Optional[Path],
+        typer.Argument(metavar="TEXT", help="A text (- is standard input); left out: the training text."),
     ] = None,
     through: Annotated[
         Optional[str],

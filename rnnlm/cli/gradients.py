@@ -20,7 +20,7 @@ class FloatType(StrEnum):
 
 def command(
     model: ModelArgument,
-    text: Annotated[Path, typer.Argument(metavar="TEXT", help="A text file, plain or gzip.")],
+    text: Annotated[Path, typer.Argument(metavar="TEXT", help="A text, plain or gzip (- is standard input).")],
     at: Annotated[int, typer.Option("--at", metavar="N", min=0, help="Tokens of the text before the window.")] = 0,
     steps: Annotated[
         Optional[int], typer.Option("--steps", metavar="T", min=1, help="Steps of the window; left out: train.bptt.")

@@ -8,7 +8,8 @@ from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import ForceOption, QuietOption, State, Unit, choices, refuse_given
+from rnnlm.cli.arguments import STATE_HELP, ForceOption, QuietOption, State, Unit, choices, refuse_given
+from rnnlm.cli.first_tries import state_dict_argument
 
 
 class Nonlinearity(StrEnum):
@@ -20,7 +21,12 @@ class Nonlinearity(StrEnum):
 
 def command(
     context: typer.Context,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="PyTorch's state dict in a safetensors file.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", callback=state_dict_argument, help="PyTorch's state dict in a safetensors file."
+        ),
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where to: a model file.")],
     vocab: Annotated[
         Optional[Path],
@@ -41,7 +47,7 @@ def command(
     ] = Nonlinearity.tanh,
     state: Annotated[
         State,
-        typer.Option("--state", metavar=choices(State), help="The hidden state at line ends (with --vocab)."),
+        typer.Option("--state", metavar=choices(State), help=f"{STATE_HELP} With --vocab."),
     ] = State.carry,
     embedding: Annotated[
         Optional[str],

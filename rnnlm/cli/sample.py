@@ -39,9 +39,10 @@ def command(
     quiet: QuietOption = False,
 ) -> None:
     """Write text with a trained network."""
-    from rnnlm import api
     from rnnlm.console import Console
     from rnnlm.console.stream import stream
+    from rnnlm.files import model_file
+    from rnnlm.language_model import LanguageModel
     from rnnlm.sampling.sample import Settings
     from rnnlm.text import tokenizers
 
@@ -50,7 +51,7 @@ def command(
         repetition_penalty=repetition_penalty, seed=seed, unk=not no_unk, stop_at_line_end=line,
     )  # fmt: skip
     console = Console(quiet)
-    network = api.load(model, initial_state=initial_state)
+    network = LanguageModel(model_file.load(model), initial_state=initial_state)
     joiners = [tokenizers.joiner(network.config.data.unit, prompt) for _ in range(samples)]
     texts = stream(console, network.sampling(prompt, settings), prompt, joiners, show=not json)
     if json:

@@ -42,12 +42,9 @@ def command(
         return
 
     from rnnlm import pipeline
-    from rnnlm.errors import InputError
     from rnnlm.interrupt import interrupts
     from rnnlm.work import Note
 
-    if restart and resume:
-        raise InputError("--resume goes on with a run, --restart throws it away; give one of them")
     with interrupts(lambda text: console.draw(Note(text))) as stop:
         result = console.watch(pipeline.run(settings, resume, stop, restart), results=not json)
     if json:

@@ -11,10 +11,11 @@ is shorthand for the section with its defaults:
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic.json_schema import GetJsonSchemaHandler, JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
@@ -37,6 +38,8 @@ Positive = Annotated[float, Field(gt=0), NOT_BOOL]
 NotNegative = Annotated[float, Field(ge=0), NOT_BOOL]
 Probability = Annotated[float, Field(ge=0, lt=1), NOT_BOOL]
 Share = Annotated[float, Field(ge=0, le=1), NOT_BOOL]
+# A file or folder; ~ is the home folder.
+UserPath = Annotated[str, AfterValidator(os.path.expanduser)]
 
 
 class Section(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from rnnlm.config.base import NOT_BOOL, Count, Section, Share, Shorthand
+from rnnlm.config.base import NOT_BOOL, Count, Section, Share, Shorthand, UserPath
 
 SPLIT = [0.9, 0.05, 0.05]
 
@@ -14,7 +14,7 @@ SPLIT = [0.9, 0.05, 0.05]
 class Grammar(Section):
     """A grammar that writes the texts."""
 
-    type: str = Field(description="the name of a built-in grammar (english), or a grammar file")
+    type: UserPath = Field(description="the name of a built-in grammar (english), or a grammar file")
     sentences: Annotated[list[Count], Field(min_length=3, max_length=3)] = Field(
         [20000, 1000, 1000], description="how many sentences it writes: train, valid, test"
     )
@@ -23,10 +23,10 @@ class Grammar(Section):
 class Data(Section):
     """The texts. Give `train` (with `valid` and `test`), or one `text` with a `split`, or a `grammar`."""
 
-    train: str | None = Field(None, description="training text, plain or gzip")
-    valid: str | None = Field(None, description="validation text: its perplexity decides what the best model is")
-    test: str | None = Field(None, description="test text: scored once, when training has ended")
-    text: str | None = Field(None, description="one text, cut into train, valid and test by `split`")
+    train: UserPath | None = Field(None, description="training text, plain or gzip")
+    valid: UserPath | None = Field(None, description="validation text: its perplexity decides what the best model is")
+    test: UserPath | None = Field(None, description="test text: scored once, when training has ended")
+    text: UserPath | None = Field(None, description="one text, cut into train, valid and test by `split`")
     split: Annotated[list[Share], Field(min_length=2, max_length=3)] | None = Field(
         None,
         description="shares of `text`, in order, by characters: train, valid and, if there, test; null: 0.9, 0.05, "
@@ -75,7 +75,7 @@ class Vocab(Section):
         None, description="keep the most frequent tokens, this many with the special ones; null: all"
     )
     lowercase: bool = Field(False, description="lower-case every text before it is cut into tokens")
-    file: str | None = Field(None, description="use this vocabulary file instead of building one")
+    file: UserPath | None = Field(None, description="use this vocabulary file instead of building one")
 
     @model_validator(mode="after")
     def a_file_is_not_cut(self) -> Self:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from rnnlm.config.base import Count, Positive, Section, Shorthand, Typed
+from rnnlm.config.base import Count, Positive, Section, Shorthand, Typed, UserPath
 
 _SCALE = "standard deviation of the table's numbers at the start; null: as the method gives them"
 _WINDOW = "words on each side that count as context"
@@ -48,7 +48,7 @@ class File(Typed):
     """Word vectors from a file."""
 
     type: Literal["file"] = "file"
-    path: str = Field(description="word vectors (word2vec text or binary, GloVe, fastText .vec; gzip too)")
+    path: UserPath = Field(description="word vectors (word2vec text or binary, GloVe, fastText .vec; gzip too)")
     scale: Positive | None = Field(0.1, description=_SCALE)
 
 

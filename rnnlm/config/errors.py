@@ -9,6 +9,32 @@ from rnnlm.config.base import Section, Sections, Typed, sections
 from rnnlm.config.places import Place
 from rnnlm.config.schema import Config
 
+# Names that other programs give to our keys.
+SYNONYMS = {
+    "lr": "train.learning_rate", "rate": "train.learning_rate", "learningrate": "train.learning_rate",
+    "batch_size": "train.batch", "batchsize": "train.batch", "bs": "train.batch",
+    "num_epochs": "train.epochs", "n_epochs": "train.epochs", "max_epochs": "train.epochs",
+    "seq_len": "train.bptt", "seq_length": "train.bptt", "sequence_length": "train.bptt", "block_size": "train.bptt",
+    "max_steps": "train.max_updates", "max_iters": "train.max_updates", "iterations": "train.max_updates",
+    "optim": "train.optimizer", "optimiser": "train.optimizer", "scheduler": "train.schedule",
+    "lr_scheduler": "train.schedule", "warmup_steps": "train.schedule.warmup_updates",
+    "weight_decay": "train.optimizer.weight_decay", "wdecay": "train.optimizer.weight_decay",
+    "clip": "train.clip_norm", "grad_clip": "train.clip_norm", "max_grad_norm": "train.clip_norm",
+    "gradient_clip": "train.clip_norm", "dtype": "train.precision", "random_seed": "train.seed",
+    "early_stopping": "train.patience", "workers": "train.threads", "num_threads": "train.threads",
+    "n_threads": "train.threads", "grad_accumulation": "train.accumulate", "hidden_size": "model.hidden",
+    "hidden_dim": "model.hidden", "n_hidden": "model.hidden", "nhid": "model.hidden", "units": "model.hidden",
+    "num_layers": "model.layers", "n_layers": "model.layers", "nlayers": "model.layers", "depth": "model.layers",
+    "drop": "model.dropout", "dropout_rate": "model.dropout", "p_dropout": "model.dropout",
+    "rnn": "model.cell", "rnn_type": "model.cell", "cell_type": "model.cell",
+    "tied": "model.tie_weights", "tie": "model.tie_weights", "tie_embeddings": "model.tie_weights",
+    "embedding_size": "embedding.size", "embedding_dim": "embedding.size", "embed_dim": "embedding.size",
+    "emsize": "embedding.size", "emb_size": "embedding.size", "vocab_size": "vocab.max_size",
+    "min_freq": "vocab.min_count", "lower": "vocab.lowercase", "tokenizer": "data.unit", "level": "data.unit",
+    "output_dir": "run", "save_dir": "run", "run_dir": "run", "checkpoint_dir": "run",
+}  # fmt: skip
+_FEW = 12  # keys that a message still lists
+
 
 def explain(error: Any, places: dict[Place, str]) -> str:
     """The error as one line.
@@ -97,13 +123,44 @@ def _follow(loc: tuple[Any, ...]) -> tuple[tuple[str, ...], type[Section] | None
 
 
 def _known(section: type[Section] | None, key: str) -> str:
-    """What the keys of a section are, for one that is not among them."""
+    """What the keys of a section are, for one that is not among them: by the names that others give it, by the same
+    name in another section, by its spelling."""
     known = [name for name in section.model_fields if name != "type"] if section else []
+    name = key.lower().replace("-", "_")
+    if meant := SYNONYMS.get(name):
+        *above, last = meant.split(".")
+        return f"did you mean {last if last in known and section in _sections_at(above) else meant}?"
     if near := difflib.get_close_matches(key, known, 1, 0.6):
         return f"did you mean {near[0]}?"
+    if elsewhere := _elsewhere(name):
+        return f"did you mean {elsewhere}?"
     if section is not None and issubclass(section, Typed):
         return f"{section.model_fields['type'].default} has {', '.join(known) or 'no options'}"
+    if len(known) > _FEW:
+        near = difflib.get_close_matches(key, known, 3, 0.3)
+        likely = f"likely ones are {', '.join(near)}; " if near else ""
+        return f"{likely}rnnlm config show lists all {len(known)} keys here"
     return f"the keys here are {', '.join(known)}"
+
+
+def _sections_at(keys: list[str]) -> list[type[Section] | None]:
+    """The section at these keys: one class, or one for each of its types."""
+    inner: type[Section] | None = Config
+    types: list[type[Section] | None] = []
+    for key in keys:
+        taken = sections(inner, key)
+        inner, types = taken.section, list(taken.types.values())
+    return [inner, *types] if inner is not None else types
+
+
+def _elsewhere(key: str) -> str | None:
+    """Where the configuration has this very key: alone, or in one of its sections."""
+    if key in Config.model_fields:
+        return key
+    found = [
+        f"{name}.{key}" for name in Config.model_fields for s in _sections_at([name]) if s and key in s.model_fields
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def _one_of(types: dict[str, Any]) -> str:

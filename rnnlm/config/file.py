@@ -7,7 +7,7 @@ second a string, and the third is refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,17 +71,34 @@ _SCALARS: dict[str, Callable[[str], Any]] = {
 }
 
 
-def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
-    """Read a configuration file.
+# ``section.key=value`` strings, the value in YAML; or keys (dotted, nested, or both) with their values.
+Overrides = Sequence[str] | Mapping[str, Any]
+
+
+def load(path: str | Path | Mapping[str, Any], overrides: Overrides = ()) -> Config:
+    """Read a configuration.
 
     Args:
-        path: a YAML file, or the name of one of the recipes that come with rnnlm (``quickstart``).
-        overrides: ``section.key=value`` strings, the value in YAML, applied in order.
+        path: a YAML file, the name of one of the recipes that come with rnnlm (``quickstart``), or the sections
+            themselves.
+        overrides: applied in order.
 
     Raises:
         ConfigError: one line that names the file, line and column (or the override), what was found and what would be
             right.
     """
+    if isinstance(path, Mapping):
+        values: dict[str, Any] = _plain(path)
+        places: dict[Place, str] = {(): "configuration"}
+    else:
+        values, places = _read(path)
+    for name, text, where in _each(overrides):
+        _override(values, name, text, where, places)
+    return validate(values, places)
+
+
+def _read(path: str | Path) -> tuple[dict[str, Any], dict[Place, str]]:
+    """A file's content, and where each key stands."""
     path = resources.find("configs", path, ".yaml")
     try:
         text = path.read_text(encoding="utf-8")
@@ -109,9 +126,7 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Config:
         raise ConfigError(
             f"{path}:1:1: found {kind(values)}; a configuration is a mapping of sections (data, model, ...)"
         )
-    for override in overrides:
-        _override(values, override, places)
-    return validate(values, places)
+    return values, places
 
 
 def validate(values: dict[str, Any], places: dict[Place, str] | None = None) -> Config:
@@ -162,14 +177,44 @@ def _scalar(node: yaml.Node, path: str) -> Any:
         ) from None
 
 
-def _override(values: dict[str, Any], override: str, places: dict[Place, str]) -> None:
-    """Apply ``section.key=value``. A bare name on the way to the key becomes the section that it stands for, and
-    another type begins its section anew."""
-    name, equals, text = override.partition("=")
-    if not equals or not name.strip():
-        raise ConfigError(f"--set {override}: write it as section.key=value")
-    *above, key = name.strip().split(".")
-    where = f"--set {override}"
+def _each(overrides: Overrides, within: str = "") -> Iterator[tuple[str, str, str]]:
+    """The key, the value in YAML, and the place for messages, of every override. A section's type comes before its
+    options."""
+    if not isinstance(overrides, Mapping):
+        for override in overrides:
+            name, equals, text = override.partition("=")
+            if not equals or not name.strip():
+                raise ConfigError(f"--set {override}: write it as section.key=value")
+            yield name.strip(), text, f"--set {override}"
+        return
+    for key, value in sorted(overrides.items(), key=lambda item: item[0] != "type"):
+        name = f"{within}.{key}" if within else str(key)
+        if isinstance(value, Mapping) and value:
+            yield from _each(value, name)
+        else:
+            text = yaml.dump(_plain(value), Dumper=_Dumper, default_flow_style=True, allow_unicode=True)
+            yield name, text, f"overrides: {name}"
+
+
+def _plain(value: Any) -> Any:
+    """A value from Python as what YAML would hold: paths as text, tuples as lists, NumPy's numbers as numbers."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if getattr(value, "ndim", None) == 0:
+        return value.item()
+    if not isinstance(value, str | int | float | None):
+        raise ConfigError(f"configuration: found {value!r}; values are texts, numbers, true, false, null and lists")
+    return value
+
+
+def _override(values: dict[str, Any], name: str, text: str, where: str, places: dict[Place, str]) -> None:
+    """Apply an override. A bare name on the way to the key becomes the section that it stands for, and another type
+    begins its section anew."""
+    *above, key = name.split(".")
     try:
         node = compose(text, _Loader)
     except yaml.YAMLError as error:
@@ -189,10 +234,14 @@ def _override(values: dict[str, Any], override: str, places: dict[Place, str]) -
     place = (*place, key)
     inside = {} if node is None else note_places(node, where, place)
     value = None if node is None else _values(node, where)
+    if "#" in text and (node is None or (isinstance(node, yaml.ScalarNode) and node.style is None)):
+        value = text.strip()  # a file's name, and no comment: this is one value, not a file
     if key == "type" and types and value != target.get("type"):
         target.clear()
     for old in [old for old in places if old[: len(place)] == place]:
         del places[old]
+    # A section that only the override speaks of stands there too.
+    places |= {place[:n]: where for n in range(1, len(place)) if place[:n] not in places}
     places |= {place: where, **inside}
     target[key] = value
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from rnnlm.config.base import Section
+from rnnlm.config.base import Section, UserPath
 from rnnlm.config.data import Data, Vocab
 from rnnlm.config.embedding import Embedding
 from rnnlm.config.network import Model, Softmax
@@ -24,7 +24,7 @@ class Config(Section):
     embedding: Embedding = Embedding()
     model: Model = Model()
     train: Train = Train()
-    run: str = Field("runs/rnnlm", description="the run's folder")
+    run: UserPath = Field("runs/rnnlm", description="the run's folder")
 
     @model_validator(mode="after")
     def sections_fit(self) -> Self:
@@ -46,6 +46,8 @@ class Config(Section):
                     raise ValueError(
                         f"train.{key}: {value.type} waits for validation to stop improving; give a validation text"
                     )
+            if self.train.validate.every_updates is not None:
+                raise ValueError("train.validate.every_updates validates; give a validation text")
         return self
 
 

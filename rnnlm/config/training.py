@@ -240,7 +240,11 @@ with warnings.catch_warnings():
         batch: Count = Field(20, description="parallel streams")
         accumulate: Count = Field(1, description="windows whose mean gradient makes one update")
         loss: Literal["every", "last"] = Field("every", description="which steps of a window have a loss")
-        state: Literal["carry", "reset"] = Field("carry", description="the hidden state over line ends")
+        state: Literal["carry", "reset"] = Field(
+            "carry",
+            description="the hidden state at line ends: carry goes on with it, as in running text; reset "
+            "begins each line anew, as in a list of sentences",
+        )
         epochs: Count = Field(15, description="passes over the training text")
         max_updates: Count | None = Field(None, description="stop after this many updates; null: by epochs alone")
         max_minutes: Positive | None = Field(

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from rnnlm.console.formats import amount, duration
 from rnnlm.console.views import training
-from rnnlm.training.records import End, Start, Updates, Valid
+from rnnlm.training.records import TASK, End, Start, Updates, Valid
 from rnnlm.work import Progress
 
 _SECONDS = 10.0  # between two plain lines about one task
@@ -30,14 +30,16 @@ class Display:
     def __init__(self, console: Console) -> None:
         self.console = console
         self._start: Start | None = None
+        self._first: Updates | None = None  # since the start
         self._losses: list[float] = []
 
     def start(self, record: Start) -> None:
-        self._start = record
+        self._start, self._first = record, None
         self._losses.clear()
         self.console.print(training.start_line(record))
 
     def updates(self, record: Updates) -> None:
+        self._first = self._first or record
         self._losses.append(record.loss)
 
     def end(self, record: End) -> None:
@@ -62,7 +64,7 @@ class Lines(Display):
     def updates(self, record: Updates) -> None:
         super().updates(record)
         if self._due("train", at_once=True):
-            self.console.print(training.updates_line(record, self._start))
+            self.console.print(training.updates_line(record, self._start, self._first))
 
     def valid(self, record: Valid) -> None:
         self.console.print(training.valid_line(record))
@@ -104,8 +106,8 @@ class Bars(Display):
             self._tasks[record.task] = self.bars.add_task(record.task, total=record.total, detail="")
         task = self._tasks[record.task]
         detail = f"{amount(record.done).rstrip()} {record.unit}"
-        self.bars.update(task, completed=record.done, total=record.total, detail=detail)
-        if _is_done(record):
+        self.bars.update(task, completed=record.done, total=record.total, detail=detail, visible=True)
+        if _is_done(record) and record.task != TASK:
             self.bars.update(task, visible=False)
 
     def start(self, record: Start) -> None:
@@ -114,17 +116,17 @@ class Bars(Display):
         self._tasks.clear()
         for task in self.bars.task_ids:
             self.bars.remove_task(task)
-        self._tasks["train"] = self.bars.add_task(
+        self._tasks[TASK] = self.bars.add_task(
             "training",
             total=record.total_updates,
             completed=record.updates,
-            detail="the first time, the kernels are compiled",
+            detail="the first update; the first time, its kernels are compiled",
         )
 
     def updates(self, record: Updates) -> None:
         super().updates(record)
         self.bars.update(
-            self._tasks["train"],
+            self._tasks[TASK],
             completed=record.updates,
             description=training.epoch_of(record, self._start),
             detail=training.updates_text(record),

@@ -72,11 +72,12 @@ def texts(config: Config) -> Task[Texts]:
         valid, test = (Path(p) if p else None for p in (data.valid, data.test))
         found = Texts(Path(data.train), valid, test)
         for path in (found.train, found.valid, found.test):
-            if path is not None and files.size(path) == 0:
-                raise TextError(f"{path}: empty; give a text with at least one token")
+            if path is not None:
+                files.check_file(path)
         return found
     if data.text is not None:
         assert data.split is not None
+        files.check_file(data.text)
         source, shares = Path(data.text), data.split
         name = cache.key("cut", files.sha256(source), shares, data.unit)
         folder = yield from cache.texts(name, lambda folder: split.cut(source, shares, data.unit, folder))

@@ -24,7 +24,6 @@ from rnnlm.evaluation.records import Evaluation
 from rnnlm.files.atomic import atomic_write
 from rnnlm.network.network import Network
 from rnnlm.network.scoring import Scored, score
-from rnnlm.text import tokenizers
 from rnnlm.text.corpus import Corpus
 from rnnlm.text.streams import next_line
 from rnnlm.text.vocabulary import Vocabulary
@@ -33,7 +32,7 @@ from rnnlm.work import Progress, Task
 # Tokens that are scored at a time under "reset": enough for many streams of lines.
 _STRETCH = 1 << 16
 
-_BITS = 1 / math.log(2)
+_LOG_2 = math.log(2)
 
 
 @dataclass(frozen=True)
@@ -54,19 +53,15 @@ class TokenScore:
     entropy: float
 
 
-def token_scores(network: Network, corpus: Corpus, tokens: Iterator[str], state: str) -> Iterator[TokenScore]:
-    """The score of each token, in the text's order.
-
-    Args:
-        tokens: the text's own tokens, in order.
-        state: "carry" or "reset".
-    """
+def token_scores(network: Network, corpus: Corpus, state: str) -> Iterator[TokenScore]:
+    """The score of each token, in the text's order. `state`: "carry" or "reset"."""
+    tokens = corpus.tokens()
     for part, lines in _in_order(network, corpus, state, details=True):
         own = itertools.islice(tokens, part.position.size)
         fields = zip(
             (part.position + 1).tolist(), lines.tolist(), own, part.unknown.tolist(),
-            part.log_probability.tolist(), (part.log_probability * -_BITS).tolist(), part.rank.tolist(),
-            (part.entropy * _BITS).tolist(), strict=True,
+            part.log_probability.tolist(), (part.log_probability / -_LOG_2).tolist(), part.rank.tolist(),
+            (part.entropy / _LOG_2).tolist(), strict=True,
         )  # fmt: skip
         yield from itertools.starmap(TokenScore, fields)
 
@@ -74,7 +69,6 @@ def token_scores(network: Network, corpus: Corpus, tokens: Iterator[str], state:
 def write_token_scores(
     network: Network,
     corpus: Corpus,
-    tokens: Iterator[str],
     state: str,
     path: Path,
     names: Sequence[str] = columns.DEFAULT,
@@ -82,11 +76,12 @@ def write_token_scores(
     """Write the score of each token to `path` (TSV). Yields Progress, returns an Evaluation.
 
     Args:
-        tokens, state: as for `token_scores`.
+        state: "carry" or "reset".
         names: of the columns. Rank and entropy take as long as all the rest, or several times that.
     """
     totals = Totals()
     began = time.perf_counter()
+    tokens = corpus.tokens()
     details = not set(columns.DISTRIBUTION).isdisjoint(names)
     with atomic_write(path) as file:
         file.write(("\t".join(names) + "\n").encode())
@@ -97,12 +92,6 @@ def write_token_scores(
             file.write(("\n".join(map("\t".join, zip(*cells, strict=True))) + "\n").encode())
             yield Progress("scoring", totals.tokens, len(corpus), "tokens")
     return totals.evaluation(corpus, state, time.perf_counter() - began)
-
-
-def file_tokens(path: str | Path, vocabulary: Vocabulary) -> Iterator[str]:
-    """The tokens of a file, one by one."""
-    for piece in tokenizers.pieces(path, vocabulary.unit, vocabulary.lowercase):
-        yield from piece.tokens
 
 
 def _in_order(
@@ -153,8 +142,8 @@ def _cells(
     numbers = {"position": part.position + 1, "line": lines, "is_unk": part.unknown.astype(int), "rank": part.rank}
     if name in numbers:
         return map(str, numbers[name].tolist())
-    values = {"log_probability": part.log_probability, "surprisal_bits": part.log_probability * -_BITS}
-    return map("{:.6f}".format, values.get(name, part.entropy * _BITS).tolist())
+    values = {"log_probability": part.log_probability, "surprisal_bits": part.log_probability / -_LOG_2}
+    return map("{:.6f}".format, values.get(name, part.entropy / _LOG_2).tolist())
 
 
 _quoted = lru_cache(1 << 16)(columns.quoted)

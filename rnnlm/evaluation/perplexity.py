@@ -14,9 +14,10 @@ import time
 
 import numpy as np
 
+from rnnlm.errors import NotFiniteError
 from rnnlm.evaluation.records import Evaluation
 from rnnlm.network.network import Network
-from rnnlm.network.scoring import Scored, score
+from rnnlm.network.scoring import Scored, score, worse_than_even
 from rnnlm.text.corpus import Corpus
 from rnnlm.work import Progress, Task
 
@@ -54,12 +55,23 @@ class Totals:
         self.in_vocabulary_nats -= float(part.log_probability[~part.unknown].sum())
 
     def evaluation(self, corpus: Corpus, state: str, seconds: float) -> Evaluation:
-        """The figures of the whole text, which took `seconds`."""
+        """The figures of the whole text, which took `seconds`.
+
+        Raises:
+            NotFiniteError: the perplexity is not finite.
+        """
+        perplexity = _perplexity(self.nats, self.tokens)
+        if not math.isfinite(perplexity):
+            raise NotFiniteError(
+                f"the perplexity is not finite ({self.nats / self.tokens:g} nats a token): the weights are far too "
+                "large; train again with a lower train.learning_rate or train.clip_norm"
+            )
         in_vocabulary = self.tokens - self.unknown
         bits = self.nats / math.log(2)
         characters = corpus.counts.characters
         vocabulary = corpus.vocabulary
-        notes = []
+        worse = worse_than_even("perplexity", perplexity, len(vocabulary))
+        notes = [] if worse is None else [worse]
         if self.unknown and vocabulary.unk is not None and vocabulary.counts[vocabulary.unk] == 0:
             notes.append(
                 f"{self.unknown:,} tokens are unknown, and <unk> never stood in the training text, "
@@ -67,7 +79,7 @@ class Totals:
                 "unknown tokens"
             )
         return Evaluation(
-            perplexity=_perplexity(self.nats, self.tokens),
+            perplexity=perplexity,
             perplexity_without_unk=_perplexity(self.in_vocabulary_nats, in_vocabulary) if in_vocabulary else None,
             tokens=self.tokens,
             unknown=self.unknown,
@@ -81,6 +93,11 @@ class Totals:
             tokens_per_second=self.tokens / max(1e-9, seconds),
             notes=tuple(notes),
         )
+
+
+def perplexity_of(scored: Scored) -> float:
+    """Perplexity of some tokens."""
+    return _perplexity(-float(scored.log_probability.sum()), scored.log_probability.size)
 
 
 def _perplexity(nats: float, tokens: int) -> float:

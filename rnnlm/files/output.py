@@ -15,6 +15,7 @@ from rnnlm.files.atomic import atomic_write
 
 # By what is written: the endings of a file's name that go with it.
 ENDINGS = {
+    "configuration": (".yaml", ".yml"),
     "vocabulary": (".txt", ".tsv", ".vocab"),
     "word vectors": (".txt", ".vec"),
     "table": (".tsv", ".txt"),

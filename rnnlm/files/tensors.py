@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlm.errors import ModelError
+from rnnlm.errors import ModelError, NotFiniteError
 from rnnlm.files.atomic import atomic_write
 
 # Of the metadata under the key ``rnnlm``: 2, since the configuration in it has sections by their type.
@@ -38,7 +38,12 @@ def write_tensors(path: str | Path, tensors: Mapping[str, NDArray[Any]], metadat
     """Write a safetensors file; `metadata` is kept as one JSON object under the key ``rnnlm``.
 
     The tensors are written one by one, so that no second copy of them is in memory.
+
+    Raises:
+        NotFiniteError: a number is not finite: what lies there stays. ResourceError: as ``atomic_write``.
     """
+    if found := not_finite(tensors):
+        raise NotFiniteError(f"{path}: not written: {found}")
     # The widest numbers first: so each tensor lies where its type is aligned.
     names = sorted(tensors, key=lambda name: (-tensors[name].dtype.itemsize, name))
     checksums = {name: _crc(_bytes(tensors[name])) for name in names}
@@ -58,11 +63,20 @@ def write_tensors(path: str | Path, tensors: Mapping[str, NDArray[Any]], metadat
             file.write(_bytes(tensors[name]).data)
 
 
+def not_finite(tensors: Mapping[str, NDArray[Any]]) -> str | None:
+    """What is said of the first array with a number that is not finite; None where there is none."""
+    for name, tensor in tensors.items():
+        if not is_finite(tensor):
+            finite = np.isfinite(tensor)
+            return f"{finite.size - np.count_nonzero(finite):,} of {finite.size:,} numbers of {name} are not finite"
+    return None
+
+
 def read_tensors(path: str | Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
     """The tensors and the metadata of a file that `write_tensors` wrote.
 
     Raises:
-        ModelError: no such file, a damaged one, or one that rnnlm did not write.
+        ModelError: no such file, a damaged one, one that rnnlm did not write, or numbers that are not finite.
     """
     with _opened(path) as file:
         metadata = _metadata(path, file)

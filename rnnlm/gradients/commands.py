@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from rnnlm.config import file as config_file
+from rnnlm.config.file import Overrides
 from rnnlm.config.schema import Config
 from rnnlm.errors import InputError
 from rnnlm.gradients import source, window
@@ -25,6 +26,7 @@ from rnnlm.network import build
 from rnnlm.network.network import Network
 from rnnlm.network.parameters import unflatten
 from rnnlm.text import tokenizers
+from rnnlm.text.corpus import Corpus
 from rnnlm.text.streams import equal_streams, line_streams
 from rnnlm.work import Note, Task
 
@@ -33,7 +35,7 @@ Derivation = Iterator[Heading | Remark | Quantity]
 
 def gradcheck(
     path: str,
-    overrides: Sequence[str] = (),
+    overrides: Overrides = (),
     text: Path | None = None,
     steps: int | None = None,
     batch: int | None = None,
@@ -103,7 +105,7 @@ def gradients(
             raise InputError(f"--losses: found {losses}; must be at most the window's steps ({steps})")
         streams = line_streams(found.text, 1, network.config.train.state)
         part = window.read(network, streams, at, steps, losses)
-        return (yield from ledger.ledger(network, part, _words(found, text, at, steps), str(text)))
+        return (yield from ledger.ledger(network, part, _words(found.text, at, steps), found.text.source))
 
 
 def derive_model(path: str | Path, text: Path | None, at: int | None, edge: int) -> Task[Derivation]:
@@ -117,7 +119,7 @@ def derive_model(path: str | Path, text: Path | None, at: int | None, edge: int)
             ends = np.flatnonzero(found.text.stored[:1000] == found.text.vocabulary.line_end)
             at = min(int(ends[0]) + 2 if ends.size else 1, streams.length - 1)
         part = window.read(found.network, streams, at, 1, 1)
-        before, target = (words[0] for words in _words(found, text, at, 1))
+        before, target = (words[0] for words in _words(found.text, at, 1))
         yield Note(f"token {at + 1} of {found.text.source}: {target!r} after {before!r}")
         return derive.vector(found.network, part, edge)
 
@@ -143,7 +145,7 @@ def derive_scalar(activation: str, seed: int) -> Derivation:
     return scalar.scalar(network, part)
 
 
-def _source(path: str, overrides: Sequence[str], text: Path | None, folder: Path) -> Task[Source]:
+def _source(path: str, overrides: Overrides, text: Path | None, folder: Path) -> Task[Source]:
     if not source.is_model(path):
         config = config_file.load(path, overrides)
         return (yield from source.from_config(config, text, folder))
@@ -173,14 +175,13 @@ def _loss_steps(config: Config, steps: int) -> int:
     return 1 if config.train.loss == "last" else min(config.train.stride, steps)
 
 
-def _words(found: Source, text: Path | None, at: int, steps: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _words(text: Corpus, at: int, steps: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The inputs and the targets of a window, as they stand in the text."""
-    vocabulary = found.text.vocabulary
+    vocabulary = text.vocabulary
     line_end = tokenizers.line_end(vocabulary.unit)
-    pieces = tokenizers.pieces(text or found.text.source, vocabulary.unit, vocabulary.lowercase)
-    tokens = itertools.chain([line_end], itertools.chain.from_iterable(piece.tokens for piece in pieces))
+    tokens = itertools.chain([line_end], text.tokens())
     words = list(itertools.islice(tokens, at, at + steps + 1))
-    unknown = [False, *(found.text.stored[: at + steps] == len(vocabulary))][at:]
+    unknown = [False, *(text.stored[: at + steps] == len(vocabulary))][at:]
     shown = tuple(f"<unk:{_visible(w)}>" if u else _visible(w) for w, u in zip(words, unknown, strict=True))
     return shown[:-1], shown[1:]
 

@@ -52,7 +52,7 @@ def from_model(
     trained = model_file.load(path)
     if text is None:
         text = _training_text(trained)
-    encoded = yield from corpus.encode(text, trained.vocabulary, folder)
+    encoded = yield from corpus.read(text, trained.vocabulary, folder)
     yield from prepare.check_coverage(encoded)
     config = _with_precision(trained.config, precision)
     parameters = {name: value.astype(config.train.dtype) for name, value in trained.parameters.items()}
@@ -64,7 +64,7 @@ def from_config(config: Config, text: Path | None, folder: Path) -> Task[Source]
     config = _with_precision(config, "float64")
     paths = yield from prepare.texts(config)
     words = yield from prepare.build_vocabulary(config, paths.train)
-    encoded = yield from corpus.encode(text or paths.train, words, folder)
+    encoded = yield from corpus.read(text or paths.train, words, folder)
     yield from prepare.check_coverage(encoded)
     table = yield from _table(config, encoded, words)
     return Source(build.build(config, build.init(config, len(words), table)), encoded)

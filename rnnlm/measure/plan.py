@@ -9,10 +9,13 @@ from rnnlm.config.schema import Config
 from rnnlm.measure.records import Plan
 from rnnlm.measure.trial import Trial, prepared
 from rnnlm.network import build
+from rnnlm.network.scoring import score
+from rnnlm.text.corpus import Corpus
 from rnnlm.training import memory, windows
 from rnnlm.work import Progress, Task
 
 _SECONDS = 3.0  # of measuring
+_SCORED = 20_000  # tokens of the validation text that are scored at most
 
 
 def plan(config: Config) -> Task[Plan]:
@@ -42,6 +45,14 @@ def plan(config: Config) -> Task[Plan]:
     seconds_per_update *= config.train.accumulate
     updates_per_epoch = windows.updates_of_epoch(config.train, trial.streams.length, 0)
     total = windows.total_updates(config.train, trial.streams.length)
+    length = trial.streams.length
+    windows.check_warmup(config.train, length)
+    validations, seconds_per_validation = 0, 0.0
+    if corpora.valid is not None:
+        yield Progress("measuring validation", 0, 1, "texts")
+        validations = windows.total_validations(config.train, length)
+        seconds_per_validation = _seconds_a_token(trial, corpora.valid) * len(corpora.valid)
+        yield Progress("measuring validation", 1, 1, "texts")
     return Plan(
         tensors=tuple((name, shape, math.prod(shape)) for name, shape in shapes.items()),
         parameters=need.parameters,
@@ -56,5 +67,20 @@ def plan(config: Config) -> Task[Plan]:
         epochs=config.train.epochs,
         total_updates=total,
         seconds_per_epoch=updates_per_epoch * seconds_per_update,
-        seconds=total * seconds_per_update,
+        validations=validations,
+        seconds_per_validation=seconds_per_validation,
+        seconds=total * seconds_per_update + validations * seconds_per_validation,
     )
+
+
+def _seconds_a_token(trial: Trial, text: Corpus) -> float:
+    """Of scoring a text; its first window, for which kernels may be compiled, does not count where there are more."""
+    tokens, began, scored = 0, 0.0, 0
+    start = time.perf_counter()
+    for part in score(trial.network, text, trial.settings.state):
+        scored += part.log_probability.size
+        if began == 0.0 and scored < len(text):
+            began, tokens = time.perf_counter(), scored
+        if scored - tokens >= _SCORED:
+            break
+    return (time.perf_counter() - (began or start)) / (scored - tokens or scored)

@@ -10,7 +10,8 @@ from typing import Any
 class Plan:
     """Parameters, memory and time of a training run.
 
-    `tensors`: name, shape and size of each parameter; `seconds`: without validation.
+    `tensors`: name, shape and size of each parameter; `seconds`: of the whole run, with its `validations`, each of
+    `seconds_per_validation`.
     """
 
     tensors: tuple[tuple[str, tuple[int, ...], int], ...]
@@ -26,6 +27,8 @@ class Plan:
     epochs: int
     total_updates: int
     seconds_per_epoch: float
+    validations: int
+    seconds_per_validation: float
     seconds: float
 
     def json(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rnnlm.network.initial_state import LineEndStates
 from rnnlm.network.network import Network, Window
 from rnnlm.text.corpus import Corpus
-from rnnlm.text.streams import line_streams
+from rnnlm.text.streams import Streams, line_streams
 
 # Enough rows for a matrix product at full speed; the output layer cuts them into blocks itself.
 _ROWS = 1024
@@ -44,7 +44,15 @@ def score(
     output layer takes a whole window at once all the same. With "reset" lines are independent and up to `batch`
     streams of them run in parallel. `line_ends` adds up the states in which line ends are read.
     """
-    streams = line_streams(corpus, batch, state)
+    return score_streams(network, line_streams(corpus, batch, state), window, details, line_ends)
+
+
+def score_streams(
+    network: Network, streams: Streams, window: int | None = None, details: bool = False,
+    line_ends: LineEndStates | None = None,
+) -> Iterator[Scored]:  # fmt: skip
+    """Every token of some streams of a text, each of which begins as a text does."""
+    corpus = streams.corpus
     window = window or max(1, _ROWS // streams.batch)
     states = network.initial_states(streams.batch)
     for start in range(0, streams.length, window):
@@ -79,5 +87,5 @@ def worse_than_even(what: str, perplexity: float, vocabulary: int) -> str | None
         return None
     return (
         f"{what} {perplexity:.6g} is worse than guessing evenly among the {vocabulary:,} tokens of the vocabulary "
-        f"({vocabulary:,}): the network has learnt nothing, or its training diverged"
+        f"({vocabulary:,}): the network has learnt nothing of such a text, or its training diverged"
     )

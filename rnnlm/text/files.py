@@ -1,19 +1,27 @@
-"""Text files, plain or gzip, read in blocks: no text is ever whole in memory."""
+"""Text files, plain or gzip, read in blocks: no text is ever whole in memory.
+
+A text may be a pipe, or standard input (``-``): `blocks` reads it once, forward. What needs a text several times
+calls `check_file` first.
+"""
 
 from __future__ import annotations
 
 import codecs
 import gzip
 import hashlib
+import os
+import stat
 import zlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 from rnnlm.errors import TextError
 
 _BLOCK = 1 << 20
 _BYTE_ORDER_MARK = "\ufeff"
+_STANDARD_INPUT = ("-", "/dev/stdin", "/dev/fd/0")
 
 
 class Block(NamedTuple):
@@ -21,19 +29,40 @@ class Block(NamedTuple):
     done: int  # bytes of the file (compressed, for gzip) read so far
 
 
-def size(path: str | Path) -> int:
-    """Bytes of the file as it lies on the disk.
+def name(path: str | Path) -> str:
+    """The text's name, for messages and results."""
+    return "standard input" if str(path) in _STANDARD_INPUT else str(path)
+
+
+def size(path: str | Path) -> int | None:
+    """Bytes of the file as it lies on the disk; None for a pipe, a terminal or ``-``.
 
     Raises:
         TextError: there is no such file, or it is a folder.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise TextError(f"{path}: a folder; give a text file")
     try:
-        return path.stat().st_size
+        found = os.fstat(0) if str(path) == "-" else os.stat(path)
     except OSError as error:
-        raise TextError(f"{path}: {error.strerror}; give the path of a text file") from None
+        raise TextError(f"{name(path)}: {error.strerror}; give the path of a text file") from None
+    if stat.S_ISDIR(found.st_mode):
+        raise TextError(f"{path}: a folder; give a text file")
+    return found.st_size if stat.S_ISREG(found.st_mode) and str(path) != "-" else None
+
+
+def check_file(path: str | Path) -> None:
+    """Check that a text can be read several times, and is not empty.
+
+    Raises:
+        TextError: it is empty; it is a pipe, a terminal or ``-``; as `size`.
+    """
+    found = size(path)
+    if found is None:
+        raise TextError(
+            f"{name(path)}: not a file, so it can be read only once, and here it is needed several times (to count "
+            "tokens, to encode them, to know it again); write it into a file first"
+        )
+    if found == 0:
+        raise TextError(f"{path}: empty; give a text with at least one token")
 
 
 def blocks(path: str | Path) -> Iterator[Block]:
@@ -44,16 +73,38 @@ def blocks(path: str | Path) -> Iterator[Block]:
     """
     size(path)
     try:
-        with open(path, "rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            stream = gzip.GzipFile(fileobj=raw) if packed else raw
+        with _open(path) as file:
+            raw = _Forward(file)
+            stream = gzip.GzipFile(fileobj=cast(BinaryIO, raw)) if raw.head == b"\x1f\x8b" else raw
             while data := stream.read(_BLOCK):
-                yield Block(data, raw.tell())
+                yield Block(data, raw.done)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise TextError(f"{path}: damaged gzip file ({error}); fetch or pack it again") from None
+        raise TextError(f"{name(path)}: damaged gzip file ({error}); fetch or pack it again") from None
     except OSError as error:
-        raise TextError(f"{path}: {error.strerror or error}; give a readable text file") from None
+        raise TextError(f"{name(path)}: {error.strerror or error}; give a readable text file") from None
+
+
+class _Forward:
+    """A file that is read forward only, since a pipe cannot go back.
+
+    `head`: its first two bytes, which `read` gives out too; `done`: bytes read so far.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.head = file.read(2)
+        self.done = 0
+
+    def read(self, size: int) -> bytes:
+        data = self.head[self.done : self.done + size]
+        data += self._file.read(size - len(data))
+        self.done += len(data)
+        return data
+
+
+def _open(path: str | Path) -> AbstractContextManager[BinaryIO]:
+    standard_input = str(path) in _STANDARD_INPUT and size(path) is None
+    return open(0, "rb", closefd=False) if standard_input else open(path, "rb")
 
 
 def characters(path: str | Path) -> Iterator[tuple[str, int]]:
@@ -67,6 +118,7 @@ def characters(path: str | Path) -> Iterator[tuple[str, int]]:
     position = 0  # of the next byte to decode, in the decompressed text
     begun = False
     held = ""  # a CR at a block's end waits for the LF that may follow
+    done = 0
     for data, done in blocks(path):
         text = held + _decode(decoder, data, position, path, False)
         position += len(data)
@@ -76,7 +128,7 @@ def characters(path: str | Path) -> Iterator[tuple[str, int]]:
         yield text[: len(text) - len(held)].replace("\r\n", "\n"), done
     rest = held + _decode(decoder, b"", position, path, True)
     if rest:
-        yield rest, size(path)
+        yield rest, done
 
 
 def _decode(decoder: codecs.IncrementalDecoder, data: bytes, position: int, path: str | Path, final: bool) -> str:
@@ -87,7 +139,7 @@ def _decode(decoder: codecs.IncrementalDecoder, data: bytes, position: int, path
         byte = position - pending + error.start
         value = error.object[error.start]
         raise TextError(
-            f"{path}: not UTF-8 at byte {byte} (0x{value:02x}); convert it to UTF-8, or take data.unit: byte"
+            f"{name(path)}: not UTF-8 at byte {byte} (0x{value:02x}); convert it to UTF-8, or take data.unit: byte"
         ) from None
 
 
@@ -95,9 +147,9 @@ def sha256(path: str | Path) -> str:
     """Hash of the file as it lies on the disk.
 
     Raises:
-        TextError: unreadable.
+        TextError: unreadable; as `check_file`.
     """
-    size(path)
+    check_file(path)
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -114,7 +114,7 @@ def build(path: str | Path, unit: str, lowercase: bool, min_count: int, max_size
         counts.update(_count(piece.tokens))
         yield Progress("vocabulary", piece.done, total, "bytes")
     if not counts:
-        raise TextError(f"{path}: empty; a vocabulary needs a training text")
+        raise TextError(f"{files.name(path)}: empty; a vocabulary needs a training text")
     return select(counts, unit, lowercase, min_count, max_size)
 
 

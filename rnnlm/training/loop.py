@@ -57,10 +57,10 @@ def train(
 
 def _train(config: Config, resume: bool, stop: Callable[[], bool], restart: bool) -> Task[Corpora]:
     run, log = yield from start(config, resume, restart)
-    yield run.start()
-    saved = time.monotonic()
-    began, told, interrupted = saved - run.at.seconds, -math.inf, False
     try:
+        yield run.start()
+        saved = time.monotonic()
+        began, told, interrupted = saved - run.at.seconds, -math.inf, False
         while not (run.at.finished or interrupted):
             norm, records = run.update(), list[Any]()
             run.at.seconds = time.monotonic() - began

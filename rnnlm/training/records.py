@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rnnlm.work import Note, Progress
+
 TASK = "training"  # of Progress between these records
 
 
@@ -83,3 +85,7 @@ class End:
     best_perplexity: float | None
     run: str
     event: str = "end"
+
+
+# Whatever training yields.
+Record = Note | Progress | Start | Updates | Valid | Checkpoint | End

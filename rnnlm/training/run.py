@@ -17,7 +17,7 @@ from rnnlm.errors import NotFiniteError
 from rnnlm.files.checkpoint import save_state
 from rnnlm.files.log import Log
 from rnnlm.files.model_file import STATE, initial_tensors
-from rnnlm.files.tensors import check, is_finite
+from rnnlm.files.tensors import check
 from rnnlm.network.network import Network, Trace, Window
 from rnnlm.network.protocols import Array
 from rnnlm.text.streams import Streams, equal_streams
@@ -178,9 +178,14 @@ class Run:
             due: a run that is never stopped writes it too: it is logged, and its model may stay.
 
         Raises:
-            NotFiniteError: the weights are not finite; the checkpoint before stays.
+            NotFiniteError: the weights are not; the checkpoint before stays.
         """
-        self._check_weights()
+        try:
+            return self._save(log, due)
+        except NotFiniteError as error:
+            raise NotFiniteError(self.explain(f"update {self.at.updates}: {error}")) from None
+
+    def _save(self, log: Log, due: bool) -> Checkpoint:
         at, path = self.at, self.folder / STATE
         record = Checkpoint(at.updates, at.epoch, at.tokens, at.seconds, str(path))
         if at.best is None:
@@ -243,11 +248,6 @@ class Run:
             "lowest_perplexity": self.lowest,
             "texts": self.corpora.hashes,
         }
-
-    def _check_weights(self) -> None:
-        for name, value in self.network.named.items():
-            if not is_finite(value):
-                raise NotFiniteError(self.explain(f"update {self.at.updates}: not finite: the weights {name}"))
 
     def explain(self, found: str) -> str:
         """The message of a NotFiniteError: what was found, and what to do."""

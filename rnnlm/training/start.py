@@ -9,7 +9,7 @@ from rnnlm.config import paths as config_paths
 from rnnlm.config.schema import Config
 from rnnlm.corpora import prepare
 from rnnlm.corpora.prepare import Corpora, Texts
-from rnnlm.errors import ModelError
+from rnnlm.errors import InputError, ModelError
 from rnnlm.files import run_folder
 from rnnlm.files.checkpoint import State
 from rnnlm.files.log import Log
@@ -19,7 +19,7 @@ from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.network import build
 from rnnlm.network.parameters import unflatten
 from rnnlm.text import files
-from rnnlm.training import memory
+from rnnlm.training import memory, schedule, windows
 from rnnlm.training.optimizers.optimizer import Optimizer
 from rnnlm.training.run import Run
 from rnnlm.work import Note, Task
@@ -28,6 +28,8 @@ from rnnlm.work import Note, Task
 def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
     """Prepare a new run, or resume one that was stopped. Whatever can be wrong is found before anything is
     written."""
+    if resume and restart:
+        raise InputError("--resume goes on with a run, --restart throws it away; give one of them")
     folder = Path(config.run)
     old = None if restart else earlier_run(config, resume)
     if resume and old is None:
@@ -40,6 +42,7 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
     need = memory.needs(config, len(vocabulary), corpora.tokens, threads_to_use(config.train.threads))
     held = [*old.trained.parameters.values(), *old.arrays.values()] if old else []
     memory.check(config, need, sum(array.nbytes for array in held))
+    windows.check_warmup(config.train, len(corpora.train) // config.train.batch)
     if old is None:
         settings = config.train
         table = yield from vectors.make(corpora.train, vocabulary, config.embedding, settings.seed, settings.threads)
@@ -69,10 +72,22 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
         run.finish_if_done()
         if run.at.finished:
             yield Note(
-                f"{folder}: complete after update {run.at.updates:,}; more train.epochs would go on from there"
+                f"{folder}: complete after update {run.at.updates:,}; a larger train.{run.at.finished} would go on "
+                "from there"
             )
         else:
             yield Note(f"{folder}: goes on after update {run.at.updates:,} (epoch {run.at.epoch + 1})")
+            before = windows.total_updates(old.trained.config.train, run.streams.length)
+            rates = [
+                schedule.learning_rate(config.train, run.at.updates, total, run.at.reductions)
+                for total in (before, run.total_updates)
+            ]
+            if rates[0] != rates[1]:
+                yield Note(
+                    f"{folder}: the schedule now has {run.total_updates:,} updates instead of {before:,}, so the "
+                    f"learning rate goes on at {rates[1]:.3g} instead of {rates[0]:.3g}",
+                    warning=True,
+                )
     if restart:
         run_folder.remove(config)
     if config.data.train is None and run_folder.keep_texts(folder, paths.by_name):

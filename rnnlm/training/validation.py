@@ -63,7 +63,8 @@ def _score(run: Run, text: Corpus) -> Task[tuple[Valid, list[Array] | None]]:
     at, began = run.at, time.monotonic()
     yield Progress("validating", 0, len(text), "tokens")
     with run.average.in_place():
-        line_ends = LineEndStates(run.network, run.vocabulary.line_end)
+        carries = run.settings.state == "carry"
+        line_ends = LineEndStates(run.network, run.vocabulary.line_end) if carries else None
         loss = mean_loss(run.network, text, run.settings.state, line_ends)
     yield Progress("validating", len(text), len(text), "tokens")
     perplexity = as_perplexity(loss)
@@ -74,7 +75,7 @@ def _score(run: Run, text: Corpus) -> Task[tuple[Valid, list[Array] | None]]:
     run.last_seconds += seconds  # the speed is that of training
     at.seconds += seconds
     pass_loss = at.epoch_loss / at.epoch_tokens if at.epoch_tokens else run.pass_loss
-    initial = line_ends.mean() if run.settings.state == "carry" else None
+    initial = line_ends.mean() if line_ends else None
     valid = Valid(
         at.updates, at.epoch, at.tokens, at.seconds, loss, perplexity, len(text) / max(1e-9, seconds), at.rate,
         as_perplexity(pass_loss), at.best is None or perplexity < at.best, at.offset / run.streams.length,

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm.config.training import Train
+from rnnlm.errors import ConfigError
 
 _SHORT, _SHORTEST = 0.05, 5
 
@@ -47,3 +48,31 @@ def total_updates(settings: Train, length: int) -> int:
     else:
         total = sum(updates_of_epoch(settings, length, epoch) for epoch in range(settings.epochs))
     return total if settings.max_updates is None else min(total, settings.max_updates)
+
+
+def total_validations(settings: Train, length: int) -> int:
+    """Validations of all updates: at epochs' ends, where training ends, and every
+    ``train.validate.every_updates``."""
+    total, every = total_updates(settings, length), settings.validate.every_updates
+    stops, done = {total}, 0
+    for epoch in range(settings.epochs):
+        done += updates_of_epoch(settings, length, epoch if settings.bptt_deviation else 0)
+        stops |= {done} if done <= total else set()
+    return len(stops | (set(range(every, total + 1, every)) if every else set()))
+
+
+def check_warmup(settings: Train, length: int) -> None:
+    """Refuse a warm-up that the run ends before, so that the learning rate would never be reached.
+
+    Args:
+        length: tokens of a stream.
+
+    Raises:
+        ConfigError: names both numbers.
+    """
+    warmup, total = settings.schedule.warmup_updates, total_updates(settings, length)
+    if warmup >= total:
+        raise ConfigError(
+            f"train.schedule.warmup_updates: found {warmup:,}, and the whole run has {total:,} updates; take fewer, "
+            "or more train.epochs or train.max_updates"
+        )

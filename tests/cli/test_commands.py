@@ -137,3 +137,11 @@ def test_a_run_from_another_folder_scores_the_same(call: Any, runs: dict[str, Pa
     assert status in (0, 2)
     samples = [call("sample", model, "--tokens", 20)[1] for model in (runs["char"], tmp_path / "m.safetensors")]
     assert samples[0] == samples[1]
+
+
+@pytest.mark.parametrize("option", ["--hidden", "--embedding", "--vocabulary"])
+def test_sizes_that_derive_would_not_use_are_refused(call: Any, runs: dict[str, Path], option: str) -> None:
+    for arguments in (["--scalar"], [runs["word"]]):
+        status, out, err = call("derive", *arguments, option, "4")
+        assert (status, out) == (2, "")
+        assert f"{option} is for the small network of matrices" in err

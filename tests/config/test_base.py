@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from every_section import EVERY_KEY, EVERY_KEY_IDS, SPOTS, Spot
 
+from rnnlm.config import errors
 from rnnlm.config import file as config_file
 from rnnlm.config.base import Section, Shorthand, Typed, sections
 from rnnlm.config.network import Dropout, Elman, Lstm, Model
@@ -68,6 +69,8 @@ def test_the_keys_are_named_where_none_is_near(spot: Spot) -> None:
     if issubclass(spot.section, Typed):
         name = spot.section.model_fields["type"].default
         assert str(caught.value).endswith(f"; {name} has {known or 'no options'}")
+    elif len(spot.options) > errors._FEW:
+        assert str(caught.value).endswith(f"; rnnlm config show lists all {len(spot.options)} keys here")
     else:
         assert str(caught.value).endswith(f"; the keys here are {known}")
 

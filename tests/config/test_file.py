@@ -12,6 +12,7 @@ from every_section import SPOTS, Spot
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rnnlm.config import errors
 from rnnlm.config import file as config_file
 from rnnlm.config.data import Grammar
 from rnnlm.config.embedding import Svd
@@ -278,3 +279,59 @@ def test_a_configuration_is_read_as_it_was_written(
     path = tmp_path / "c.yaml"
     path.write_text(config_file.dump(written), encoding="utf-8")
     assert config_file.load(path) == written
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("modl.hidden=3", r"^--set modl.hidden=3: modl: unknown key; did you mean model\?"),
+        ("modl.cell.type=lstm", r"^--set modl.cell.type=lstm: modl: unknown key; did you mean model\?"),
+        ("train.shedule.factor=1", r"^--set train.shedule.factor=1: train.shedule: .* mean schedule\?"),
+        ("lr=1", r"^--set lr=1: lr: unknown key; did you mean train.learning_rate\?"),
+        ("train.lr=1", r"^--set train.lr=1: train.lr: unknown key; did you mean learning_rate\?"),
+        ("dropout=0.5", r"did you mean model.dropout\?"),
+        ("train.dropout=0.5", r"did you mean model.dropout\?"),
+        ("layers=2", r"did you mean model.layers\?"),
+        ("hidden-size=3", r"did you mean model.hidden\?"),
+        ("model.hidden_size=3", r"did you mean hidden\?"),
+        ("train.batch_size=3", r"did you mean batch\?"),
+        ("data.vocab_size=3", r"did you mean vocab.max_size\?"),
+        ("train.weight_decay=1", r"an option of train.optimizer now"),
+        ("train.optimizer.wdecay=1", r"did you mean weight_decay\?"),
+        ("train.zzz=1", r"train.zzz: unknown key; rnnlm config show lists all \d+ keys here$"),
+        ("train.logs=1", r"train.logs: unknown key; did you mean log\?"),
+    ],
+)  # fmt: skip
+def test_a_misspelt_override_is_named_where_it_stands_with_what_is_meant(write, override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as raised:
+        write(SMALL, override)
+    assert len(str(raised.value)) < 200
+
+
+@pytest.mark.parametrize("meant", errors.SYNONYMS.values())
+def test_synonyms_lead_to_keys_that_there_are(meant: str) -> None:
+    *above, last = meant.split(".")
+    assert any(last in section.model_fields for section in errors._sections_at(above) or [Config] if section)
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [
+        ("data.train=notes #2.txt", "notes #2.txt"),
+        ("data.train='notes #2.txt'", "notes #2.txt"),
+        ("data.train=#2", "#2"),
+        ("data.train= a b ", "a b"),
+        ("data.train='a' # a comment", "a"),
+    ],
+)
+def test_the_value_of_an_override_is_not_cut_at_a_hash(write, override: str, value: str) -> None:
+    assert write(SMALL, override).data.train == value
+
+
+@pytest.mark.parametrize("key", ["data.train", "data.valid", "data.test", "vocab.file", "run"])
+def test_a_tilde_is_the_home_folder(write, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/someone")
+    config = write(SMALL, f"{key}=~/x.txt").model_dump()
+    for part in key.split("."):
+        config = config[part]
+    assert config == "/home/someone/x.txt"

@@ -66,7 +66,8 @@ def test_nothing_of_a_model_reaches_a_terminal_raw() -> None:
     console.line(word)
     console.error(InputError(word))
     inspected = {
-        "path": word, "parameters": 1, "vocabulary": 1, "most_frequent": [word], "config": {"data": {"train": word}},
+        "path": word, "parameters": 1, "vocabulary": 1, "most_frequent": [word],
+            "initial_state": word, "config": {"data": {"train": word}},
         "training": {"epoch": 1, "updates": 1, "version": word},
         "tensors": {word: {"shape": [1], "type": word, "norm": 1.0, "largest": 1.0}},
     }  # fmt: skip

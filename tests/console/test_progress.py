@@ -59,9 +59,9 @@ def test_plain_lines_where_there_is_no_terminal(capfd: pytest.CaptureFixture[str
     assert out == ""
     assert "\x1b" not in err
     assert "98,816 parameters, 5,000 tokens an epoch in 10 updates, 3 epochs, 2 threads\n" in err
-    assert "epoch 1 · update 5 of 30 · 5.0 s left · perplexity 8,955.30 · 123,456 tokens/s · loss 9.100" in err
+    assert "epoch 1 · update 5 of 30 · perplexity 8,955.30 · 123,456 tokens/s · loss 9.100" in err
     assert "epoch 2 done · training perplexity 10,103.10 · validation perplexity 8,103.10 *" in err
-    assert "validation has not improved for train.patience epochs after 75 s, best validation perplexity" in err
+    assert "validation has not improved for train.patience validations after 75 s, best validation perplexity" in err
 
 
 def test_an_interrupted_task_leaves_the_terminal_whole() -> None:

@@ -46,9 +46,7 @@ def test_every_column_agrees_with_the_oracle(
     text = corpus.from_tokens(tokens, 6000, vocabulary, "text")
     net = network(config("tanh", d=10, hidden=16, precision=precision), 60)
     monkeypatch.setattr(per_token, "_STRETCH", stretch)
-    found = run_to_end(
-        per_token.write_token_scores(net, text, iter(tokens), state, tmp_path / "t.tsv", tuple(columns.COLUMNS))
-    )
+    found = run_to_end(per_token.write_token_scores(net, text, state, tmp_path / "t.tsv", tuple(columns.COLUMNS)))
     rows = table(tmp_path / "t.tsv")
 
     weights = {name: value.astype(np.float64) for name, value in net.named.items()}

@@ -79,7 +79,7 @@ def test_a_text_of_unknown_words(model: rnnlm.LanguageModel, tmp_path: Path) -> 
 
 def test_unknown_words_without_an_unk_in_training_are_worth_a_word(model: rnnlm.LanguageModel) -> None:
     found = model.evaluate(text=TEXT)
-    assert "<unk> never stood in the training text" in found.notes[0]
+    assert any("<unk> never stood in the training text" in note for note in found.notes)
     assert model.evaluate(text="a bird sings").notes == ()
 
 
@@ -87,9 +87,6 @@ def test_an_empty_text(model: rnnlm.LanguageModel, tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("")
     with pytest.raises(TextError, match=r"empty.txt: empty"):
         model.evaluate(path=tmp_path / "empty.txt")
-    assert model.evaluate(text="").tokens == 1, "a string is a line, so its end is scored"
-    with pytest.raises(TextError, match="empty"):
-        rnnlm.load(model.trained.path.parent.parent / "char").evaluate(text="")
 
 
 def test_a_line_of_a_megabyte(runs: dict[str, Path], tmp_path: Path) -> None:

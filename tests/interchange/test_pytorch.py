@@ -44,7 +44,7 @@ def test_there_and_back(model: dict[str, Any], tmp_path: Path, call: Any) -> Non
     case, path = saved(tmp_path, model)
     there, back = tmp_path / "torch.safetensors", tmp_path / "back.safetensors"
     assert call("export", path, "-o", there)[0] == 0
-    assert call("import", there, "-o", back)[0] == 0
+    assert call("import", "--force", there, "-o", back)[0] == 0
     found = model_file.load(back)
     assert found.vocabulary.tokens == tuple(WORDS)
     assert not [name for name in load_file(there) if "initial" in name], "load_state_dict would refuse it"
@@ -97,7 +97,7 @@ def test_weights_of_another_program(tmp_path: Path, call: Any) -> None:
     path, words = tmp_path / "other.safetensors", tmp_path / "vocab.txt"
     storage.write_tensors(path, {name: value.astype(np.float32) for name, value in tensors.items()}, {})
     words.write_text("</s>\t2\n<unk>\t0\na\t5\n")
-    status, out, err = call("import", path, "--vocab", words, "-o", tmp_path / "model.safetensors")
+    status, out, err = call("import", "--force", path, "--vocab", words, "-o", tmp_path / "model.safetensors")
     assert (status, err) == (0, "")
     assert "lstm, 1 x 4 units, 3 tokens" in out
     found = model_file.load(tmp_path / "model.safetensors")
@@ -108,7 +108,7 @@ def test_weights_of_another_program(tmp_path: Path, call: Any) -> None:
     assert not found.parameters["cell.0.b1"].any()
 
     words.write_text("</s>\t2\n<unk>\t0\na\t5\nb\t1\n")
-    status, _, err = call("import", path, "--vocab", words, "-o", tmp_path / "model.safetensors")
+    status, _, err = call("import", "--force", path, "--vocab", words, "-o", tmp_path / "model.safetensors")
     assert (status, "has 3 rows, the vocabulary 4 tokens" in err) == (2, True)
 
 
@@ -138,7 +138,7 @@ def foreign(tmp_path: Path, call: Any) -> Callable[..., tuple[int, str, Path]]:
         save_file({name: np.ascontiguousarray(value) for name, value in tensors.items() if name}, path)
         if not words.exists():
             words.write_text("</s>\t2\n<unk>\t0\na\t5\n")
-        status, _, err = call("import", path, "--vocab", words, "-o", out, *flags)
+        status, _, err = call("import", "--force", path, "--vocab", words, "-o", out, *flags)
         return status, err, out
 
     return make
@@ -255,7 +255,7 @@ def test_files_that_no_weights_are_read_from(tmp_path: Path, call: Any) -> None:
     ):
         path.write_bytes(content)
         for flags in (("--vocab", words), ()):
-            status, _, err = call("import", path, *flags, "-o", tmp_path / "model.safetensors")
+            status, _, err = call("import", "--force", path, *flags, "-o", tmp_path / "model.safetensors")
             assert status == 2
             assert message in err or "give --vocab FILE" in err
             assert len(err.splitlines()) == 1

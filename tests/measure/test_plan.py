@@ -51,7 +51,9 @@ def test_the_plan_is_what_then_happens(config: Config, keys: dict[str, Any]) -> 
     assert (found.total_updates, found.threads) == (start.total_updates, start.threads)
     assert found.vocabulary == len(trained.vocabulary)
     assert found.train_tokens == trained.vocabulary.counts.sum()
-    assert found.seconds == pytest.approx(found.seconds_per_epoch * found.total_updates / start.updates_per_epoch)
+    training = found.seconds_per_epoch * found.total_updates / start.updates_per_epoch
+    assert found.validations > 0
+    assert found.seconds == pytest.approx(training + found.validations * found.seconds_per_validation)
     on_disk = sum(
         path.stat().st_size for path in Path(config.run).rglob("*") if path.suffix in (".safetensors", ".ids")
     )

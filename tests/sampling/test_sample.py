@@ -117,7 +117,7 @@ def test_the_prompt_is_read_as_a_text_is(model: rnnlm.LanguageModel) -> None:
 @pytest.mark.parametrize("unit", ["word", "char", "byte"])
 def test_a_prompt_that_is_no_text(runs: dict[str, Path], unit: str) -> None:
     """What a command line makes of bytes that are not UTF-8."""
-    with pytest.raises(InputError, match="--prompt: not UTF-8 at character 5; give UTF-8 text"):
+    with pytest.raises(InputError, match="^prompt: not UTF-8 at character 5; give UTF-8 text"):
         rnnlm.load(runs[unit]).sample("dog \udcff")
 
 

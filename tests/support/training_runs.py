@@ -97,7 +97,7 @@ def log_of(config: Config) -> list[dict[str, Any]]:
 
 def assert_same_run(one: Config, other: Config) -> None:
     """Two runs left the same: models, state, vocabulary, log and what is sampled, all but the clock's figures."""
-    names = [sorted(path.name for path in Path(config.run).glob("*.*")) for config in (one, other)]
+    names = [sorted(path.name for path in Path(config.run).glob("[!.]*.*")) for config in (one, other)]
     assert names[0] == names[1]
     for name in names[0]:
         if name.startswith("model") or name == "vocab.txt":

@@ -116,6 +116,65 @@ def test_max_updates(make_config: Any) -> None:
     assert model_file.load(config.run).training["updates"] == 7
 
 
+@pytest.mark.parametrize("way", ["max_updates", "max_minutes", "stopped"])
+def test_where_training_ends_inside_an_epoch_it_is_validated(make_config: Any, way: str) -> None:
+    """The model that is left is the best of all validations, this one among them."""
+    keys: dict[str, Any] = {"max_updates": {"max_updates": 20}, "max_minutes": {"max_minutes": 1e-9}, "stopped": {}}[
+        way
+    ]
+    config = make_config(optimizer="adam", learning_rate=0.01, **keys)
+    remaining = iter(range(20))
+    found = list(train(config, stop=lambda: way == "stopped" and next(remaining) == 13))
+    end, valids = found[-1], [record for record in found if isinstance(record, Valid)]
+    assert end.reason == ("interrupted" if way == "stopped" else way)
+    last = valids[-1]
+    assert (last.updates, last.best) == (end.updates, True)
+    assert 0 < last.share < 1
+    trained = model_file.load(config.run)
+    assert trained.training["updates"] == end.updates
+    assert trained.training["best_validation_perplexity"] == last.perplexity == end.best_perplexity
+    state = model_file.load(Path(config.run) / "state.safetensors")
+    assert trained.parameters["output.U"].tobytes() == state.parameters["output.U"].tobytes()
+
+
+def test_a_worse_end_leaves_the_best_model(make_config: Any) -> None:
+    config = make_config(optimizer="sgd", learning_rate=5.0, clip_norm=None, max_updates=40, epochs=9, patience=None)
+    valids = records(config, Valid)
+    assert not valids[-1].best
+    best = min(record.perplexity for record in valids)
+    assert model_file.load(config.run).training["best_validation_perplexity"] == best
+
+
+def test_validations_by_updates(make_config: Any) -> None:
+    config = make_config(validate={"every_updates": 5}, patience=None)
+    everything = list(train(config))
+    per_epoch = next(record for record in everything if isinstance(record, Start)).updates_per_epoch
+    found = [record.updates for record in everything if isinstance(record, Valid)]
+    assert found == sorted({*range(5, 2 * per_epoch, 5), per_epoch, 2 * per_epoch})
+
+
+def test_models_of_the_latest_checkpoints_stay(make_config: Any) -> None:
+    config = make_config(checkpoint={"every_updates": 4, "keep": 2}, max_updates=14)
+    list(train(config))
+    kept = sorted(Path(config.run).glob("model-0*.safetensors"))
+    assert [path.name for path in kept] == ["model-000000012.safetensors", "model-000000014.safetensors"]
+    assert [model_file.load(path).training["updates"] for path in kept] == [12, 14]
+    list(train(config, restart=True))
+    assert len(list(Path(config.run).glob("model-0*"))) == 2
+
+
+def test_a_reader_that_gives_up_loses_nothing(make_config: Any) -> None:
+    """An error in a progress display, a callback, a notebook's loop: what was trained is saved."""
+    config = make_config(checkpoint={"every_updates": None})
+    reader = train(config)
+    done = next(record.updates for record in reader if isinstance(record, Updates))
+    reader.close()
+    assert model_file.load(Path(config.run) / "state.safetensors").training["updates"] == done
+    resumed = train(config, resume=True)
+    assert next(record for record in resumed if isinstance(record, Start)).updates == done
+    resumed.close()
+
+
 def test_checkpoints_by_updates_and_minutes(make_config: Any) -> None:
     config = make_config(checkpoint={"every_updates": 4})
     everything = list(train(config))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from training_runs import records, sha256, write_text
 
-from rnnlm.errors import ModelError, TextError
+from rnnlm.errors import ConfigError, ModelError, TextError
 from rnnlm.files import model_file, tensors
 from rnnlm.training.loop import train
 from rnnlm.training.records import End, Valid
@@ -23,6 +23,43 @@ def test_more_epochs_than_before(make_config: Any) -> None:
     assert [record.epoch for record in records(longer, Valid, resume=True)] == [2, 3]
     assert records(longer, Valid, resume=True) == []  # nothing left to do
     assert any("complete after update" in note.text for note in records(longer, Note, resume=True))
+
+
+@pytest.mark.parametrize(
+    ("keys", "key"),
+    [
+        ({"epochs": 1}, "epochs"),
+        ({"max_updates": 4}, "max_updates"),
+        ({"max_minutes": 1e-9}, "max_minutes"),
+        ({"epochs": 40, "learning_rate": 0.3, "optimizer": "adam", "patience": 1}, "patience"),
+    ],
+)
+def test_a_complete_run_says_what_would_go_on(make_config: Any, keys: dict[str, Any], key: str) -> None:
+    config = make_config(**keys)
+    list(train(config))
+    assert any(f"a larger train.{key} would go on from there" in note.text for note in records(config, Note, True))
+    longer = config.train.model_copy(update={key: 50})
+    end = records(config.model_copy(update={"train": longer}), End, resume=True)[0]
+    assert end.updates > (4 if key == "max_updates" else 1)
+
+
+def test_a_longer_plan_says_where_the_rate_jumps_to(make_config: Any) -> None:
+    config = make_config(epochs=1, schedule="linear")
+    list(train(config))
+    longer = config.model_copy(update={"train": config.train.model_copy(update={"epochs": 4})})
+    said = [note.text for note in records(longer, Note, resume=True) if "schedule" in note.text]
+    assert len(said) == 1
+    assert "so the learning rate goes on at 0.75 instead of 0" in said[0]
+
+
+def test_a_warm_up_longer_than_the_run(make_config: Any) -> None:
+    for keys in ({"epochs": 1}, {"max_updates": 9}):
+        config = make_config(schedule={"type": "constant", "warmup_updates": 500}, **keys)
+        with pytest.raises(
+            ConfigError, match=r"train.schedule.warmup_updates: found 500, and the whole run has \d+ up"
+        ):
+            list(train(config))
+        assert not Path(config.run, "config.yaml").exists()
 
 
 def test_a_run_of_another_text(make_config: Any) -> None:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from rnnlm.config.schema import Train
 from rnnlm.training import windows
 from rnnlm.training.loop import train
-from rnnlm.training.records import Start, Updates
+from rnnlm.training.records import Start, Updates, Valid
 
 
 def settings(**keys: Any) -> Train:
@@ -63,3 +63,18 @@ def test_a_run_with_windows_of_random_lengths(make_config: Any) -> None:
     assert len(updates) == start.total_updates
     assert updates[-1].tokens == 3 * start.tokens_per_epoch
     assert len({b.tokens - a.tokens for a, b in itertools.pairwise(updates)}) > 3
+
+
+def test_validations_are_counted(make_config: Any) -> None:
+    """As training itself counts them."""
+    for keys in (
+        {},
+        {"max_updates": 20},
+        {"validate": {"every_updates": 4}},
+        {"bptt_deviation": 2, "max_updates": 33},
+    ):
+        config = make_config(patience=None, **keys)
+        found = list(train(config))
+        start = next(record for record in found if isinstance(record, Start))
+        length = start.tokens_per_epoch // config.train.batch
+        assert windows.total_validations(config.train, length) == sum(isinstance(record, Valid) for record in found)

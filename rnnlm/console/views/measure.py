@@ -17,10 +17,9 @@ def plan_view(plan: Plan) -> Iterator[RenderableType]:
     rows.append(("all", "", f"{plan.parameters:,}"))
     yield table([("parameter", "left"), ("shape", "right"), ("numbers", "right")], rows)
     free = f"   ({amount(plan.available_bytes)}B free)" if plan.available_bytes is not None else ""
-    run = (
-        f"{duration(plan.seconds)} for {plan.total_updates:,} updates, at most {counted(plan.epochs, 'epoch')}, "
-        "without validation"
-    )
+    run = f"{duration(plan.seconds)} for {plan.total_updates:,} updates, at most {counted(plan.epochs, 'epoch')}"
+    if plan.validations:
+        run += f", and {counted(plan.validations, 'validation')} of {duration(plan.seconds_per_validation)}"
     yield from facts(
         [
             ("vocabulary", f"{plan.vocabulary:,} tokens"),

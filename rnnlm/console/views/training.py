@@ -13,7 +13,8 @@ from rnnlm.training.records import End, Start, Updates, Valid
 _REASONS = {
     "epochs": "all epochs done",
     "max_updates": "train.max_updates reached",
-    "patience": "validation has not improved for train.patience epochs",
+    "max_minutes": "train.max_minutes reached",
+    "patience": "validation has not improved for train.patience validations",
 }
 
 
@@ -38,25 +39,32 @@ def epoch_of(record: Updates, start: Start | None) -> str:
     return f"epoch {record.epoch + 1} of {start.epochs if start else 0}"
 
 
-def updates_line(record: Updates, start: Start | None) -> str:
-    """The latest updates as a plain line; the time left is known where training has gone on since `start`."""
-    left = ""
-    if start is not None and record.updates > start.updates:
-        seconds = record.seconds / record.updates * (start.total_updates - record.updates)
-        left = f" of {start.total_updates:,} · {duration(seconds)} left"
+def updates_line(record: Updates, start: Start | None, first: Updates | None) -> str:
+    """The latest updates as a plain line.
+
+    Args:
+        first: the first updates since `start`, from which the time left counts: before them kernels were compiled.
+    """
+    left = f" of {start.total_updates:,}" if start is not None else ""
+    if start is not None and first is not None and record.updates > first.updates:
+        pace = (record.seconds - first.seconds) / (record.updates - first.updates)
+        left += f" · {duration(pace * (start.total_updates - record.updates))} left"
     return f"epoch {record.epoch + 1} · update {record.updates:,}{left} · {updates_text(record)}"
 
 
 def valid_line(record: Valid) -> str:
     """A validation as a plain line."""
+    where = f"epoch {record.epoch} done"
+    if record.share:
+        where = f"epoch {record.epoch + 1}, {record.share:.0%} of it · update {record.updates:,}"
     return (
-        f"epoch {record.epoch} done · training perplexity {figure(record.train_perplexity)} · "
+        f"{where} · training perplexity {figure(record.train_perplexity)} · "
         f"validation perplexity {figure(record.perplexity)}{' *' if record.best else ''} "
         f"({record.loss:.4f} nats a token) · {duration(record.seconds)}"
     )
 
 
-# The table of validations, a row an epoch, within 80 columns.
+# The table of validations, within 80 columns.
 _WIDTHS = (5, 11, 13, 15, 9, 11, 13)
 
 
@@ -74,7 +82,7 @@ def valid_row(record: Valid) -> str:
     """A validation as a row of the table under `VALID_HEADING`."""
     return _row(
         [
-            str(record.epoch),
+            f"{record.epoch + record.share:.2f}" if record.share else str(record.epoch),
             f"{record.updates:,}",
             figure(record.train_perplexity),
             f"{figure(record.perplexity)} {'*' if record.best else ' '}",

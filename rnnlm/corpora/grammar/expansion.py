@@ -16,7 +16,7 @@ from rnnlm.corpora.grammar.source import Alternative, Source, Symbol, Word, erro
 
 # Limits far above what a grammar of a language needs: `english` has 422 symbols, 2,649 rules and 9 words a sentence.
 SYMBOLS, RULES = 2_000, 50_000
-STEPS = 10_000  # rewritings and words of a sentence, on average
+STEPS = 1_000_000  # rewritings and words of a sentence, on average
 
 
 class _Expansion:

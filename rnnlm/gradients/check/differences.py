@@ -1,4 +1,4 @@
-"""Numerical derivatives: central differences with what they may be wrong by, and the size of a complex step."""
+"""Numerical derivatives: central differences, with their error, and the size of a complex step."""
 
 from __future__ import annotations
 

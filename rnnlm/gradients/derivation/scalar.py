@@ -107,7 +107,7 @@ class _TwoSteps:
         return a
 
     def J(self, o: Array) -> Any:
-        return equations.J(equations.log_softmax(o), self.y)
+        return equations.J_of_z2(o, self.y)
 
     def moving(self, name: str, what: str = "J") -> Callable[[Any], Any]:
         """`what` as a function of how far `name` is moved."""

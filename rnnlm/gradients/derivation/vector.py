@@ -99,7 +99,7 @@ class _Step:
             v.setdefault(h, equations.f(v[z1], self.activation))
         v.setdefault("z2(t)", equations.z2(v[self.of("h(t)", self.top)], v["U"], v["b2"]))
         v["y^(t)"] = equations.softmax(v["z2(t)"])
-        v["J"] = np.array(equations.J(equations.log_softmax(v["z2(t)"]), v["y"]))
+        v["J"] = np.array(equations.J_of_z2(v["z2(t)"], v["y"]))
         return v
 
 

@@ -3,7 +3,7 @@
 In plain NumPy.
 
 Row vectors. Where a function says "1 x n" it also takes rows below one another, N x n, and does each of them.
-Everything passes complex numbers through, so that a complex step
+Everything but `J` and what is written with h alone passes complex numbers through, so that a complex step
 (Squire & Trapp 1998) can differentiate it to the last digit.
 
 Nothing here is shared with the compiled kernels that train: the two are held against each other.
@@ -54,12 +54,17 @@ def softmax(z2: Array) -> Array:
     return np.asarray(np.exp(log_softmax(z2)))
 
 
-def J(log_y_hat: Array, y: Array) -> Any:
+def J(y_hat: Array, y: Array) -> float:
     """J(t) = - sum_j y_j(t) log y^_j(t); y has its single 1 at the token that came, so J is its surprisal in nats.
 
-    From log y^, since a y^ below 1e-308 is 0 in float64. Rows are summed.
+    Rows are summed.
     """
-    return -log_y_hat[y > 0].sum()
+    return float(-np.log(y_hat[y > 0]).sum())
+
+
+def J_of_z2(z2: Array, y: Array) -> Any:
+    """J(t) from z2(t): a y^ below 1e-308 is 0 in float64, and has a logarithm all the same."""
+    return -log_softmax(z2)[y > 0].sum()
 
 
 # -- backward

@@ -26,7 +26,7 @@ LONGEST = 1 << 24
 
 def pieces(path: str | Path, lowercase: bool) -> Iterator[Piece]:
     """The words of a file, some at a time, in order."""
-    for piece in _words(files.characters(path), str(path), lowercase):
+    for piece in _words(files.characters(path), files.name(path), lowercase):
         # A word is whole here: what its last letter becomes may depend on that (Greek sigma).
         yield piece._replace(tokens=[word.lower() for word in piece.tokens]) if lowercase else piece
 

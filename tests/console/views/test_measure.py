@@ -9,7 +9,7 @@ from rnnlm.measure.records import Bench, Layer, Plan, Warmed
 
 PLAN = Plan(
     (("cell.0.H", (16, 16), 256), ("output.b2", (20,), 20)), 276, 20, 1000, 50, 12_345_678, None, 4_000_000, 2,
-    12345.6, 3, 60, 5.5, 16.5,
+    12345.6, 3, 60, 5.5, 3, 2.0, 22.5,
 )  # fmt: skip
 BENCH = Bench(
     2, "float32", 200.0, 20, 276, 1.25, 1000.0, 50.0, 2000.0, 300.0, 4000.0,
@@ -23,7 +23,7 @@ def test_a_plan() -> None:
     assert "all                       276" in text
     assert "training text  1,000 tokens, 5.00% unknown\n" in text
     assert "memory         12.3 MB and about 250 MB for Python\n" in text, "what is free is not known"
-    assert "the run        16 s for 60 updates, at most 3 epochs, without validation\n" in text
+    assert "the run        22 s for 60 updates, at most 3 epochs, and 3 validations of 2.0 s\n" in text
 
 
 def test_a_bench() -> None:

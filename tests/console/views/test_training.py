@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rnnlm.console.views.training import VALID_HEADING, end_view, start_line, updates_line, valid_line, valid_row
 from rnnlm.training.records import End, Start, Updates, Valid
 
@@ -13,8 +15,10 @@ VALID = Valid(30, 3, 500, 75.0, 1.25, 3.49, 1e5, 0.5, 4.0, True)
 def test_lines() -> None:
     assert start_line(START) == "98,816 parameters, 5,000 tokens an epoch in 10 updates, 3 epochs, 1 thread"
     figures = "perplexity 4.48 · 100,000 tokens/s · loss 1.500 · gradient 2.25 · rate 0.5"
-    assert updates_line(UPDATES, START) == f"epoch 3 · update 22 of 30 · 16 s left · {figures}"
-    assert updates_line(UPDATES, None) == f"epoch 3 · update 22 · {figures}", "no time without a start"
+    assert updates_line(UPDATES, START, UPDATES) == f"epoch 3 · update 22 of 30 · {figures}", "nothing to go by yet"
+    first = replace(UPDATES, updates=2, seconds=UPDATES.seconds - 40)  # what was before was compiling
+    assert updates_line(UPDATES, START, first) == f"epoch 3 · update 22 of 30 · 16 s left · {figures}"
+    assert updates_line(UPDATES, None, None) == f"epoch 3 · update 22 · {figures}", "no time without a start"
     assert valid_line(VALID) == (
         "epoch 3 done · training perplexity 4.00 · validation perplexity 3.49 * (1.2500 nats a token) · 75 s"
     )
@@ -35,3 +39,9 @@ def test_the_end_has_the_curve_of_what_was_trained() -> None:
         "all epochs done after 75 s, best validation perplexity 3.49; the run is in runs/x",
     ]
     assert len(list(end_view(end, START, []))) == 1, "no losses, no curve"
+
+
+def test_a_validation_inside_an_epoch_says_where() -> None:
+    inside = Valid(25, 2, 500, 3.0, 1.0, 2.7, 1e5, 0.1, 3.1, True, 0.5)
+    assert valid_line(inside).startswith("epoch 3, 50% of it · update 25 · training perplexity 3.10 · ")
+    assert valid_row(inside).startswith(" 2.50 ")

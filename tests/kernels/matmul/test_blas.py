@@ -45,12 +45,3 @@ def test_nothing_to_do() -> None:
     out = np.ones((2, 3), np.float32)
     gemm(np.zeros((2, 0), np.float32), np.zeros((0, 3), np.float32), out, False, False, False)
     assert (out == 0).all()
-
-
-def test_blas_has_one_thread() -> None:
-    """The kernels have a thread pool of their own; a second pool of threads would fight them."""
-    import os
-
-    import rnnlm  # noqa: F401
-
-    assert os.environ["OPENBLAS_NUM_THREADS"] == "1"

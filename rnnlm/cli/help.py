@@ -1,0 +1,75 @@
+"""The help of a command: plain lines that wrap at any width, and an example."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+_FormatterOf: Any = typer.Context.formatter_class
+
+
+class _Formatter(_FormatterOf):
+    """As wide as the screen, from 30 to 100 columns: names in a third of it, what they mean beside or below them."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        super().__init__(width=max(30, min(100, shutil.get_terminal_size().columns) - 2))
+
+    def write_dl(self, rows: Sequence[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        super().write_dl(rows, min(col_max, max(8, self.width // 3)), col_spacing)
+
+
+class _Context(typer.Context):
+    formatter_class = _Formatter
+
+
+class Command(TyperCommand):
+    """A command of the command line."""
+
+    context_class = _Context
+
+    def get_short_help_str(self, limit: int = 0) -> str:
+        """The first sentence, whole."""
+        return (self.help or "").partition("\n\n")[0]
+
+
+class Group(TyperGroup):
+    """A command that has commands."""
+
+    context_class = _Context
+
+    def get_short_help_str(self, limit: int = 0) -> str:
+        """The first sentence, whole."""
+        return (self.help or "").partition("\n\n")[0]
+
+
+# What one would type, by command.
+EXAMPLES = {
+    "init": ["rnnlm init my.txt"],
+    "train": ["rnnlm train my.yaml", "rnnlm train my.yaml --resume", "rnnlm train quickstart --set model.cell=lstm"],
+    "eval": ["rnnlm eval runs/my other.txt --state reset"],
+    "sample": ["rnnlm sample runs/my --prompt 'the dog' --temperature 0.8"],
+    "vocab": ["rnnlm vocab my.yaml -o vocab.txt"],
+    "embed": ["rnnlm embed my.yaml --set embedding.init=skipgram -o vectors.txt"],
+    "gradcheck": ["rnnlm gradcheck my.yaml --through all"],
+    "gradients": ["rnnlm gradients runs/my my.txt --html ledger.html"],
+    "derive": ["rnnlm derive --scalar"],
+    "inspect": ["rnnlm inspect runs/my"],
+    "export": ["rnnlm export runs/my --to onnx -o my.onnx"],
+    "import": ["rnnlm import weights.safetensors --vocab vocab.txt -o my.safetensors"],
+    "bench": ["rnnlm bench my.yaml"],
+    "corpus list": ["rnnlm corpus list"],
+    "corpus make": ["rnnlm corpus make english --sentences 5000 --sentences 500 --sentences 500"],
+    "corpus get": ["rnnlm corpus get tinyshakespeare"],
+    "config show": ["rnnlm config show my.yaml --set model.cell=lstm"],
+    "config schema": ["rnnlm config schema > rnnlm.schema.json"],
+    "warmup": ["rnnlm warmup"],
+}
+
+
+def epilog(command: str) -> str:
+    """The examples below a command's help; \\b keeps the lines."""
+    return "\b\n" + "\n".join(["Examples:", *(f"  {line}" for line in EXAMPLES[command])])

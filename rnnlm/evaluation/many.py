@@ -1,0 +1,62 @@
+"""Scores of many short texts in batches; each begins and is scored as a text of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from rnnlm.evaluation.per_token import TokenScore
+from rnnlm.network.network import Network
+from rnnlm.network.scoring import Scored, score_streams
+from rnnlm.text import corpus, tokenizers
+from rnnlm.text.streams import Streams
+from rnnlm.text.vocabulary import Vocabulary
+
+_BATCH = 64
+
+
+def score_each(
+    network: Network, texts: Sequence[Sequence[str]], vocabulary: Vocabulary, state: str, details: bool = False
+) -> list[Scored]:
+    """Every token of each text, in order.
+
+    Args:
+        texts: their tokens, at least one each.
+        state: "carry" or "reset"; details: with rank and entropy.
+    """
+    if not texts:
+        return []
+    line_end = [tokenizers.line_end(vocabulary.unit)]
+    # One corpus, with a line end before each text: what a text's first token is predicted from.
+    together = corpus.from_tokens([token for text in texts for token in (*line_end, *text)], 0, vocabulary, "texts")
+    lengths = np.array([len(text) for text in texts], np.int64)
+    stops = np.cumsum(lengths + 1)
+    starts = stops - lengths
+    columns: tuple[np.ndarray, ...] = (
+        np.empty(len(together)), np.empty(len(together), np.bool_), np.empty(len(together), np.int64),
+        np.empty(len(together)),
+    )  # fmt: skip
+    # Texts of about the same length side by side: the shorter ones of a batch wait for the longest.
+    order = np.argsort(lengths, kind="stable")
+    for first in range(0, len(texts), _BATCH):
+        batch = order[first : first + _BATCH]
+        for part in score_streams(network, Streams(together, starts[batch], stops[batch], state), details=details):
+            found = (part.log_probability, part.unknown, part.rank, part.entropy)
+            for column, values in zip(columns, found, strict=True):
+                column[part.position] = values
+    each = zip(starts.tolist(), stops.tolist(), strict=True)
+    return [Scored(np.arange(stop - start), *(column[start:stop] for column in columns)) for start, stop in each]
+
+
+def token_scores_of(tokens: Sequence[str], scored: Scored, unit: str) -> list[TokenScore]:
+    """The records of one text's tokens."""
+    line, line_end, made = 1, tokenizers.line_end(unit), []
+    columns = (scored.log_probability, scored.unknown, scored.rank, scored.entropy)
+    rows = zip(tokens, *(column.tolist() for column in columns), strict=True)
+    for position, (token, log_probability, unknown, rank, entropy) in enumerate(rows, 1):
+        bits = -log_probability / math.log(2)
+        made.append(TokenScore(position, line, token, unknown, log_probability, bits, rank, entropy / math.log(2)))
+        line += token == line_end
+    return made
