@@ -249,8 +249,8 @@ def test_files_that_no_weights_are_read_from(tmp_path: Path, call: Any) -> None:
     for content, message in (
         (len(header).to_bytes(8, "little") + header + b"\0" * 4, "rnn.weight_ih_l0 has numbers of type BF16"),
         (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer"),
-        (b"PK\x03\x04", "a pickle of PyTorch"),
-        (b"\x80\x02}", "a pickle of PyTorch"),
+        (b"PK\x03\x04", "PyTorch"),
+        (b"\x80\x02}", "PyTorch"),
         (b"", "not a whole safetensors file"),
     ):
         path.write_bytes(content)
