@@ -28,6 +28,6 @@ def command(
     console = Console(quiet)
     settings = load_config(config, overrides)
     path = output or Path("vectors.txt")
-    output_file.check(path, "word vectors", config_files(config, settings), force)
+    output_file.check(path, "file of word vectors", config_files(config, settings), force)
     table = console.watch(pipeline.write_embedding(settings, path))
     console.line(f"{path}: {table.shape[0]:,} vectors of {table.shape[1]:,} numbers ({settings.embedding.init.type})")

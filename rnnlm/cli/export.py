@@ -46,7 +46,7 @@ def command(
     from rnnlm.interchange.onnx import export as onnx_file
 
     to = to or (Target.onnx if output.suffix.lower() == ".onnx" else Target.pytorch)
-    output_file.check(output, "ONNX graph" if to is Target.onnx else "tensors", model_files(model), force)
+    output_file.check(output, "ONNX graph" if to is Target.onnx else "safetensors file", model_files(model), force)
     trained = model_file.load(model)
     if to is Target.onnx:
         graph = onnx_file.export(trained, output).graph

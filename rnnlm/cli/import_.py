@@ -70,7 +70,7 @@ def command(
     from rnnlm.files import output as output_file
     from rnnlm.interchange import pytorch as interchange
 
-    output_file.check(output, "tensors", [file, vocab] if vocab else [file], force)
+    output_file.check(output, "safetensors file", [file, vocab] if vocab else [file], force)
     if vocab is None:
         why = "goes with --vocab FILE; without it, FILE is what rnnlm export wrote, which says so itself"
         refuse_given(context, ("unit", "lowercase", "activation", "state"), why)

@@ -107,6 +107,8 @@ def build_vocabulary(config: Config, train: Path) -> Task[Vocabulary]:
     if settings.file is not None:
         return vocabulary.load(settings.file, unit, settings.lowercase)
     options = (unit, settings.lowercase, settings.min_count, settings.max_size)
+    if files.size(train) is None:  # a pipe, which is read once
+        return (yield from vocabulary.build(train, *options))
     path = cache.folder() / f"{cache.key('vocabulary', files.sha256(train), *options)}.json"
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))

@@ -17,10 +17,10 @@ from rnnlm.files.atomic import atomic_write
 ENDINGS = {
     "configuration": (".yaml", ".yml"),
     "vocabulary": (".txt", ".tsv", ".vocab"),
-    "word vectors": (".txt", ".vec"),
+    "file of word vectors": (".txt", ".vec"),
     "table": (".tsv", ".txt"),
     "page": (".html", ".htm"),
-    "tensors": (".safetensors",),
+    "safetensors file": (".safetensors",),
     "ONNX graph": (".onnx",),
     "text": (".txt",),
 }
@@ -42,8 +42,8 @@ def check(path: Path, what: str, reads: Iterable[Path], force: bool) -> None:
         return  # a device or a pipe
     endings = ENDINGS[what]
     if path.suffix.lower() not in ("", *endings):
-        names = " or ".join(endings)
-        raise InputError(f"{path}: a {what} is written, in a file NAME{names}; give it such a name")
+        names = " or ".join(f"NAME{ending}" for ending in endings)
+        raise InputError(f"{path}: a {what} is written; name it {names}")
     if path.is_dir():
         raise ResourceError(f"{path}: cannot be written: it is a folder; name a file")
     if any(_same(path, read) for read in reads):

@@ -1,4 +1,4 @@
-"""A run's folder: what lies there, and an earlier run in it, which may go on with the same configuration alone."""
+"""A run's folder: what lies there, and the earlier run in it that may go on."""
 
 from __future__ import annotations
 

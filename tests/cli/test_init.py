@@ -61,7 +61,7 @@ def test_it_never_writes_over_a_file(here: Path, call: Any) -> None:
     Path("my.yaml").write_text("mine")
     status, _, err = call("init", "my.txt")
     assert status == 2
-    assert "my.yaml: is there already; -o FILE writes elsewhere" in err
+    assert "my.yaml: is there already; --force replaces it" in err
     assert Path("my.yaml").read_text() == "mine"
     assert call("init", "my.txt", "-o", "other.yaml")[0] == 0
 

@@ -89,7 +89,7 @@ def test_export_follows_the_ending(call: Any, runs: dict[str, Path], tmp_path: P
         path = tmp_path / f"a{ending}"
         status, _, err = call("export", runs["word"], "-o", path, "--to", to)
         assert status == 2
-        assert "give it such a name" in err
+        assert "is written; name it NAME" in err
         assert not path.exists()
 
 

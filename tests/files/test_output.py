@@ -49,11 +49,11 @@ def test_two_outputs_of_one_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("what", "name"),
-    [("page", "a.tsv"), ("table", "a.html"), ("tensors", "a.onnx"), ("ONNX graph", "a.safetensors"),
-     ("word vectors", "a.gz"), ("vocabulary", "a.yaml"), ("text", "a.pt")],
+    [("page", "a.tsv"), ("table", "a.html"), ("safetensors file", "a.onnx"), ("ONNX graph", "a.safetensors"),
+     ("file of word vectors", "a.gz"), ("vocabulary", "a.yaml"), ("text", "a.pt")],
 )  # fmt: skip
 def test_a_name_that_promises_another_format(tmp_path: Path, what: str, name: str) -> None:
-    with pytest.raises(InputError, match=f"{name}: a {what} is written, in a file NAME"):
+    with pytest.raises(InputError, match=f"{name}: a {what} is written; name it NAME"):
         output.check(tmp_path / name, what, [], force=True)
 
 
