@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -45,7 +44,7 @@ def test_help_texts_are_sentences(names: list[str]) -> None:
         assert text.rstrip().endswith((".", ")", "..."))
 
 
-def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
+def test_help_imports_nothing_heavy() -> None:
     code = (
         "import sys; sys.argv = ['rnnlm', '--help']\n"
         "from rnnlm.cli import main\n"
@@ -53,10 +52,8 @@ def test_help_is_quick_because_nothing_heavy_is_imported() -> None:
         "except SystemExit: pass\n"
         "print([m for m in ('numba', 'numpy', 'scipy', 'pydantic', 'yaml') if m in sys.modules])"
     )
-    began = time.perf_counter()
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip().endswith("[]")
-    assert time.perf_counter() - began < 3, "0.2 s where nothing else runs"
 
 
 def test_version(call: Any) -> None:

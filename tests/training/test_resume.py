@@ -75,6 +75,15 @@ KILLED: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"cell": "lstm", "tie_weights": True}, dict(
         optimizer="momentum", state="reset", validate={"every_updates": 31}, average={"type": "asgd", "patience": 1}
     )),
+    ({"cell": "gru", "layers": 2}, dict(optimizer="nadam", schedule={"type": "cosine", "warmup_updates": 20})),
+    ({"cell": "gru_before"}, dict(optimizer="rmsprop", bptt_stride=2, precision="float64")),
+    ({"cell": "mingru", "layer_norm": True}, dict(optimizer="adagrad", accumulate=3)),
+    ({"cell": {"type": "scrn", "context": 3}}, dict(optimizer="sgd", schedule="plateau")),
+    ({"cell": {"type": "lstm", "peepholes": True}}, dict(optimizer="adamw", bptt_deviation=1.0, loss="last")),
+    ({"dropout": {"recurrent": 0.2, "words": 0.1}}, dict(optimizer="adam", precision="bfloat16")),
+    ({"output": {"type": "mixture", "softmaxes": 2}}, dict(
+        optimizer="adam", penalties={"label_smoothing": 0.0, "activation": 0.1}, max_updates=170
+    )),
 ]  # fmt: skip
 
 
@@ -83,7 +92,7 @@ KILLED: list[tuple[dict[str, Any], dict[str, Any]]] = [
 def test_a_killed_run_ends_with_the_same_bytes(
     make_config: Any, tmp_path: Path, model: dict[str, Any], keys: dict[str, Any]
 ) -> None:
-    """Killed five times without warning, at random moments, and resumed each time."""
+    """Killed six times without warning, at random moments, and resumed each time."""
     keys = CLIPPED | dict(epochs=3, checkpoint={"every_updates": 7, "keep": 2}, learning_rate=0.01) | keys
     write_text(tmp_path / "train.txt", 1000, 1)
     whole, killed = make_config(model, **keys), make_config(model, **keys)
@@ -98,7 +107,7 @@ def test_a_killed_run_ends_with_the_same_bytes(
         duration = time.monotonic() - began
     generator = random.Random(5)
     kills = 0
-    while kills < 5:
+    while kills < 6:
         process = subprocess.Popen(
             [*command, f"{killed.run}.yaml"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
