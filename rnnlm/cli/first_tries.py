@@ -104,9 +104,11 @@ def state_dict_argument(context: typer.Context, value: Any) -> Any:
     """The callback of an argument that is a state dict.
 
     Raises:
-        InputError: it is a pickle, and how to save it otherwise.
+        InputError: it is not there; it is a pickle, and how to save it otherwise.
     """
     path = Path(str(value))
+    if not path.exists():
+        raise InputError(f"{path}: no such file; give PyTorch's state dict in a safetensors file")
     if kind_of(path) is Kind.pytorch:
         raise InputError(
             f"{path}: a PyTorch file, which can run code when it is read; save the weights without, in Python: "

@@ -45,6 +45,7 @@ def things(tmp_path: Path, runs: dict[str, Path], monkeypatch: pytest.MonkeyPatc
         ("sample c.yaml", "c.yaml: a configuration", "rnnlm sample runs/mine takes that"),
         ("export b -o x", "b: a PyTorch file", "rnnlm import makes a model"),
         ("import a.pt -o x.safetensors", "a.pt: a PyTorch file", 'save_file(model.state_dict(), "a.safetensors")'),
+        ("import none -o x.safetensors", "none: no such file", "give PyTorch's state dict in a safetensors file"),
         ("import b -o x.safetensors", "b: a PyTorch file", 'save_file(model.state_dict(), "b.safetensors")'),
     ],
 )
