@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,13 @@ def _prepared_texts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cache, "folder", lambda: folder)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _closing_terminals() -> None:
+    """Tests close terminals: the signal counts, also where the tests themselves were told to outlive theirs."""
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 pytest_plugins = ["small", "training_runs"]

@@ -140,7 +140,9 @@ def test_every_command_of_the_documents_has_arguments_that_exist(line: str) -> N
         command = command.commands[words.pop(0)]
     context = command.make_context(command.name, words)  # raises for an option that does not exist
     if "config" in context.params:
-        config_file.load(ROOT / context.params["config"], context.params.get("overrides") or ())
+        name = context.params["config"]
+        path = "quickstart" if name == "my.yaml" else ROOT / name  # the reader's own, like any other
+        config_file.load(path, context.params.get("overrides") or ())
 
 
 def test_links_lead_somewhere() -> None:

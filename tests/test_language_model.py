@@ -9,6 +9,7 @@ import random
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,8 @@ def test_the_runs_own_text(runs: dict[str, Path], tmp_path: Path) -> None:
     model = rnnlm.load(runs["word"])
     assert str(model.own_text()) == model.config.data.test
     data = model.config.data.model_copy(update={"test": str(tmp_path / "gone"), "valid": None})
-    model.config = model.config.model_copy(update={"data": data})
+    config = model.config.model_copy(update={"data": data})
+    model.trained = replace(model.trained, config=config, path=tmp_path / "model.safetensors")
     with pytest.raises(InputError, match="give a TEXT"):
         model.own_text()
 

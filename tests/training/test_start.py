@@ -94,13 +94,17 @@ STATES = [
 
 
 @pytest.mark.parametrize(("name", "change", "message"), STATES, ids=[message for _, _, message in STATES])
-def test_every_tensor_of_a_checkpoint_is_checked(make_config: Any, name: str, change: Any, message: str) -> None:
+def test_every_tensor_of_a_checkpoint_is_checked(
+    make_config: Any, monkeypatch: pytest.MonkeyPatch, name: str, change: Any, message: str
+) -> None:
     config = make_config(optimizer="adam", average="ema", max_updates=3)
     list(train(config))
     path = Path(config.run) / "state.safetensors"
     arrays, metadata = tensors.read_tensors(path)
     changed = change(arrays.pop(name))
-    tensors.write_tensors(path, arrays if changed is None else {**arrays, name: changed}, metadata)
+    with monkeypatch.context() as patch:
+        patch.setattr(tensors, "not_finite", lambda tensors: None)  # as an older version, which wrote anything
+        tensors.write_tensors(path, arrays if changed is None else {**arrays, name: changed}, metadata)
     with pytest.raises(ModelError, match=f"not a state to go on from: {message}") as caught:
         list(train(config, resume=True))
     assert "\n" not in str(caught.value)
