@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import hashlib
+import math
 import os
 import shutil
 import tempfile
@@ -41,13 +42,15 @@ def is_writable(path: Path) -> bool:
         return False
 
 
-def prune(root: Path, most_bytes: float = float("inf")) -> None:
+def prune(root: Path, most_bytes: float = math.inf) -> None:
     """Remove the entries of such a folder that nobody has used for a month, and the oldest of the others until
     they hold no more than `most_bytes`. Whoever uses one says so by `touch`."""
     found = []
     for path in _entries(root):
         with contextlib.suppress(OSError):  # another process prunes at the same time
-            found.append((path.stat().st_mtime, _size(path), path))
+            # Counting takes long, and says nothing where any size will do.
+            size = _size(path) if math.isfinite(most_bytes) else 0
+            found.append((path.stat().st_mtime, size, path))
     kept = 0
     for used, size, path in sorted(found, reverse=True):
         kept += size

@@ -90,6 +90,8 @@ def keep_texts(folder: Path, texts: Mapping[str, Path]) -> bool:
     new = False
     for name, path in texts.items():
         kept = folder / TEXT / f"{name}.txt"
+        if path == kept:
+            continue
         if not kept.exists() or files.sha256(kept) != files.sha256(path):
             with open(path, "rb") as source, atomic.atomic_write(kept) as target:
                 shutil.copyfileobj(source, target)

@@ -86,6 +86,8 @@ def _read(path: Path) -> Any:
 
 
 def _write(path: Path, value: Any) -> None:
+    """Write a file whole. It is not flushed to the disk, which would take longer than compiling some functions: what
+    a power cut damages is found by its digest."""
     data = dumps(value)
     handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
     try:

@@ -56,38 +56,7 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
     places = config_paths.absolute(config)
     run = Run(spelled, places, corpora, vocabulary, paths.lowest, network, Optimizer(config.train, network.named))
     if old is not None:
-        try:
-            run.restore(old.arrays, old.position)
-            run.initial = old.trained.initial
-        except (KeyError, TypeError) as error:
-            raise ModelError(f"{old.trained.path}: not a state to go on from: {error} is missing") from None
-        except ValueError as error:
-            raise ModelError(f"{old.trained.path}: not a state to go on from: {error}") from None
-        if run.at.corpus != corpora.train.key:
-            raise ModelError(
-                f"{paths.train}: not the text that {folder} was trained on; take another folder with --run"
-            )
-        # The text may be the same and the plan longer: more epochs than before end nothing.
-        run.at.finished = ""
-        run.finish_if_done()
-        if run.at.finished:
-            yield Note(
-                f"{folder}: complete after update {run.at.updates:,}; a larger train.{run.at.finished} would go on "
-                "from there"
-            )
-        else:
-            yield Note(f"{folder}: goes on after update {run.at.updates:,} (epoch {run.at.epoch + 1})")
-            before = windows.total_updates(old.trained.config.train, run.streams.length)
-            rates = [
-                schedule.learning_rate(config.train, run.at.updates, total, run.at.reductions)
-                for total in (before, run.total_updates)
-            ]
-            if rates[0] != rates[1]:
-                yield Note(
-                    f"{folder}: the schedule now has {run.total_updates:,} updates instead of {before:,}, so the "
-                    f"learning rate goes on at {rates[1]:.3g} instead of {rates[0]:.3g}",
-                    warning=True,
-                )
+        yield from _restore(run, old, paths)
     if restart:
         run_folder.remove(config)
     if config.data.train is None and run_folder.keep_texts(folder, paths.by_name):
@@ -95,6 +64,43 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
     run_folder.write_config(config)
     vocabulary.save(folder / VOCABULARY)
     return run, Log(folder, run.at.updates, run.at.logged)
+
+
+def _restore(run: Run, old: State, paths: Texts) -> Task[None]:
+    """Take a new run to where a checkpoint was; says from where it goes on, and what a longer plan changes.
+
+    Raises:
+        ModelError: the checkpoint is not one of this run and text.
+    """
+    folder, settings = old.trained.path.parent, run.settings
+    try:
+        run.restore(old.arrays, old.position)
+    except ValueError as error:
+        raise ModelError(f"{old.trained.path}: not a state to go on from: {error}") from None
+    run.initial = old.trained.initial
+    if run.at.corpus != run.corpora.train.key:  # by an older version, which kept no hashes of the texts
+        raise ModelError(f"{paths.train}: not the text that {folder} was trained on; take another folder with --run")
+    # The text may be the same and the plan longer: more epochs than before end nothing.
+    run.at.finished = ""
+    run.finish_if_done()
+    if run.at.finished:
+        yield Note(
+            f"{folder}: complete after update {run.at.updates:,}; a larger train.{run.at.finished} would go on "
+            "from there"
+        )
+        return
+    yield Note(f"{folder}: goes on after update {run.at.updates:,} (epoch {run.at.epoch + 1})")
+    before = windows.total_updates(old.trained.config.train, run.streams.length)
+    rate_before, rate = (
+        schedule.learning_rate(settings, run.at.updates, total, run.at.reductions)
+        for total in (before, run.total_updates)
+    )
+    if rate_before != rate:
+        yield Note(
+            f"{folder}: the schedule now has {run.total_updates:,} updates instead of {before:,}, so the "
+            f"learning rate goes on at {rate:.3g} instead of {rate_before:.3g}",
+            warning=True,
+        )
 
 
 def _kept_texts(config: Config, trained: Trained) -> Texts | None:
