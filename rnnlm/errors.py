@@ -17,11 +17,16 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_LINE_BREAK = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")  # as str.splitlines has them
+
 
 class RnnlmError(Exception):
-    """Base of all errors; its text is one line for the user."""
+    """Base of all errors; its text is one line for the user, whatever the keys and names in it hold."""
 
     exit_status = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(_LINE_BREAK.sub(lambda found: found[0].encode("unicode_escape").decode(), message))
 
 
 class InputError(RnnlmError):

@@ -94,7 +94,12 @@ def load(path: str | Path | Mapping[str, Any], overrides: Overrides = ()) -> Con
         values, places = _read(path)
     for name, text, where in _each(overrides):
         _override(values, name, text, where, places)
-    return validate(values, places)
+    config = validate(values, places)
+    patience = values.get("train", {}).get("patience")
+    if patience is not None and not config.data.has_validation:
+        where = places.get(("train", "patience"), places[()])
+        raise ConfigError(f"{where}: train.patience: {patience} counts validations; give a validation text, or null")
+    return config
 
 
 def _read(path: str | Path) -> tuple[dict[str, Any], dict[Place, str]]:

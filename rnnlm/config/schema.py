@@ -48,6 +48,8 @@ class Config(Section):
                     )
             if self.train.validate.every_updates is not None:
                 raise ValueError("train.validate.every_updates validates; give a validation text")
+            if self.train.patience is not None:  # a saved configuration says what was done
+                object.__setattr__(self, "train", self.train.model_copy(update={"patience": None}))
         return self
 
 

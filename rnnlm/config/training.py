@@ -276,7 +276,8 @@ with warnings.catch_warnings():
         )
         penalties: Penalties = Field(Penalties(), description="added to the loss in the gradient")
         patience: Count | None = Field(
-            3, description="stop after this many validations without a new best; null: never"
+            3,
+            description="stop after this many validations without a new best; null, and no validation text: never",
         )
         checkpoint: Checkpoint = Field(Checkpoint(), description="when the state is saved")
         validate: Validate = Field(  # type: ignore[assignment]

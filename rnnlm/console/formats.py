@@ -88,6 +88,11 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
 
 
+def time_left(seconds: float) -> str:
+    """An estimate: whole minutes from 100 s on."""
+    return duration(seconds) if seconds < 100 or seconds >= 3600 - 30 else f"{round(seconds / 60)} min"
+
+
 def finite(value: Any) -> Any:
     """`value` with None for every number in it that is not finite: JSON has no word for those."""
     if isinstance(value, dict):

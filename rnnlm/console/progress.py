@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from rich.console import Console, ConsoleOptions
-from rich.progress import BarColumn, ProgressColumn, TaskID, TaskProgressColumn, TextColumn
+from rich.progress import BarColumn, ProgressColumn, TaskID, TextColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Column, Table
 from rich.text import Text
 
-from rnnlm.console.formats import amount, duration
+from rnnlm.console.formats import amount, time_left
 from rnnlm.console.views import training
 from rnnlm.training.records import TASK, End, Start, Updates, Valid
 from rnnlm.work import Progress
@@ -85,8 +85,8 @@ class Bars(Display):
         super().__init__(console)
         self.bars = _Bars(
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=20),
-            TaskProgressColumn(),
+            BarColumn(bar_width=8),
+            _Share(),
             _TimeLeft(),
             _Detail(),
             console=console,
@@ -121,6 +121,7 @@ class Bars(Display):
             total=record.total_updates,
             completed=record.updates,
             detail="the first update; the first time, its kernels are compiled",
+            epochs=record.epochs,
         )
 
     def updates(self, record: Updates) -> None:
@@ -128,7 +129,7 @@ class Bars(Display):
         self.bars.update(
             self._tasks[TASK],
             completed=record.updates,
-            description=training.epoch_of(record, self._start),
+            description=training.epochs_done(record, self._start),
             detail=training.updates_text(record),
         )
 
@@ -165,6 +166,17 @@ class _Narrower:
         yield from console.render(self._inner, options.update_width(options.max_width - 3))
 
 
+class _Share(ProgressColumn):
+    """The share that is done. A training says it in epochs: a percentage beside an epoch reads as the epoch's."""
+
+    def __init__(self) -> None:
+        super().__init__(Column(no_wrap=True))
+
+    def render(self, task: Any) -> Text:
+        share = task.completed / task.total if task.total and "epochs" not in task.fields else None
+        return Text("" if share is None else f"{share:.0%}", style="progress.percentage")
+
+
 class _TimeLeft(ProgressColumn):
     """Time left, for tasks that know their end."""
 
@@ -175,7 +187,7 @@ class _TimeLeft(ProgressColumn):
 
     def render(self, task: Any) -> Text:
         left = task.time_remaining if task.total else None
-        return Text("" if left is None else f"{duration(left)} left")
+        return Text("" if left is None else f"{time_left(left)} left")
 
 
 class _Detail(ProgressColumn):

@@ -22,6 +22,7 @@ from rnnlm.errors import TextError
 _BLOCK = 1 << 20
 _BYTE_ORDER_MARK = "\ufeff"
 _STANDARD_INPUT = ("-", "/dev/stdin", "/dev/fd/0")
+_ENDLESS = ("/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 
 
 class Block(NamedTuple):
@@ -38,7 +39,7 @@ def size(path: str | Path) -> int | None:
     """Bytes of the file as it lies on the disk; None for a pipe, a terminal or ``-``.
 
     Raises:
-        TextError: there is no such file, or it is a folder.
+        TextError: there is no such file, or it is a folder or a device that has no end.
     """
     try:
         found = os.fstat(0) if str(path) == "-" else os.stat(path)
@@ -46,7 +47,13 @@ def size(path: str | Path) -> int | None:
         raise TextError(f"{name(path)}: {error.strerror}; give the path of a text file") from None
     if stat.S_ISDIR(found.st_mode):
         raise TextError(f"{path}: a folder; give a text file")
+    if stat.S_ISBLK(found.st_mode) or (stat.S_ISCHR(found.st_mode) and _is_endless(found.st_rdev)):
+        raise TextError(f"{name(path)}: a device; give a text file")
     return found.st_size if stat.S_ISREG(found.st_mode) and str(path) != "-" else None
+
+
+def _is_endless(device: int) -> bool:
+    return any(os.path.exists(path) and os.stat(path).st_rdev == device for path in _ENDLESS)
 
 
 def check_file(path: str | Path) -> None:

@@ -31,6 +31,8 @@ MISTAKES = [
     ("train:\n  epochs: 0\n", r"c.yaml:3:3: train.epochs: found 0; must be greater than or equal to 1"),
     ("train:\n  batch: 2.5\n", r"c.yaml:3:3: train.batch: found 2.5; must be an integer"),
     ("train:\n  batch: many\n", r"c.yaml:3:3: train.batch: found 'many'; must be an integer"),
+    ("train:\n  patience: 2\n", r"c.yaml:3:3: train.patience: 2 counts validations; give a validation text, or null"),
+    ('"tr\\nain": {epochs: 1}\n', r"c.yaml:2:1: tr\\nain: unknown key; did you mean train\?"),
     ("train: {learning_rate: -1}\n", r"train.learning_rate: found -1; must be greater than 0"),
     ("train: {learning_rate: .nan}\n", r"train.learning_rate: found nan; must be a finite number"),
     ("train: {threads: 0}\n", r"train.threads: found 0; must be greater than or equal to 1"),

@@ -45,7 +45,15 @@ def test_what_sections_ask_of_each_other(values: dict[str, Any], message: str) -
 
 
 def test_with_a_validation_text_they_may_wait_for_it() -> None:
-    assert config(data={"train": "a", "valid": "b"}, train={"schedule": "plateau", "average": "asgd"})
+    keys = {"schedule": "plateau", "average": "asgd", "patience": 2}
+    assert config(data={"train": "a", "valid": "b"}, train=keys).train.patience == 2
+    assert config(data={"train": "a", "valid": "b"}).train.patience == 3
+
+
+def test_without_one_no_patience_is_written_down() -> None:
+    made = config()
+    assert made.train.patience is None
+    assert type(made)(**made.model_dump()) == made
 
 
 def test_tied_weights_of_another_size_are_projected() -> None:
@@ -53,7 +61,7 @@ def test_tied_weights_of_another_size_are_projected() -> None:
 
 
 def test_the_defaults_are_off_or_plain() -> None:
-    found = config().model_dump()
+    found = config(data={"train": "a", "valid": "b"}).model_dump()
     assert found["vocab"] == {"min_count": 1, "max_size": None, "lowercase": False, "file": None}
     assert found["embedding"] == {"size": 200, "init": {"type": "uniform", "scale": 0.1}, "trainable": True}
     assert found["model"] == {

@@ -31,19 +31,19 @@ def test_the_table_of_validations_is_aligned_within_80_columns(width: int) -> No
 def test_a_long_run_keeps_its_bar_in_sight() -> None:
     """A table in the part that is drawn over would push the bar off a screen of 25 lines."""
     lines = in_terminal(80, training(epochs=60))
-    assert any("epoch 60 of 60" in line for line in lines)
+    assert any("59.50 of 60 epochs" in line for line in lines)
     assert sum("8,103.10" in line for line in lines) == 60, "each row once"
 
 
 @pytest.mark.parametrize("width", [80, 120])
-def test_the_bar_does_not_give_way(width: int) -> None:
-    bars = [line for line in in_terminal(width, training()) if line.startswith("epoch 2 of 3")]
+def test_the_bar_and_the_speed_do_not_give_way(width: int) -> None:
+    bars = [line for line in in_terminal(width, training()) if line.startswith("1.50 of 3 epochs")]
     assert bars
     for bar in bars:
         assert len(bar) <= width - 2, "room for ^C"
-        assert sum(bar.count(mark) for mark in "━╸╺") == 20
-        assert "50% " in bar
-        assert "perplexity 8,955.30" in bar
+        assert sum(bar.count(mark) for mark in "━╸╺") == 8
+        assert "%" not in bar, "it would read as the epoch's"
+        assert "perplexity 8,955.30 · 123,456 tokens/s" in bar
         assert ("gradient" in bar) == (width == 120)
 
 

@@ -149,6 +149,13 @@ def test_paths_that_are_no_text(tmp_path: Path) -> None:
         sha256(tmp_path / "nowhere")
 
 
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="no such devices")
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/urandom"])
+def test_a_device_without_an_end_is_no_text(device: str) -> None:
+    with pytest.raises(TextError, match=f"{device}: a device; give a text file"):
+        tokens(Path(device), "word")
+
+
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 1 << 20])
 @pytest.mark.parametrize("unit", ["word", "char", "byte"])
 def test_blocks_of_any_size_give_the_same(text: Path, unit: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.text import Text
 
 from rnnlm.console.curve import curve_lines
-from rnnlm.console.formats import counted, duration, figure
+from rnnlm.console.formats import counted, duration, figure, time_left
 from rnnlm.training.records import End, Start, Updates, Valid
 
 _REASONS = {
@@ -34,9 +34,11 @@ def updates_text(record: Updates) -> str:
     )
 
 
-def epoch_of(record: Updates, start: Start | None) -> str:
-    """Which epoch the latest update is in, of how many."""
-    return f"epoch {record.epoch + 1} of {start.epochs if start else 0}"
+def epochs_done(record: Updates, start: Start | None) -> str:
+    """How many epochs are done, of how many."""
+    if start is None:
+        return f"epoch {record.epoch + 1}"
+    return f"{record.updates / start.updates_per_epoch:.2f} of {counted(start.epochs, 'epoch')}"
 
 
 def updates_line(record: Updates, start: Start | None, first: Updates | None) -> str:
@@ -48,7 +50,7 @@ def updates_line(record: Updates, start: Start | None, first: Updates | None) ->
     left = f" of {start.total_updates:,}" if start is not None else ""
     if start is not None and first is not None and record.updates > first.updates:
         pace = (record.seconds - first.seconds) / (record.updates - first.updates)
-        left += f" · {duration(pace * (start.total_updates - record.updates))} left"
+        left += f" · {time_left(pace * (start.total_updates - record.updates))} left"
     return f"epoch {record.epoch + 1} · update {record.updates:,}{left} · {updates_text(record)}"
 
 
