@@ -29,17 +29,22 @@ def _features() -> set[str]:
     return {name for name, there in llvmlite.binding.get_host_cpu_features().items() if there}
 
 
-def _host() -> tuple[int, int, bool]:
-    """Bytes of a vector, rows of the largest tile, whether there are products of bfloat16 pairs."""
-    features = _features()
-    if "avx512f" in features:
-        return 64, 12, "avx512bf16" in features
-    if features >= {"avx2", "fma"}:
-        return 32, 6, False
-    return 16, 12 if platform.machine() in ("aarch64", "arm64") else 6, False
+def _vectors() -> tuple[int, int]:
+    """Bytes of a vector, rows of the largest tile."""
+    if "avx512f" in _FEATURES:
+        return 64, 12
+    if {"avx2", "fma"} <= _FEATURES:
+        return 32, 6
+    return 16, 12 if platform.machine() in ("aarch64", "arm64") else 6
 
 
-VECTOR_BYTES, ROWS, HAS_BFLOAT16 = _host()
+_FEATURES = _features()
+# As LLVM calls it.
+NAME: str = numba.config.CPU_NAME or llvmlite.binding.get_host_cpu_name()  # type: ignore[attr-defined]
+VECTOR_BYTES, ROWS = _vectors()
+# Products of bfloat16: of pairs in vectors, and of AMX's tiles, which the system has to grant too.
+HAS_PAIRS = {"avx512f", "avx512bf16"} <= _FEATURES
+HAS_TILES = HAS_PAIRS and {"amx-tile", "amx-bf16"} <= _FEATURES
 LANES32, LANES64 = VECTOR_BYTES // 4, VECTOR_BYTES // 8
 
 # -- sizes of blocks

@@ -27,7 +27,8 @@ from rnnlm.config.network import Model
 from rnnlm.config.schema import Config
 from rnnlm.errors import RnnlmError
 from rnnlm.kernels import cache
-from rnnlm.kernels.cpu import HAS_BFLOAT16
+from rnnlm.kernels.matmul import choice
+from rnnlm.kernels.matmul.layout import Numbers
 from rnnlm.kernels.parallel.thread_pool import available_threads
 from rnnlm.measure.records import Warmed
 from rnnlm.network import build
@@ -54,9 +55,10 @@ def warm_up(precisions: tuple[str, ...] = PRECISIONS) -> Task[Warmed]:
     folder = cache.folder()
     if not folder:
         raise RnnlmError("compiled code cannot be kept: name a folder for it in NUMBA_CACHE_DIR")
-    wanted = [name for name in precisions if name != "bfloat16" or HAS_BFLOAT16]
+    way = choice.choose()
+    wanted = [name for name in precisions if name != "bfloat16" or way.layout is not Numbers]
     if len(wanted) < len(precisions):
-        yield Note("this processor has no products of bfloat16 (AVX512-BF16); nothing to compile for them")
+        yield Note(f"bfloat16 trains in float32 here: {way.why}; nothing to compile for it")
     # What all parts need is compiled first, and read from the cache by the others.
     parts = [f"{precision} {part}" for part in PARTS for precision in wanted]
     workers = [_start() for _ in range(min(available_threads(), len(parts)))]

@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm.config.schema import Config
-from rnnlm.kernels.cpu import HAS_BFLOAT16
-from rnnlm.kernels.matmul import layout
+from rnnlm.kernels.matmul import choice
+from rnnlm.kernels.matmul.layout import Numbers
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.kernels.workspace import Context, Workspace
 from rnnlm.network import stopwatch
@@ -125,10 +125,9 @@ class Network:
         # Scoring multiplies in the weights' own type, whatever training rounds: a probability does not depend on the
         # processor.
         self._scoring_workspace = Workspace(self.dtype)
-        self.bfloat16 = config.train.precision == "bfloat16" and HAS_BFLOAT16
-        self._training_workspace = (
-            Workspace(self.dtype, layout.of("bfloat16")) if self.bfloat16 else self._scoring_workspace
-        )
+        layout = choice.layout_of(config.train.precision)
+        self.bfloat16 = layout is not Numbers
+        self._training_workspace = Workspace(self.dtype, layout) if self.bfloat16 else self._scoring_workspace
         self._gradients: dict[str, Array] = {}
         self._gradients_by_layer: dict[str, Arrays] = {}
 

@@ -20,7 +20,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from rnnlm.kernels.jit import jit
-from rnnlm.kernels.matmul.layout import has_pairs, lanes_of
+from rnnlm.kernels.matmul.layout import is_rounded, lanes_of
 from rnnlm.kernels.matmul.tile import address
 from rnnlm.kernels.matmul.transpose import interleaved, store
 
@@ -170,7 +170,7 @@ def _exp_rows_impl(z, rows, bias, shift, sums, tops, packed):
             address(z), rows, address(bias), address(shift), address(sums), address(tops), address(packed.array)
         )
 
-    return pairs if has_pairs(packed) else plain
+    return pairs if is_rounded(packed) else plain
 
 
 @jit

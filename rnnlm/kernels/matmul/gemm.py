@@ -1,19 +1,23 @@
 """Matrix products of packed operands: C (m x n) (+)= A (m x k) B (k x n).
 
-B comes in panels, A by rows or by columns (``matmul.layout``). A product is a walk over tiles (``matmul.tile``): a
-panel of B stays in the first or second cache while all rows of A go past it. Every number of C is one sum over k, in
-order, whatever the tile it falls into: results do not depend on how the threads partition it.
+B comes in panels, A by rows or by columns (``matmul.layout``). A product is a walk over tiles, by vectors
+(``matmul.tile``) or by AMX's unit (``matmul.amx``), as the operands' layout says: a panel of B stays in the first or
+second cache while all rows of A go past it. Every number of C is one sum over k, in order, whatever the tile it falls
+into: results do not depend on how the threads partition it.
 """
 
 from __future__ import annotations
 
+from numba.extending import overload
+
 from rnnlm.kernels.cpu import DEPTH_BLOCK
 from rnnlm.kernels.jit import jit
-from rnnlm.kernels.matmul.layout import behind, padded, panel, rows_of
-from rnnlm.kernels.matmul.tile import columns_times_panel, rows_times_panel
+from rnnlm.kernels.matmul import tile
+from rnnlm.kernels.matmul.amx import tiles_times_panels
+from rnnlm.kernels.matmul.layout import INLINE, behind, elements_of, has_tiles, padded, panel
+from rnnlm.kernels.matmul.tile import address
 
 
-@jit
 def multiply_rows(a, deep, b, first, last, c, add):
     """Columns first ... last of C, added to C when `add`.
 
@@ -22,22 +26,104 @@ def multiply_rows(a, deep, b, first, last, c, add):
         b: the panels of the whole B, flat; first: a multiple of NR.
         c: m x n, rows contiguous.
     """
-    width = panel(b.array.dtype.type(0))
-    for j in range(first, last, width):
-        columns = min(width, last - j)
-        rows_times_panel(a, deep, behind(b, j * deep), padded(b, columns), columns, c[:, j:], add)
+    raise NotImplementedError("for kernels only")
+
+
+@overload(multiply_rows, jit_options=INLINE)
+def _multiply_rows(a, deep, b, first, last, c, add):
+    def by_vectors(a, deep, b, first, last, c, add):
+        width = panel(b.array.dtype.type(0))
+        for j in range(first, last, width):
+            columns = min(width, last - j)
+            tile.rows_times_panel(a, deep, behind(b, j * deep), padded(b, columns), columns, c[:, j:], add)
+
+    def by_tiles(a, deep, b, first, last, c, add):
+        if last > first:
+            wide = padded(b, (last - first - 1) % 32 + 1)  # of the last panel
+            _tiles(a, deep, behind(b, first * deep), wide, last - first, c[:, first:], add)
+
+    return by_tiles if has_tiles(b) else by_vectors
 
 
 @jit
 def multiply_columns(a, deep, b, first, last, c, add):
-    """The same for A by columns, deep x m elements. A stretch of k after the other, so that what is read of A stays
-    in the second cache and of B in the first."""
+    """The same for A by columns. A stretch of k after the other, so that what is read of A stays in the second cache
+    and of B in the first."""
     width = panel(b.array.dtype.type(0))
     for k in range(0, deep, DEPTH_BLOCK):
         inner = min(DEPTH_BLOCK, deep - k)
-        own_a = rows_of(a, k, k + inner)
+        own_a = elements_of(a, k, k + inner)
         for j in range(first, last, width):
             columns = min(width, last - j)
             wide = padded(b, columns)
             own_b = behind(b, j * deep + k * wide)
             columns_times_panel(own_a, inner, own_b, wide, columns, c[:, j:], add or k > 0)
+
+
+def rows_times_panel(a, deep, packed, wide, columns, c, add):
+    """The first `columns` columns of c (+)= A B for one panel of B.
+
+    Args:
+        a: an operand by rows, m x deep elements or more.
+        packed: the panel, flat, and what is behind it; `wide` elements for each of the `deep` of k.
+        c: m rows, contiguous each.
+    """
+    raise NotImplementedError("for kernels only")
+
+
+@overload(rows_times_panel, jit_options=INLINE)
+def _rows_times_panel(a, deep, packed, wide, columns, c, add):
+    def by_vectors(a, deep, packed, wide, columns, c, add):
+        tile.rows_times_panel(a, deep, packed, wide, columns, c, add)
+
+    def by_tiles(a, deep, packed, wide, columns, c, add):
+        _tiles(a, deep, packed, wide, columns, c, add)
+
+    return by_tiles if has_tiles(packed) else by_vectors
+
+
+def columns_times_panel(a, deep, packed, wide, columns, c, add):
+    """The same as `rows_times_panel` for A by columns."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(columns_times_panel, jit_options=INLINE)
+def _columns_times_panel(a, deep, packed, wide, columns, c, add):
+    def by_vectors(a, deep, packed, wide, columns, c, add):
+        tile.columns_times_panel(a, deep, packed, wide, columns, c, add)
+
+    def by_tiles(a, deep, packed, wide, columns, c, add):
+        _tiles(a, deep, packed, wide, columns, c, add)
+
+    return by_tiles if has_tiles(packed) else by_vectors
+
+
+def blocks_times_panel(blocks, count, inner, packed, wide, columns, c, add):
+    """The same as `rows_times_panel` where A lies in `count` blocks of rows of `inner` elements (``layout.Blocks``),
+    k running through a row of each block in turn."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(blocks_times_panel, jit_options=INLINE)
+def _blocks_times_panel(blocks, count, inner, packed, wide, columns, c, add):
+    def by_vectors(blocks, count, inner, packed, wide, columns, c, add):
+        tile.blocks_times_panel(blocks, count, inner, packed, wide, columns, c, add)
+
+    def by_tiles(blocks, count, inner, packed, wide, columns, c, add):
+        a, b = blocks.operand.array, packed.array
+        tiles_times_panels(
+            b.dtype.type(0), c.shape[0], columns, address(a), inner * 4, blocks.step * 4, count, inner // 16,
+            address(b), 0, wide * 4, address(c), c.strides[0], add,
+        )  # fmt: skip
+
+    return by_tiles if has_tiles(packed) else by_vectors
+
+
+@jit
+def _tiles(a, deep, packed, wide, columns, c, add):
+    """Panels of B, `columns` columns in all; the last panel has `wide` elements for each of k."""
+    a, b = a.array, packed.array
+    tiles_times_panels(
+        b.dtype.type(0), a.shape[0], columns, address(a), a.strides[0], 0, 1, deep // 16, address(b), 32 * deep * 4,
+        wide * 4, address(c), c.strides[0], add,
+    )  # fmt: skip

@@ -5,15 +5,18 @@ A packed operand is a named tuple whose class is its layout. It is used in kerne
     Numbers          plain float32 or float64
     BFloat16Pairs    two bfloat16 that are neighbours in k, the even one in the lower half of a uint32; zero beyond an
                      odd number of k
+    BFloat16Tiles    the same pairs for AMX's tiles (``matmul.amx``), in an int32; zero beyond k to the next multiple
+                     of 32
 
 In each layout there are three forms of an operand, for C (m x n) = A (m x k) B (k x n):
 
     panels    B: panels of NR columns, the last one of a single vector where that is enough; for each k its NR
               (or NR / 2) numbers, zeros beyond the n-th. Panels follow one another; each has depth(k) NR numbers.
-    rows      A row by row: A itself; or m x ceil(k / 2) pairs, a tile's rows after the other, of each tile for every
-              k the rows' pairs side by side. (Twelve rows read as they lie were now and then at 60% of the speed, by
-              where they happened to lie, in bfloat16 only.)
+    rows      A row by row: A itself; or m x depth(k) pairs. BFloat16Pairs: a tile's rows after the other, of each
+              tile for every k the rows' pairs side by side. (Twelve rows read as they lie were now and then at 60% of
+              the speed, by where they happened to lie, in bfloat16 only.)
     columns   A = a' of a (k x m): for each k the m numbers side by side: a itself, or ceil(k / 2) x m pairs.
+              BFloat16Tiles: A itself again, m x depth(k) pairs.
 
 So of plain numbers only B is ever copied: there the forms `rows` and `columns` have no memory, ``pack.fill_rows`` and
 ``pack.fill_columns`` do nothing, and `operand` gives A itself.
@@ -31,7 +34,7 @@ from numba import types
 from numba.extending import overload
 from numpy.typing import DTypeLike
 
-from rnnlm.kernels.cpu import HAS_BFLOAT16, LANES32, LANES64
+from rnnlm.kernels.cpu import LANES32, LANES64
 from rnnlm.kernels.jit import jit
 
 
@@ -47,21 +50,26 @@ class BFloat16Pairs(NamedTuple):
     array: np.ndarray
 
 
-Packed = Numbers | BFloat16Pairs
-Layout = type[Numbers] | type[BFloat16Pairs]
+class BFloat16Tiles(NamedTuple):
+    """Two bfloat16, neighbours in k, in each int32, for AMX. (Another type of number than that of `BFloat16Pairs`:
+    what is called by name knows a layout by it.)"""
+
+    array: np.ndarray
+
+
+Packed = Numbers | BFloat16Pairs | BFloat16Tiles
+Layout = type[Numbers] | type[BFloat16Pairs] | type[BFloat16Tiles]
 
 
 # -- memory
 
 
-def of(precision: str) -> Layout:
-    """The layout in which products of this precision read their operands on this processor."""
-    return BFloat16Pairs if precision == "bfloat16" and HAS_BFLOAT16 else Numbers
+_ELEMENTS = {BFloat16Pairs: np.dtype(np.uint32), BFloat16Tiles: np.dtype(np.int32)}
 
 
 def element(layout: Layout, dtype: DTypeLike) -> np.dtype[Any]:
     """The type of an operand's memory, where C has numbers of type `dtype`."""
-    return np.dtype(np.uint32) if layout is BFloat16Pairs else np.dtype(dtype)
+    return _ELEMENTS.get(layout, np.dtype(dtype))
 
 
 def panels_shape(layout: Layout, k: int, n: int) -> tuple[int, ...]:
@@ -72,17 +80,19 @@ def panels_shape(layout: Layout, k: int, n: int) -> tuple[int, ...]:
 def rows_shape(layout: Layout, *shape: int) -> tuple[int, ...]:
     """Of A, ... x m x k, packed by rows."""
     *outer, k = shape
-    return (*outer, _depth(layout, k)) if layout is BFloat16Pairs else (0,) * len(shape)
+    return (0,) * len(shape) if layout is Numbers else (*outer, _depth(layout, k))
 
 
 def columns_shape(layout: Layout, k: int, m: int) -> tuple[int, ...]:
     """Of A = a' of a (k x m), packed by columns."""
-    return (_depth(layout, k), m) if layout is BFloat16Pairs else (0, 0)
+    if layout is Numbers:
+        return (0, 0)
+    return (_depth(layout, k), m) if layout is BFloat16Pairs else (m, _depth(layout, k))
 
 
 def unrounded_shape(layout: Layout, *shape: int) -> tuple[int, ...]:
     """Of numbers on their way into an operand; nothing where products read the numbers themselves."""
-    return shape if layout is BFloat16Pairs else (0,) * len(shape)
+    return (0,) * len(shape) if layout is Numbers else shape
 
 
 def panel_width(dtype: DTypeLike) -> int:
@@ -92,7 +102,9 @@ def panel_width(dtype: DTypeLike) -> int:
 
 def _depth(layout: Layout, k: int) -> int:
     """How many elements k numbers take."""
-    return (k + 1) // 2 if layout is BFloat16Pairs else k
+    if layout is Numbers:
+        return k
+    return (k + 1) // 2 if layout is BFloat16Pairs else -(-k // 32) * 16
 
 
 # -- dispatch in kernels, by Numba's types of the operands
@@ -103,6 +115,21 @@ def has_pairs(packed: Any) -> bool:
     return getattr(packed, "instance_class", None) is BFloat16Pairs
 
 
+def has_tiles(packed: Any) -> bool:
+    """Whether an operand of this Numba type is `BFloat16Tiles`."""
+    return getattr(packed, "instance_class", None) is BFloat16Tiles
+
+
+def is_rounded(packed: Any) -> bool:
+    """Whether an operand of this Numba type has bfloat16."""
+    return has_pairs(packed) or has_tiles(packed)
+
+
+def has_two(kind: Any) -> bool:
+    """Whether an element of this Numba type is two bfloat16."""
+    return kind in (types.uint32, types.int32)
+
+
 def lanes_of(kind: Any) -> int:
     """Elements of this Numba type in a vector."""
     return LANES64 if kind == types.float64 else LANES32
@@ -110,7 +137,7 @@ def lanes_of(kind: Any) -> int:
 
 # What the functions below return is decided by the layout, so each is an overload. Numba compiles an overload's body
 # once for each type; `forceinline` as in ``kernels.jit``.
-_INLINE: Any = {"forceinline": True}
+INLINE: Any = {"forceinline": True}
 
 
 def operand(a, packed):
@@ -118,9 +145,9 @@ def operand(a, packed):
     raise NotImplementedError("for kernels only")
 
 
-@overload(operand, jit_options=_INLINE)
+@overload(operand, jit_options=INLINE)
 def _operand(a, packed):
-    if has_pairs(packed):
+    if is_rounded(packed):
         return lambda a, packed: packed
     return lambda a, packed: Numbers(a)
 
@@ -133,7 +160,7 @@ def panel(kind):
     raise NotImplementedError("for kernels only")
 
 
-@overload(panel, jit_options=_INLINE)
+@overload(panel, jit_options=INLINE)
 def _panel(kind):
     width = 2 * lanes_of(kind)
     return lambda kind: width
@@ -144,11 +171,24 @@ def depth(packed, k):
     raise NotImplementedError("for kernels only")
 
 
-@overload(depth, jit_options=_INLINE)
+@overload(depth, jit_options=INLINE)
 def _depth_in_kernels(packed, k):
     if has_pairs(packed):
         return lambda packed, k: (k + 1) // 2
+    if has_tiles(packed):
+        return lambda packed, k: (k + 31) // 32 * 16
     return lambda packed, k: k
+
+
+def depth_grain(packed):
+    """How many numbers of k threads pack together at least, so that no two write to one pair, or to one tile."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(depth_grain, jit_options=INLINE)
+def _depth_grain(packed):
+    grain = 32 if has_tiles(packed) else 2
+    return lambda packed: grain
 
 
 @jit
@@ -163,7 +203,7 @@ def block_of(packed, i):
     raise NotImplementedError("for kernels only")
 
 
-@overload(block_of, jit_options=_INLINE)
+@overload(block_of, jit_options=INLINE)
 def _block(packed, i):
     layout = packed.instance_class
     return lambda packed, i: layout(packed.array[i])
@@ -174,7 +214,7 @@ def blocks_from(packed, first):
     raise NotImplementedError("for kernels only")
 
 
-@overload(blocks_from, jit_options=_INLINE)
+@overload(blocks_from, jit_options=INLINE)
 def _blocks_from(packed, first):
     layout = packed.instance_class
     return lambda packed, first: layout(packed.array[first:])
@@ -192,7 +232,7 @@ def rows_of(packed, first, last):
     raise NotImplementedError("for kernels only")
 
 
-@overload(rows_of, jit_options=_INLINE)
+@overload(rows_of, jit_options=INLINE)
 def _rows_of(packed, first, last):
     layout = packed.instance_class
     return lambda packed, first, last: layout(packed.array[first:last])
@@ -203,22 +243,37 @@ def rows_at(packed, t, first, last):
     raise NotImplementedError("for kernels only")
 
 
-@overload(rows_at, jit_options=_INLINE)
+@overload(rows_at, jit_options=INLINE)
 def _rows_at(packed, t, first, last):
     layout = packed.instance_class
     return lambda packed, t, first, last: layout(packed.array[t, first:last])
 
 
 def depths_of(packed, first, last):
-    """Numbers first ... last of k of an operand by columns; first: even."""
+    """Numbers first ... last of k of an operand by columns; multiples of `depth_grain`, or the end."""
     raise NotImplementedError("for kernels only")
 
 
-@overload(depths_of, jit_options=_INLINE)
+@overload(depths_of, jit_options=INLINE)
 def _depths_of(packed, first, last):
-    layout, pairs = packed.instance_class, has_pairs(packed)
-    if pairs:
+    layout = packed.instance_class
+    if has_pairs(packed):
         return lambda packed, first, last: layout(packed.array[first // 2 : (last + 1) // 2])
+    if has_tiles(packed):
+        return lambda packed, first, last: layout(packed.array[:, first // 2 : (last + 31) // 32 * 16])
+    return lambda packed, first, last: layout(packed.array[first:last])
+
+
+def elements_of(packed, first, last):
+    """Elements first ... last along k of an operand by columns."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(elements_of, jit_options=INLINE)
+def _elements_of(packed, first, last):
+    layout = packed.instance_class
+    if has_tiles(packed):
+        return lambda packed, first, last: layout(packed.array[:, first:last])
     return lambda packed, first, last: layout(packed.array[first:last])
 
 
@@ -227,9 +282,11 @@ def columns_of(packed, count):
     raise NotImplementedError("for kernels only")
 
 
-@overload(columns_of, jit_options=_INLINE)
+@overload(columns_of, jit_options=INLINE)
 def _columns_of(packed, count):
     layout = packed.instance_class
+    if has_tiles(packed):
+        return lambda packed, count: layout(packed.array[:count])
     return lambda packed, count: layout(packed.array[:, :count])
 
 
@@ -239,33 +296,15 @@ def panel_at(packed, column, k, first):
     raise NotImplementedError("for kernels only")
 
 
-@overload(panel_at, jit_options=_INLINE)
+@overload(panel_at, jit_options=INLINE)
 def _panel_at(packed, column, k, first):
-    layout = packed.instance_class
+    layout, numbers = packed.instance_class, 2 if is_rounded(packed) else 1  # in an element
 
     def place(packed, column, k, first):
         array = packed.array
-        return layout(array[column * depth(packed, k) + depth(packed, first) * panel(array.dtype.type(0)) :])
+        return layout(array[column * depth(packed, k) + first // numbers * panel(array.dtype.type(0)) :])
 
     return place
-
-
-def panel_as_columns(packed, column, k, count):
-    """The panel that begins with this column as an operand by columns (k x `count`), B' being what is multiplied.
-    packed: all panels, flat."""
-    raise NotImplementedError("for kernels only")
-
-
-@overload(panel_as_columns, jit_options=_INLINE)
-def _panel_as_columns(packed, column, k, count):
-    layout = packed.instance_class
-
-    def view(packed, column, k, count):
-        array, deep = packed.array, depth(packed, k)
-        width = panel(array.dtype.type(0))
-        return layout(array[column * deep : (column + width) * deep].reshape((deep, width))[:, :count])
-
-    return view
 
 
 def behind(packed, place):
@@ -273,21 +312,10 @@ def behind(packed, place):
     raise NotImplementedError("for kernels only")
 
 
-@overload(behind, jit_options=_INLINE)
+@overload(behind, jit_options=INLINE)
 def _behind(packed, place):
     layout = packed.instance_class
     return lambda packed, place: layout(packed.array[place:])
-
-
-def columns_as_panel(packed, column):
-    """An operand by columns, from this column on, as one panel of a B that has as many columns as the operand."""
-    raise NotImplementedError("for kernels only")
-
-
-@overload(columns_as_panel, jit_options=_INLINE)
-def _columns_as_panel(packed, column):
-    layout = packed.instance_class
-    return lambda packed, column: layout(packed.array.reshape(packed.array.size)[column:])
 
 
 def in_place(packed, beside, column, k, first, last):
@@ -296,7 +324,7 @@ def in_place(packed, beside, column, k, first, last):
     raise NotImplementedError("for kernels only")
 
 
-@overload(in_place, jit_options=_INLINE)
+@overload(in_place, jit_options=INLINE)
 def _in_place(packed, beside, column, k, first, last):
     def plain(packed, beside, column, k, first, last):
         array = packed.array
@@ -306,7 +334,7 @@ def _in_place(packed, beside, column, k, first, last):
     def pairs(packed, beside, column, k, first, last):
         return beside[: (last - first) * panel(beside.dtype.type(0))]
 
-    return pairs if has_pairs(packed) else plain
+    return pairs if is_rounded(packed) else plain
 
 
 class Blocks(NamedTuple):
@@ -323,8 +351,10 @@ def panels_as_rows(packed, beside, column, k, first, last):
     raise NotImplementedError("for kernels only")
 
 
-@overload(panels_as_rows, jit_options=_INLINE)
+@overload(panels_as_rows, jit_options=INLINE)
 def _panels_as_rows(packed, beside, column, k, first, last):
+    layout = packed.instance_class
+
     def plain(packed, beside, column, k, first, last):
         array = packed.array
         width = panel(array.dtype.type(0))
@@ -332,6 +362,6 @@ def _panels_as_rows(packed, beside, column, k, first, last):
 
     def pairs(packed, beside, column, k, first, last):
         array = beside.array
-        return Blocks(BFloat16Pairs(array.reshape(array.size)), (last - first) * array.shape[1])
+        return Blocks(layout(array.reshape(array.size)), (last - first) * array.shape[1])
 
-    return pairs if has_pairs(packed) else plain
+    return pairs if is_rounded(packed) else plain

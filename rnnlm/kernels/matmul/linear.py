@@ -18,7 +18,7 @@ from rnnlm.kernels.cpu import ROWS
 from rnnlm.kernels.elementwise.rows import copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_columns, multiply_rows
-from rnnlm.kernels.matmul.layout import Numbers, Packed, depth, depths_of, operand, rows_of
+from rnnlm.kernels.matmul.layout import Numbers, Packed, depth, depth_grain, depths_of, operand, rows_of
 from rnnlm.kernels.matmul.pack import fill_columns, fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
@@ -81,7 +81,7 @@ def _forward(thread, x, W, b, packed, y):
 def _backward(thread, x, W, dy, packed, dW, dx):
     """Each thread has its columns of dW, then its columns of dx; see `backward`."""
     (n, d), k = x.shape, W.shape[1]
-    first, last = partition(thread, n, 2)
+    first, last = partition(thread, n, depth_grain(packed.x))
     fill_columns(x[first:last], depths_of(packed.x, first, last))
     start, stop = partition(thread, k, 2 * LANES)
     fill_rows(dy, start, stop, packed.dy_rows)

@@ -7,10 +7,23 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, overload, register_jitable
 
+from rnnlm.kernels.elementwise.rows import clear
 from rnnlm.kernels.jit import jit
-from rnnlm.kernels.matmul.layout import depth, has_pairs, lanes_of, panel
+from rnnlm.kernels.matmul.layout import (
+    INLINE,
+    behind,
+    depth,
+    has_pairs,
+    has_tiles,
+    has_two,
+    is_rounded,
+    lanes_of,
+    operand,
+    padded,
+    panel,
+)  # fmt: skip
 from rnnlm.kernels.matmul.tile import address, tile_rows
-from rnnlm.kernels.matmul.transpose import interleaved_pairs, transpose
+from rnnlm.kernels.matmul.transpose import interleaved_pairs, round_row, transpose, transpose_pairs
 from rnnlm.kernels.symbols import Routine, call_by_name
 
 
@@ -94,7 +107,7 @@ def _fill(packed, first, last):
 
 @overload(_pack)
 def _pack_impl(w, row, k, n, first, last, width, deep, packed):
-    pairs = packed.dtype == types.uint32
+    pairs = has_two(packed.dtype)
 
     def rows(w, row, k, n, first, last, width, deep, packed):
         used = (k + 1) // 2 if pairs else k
@@ -136,14 +149,14 @@ def _pack_row_impl(w, l, row, j, k, here, packed, target):
         for i in range(whole, here):
             packed[target + i] = pair(w[source + i], w[source + row + i])
 
-    return pairs if packed.dtype == types.uint32 else plain
+    return pairs if has_two(packed.dtype) else plain
 
 
 @overload(_pack_transposed)
 def _pack_transposed_impl(w, at, row, here, k, wide, deep, packed, to):
     kind = packed.dtype
-    pairs, lanes = kind == types.uint32, lanes_of(kind)
-    zero, item = kind(0) if pairs else np.dtype(str(kind)).type(0), 8 if kind == types.float64 else 4
+    pairs, lanes = has_two(kind), lanes_of(kind)
+    zero, item = np.dtype(str(kind)).type(0), 8 if kind == types.float64 else 4
     across = 2 * lanes if pairs else lanes  # of w, in one block
 
     def transposed(w, at, row, here, k, wide, deep, packed, to):
@@ -177,7 +190,7 @@ def _rest_impl(w, at, first, k, wide, packed, to):
         if k % 2:
             packed[to + k // 2 * wide] = pair(w[at + k - 1], np.float32(0))
 
-    return pairs if packed.dtype == types.uint32 else plain
+    return pairs if has_two(packed.dtype) else plain
 
 
 def _pack_arguments(kind):
@@ -225,8 +238,8 @@ def _round_last(low, target):
 
 
 def fill_rows(a, first, last, packed):
-    """Columns first ... last of A (m x k) into the pairs of `packed` (m x ceil(k / 2)), if it holds pairs; first is
-    even, last is even or k."""
+    """Columns first ... last of A (m x k) into `packed`, an operand by rows, if it is a copy; first is even, last is
+    even or k."""
     raise NotImplementedError("for kernels only")
 
 
@@ -234,6 +247,13 @@ def fill_rows(a, first, last, packed):
 def _fill_rows(a, first, last, packed):
     def nothing(a, first, last, packed):
         pass
+
+    def tiles(a, first, last, packed):
+        packed, k = packed.array, a.shape[1]
+        for i in range(a.shape[0]):
+            round_row(address(a[i]) + first * 4, last - first, address(packed[i]) + first * 2)
+            if last == k:
+                clear(packed[i, (k + 1) // 2 : (k + 31) // 32 * 16])
 
     def pairs(a, first, last, packed):
         m, deep = packed.array.shape
@@ -245,11 +265,11 @@ def _fill_rows(a, first, last, packed):
             _round_tile(a[i : i + rows, first:last], row, flat[i * deep + first // 2 * rows :])
             i += rows
 
-    return pairs if has_pairs(packed) else nothing
+    return pairs if has_pairs(packed) else tiles if has_tiles(packed) else nothing
 
 
 def fill_columns(a, packed):
-    """A = a' of a (k x m) into the pairs of `packed` (ceil(k / 2) x m), if it holds pairs."""
+    """A = a' of a (k x m) into `packed`, an operand by columns, if it is a copy."""
     raise NotImplementedError("for kernels only")
 
 
@@ -258,6 +278,14 @@ def _fill_columns(a, packed):
     def nothing(a, packed):
         pass
 
+    def tiles(a, packed):
+        (k, m), packed = a.shape, packed.array
+        row, to = a.strides[0], packed.strides[0]
+        for l in range(0, k, 32):
+            for j in range(0, m, 16):
+                source, target = address(a) + l * row + j * 4, address(packed) + j * to + l * 2
+                transpose_pairs(source, row, min(32, k - l), min(16, m - j), target, to)
+
     def pairs(a, packed):
         k, packed = a.shape[0], packed.array
         for l in range(k // 2):
@@ -265,7 +293,7 @@ def _fill_columns(a, packed):
         if k % 2:
             _round_last(a[k - 1], packed[k // 2])
 
-    return pairs if has_pairs(packed) else nothing
+    return pairs if has_pairs(packed) else tiles if has_tiles(packed) else nothing
 
 
 def clear_row(packed, rows, row, first, last):
@@ -290,7 +318,28 @@ def _clear_row(packed, rows, row, first, last):
             flat[i * deep + l * n + row - i] = 0
         return True
 
-    return pairs if has_pairs(packed) else nothing
+    def tiles(packed, rows, row, first, last):
+        clear(packed.array[row, first // 2 : (last + 1) // 2])
+        return True
+
+    return pairs if has_pairs(packed) else tiles if has_tiles(packed) else nothing
+
+
+def clear_depths(packed, k, columns):
+    """Zeros behind the k-th number of each of the first `columns` columns of a panel of NR columns, up to its depth,
+    where the panel was not filled by `pack_panels`."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(clear_depths)
+def _clear_depths(packed, k, columns):
+    def nothing(packed, k, columns):
+        pass
+
+    def tiles(packed, k, columns):
+        clear(packed.array[(k + 1) // 2 * columns : depth(packed, k) * columns])
+
+    return tiles if has_tiles(packed) else nothing
 
 
 def subtract(packed, column, k, row, value):
@@ -308,10 +357,10 @@ def _subtract(packed, column, k, row, value):
         array = packed.array
         width = panel(array.dtype.type(0))
         place = column // width * width * depth(packed, k) + row // 2 * width + column % width
-        low, high = unpaired(array[place])
-        array[place] = pair(low, high - value) if row % 2 else pair(low - value, high)
+        low, high = unpaired(np.uint32(array[place]))
+        array[place] = array.dtype.type(pair(low, high - value) if row % 2 else pair(low - value, high))
 
-    return pairs if has_pairs(packed) else plain
+    return pairs if is_rounded(packed) else plain
 
 
 def panel_number(packed, wide, row, column):
@@ -325,7 +374,69 @@ def _panel_number(packed, wide, row, column):
         return packed.array[row * wide + column]
 
     def pairs(packed, wide, row, column):
-        low, high = unpaired(packed.array[row // 2 * wide + column])
+        low, high = unpaired(np.uint32(packed.array[row // 2 * wide + column]))
         return high if row % 2 else low
 
-    return pairs if has_pairs(packed) else plain
+    return pairs if is_rounded(packed) else plain
+
+
+def panel_as_columns(packed, beside, column, k, count):
+    """The panel of B that begins with this column as an operand by columns (k x `count`), B' being what is
+    multiplied: in its place, or in `beside`, an operand by columns (k x NR). packed: all panels, flat."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(panel_as_columns, jit_options=INLINE)
+def _panel_as_columns(packed, beside, column, k, count):
+    layout = packed.instance_class
+
+    def view(packed, beside, column, k, count):
+        array, deep = packed.array, depth(packed, k)
+        width = panel(array.dtype.type(0))
+        return layout(array[column * deep : (column + width) * deep].reshape((deep, width))[:, :count])
+
+    def copy(packed, beside, column, k, count):
+        deep, to = depth(packed, k), beside.array
+        for l in range(0, deep, 16):
+            for j in range(0, 32, 16):
+                source = address(packed.array[(column * deep) + l * 32 + j :])
+                transpose(np.float32(0), source, 32, 16, address(to[j, l:]), to.shape[1], 16)  # of pairs, whole
+        return layout(to[:count])
+
+    return copy if has_tiles(packed) else view
+
+
+def fill_as_panels(a, columns, panels):
+    """A B that is read as panels and needs no copy for it where it has plain numbers: a (k x n), of whole vectors.
+    columns, panels: room for it as an operand by columns and as panels; one of them is filled, or none."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(fill_as_panels, jit_options=INLINE)
+def _fill_as_panels(a, columns, panels):
+    def as_columns(a, columns, panels):
+        fill_columns(a, columns)
+
+    def as_panels(a, columns, panels):
+        pack_panels(a, False, 0, a.shape[1], a.shape[0], panels)
+
+    return as_panels if has_tiles(panels) else as_columns
+
+
+def filled_panel(a, columns, panels, column):
+    """The panel from this column on of what `fill_as_panels` was given, and its width."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(filled_panel, jit_options=INLINE)
+def _filled_panel(a, columns, panels, column):
+    layout = panels.instance_class
+
+    def as_columns(a, columns, panels, column):
+        array = operand(a, columns).array
+        return layout(array.reshape(array.size)[column:]), a.shape[1]
+
+    def as_panels(a, columns, panels, column):
+        return behind(panels, column * depth(panels, a.shape[0])), padded(panels, min(32, a.shape[1] - column))
+
+    return as_panels if has_tiles(panels) else as_columns

@@ -6,14 +6,16 @@ from numpy.typing import DTypeLike
 
 from rnnlm.kernels import symbols
 from rnnlm.kernels.matmul import layout
-from rnnlm.kernels.matmul.layout import Layout
+from rnnlm.kernels.matmul.amx import TILES_TIMES_PANELS
+from rnnlm.kernels.matmul.layout import BFloat16Tiles, Layout
 from rnnlm.kernels.matmul.pack import PACK
 from rnnlm.kernels.matmul.tile import COLUMNS_TIMES_PANEL, ROWS_TIMES_PANEL
 
-ROUTINES = (ROWS_TIMES_PANEL, COLUMNS_TIMES_PANEL, PACK)
+BY_VECTORS = (ROWS_TIMES_PANEL, COLUMNS_TIMES_PANEL, PACK)
+BY_TILES = (TILES_TIMES_PANELS, PACK)
 
 
 def load(operands: Layout, dtype: DTypeLike) -> None:
     """Make them known for operands of this layout, where C has numbers of type `dtype`; before the first kernel that
     multiplies."""
-    symbols.load(ROUTINES, layout.element(operands, dtype))
+    symbols.load(BY_TILES if operands is BFloat16Tiles else BY_VECTORS, layout.element(operands, dtype))

@@ -29,7 +29,7 @@ from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul import linear
 from rnnlm.kernels.matmul.gemm import multiply_columns, multiply_rows
 from rnnlm.kernels.matmul.layout import Packed as Operand
-from rnnlm.kernels.matmul.layout import block_count, block_of, depth, depths_of, operand
+from rnnlm.kernels.matmul.layout import block_count, block_of, depth, depth_grain, depths_of, operand
 from rnnlm.kernels.matmul.linear import pack
 from rnnlm.kernels.matmul.pack import clear_row, fill_columns, fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
@@ -181,7 +181,7 @@ def _weights_back(thread, delta, previous, read, previous_columns, packed_delta,
     steps, batch, width = delta.shape
     rows, hidden = steps * batch, previous.shape[2]
     flat, flat_previous = delta.reshape((rows, width)), previous.reshape((rows, hidden))
-    first, last = partition(thread, rows, 2)
+    first, last = partition(thread, rows, depth_grain(previous_columns))
     fill_columns(flat_previous[first:last], depths_of(previous_columns, first, last))
     start, stop = partition(thread, width, 2 * LANES)
     pack_panels(flat, False, start, stop, rows, packed_delta)
@@ -290,11 +290,14 @@ def add_state(before, before_rows, part, packed_H, begin, end, z):
 def pack_delta(delta, reset, part, hidden, pairs):
     """The operand of `send_back` from the part's columns of each of delta's blocks. Returns whether `send_back` must
     take the streams one by one, to leave out those that were reset. delta: the part's streams x G D_h."""
-    one_by_one, rows = False, delta.shape[0]
-    for left in range(0, delta.shape[1], hidden):
-        fill_rows(delta, left + part.start, left + part.stop, pairs)
+    one_by_one, (rows, width) = False, delta.shape
+    # All columns at once: blocks of an odd width have a pair in common.
+    block = width if part.stop - part.start == hidden else hidden
+    for left in range(0, width, block):
+        start, stop = left + part.start, left + part.stop + block - hidden
+        fill_rows(delta, start, stop, pairs)
         for b in range(rows):
-            if reset[b] and not clear_row(pairs, rows, b, left + part.start, left + part.stop):
+            if reset[b] and not clear_row(pairs, rows, b, start, stop):
                 one_by_one = True
     return one_by_one
 

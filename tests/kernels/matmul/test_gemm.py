@@ -7,20 +7,15 @@ import itertools
 
 import numpy as np
 import pytest
+from layouts import ROUNDED, kinds
 
-from rnnlm.kernels.cpu import HAS_BFLOAT16
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_columns, multiply_rows
-from rnnlm.kernels.matmul.layout import BFloat16Pairs, Layout, Numbers, depth, operand
+from rnnlm.kernels.matmul.layout import Layout, Numbers, depth, operand
 from rnnlm.kernels.matmul.pack import fill_columns, fill_rows, pack_panels
 from rnnlm.kernels.workspace import Workspace
 
-needs_bfloat16 = pytest.mark.skipif(not HAS_BFLOAT16, reason="this processor has no products of bfloat16")
-KINDS = [
-    pytest.param(np.float64, Numbers, id="float64"),
-    pytest.param(np.float32, Numbers, id="float32"),
-    pytest.param(np.float32, BFloat16Pairs, id="bfloat16", marks=needs_bfloat16),
-]
+KINDS = kinds()
 SIZES = [1, 2, 3, 5, 7, 11, 12, 13, 15, 16, 17, 31, 32, 33, 48, 65]
 
 
@@ -47,6 +42,9 @@ def by_columns(a, pairs, b, transposed, panels, c, add):
     multiply_columns(operand(a, pairs), depth(panels, k), panels, 0, c.shape[1], c, add)
 
 
+depth_of = jit(lambda panels, k: depth(panels, k))
+
+
 def check(dtype: type, layout: Layout, m: int, n: int, k: int, columns: bool, transposed: bool, add: bool) -> None:
     generator = np.random.default_rng(m * 10000 + n * 100 + k)
     workspace = Workspace(dtype, layout)
@@ -57,7 +55,7 @@ def check(dtype: type, layout: Layout, m: int, n: int, k: int, columns: bool, tr
     pairs = workspace.columns("a", k, m) if columns else workspace.rows("a", m, k)
     panels = workspace.panels("b", k, n)
     (by_columns if columns else by_rows)(a, pairs, b, transposed, panels, frame[:, :n], add)
-    op_a, op_b = (rounded(x) if layout is BFloat16Pairs else x for x in (a, b))
+    op_a, op_b = (x if layout is Numbers else rounded(x) for x in (a, b))
     wanted = (op_a.T if columns else op_a).astype(np.float64) @ (op_b.T if transposed else op_b).astype(np.float64)
     wanted += before[:, :n] if add else 0
     np.testing.assert_allclose(frame[:, :n], wanted, rtol=0, atol=(1e-14 if dtype == np.float64 else 2e-6) * (k + 4))
@@ -81,9 +79,9 @@ def test_long_sums(dtype: type, layout: Layout, columns: bool, transposed: bool,
         check(dtype, layout, 8, 9, k, columns, transposed, add)
 
 
-@needs_bfloat16
-def test_numbers_that_are_not_finite_stay_so() -> None:
-    workspace = Workspace(np.float32, BFloat16Pairs)
+@pytest.mark.parametrize("layout", ROUNDED)
+def test_numbers_that_are_not_finite_stay_so(layout: Layout) -> None:
+    workspace = Workspace(np.float32, layout)
     a = np.ones((3, 34), np.float32)
     a[0, 5], a[1, 33], a[2, 0] = np.nan, np.inf, -np.inf
     c = np.zeros((3, 20), np.float32)
@@ -104,5 +102,5 @@ def test_a_panel_may_be_deeper_than_the_matrix(dtype: type, layout: Layout) -> N
     panels.array[:] = 12345
     pack = jit(lambda b, panels, transposed: pack_panels(b, transposed, 0, 7, 12, panels))
     pack(b, panels, False)
-    used = panels.array[: (6 if layout is BFloat16Pairs else 12) * (8 if dtype == np.float64 else 16)]
-    assert np.count_nonzero(used) == (3 if layout is BFloat16Pairs else 5) * 7
+    used = panels.array[: depth_of(panels, 12) * (8 if dtype == np.float64 else 16)]
+    assert np.count_nonzero(used) == (5 if layout is Numbers else 3) * 7

@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from layouts import kinds
 
-from rnnlm.kernels.cpu import HAS_BFLOAT16
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul import layout as layouts
-from rnnlm.kernels.matmul.layout import BFloat16Pairs, Layout, Numbers, padded, panel_at, panel_width
+from rnnlm.kernels.matmul.layout import BFloat16Pairs, BFloat16Tiles, Layout, Numbers, padded, panel_at, panel_width
 from rnnlm.kernels.matmul.pack import pack_panels, panel_number, subtract
 from rnnlm.kernels.workspace import Workspace
 
-KINDS = [
-    pytest.param(np.float64, Numbers, id="float64"),
-    pytest.param(np.float32, Numbers, id="float32"),
-    pytest.param(
-        np.float32, BFloat16Pairs, id="bfloat16",
-        marks=pytest.mark.skipif(not HAS_BFLOAT16, reason="this processor has no products of bfloat16"),
-    ),
-]  # fmt: skip
-
-
-def test_the_layout_of_a_precision() -> None:
-    assert layouts.of("float32") is layouts.of("float64") is Numbers
-    assert layouts.of("bfloat16") is (BFloat16Pairs if HAS_BFLOAT16 else Numbers)
+KINDS = kinds()
 
 
 def test_plain_numbers_are_copied_into_panels_alone() -> None:
@@ -40,6 +28,13 @@ def test_pairs_take_half_the_depth() -> None:
     assert layouts.columns_shape(BFloat16Pairs, 5, 3) == (3, 3)
     assert layouts.panels_shape(BFloat16Pairs, 6, 7) == (layouts.panels_shape(Numbers, 6, 7)[0] // 2,)
     assert layouts.unrounded_shape(BFloat16Pairs, 4, 3) == (4, 3)
+
+
+def test_tiles_are_as_deep_as_the_next_multiple_of_32_numbers() -> None:
+    for k, deep in ((1, 16), (32, 16), (33, 32), (700, 352)):
+        assert layouts.rows_shape(BFloat16Tiles, 4, 3, k) == (4, 3, deep)
+        assert layouts.columns_shape(BFloat16Tiles, k, 3) == (3, deep)
+        assert layouts.panels_shape(BFloat16Tiles, k, 3) == layouts.panels_shape(BFloat16Pairs, 2 * deep, 3)
 
 
 @jit

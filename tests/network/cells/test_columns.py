@@ -7,15 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 from every_cell import every_cell
+from layouts import needs_pairs, needs_tiles, take_way
 from networks import Case, config
 
-from rnnlm.kernels.cpu import HAS_BFLOAT16
 from rnnlm.network.cells import recurrence
 
+# A precision, and a way to multiply where that is bfloat16.
 PRECISIONS = [
-    "float64",
-    "float32",
-    pytest.param("bfloat16", marks=pytest.mark.skipif(not HAS_BFLOAT16, reason="no products of bfloat16 here")),
+    ("float64", ""),
+    ("float32", ""),
+    *(
+        pytest.param(("bfloat16", way), marks=marks)
+        for way, marks in (("avx512_bf16", needs_pairs), ("amx", needs_tiles))
+    ),
 ]
 
 
@@ -29,9 +33,10 @@ def everything(settings: Any, batch: int) -> tuple[float, dict[str, np.ndarray]]
 @pytest.mark.parametrize("hidden", [64, 70, 131])
 @pytest.mark.parametrize("batch", [1, 5, 26])
 def test_columns_and_streams(
-    model: dict[str, Any], precision: str, hidden: int, batch: int, monkeypatch: pytest.MonkeyPatch
+    model: dict[str, Any], precision: tuple[str, str], hidden: int, batch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = config(d=33, hidden=hidden, layers=2, precision=precision, threads=2, model=model)
+    take_way(monkeypatch, precision[1])
+    settings = config(d=33, hidden=hidden, layers=2, precision=precision[0], threads=2, model=model)
     if hidden % 2 and model["cell"]["type"] not in ("elman", "scrn"):
         assert not recurrence.by_columns(np.empty((1001, 3003), np.float32), batch, 2)
         return

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from layouts import WAYS, take_way
 from networks import Case, checked, config
 from small import settings as small_settings
 from small import write_texts
@@ -20,7 +21,6 @@ from rnnlm.errors import InputError
 from rnnlm.files import model_file
 from rnnlm.files import tensors as storage
 from rnnlm.interchange import pytorch as interchange
-from rnnlm.kernels.cpu import HAS_BFLOAT16
 from rnnlm.network import build
 from rnnlm.network.decoder import Decoder
 from rnnlm.network.outputs import OUTPUTS
@@ -116,8 +116,11 @@ def test_the_gradient_does_not_depend_on_the_number_of_threads(layer: dict[str, 
 
 
 @every_layer
-@pytest.mark.skipif(not HAS_BFLOAT16, reason="this processor has no products of bfloat16")
-def test_bfloat16_is_float32_within_the_rounding(layer: dict[str, Any]) -> None:
+@pytest.mark.parametrize("way", WAYS)
+def test_bfloat16_is_float32_within_the_rounding(
+    layer: dict[str, Any], way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_way(monkeypatch, way)
     layer = layer | {"hidden": 24 if layer.get("hidden") == 5 else 40}
     cases = [Case(config(d=24, precision=p, model=layer), 600, steps=9) for p in ("bfloat16", "float32")]
     for case in cases:

@@ -6,20 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from layouts import ROUNDED, kinds
 
 from rnnlm.kernels import cpu, workspace
-from rnnlm.kernels.cpu import HAS_BFLOAT16
-from rnnlm.kernels.matmul.layout import BFloat16Pairs, Layout, Numbers
+from rnnlm.kernels.matmul.layout import Layout, Numbers
 from rnnlm.kernels.workspace import Context, Workspace
 from rnnlm.network.outputs.softmax.layer import Softmax
 from rnnlm.network.protocols import Objective, Rows
 
-needs_bfloat16 = pytest.mark.skipif(not HAS_BFLOAT16, reason="this processor has no products of bfloat16")
-KINDS = [
-    pytest.param(np.float64, Numbers, 1e-12, id="float64"),
-    pytest.param(np.float32, Numbers, 3e-5, id="float32"),
-    pytest.param(np.float32, BFloat16Pairs, 2e-2, id="bfloat16", marks=needs_bfloat16),
-]
+KINDS = kinds(1e-12, 3e-5, 2e-2)
 SCALE = 0.25
 
 
@@ -75,7 +70,7 @@ class Problem:
 def check(problem: Problem, tied: bool, layout: Layout, threads: int, bound: float) -> None:
     for found, wanted in zip(problem.backward(tied, layout, threads), problem.reference(), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=0, atol=bound * np.abs(wanted).max())
-    if layout is not BFloat16Pairs:
+    if layout is Numbers:
         found = problem.log_probability(tied, threads).sum()
         assert found == pytest.approx(-problem.reference()[0], rel=bound)
 
@@ -139,7 +134,7 @@ def test_block_after_block(
 
 
 @pytest.mark.parametrize("vocabulary", [65, 700])
-@pytest.mark.parametrize("layout", [Numbers, pytest.param(BFloat16Pairs, marks=needs_bfloat16)])
+@pytest.mark.parametrize("layout", [Numbers, *ROUNDED])
 def test_what_is_not_finite_shows(vocabulary: int, layout: Layout) -> None:
     problem = Problem.random(9, 5, vocabulary, np.float32)
     problem.h[3, 2] = np.nan

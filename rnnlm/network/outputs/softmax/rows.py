@@ -20,19 +20,17 @@ from rnnlm.kernels.cpu import SMALL_SOFTMAX_BYTES
 from rnnlm.kernels.elementwise.rows import add, clear, copy
 from rnnlm.kernels.elementwise.softmax import exp_sum, largest
 from rnnlm.kernels.jit import jit
-from rnnlm.kernels.matmul.gemm import multiply_columns, multiply_rows
+from rnnlm.kernels.matmul.gemm import columns_times_panel, multiply_columns, multiply_rows
 from rnnlm.kernels.matmul.layout import (
     Packed,
     block_of,
-    columns_as_panel,
     columns_of,
     depth,
     operand,
     panel,
     rows_of,
 )
-from rnnlm.kernels.matmul.pack import fill_columns, fill_rows, pack_panels
-from rnnlm.kernels.matmul.tile import columns_times_panel
+from rnnlm.kernels.matmul.pack import fill_as_panels, fill_columns, fill_rows, filled_panel, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
@@ -52,6 +50,7 @@ class Intermediates(NamedTuple):
     z: np.ndarray  # own: R x |V|, padded: logits, then delta2
     z_rows: Packed  # own: the same packed by rows
     z_columns: Packed  # own: by columns
+    z_panels: Packed  # own: as panels, where U is not tied and they are a copy
     dU: np.ndarray  # as U, of thread 1 and those after it
     db2: np.ndarray  # own: |V|
     losses: np.ndarray  # own: the sum of J
@@ -72,6 +71,7 @@ def _intermediates(weights: Weights, block: int, context: Context) -> Intermedia
         z=take("z", (threads, block, padded)),
         z_rows=workspace.rows("z_rows", threads, block, vocabulary),
         z_columns=workspace.columns("z_columns", block, padded, threads),
+        z_panels=workspace.panels("z_panels", block, 0 if tied else padded, threads),
         dU=take("dU", (max(1, threads - 1), *weights.U.shape)),
         db2=take("db2", (threads, vocabulary)),
         losses=np.zeros(threads),
@@ -137,26 +137,25 @@ def _backward_block(thread, arrays, rows, weights, dU, dh, scale, adds):
         loss -= _delta2(z[r, :vocabulary], rows.targets[r], scale, db2)
     # Undoes z2 = h U: dh = delta2 U' ...
     z_rows = block_of(arrays.z_rows, thread.number)
-    fill_rows(z, 0, vocabulary, z_rows)
+    fill_rows(z[:, :vocabulary], 0, vocabulary, z_rows)
     delta2 = rows_of(operand(z, z_rows), 0, count)
     multiply_rows(delta2, depth(arrays.packed_back, vocabulary), arrays.packed_back, 0, hidden, dh, False)
     # ... and dU += h' delta2.
-    z_columns = block_of(arrays.z_columns, thread.number)
-    fill_columns(z, z_columns)
-    delta2 = operand(z, z_columns)
-    deep = depth(delta2, count)
+    z_columns, z_panels = block_of(arrays.z_columns, thread.number), block_of(arrays.z_panels, thread.number)
+    deep = depth(arrays.packed_U, count)
     if weights.tied:  # the same product, transposed
+        fill_columns(z, z_columns)
         h_panels = block_of(arrays.h_panels, thread.number)
         pack_panels(h, False, 0, hidden, count, h_panels)
-        multiply_columns(columns_of(delta2, vocabulary), deep, h_panels, 0, hidden, dU, adds)
+        multiply_columns(columns_of(operand(z, z_columns), vocabulary), deep, h_panels, 0, hidden, dU, adds)
     else:
+        fill_as_panels(z, z_columns, z_panels)
         h_columns = block_of(arrays.h_columns, thread.number)
         fill_columns(h, h_columns)
         h_transposed, width = operand(h, h_columns), panel(z.dtype.type(0))
         for j in range(0, vocabulary, width):
-            columns = min(width, vocabulary - j)
-            own = columns_as_panel(delta2, j)
-            columns_times_panel(h_transposed, deep, own, z.shape[1], columns, dU[:, j:], adds)
+            own, wide = filled_panel(z, z_columns, z_panels, j)
+            columns_times_panel(h_transposed, deep, own, wide, min(width, vocabulary - j), dU[:, j:], adds)
     return loss
 
 

@@ -25,7 +25,7 @@ from rnnlm.kernels.matmul.layout import (
     panels_as_rows,
     rows_of,
 )
-from rnnlm.kernels.matmul.pack import fill_rows, pack_panels, panel_number
+from rnnlm.kernels.matmul.pack import clear_depths, fill_rows, pack_panels, panel_number
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 from rnnlm.network.outputs.softmax.columns.panels import panel_logits, panels_times
@@ -143,6 +143,8 @@ def _group_of_rows(thread, arrays, rows, vocabulary, training, group):
             logits, high - low, arrays.bias[column:], arrays.shift[low:], lane_sums[low * lanes :],
             lane_tops[low * lanes :], panel_at(arrays.exp_z, place, count, low),
         )  # fmt: skip
+        if training and high == count:
+            clear_depths(panel_at(arrays.exp_z, place, count, 0), count, width)
         wide = padded(own_u, columns)
         for r in range(low, high):
             target = rows.targets[r] - column

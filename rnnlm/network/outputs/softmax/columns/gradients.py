@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 
-from rnnlm.kernels.matmul.gemm import multiply_columns
-from rnnlm.kernels.matmul.layout import block_of, depth, depths_of, operand, panel, panel_as_columns, panel_at
-from rnnlm.kernels.matmul.pack import fill_columns, fill_rows, pack_panels, subtract
-from rnnlm.kernels.matmul.tile import columns_times_panel, rows_times_panel
+from rnnlm.kernels.matmul.gemm import columns_times_panel, multiply_columns, rows_times_panel
+from rnnlm.kernels.matmul.layout import block_of, depth, depth_grain, depths_of, operand, panel, panel_at
+from rnnlm.kernels.matmul.pack import fill_columns, fill_rows, pack_panels, panel_as_columns, subtract
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 from rnnlm.network.outputs.softmax.columns.exponentials import log_probability_of, over_threads
@@ -21,7 +20,7 @@ from rnnlm.network.outputs.softmax.columns.exponentials import log_probability_o
 def of_h(thread, arrays, rows, weights, dh, losses):
     """dJ/dh (R x D_h), the sum of J of each thread's rows, and g h for dJ/dU: as it is and packed by columns."""
     (count, hidden), b2 = rows.h.shape, weights.b2
-    low, high = partition(thread, count, 2)
+    low, high = partition(thread, count, depth_grain(arrays.exp_z))
     for r in range(low, high):
         scale, whole = arrays.scales[r], over_threads(arrays.sums, r)
         factor = dh.dtype.type(scale / whole)
@@ -33,7 +32,7 @@ def of_h(thread, arrays, rows, weights, dh, losses):
             for k in range(hidden):
                 dh[r, k] += factor * arrays.dh[other, r, k]
         losses[thread.number] -= log_probability_of(arrays, r, rows.h[r], b2[rows.targets[r]], math.log(whole))
-    fill_rows(arrays.factors, low, high, arrays.factor_rows)
+    fill_rows(arrays.factors[:, :count], low, high, arrays.factor_rows)
     if not weights.tied:
         fill_columns(arrays.scaled[low:high], depths_of(arrays.scaled_columns, low, high))
 
@@ -52,6 +51,7 @@ def of_weights(thread, arrays, targets, d_weights, add):
     g, gh = operand(arrays.factors, arrays.factor_rows), operand(arrays.scaled, arrays.scaled_columns)
     db2_row = db2.reshape((1, vocabulary))
     scaled_panels = block_of(arrays.scaled_panels, thread.number)
+    panel_columns = block_of(arrays.panel_columns, thread.number)
     if d_weights.tied:
         pack_panels(arrays.scaled[:rows], False, 0, hidden, rows, scaled_panels)
     for p in range(first, stop):
@@ -60,7 +60,7 @@ def of_weights(thread, arrays, targets, d_weights, add):
         own = panel_at(arrays.exp_z, column, rows, 0)
         rows_times_panel(g, deep, own, width, columns, db2_row[:, column:], add)
         if d_weights.tied:
-            own_columns = panel_as_columns(arrays.exp_z, column, rows, columns)
+            own_columns = panel_as_columns(arrays.exp_z, panel_columns, column, rows, columns)
             multiply_columns(own_columns, deep, scaled_panels, 0, hidden, dU[column : column + columns], add)
         else:
             columns_times_panel(gh, deep, own, width, columns, dU[:, column:], add)

@@ -7,8 +7,8 @@ as they are; in bfloat16 a panel is written twice, as pairs of columns and as pa
 from __future__ import annotations
 
 from rnnlm.kernels.jit import jit
+from rnnlm.kernels.matmul.gemm import blocks_times_panel, rows_times_panel
 from rnnlm.kernels.matmul.layout import depth, padded, panel, panel_at
-from rnnlm.kernels.matmul.tile import blocks_times_panel, rows_times_panel
 
 
 @jit

@@ -39,6 +39,7 @@ class Intermediates(NamedTuple):
     scaled: np.ndarray  # R x D_h: h / S
     scaled_columns: Packed  # the same packed by columns
     scaled_panels: Packed  # own: the same packed as panels, where U is tied
+    panel_columns: Packed  # own: a panel of exp_z packed by columns, where U is tied and that is a copy
 
 
 def intermediates(h: Array, weights: Weights, block: int, training: bool, context: Context) -> Intermediates:
@@ -71,4 +72,5 @@ def intermediates(h: Array, weights: Weights, block: int, training: bool, contex
         scaled=take("scaled", (kept, hidden)),
         scaled_columns=workspace.columns("scaled_columns", kept, hidden),
         scaled_panels=workspace.panels("scaled_panels", kept, weights.tied and hidden, threads),
+        panel_columns=workspace.columns("panel_columns", kept, width if weights.tied else 0, threads),
     )
