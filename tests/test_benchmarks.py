@@ -49,9 +49,11 @@ def test_losses_are_pytorchs(monkeypatch: pytest.MonkeyPatch) -> None:
     made: dict[str, np.ndarray] = {}
     real = Network.__init__
 
-    def watched(self: Network, config: Any, cells: Any, output: Any, parameters: Parameters, *rest: Any) -> None:
+    def watched(
+        self: Network, config: Any, cells: Any, output: Any, parameters: Parameters, *rest: Any, **named: Any
+    ) -> None:
         made.update(flatten(parameters))
-        real(self, config, cells, output, parameters, *rest)
+        real(self, config, cells, output, parameters, *rest, **named)
 
     monkeypatch.setattr(Network, "__init__", watched)
     ours = worker.rnnlm_trainer(TINY, "float32", 1)

@@ -54,10 +54,11 @@ def bench(config: Config, seconds: float = 3.0) -> Task[Bench]:
     evaluation = yield from _rate("evaluation", _scorer(network, found.corpora), seconds)
     one = yield from _rate("sampling", _sampler(network, vocabulary, 1), seconds)
     many = yield from _rate("sampling of 64", _sampler(network, vocabulary, _STREAMS), seconds)
-    precision = config.train.precision
     return Bench(
         threads=network.threads,
-        precision="float32" if precision == "bfloat16" and not network.bfloat16 else precision,
+        precision=config.train.precision,
+        products=network.products.name,
+        products_why=network.products.why,
         machine_gflops=machine,
         vocabulary=len(vocabulary),
         parameters=found.needs.parameters,

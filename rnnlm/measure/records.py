@@ -47,11 +47,13 @@ class Layer:
 
 @dataclass(frozen=True)
 class Bench:
-    """Results of ``rnnlm bench``. `machine_gflops`: large matrix products of the BLAS on all threads;
-    `peak_bytes`: None where the system does not say."""
+    """Results of ``rnnlm bench``. `products`: how training multiplies (``kernels.matmul.choice``); `machine_gflops`:
+    large matrix products of the BLAS on all threads; `peak_bytes`: None where the system does not say."""
 
     threads: int
     precision: str
+    products: str
+    products_why: str
     machine_gflops: float
     vocabulary: int
     parameters: int

@@ -27,7 +27,7 @@ from rnnlm.config.network import Model
 from rnnlm.config.schema import Config
 from rnnlm.errors import RnnlmError
 from rnnlm.kernels import cache
-from rnnlm.kernels.matmul import choice
+from rnnlm.kernels.matmul.choice import choose
 from rnnlm.kernels.matmul.layout import Numbers
 from rnnlm.kernels.parallel.thread_pool import available_threads
 from rnnlm.measure.records import Warmed
@@ -55,10 +55,10 @@ def warm_up(precisions: tuple[str, ...] = PRECISIONS) -> Task[Warmed]:
     folder = cache.folder()
     if not folder:
         raise RnnlmError("compiled code cannot be kept: name a folder for it in NUMBA_CACHE_DIR")
-    way = choice.choose()
-    wanted = [name for name in precisions if name != "bfloat16" or way.layout is not Numbers]
+    products = choose("bfloat16")
+    wanted = [name for name in precisions if name != "bfloat16" or products.layout is not Numbers]
     if len(wanted) < len(precisions):
-        yield Note(f"bfloat16 trains in float32 here: {way.why}; nothing to compile for it")
+        yield Note(f"bfloat16 trains in float32 here: {products.why}; nothing to compile for it")
     # What all parts need is compiled first, and read from the cache by the others.
     parts = [f"{precision} {part}" for part in PARTS for precision in wanted]
     workers = [_start() for _ in range(min(available_threads(), len(parts)))]

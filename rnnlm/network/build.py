@@ -12,6 +12,7 @@ import numpy as np
 
 from rnnlm.config.base import Typed
 from rnnlm.config.schema import Config
+from rnnlm.kernels.matmul.choice import Choice
 from rnnlm.network.cells import CELLS
 from rnnlm.network.layers import layer_norm
 from rnnlm.network.network import Network
@@ -45,11 +46,13 @@ def build(
     parameters: Parameters,
     threads: int | str | None = None,
     initial: Sequence[Array] | None = None,
+    products: Choice | None = None,
 ) -> Network:
     """The network of a configuration with these parameters, which are used in place; threads: None:
-    ``train.threads``; initial: as of `Network`."""
+    ``train.threads``; initial, products: as of `Network`."""
     vocabulary = len(parameters["embedding"]["table"])
-    return Network(config, cells(config), output(config, vocabulary), parameters, threads, initial=initial)
+    made = output(config, vocabulary)
+    return Network(config, cells(config), made, parameters, threads, initial=initial, products=products)
 
 
 def shapes(config: Config, vocabulary: int) -> dict[str, tuple[Axis, ...]]:

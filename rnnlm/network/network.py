@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm.config.schema import Config
-from rnnlm.kernels.matmul import choice
+from rnnlm.kernels.matmul.choice import Choice, choose
 from rnnlm.kernels.matmul.layout import Numbers
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.kernels.workspace import Context, Workspace
@@ -98,6 +98,7 @@ class Network:
         threads: number of threads; None: ``train.threads``.
         tables: what ``OutputLayer.tables`` has prepared.
         initial: of each layer the state that a text begins with, S (``network.initial_state``); None: 0.
+        products: how training multiplies; None: the best way here (``kernels.matmul.choice``).
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class Network:
         threads: int | str | None = None,
         tables: Arrays | None = None,
         initial: Sequence[Array] | None = None,
+        products: Choice | None = None,
     ) -> None:
         self.config, self.cells, self.output = config, list(cells), output
         self.parameters = in_order(parameters, cells, output)
@@ -125,9 +127,9 @@ class Network:
         # Scoring multiplies in the weights' own type, whatever training rounds: a probability does not depend on the
         # processor.
         self._scoring_workspace = Workspace(self.dtype)
-        layout = choice.layout_of(config.train.precision)
-        self.bfloat16 = layout is not Numbers
-        self._training_workspace = Workspace(self.dtype, layout) if self.bfloat16 else self._scoring_workspace
+        self.products = choose(config.train.precision) if products is None else products
+        rounds = self.products.layout is not Numbers
+        self._training_workspace = Workspace(self.dtype, self.products.layout) if rounds else self._scoring_workspace
         self._gradients: dict[str, Array] = {}
         self._gradients_by_layer: dict[str, Arrays] = {}
 

@@ -58,7 +58,8 @@ def train(
 def _train(config: Config, resume: bool, stop: Callable[[], bool], restart: bool) -> Task[Corpora]:
     run, log = yield from start(config, resume, restart)
     try:
-        yield run.start()
+        begin = run.start()
+        yield begin if run.at.updates else log.add(begin)
         saved = time.monotonic()
         began, told, interrupted = saved - run.at.seconds, -math.inf, False
         while not (run.at.finished or interrupted):

@@ -11,7 +11,10 @@ TASK = "training"  # of Progress between these records
 
 @dataclass(frozen=True)
 class Start:
-    """Training begins (or goes on, when ``updates`` > 0)."""
+    """Training begins (or goes on, when ``updates`` > 0; the log keeps its beginning alone).
+
+    products: how it multiplies (``kernels.matmul.choice``), and why.
+    """
 
     updates: int
     epoch: int
@@ -21,6 +24,9 @@ class Start:
     tokens_per_epoch: int
     parameters: int
     threads: int
+    products: str
+    products_why: str
+    event: str = "start"
 
 
 @dataclass(frozen=True)

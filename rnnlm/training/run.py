@@ -72,7 +72,7 @@ class Run:
         return Start(
             self.at.updates, self.at.epoch, self.settings.epochs,
             windows.updates_of_epoch(self.settings, self.streams.length, self.at.epoch), self.total_updates, tokens,
-            parameters, self.network.threads,
+            parameters, self.network.threads, *self.network.products,
         )  # fmt: skip
 
     def update(self) -> float:
@@ -246,6 +246,7 @@ class Run:
             "best_validation_perplexity": at.best,
             "best_epoch": at.best_epoch or None,
             "lowest_perplexity": self.lowest,
+            "products": self.network.products.name,
             "texts": self.corpora.hashes,
         }
 

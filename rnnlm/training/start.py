@@ -15,7 +15,7 @@ from rnnlm.files.checkpoint import State
 from rnnlm.files.log import Log
 from rnnlm.files.model_file import Trained
 from rnnlm.files.run_folder import TEXT, VOCABULARY, earlier_run
-from rnnlm.kernels.matmul import choice
+from rnnlm.kernels.matmul.choice import choose
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.network import build
 from rnnlm.network.parameters import unflatten
@@ -50,9 +50,10 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
         parameters = build.init(config, len(vocabulary), table)
     else:
         parameters = unflatten(old.trained.parameters)
-    network = build.build(config, parameters)
-    if config.train.precision == "bfloat16" and not network.bfloat16:
-        yield Note(f"training in float32, not bfloat16: {choice.choose().why}", warning=True)
+    products = choose(config.train.precision, old.trained.training.get("products") if old else None)
+    if products.name == "float32" != config.train.precision:
+        yield Note(f"training in float32, not bfloat16: {products.why}", warning=True)
+    network = build.build(config, parameters, products=products)
     spelled = run_folder.spelled_as_before(config, old.trained) if old else config
     places = config_paths.absolute(config)
     run = Run(spelled, places, corpora, vocabulary, paths.lowest, network, Optimizer(config.train, network.named))

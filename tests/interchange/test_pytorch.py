@@ -68,8 +68,8 @@ def test_pytorch_gives_the_same_probabilities(model: dict[str, Any], tmp_path: P
     class Net(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
-            options = {"nonlinearity": settings.activation} if settings.cell == "elman" else {}
-            module = {"elman": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[settings.cell]
+            options = {"nonlinearity": settings.cell.activation} if settings.cell.type == "elman" else {}
+            module = {"elman": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[settings.cell.type]
             self.embedding = torch.nn.Embedding(len(WORDS), 5)
             self.rnn = module(5, settings.sizes[0], len(settings.sizes), **options)
             self.output = torch.nn.Linear(settings.sizes[0], len(WORDS))

@@ -72,7 +72,7 @@ def test_records_and_log(make_config: Any) -> None:
         assert record.perplexity == pytest.approx(np.exp(record.loss))
         assert record.gradient_norm > 0
     lines = [json.loads(line) for line in (Path(config.run) / "log.jsonl").read_text().splitlines()]
-    assert {line["event"] for line in lines} == {"updates", "valid", "checkpoint", "end"}
+    assert {line["event"] for line in lines} == {"start", "updates", "valid", "checkpoint", "end"}
     assert [line["updates"] for line in lines if line["event"] == "updates"] == [record.updates for record in updates]
     keys = {
         "event",

@@ -55,6 +55,7 @@ def bench_view(found: Bench) -> Iterator[RenderableType]:
         [
             ("machine", f"{found.machine_gflops:,.0f} GFLOP/s in large products, {counted(found.threads, 'thread')}"),
             ("network", f"{found.parameters:,} numbers in {found.precision}, vocabulary {found.vocabulary:,}"),
+            ("products", f"by {found.products}: {found.products_why}"),
             ("first update", f"{found.first_update_seconds:.2f} s, with reading or compiling the kernels"),
             ("peak memory", peak),
         ],

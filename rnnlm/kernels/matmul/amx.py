@@ -1,8 +1,8 @@
 """Products of bfloat16 by AMX, Intel's tile unit, with sums in float32.
 
-It has eight registers of 16 rows x 64 bytes. One instruction (``tdpbf16ps``) does C (16 x 16) += A (16 x 32) B (32 x 16). A lies row by row, B in pairs of
-neighbours in k, as in the panels of ``matmul.layout``. A block of C takes two by two tiles, so that each tile that is
-loaded serves two products:
+It has eight registers of 16 rows x 64 bytes. One instruction (``tdpbf16ps``) does C (16 x 16) += A (16 x 32)
+B (32 x 16). A lies row by row, B in pairs of neighbours in k, as in the panels of ``matmul.layout``. A block of C
+takes two by two tiles, so that each tile that is loaded serves two products:
 
     registers    0 1      C      6 7    B: 16 pairs of k, two times 16 columns
                  2 3             4 5    A: two times 16 rows, 32 numbers of k

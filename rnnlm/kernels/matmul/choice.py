@@ -10,7 +10,6 @@ bytes. ``RNNLM_MATMUL`` forces another one, for tests and comparisons.
 
 from __future__ import annotations
 
-import functools
 import os
 from typing import NamedTuple
 
@@ -32,42 +31,51 @@ class Choice(NamedTuple):
     @property
     def layout(self) -> Layout:
         """Of the operands."""
-        return _LAYOUTS[self.name]
+        return _LAYOUTS.get(self.name, Numbers)
 
 
-@functools.cache
-def choose() -> Choice:
-    """The way of this process.
+def choose(precision: str, before: str | None = None) -> Choice:
+    """The way in which training of this precision multiplies in this process.
+
+    Args:
+        before: the way of the run that is resumed; it is kept.
 
     Raises:
-        InputError: RNNLM_MATMUL names none, or one that this machine does not have.
+        InputError: RNNLM_MATMUL or `before` names none, or one that this machine does not have.
     """
+    if precision != "bfloat16":
+        return Choice(precision, "train.precision")
     forced = os.environ.get(VARIABLE)
-    missing = {"amx": _no_tiles(), "avx512_bf16": _no_pairs(), "float32": None}
-    if forced:
-        if forced not in missing:
-            raise InputError(f"{VARIABLE}={forced}: no such way to multiply; it is {', '.join(missing)}")
-        if missing[forced]:
-            raise InputError(f"{VARIABLE}={forced}: {missing[forced]}")
-        return Choice(forced, f"{VARIABLE} says so")
+    if forced and before and forced != before:
+        raise InputError(f"{VARIABLE}={forced}: this run has multiplied by {before} so far; it would end otherwise")
+    missing = _missing()
+    if wanted := forced or before:
+        who = f"{VARIABLE}={wanted}" if forced else f"products by {wanted}, as this run has begun"
+        if wanted not in missing:
+            raise InputError(f"{who}: no such way to multiply; it is one of {', '.join(missing)}")
+        if missing[wanted]:
+            raise InputError(f"{who}: {missing[wanted]}")
+        return Choice(wanted, f"{VARIABLE} says so" if forced else "the run has begun with it")
+    return _best(missing)
+
+
+def _missing() -> dict[str, str | None]:
+    """The ways, and why this machine does not have them."""
+    no_tiles = None if cpu.HAS_TILES else "this processor has no AMX"
+    if cpu.HAS_TILES and not amx.permitted():
+        no_tiles = "the system does not grant AMX"
+    return {
+        "amx": no_tiles,
+        "avx512_bf16": None if cpu.HAS_PAIRS else "this processor has no AVX512-BF16",
+        "float32": None,
+    }
+
+
+def _best(missing: dict[str, str | None]) -> Choice:
+    """The table of the module's beginning."""
     if not missing["amx"]:
-        return Choice("amx", "the processor has AMX, and the system grants it")
+        return Choice("amx", "the processor has AMX")
     if not missing["avx512_bf16"] and cpu.NAME.startswith("znver"):
-        return Choice("avx512_bf16", "the processor has AVX512-BF16, and no AMX")
-    reason = missing["avx512_bf16"] or "its AVX512-BF16 is slower than float32"
-    return Choice("float32", f"{missing['amx']}; {reason}")
-
-
-def layout_of(precision: str) -> Layout:
-    """The layout in which training of this precision multiplies here."""
-    return choose().layout if precision == "bfloat16" else Numbers
-
-
-def _no_tiles() -> str | None:
-    if not cpu.HAS_TILES:
-        return "this processor has no AMX"
-    return None if amx.permitted() else "the system does not grant AMX (arch_prctl)"
-
-
-def _no_pairs() -> str | None:
-    return None if cpu.HAS_PAIRS else "this processor has no AVX512-BF16"
+        return Choice("avx512_bf16", f"{missing['amx']}, but AVX512-BF16")
+    slow = missing["avx512_bf16"] or "its AVX512-BF16 is slower than float32"
+    return Choice("float32", f"{missing['amx']}, and {slow.replace('this processor', 'it')}")
