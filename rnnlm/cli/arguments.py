@@ -80,6 +80,7 @@ class Precision(StrEnum):
     float32 = "float32"
     float64 = "float64"
     bfloat16 = "bfloat16"
+    bfloat16x3 = "bfloat16x3"
 
 
 def choices(values: Iterable[StrEnum]) -> str:

@@ -256,10 +256,11 @@ with warnings.catch_warnings():
         threads: Annotated[int, Field(ge=1, le=1024), NOT_BOOL] | Literal["auto"] = Field(
             "auto", description="auto: all cores allowed"
         )
-        precision: Literal["float32", "float64", "bfloat16"] = Field(
+        precision: Literal["float32", "float64", "bfloat16", "bfloat16x3"] = Field(
             "float32",
             description="of every number of the network; bfloat16: float32, but what is multiplied in training is "
-            "rounded to 16 bits, which is faster on processors with AVX512-BF16 (float32 on others)",
+            "rounded to 16 bits, which is faster on processors with AMX, and on AMD's with AVX512-BF16 (float32 on "
+            "others); bfloat16x3: the sum of two bfloat16 instead, nearly as exact as float32, for AMX alone",
         )
         optimizer: Optimizer = Field(Sgd(), description="the update rule")
         learning_rate: Positive = Field(1.0, description="the largest that the schedule reaches")

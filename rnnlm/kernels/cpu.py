@@ -55,6 +55,8 @@ DEPTH_BLOCK = 256
 RECURRENT_BYTES = 768 << 10
 # Panels of U and rows of h that go through h U, exp and (exp z) U' together: they stay in the second cache.
 SOFTMAX_PANELS, SOFTMAX_ROWS = 8, 192
+# The same where AMX multiplies: operands have half the bytes, and (exp z) U' is read and written once a group.
+SOFTMAX_TILES_PANELS, SOFTMAX_TILES_ROWS = 16, 352
 # Bytes of the exponentials of a block of rows that training holds at once: a bound on memory, not on a cache.
 SOFTMAX_BYTES = 96 << 20
 # Bytes of h of such a block, which is read again for each panel of dJ/dU: it stays in the second cache.

@@ -25,7 +25,7 @@ import numpy as np
 from rnnlm.config.base import Section, sections
 from rnnlm.config.network import Model
 from rnnlm.config.schema import Config
-from rnnlm.errors import RnnlmError
+from rnnlm.errors import InputError, RnnlmError
 from rnnlm.kernels import cache
 from rnnlm.kernels.matmul.choice import choose
 from rnnlm.kernels.matmul.layout import Numbers
@@ -40,7 +40,7 @@ from rnnlm.training.optimizers.optimizer import Optimizer
 from rnnlm.training.update import TrainingWindow, update
 from rnnlm.work import Note, Progress, Task, run_to_end
 
-PRECISIONS = ("float32", "float64", "bfloat16")
+PRECISIONS = ("float32", "float64", "bfloat16", "bfloat16x3")
 
 # More than the slow units that an SCRN has by default.
 _HIDDEN = 48
@@ -55,10 +55,12 @@ def warm_up(precisions: tuple[str, ...] = PRECISIONS) -> Task[Warmed]:
     folder = cache.folder()
     if not folder:
         raise RnnlmError("compiled code cannot be kept: name a folder for it in NUMBA_CACHE_DIR")
-    products = choose("bfloat16")
-    wanted = [name for name in precisions if name != "bfloat16" or products.layout is not Numbers]
-    if len(wanted) < len(precisions):
-        yield Note(f"bfloat16 trains in float32 here: {products.why}; nothing to compile for it")
+    wanted = []
+    for precision in precisions:
+        if problem := _nothing_for(precision):
+            yield Note(f"{problem}; nothing to compile for {precision}")
+        else:
+            wanted.append(precision)
     # What all parts need is compiled first, and read from the cache by the others.
     parts = [f"{precision} {part}" for part in PARTS for precision in wanted]
     workers = [_start() for _ in range(min(available_threads(), len(parts)))]
@@ -79,6 +81,16 @@ def warm_up(precisions: tuple[str, ...] = PRECISIONS) -> Task[Warmed]:
             worker.kill()
             worker.wait()
     return Warmed(tuple(wanted), time.monotonic() - began, str(folder))
+
+
+def _nothing_for(precision: str) -> str | None:
+    """Why this precision has no kernels of its own here."""
+    try:
+        products = choose(precision)
+    except InputError as error:
+        return str(error)
+    same = products.layout is Numbers and precision == "bfloat16"
+    return f"bfloat16 trains in float32 here: {products.why}" if same else None
 
 
 def _start() -> subprocess.Popen[str]:

@@ -34,7 +34,12 @@ def test_choices_are_those_of_the_configuration() -> None:
         (["gradcheck", "x"], "--through", "some", "'some' is neither all nor a number of at least 1"),
         (["gradients", "x", "y"], "--precision", "bfloat16", "'bfloat16' is not one of 'float32', 'float64'"),
         (["derive"], "--activation", "swish", "'swish' is not one of 'tanh', 'sigmoid', 'relu'"),
-        (["warmup"], "--precision", "float16", "'float16' is not one of 'float32', 'float64', 'bfloat16'"),
+        (
+            ["warmup"],
+            "--precision",
+            "float16",
+            "'float16' is not one of 'float32', 'float64', 'bfloat16', 'bfloat16x3'",
+        ),
         (["export", "x", "-o", "x"], "--to", "jax", "'jax' is not one of 'pytorch', 'onnx'"),
         (["import", "x", "-o", "y"], "--activation", "sigmoid", "'sigmoid' is not one of 'tanh', 'relu'"),
         (["import", "x", "-o", "y"], "--unit", "line", "'line' is not one of 'word', 'char', 'byte'"),

@@ -95,6 +95,9 @@ def test_the_stride() -> None:
     assert train(bptt=5, bptt_stride=5, bptt_deviation=1).stride == 5
 
 
-@pytest.mark.parametrize(("precision", "dtype"), [("float32", "float32"), ("bfloat16", "float32"), ("float64",) * 2])
+@pytest.mark.parametrize(
+    ("precision", "dtype"),
+    [("float32", "float32"), ("bfloat16", "float32"), ("bfloat16x3", "float32"), ("float64",) * 2],
+)
 def test_the_type_of_what_is_stored(precision: str, dtype: str) -> None:
     assert train(precision=precision).dtype == dtype

@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from layouts import WAYS, take_way
+from layouts import WAYS, needs_tiles, take_way
 from networks import Case, config
 
+from rnnlm.errors import InputError
+from rnnlm.kernels import cpu
+from rnnlm.kernels.matmul import amx
 from rnnlm.network import build
 from rnnlm.network.parameters import flatten
 from rnnlm.training import loop as training
@@ -78,6 +81,34 @@ def test_scores_are_not_rounded() -> None:
     rough, exact = pair()
     found, wanted = (case.network.scores(case.forward(), case.targets)[0] for case in (rough, exact))
     assert (found == wanted).all()
+
+
+@needs_tiles
+@pytest.mark.parametrize("vocabulary", [30, 600])
+@pytest.mark.parametrize("cell", ["elman", "lstm", "gru", "gru_before", "mingru"])
+def test_two_bfloat16_for_each_number_are_nearly_float32(cell: str, vocabulary: int) -> None:
+    """The loss of each of 200 updates by sgd."""
+    made = [
+        Case(config("tanh", d=24, hidden=37, precision=p, model={"cell": cell}), vocabulary, steps=9, batch=5)
+        for p in ("bfloat16x3", "float32")
+    ]
+    for update in range(200):
+        losses = []
+        for case in made:
+            loss, _ = case.backward(9, (1, update))
+            losses.append(loss)
+            for name, gradient in case.gradients(9, mask=(1, update)).items():
+                case.network.named[name] -= np.float32(0.02) * gradient
+        assert losses[0] == pytest.approx(losses[1], rel=1e-4), update
+    assert losses[1] < 100
+
+
+@pytest.mark.parametrize(("tiles", "granted", "why"), [(False, True, "no AMX"), (True, False, "does not grant AMX")])
+def test_without_tiles_it_is_refused(tiles: bool, granted: bool, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu, "HAS_TILES", tiles)
+    monkeypatch.setattr(amx, "permitted", lambda: granted)
+    with pytest.raises(InputError, match=f"train.precision: bfloat16x3: .*{why}; take float32"):
+        Case(config(precision="bfloat16x3"), 30)
 
 
 def test_weights_are_float32() -> None:

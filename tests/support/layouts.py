@@ -9,7 +9,7 @@ import pytest
 
 from rnnlm.kernels import cpu
 from rnnlm.kernels.matmul import amx, choice
-from rnnlm.kernels.matmul.layout import BFloat16Pairs, BFloat16Tiles, Numbers
+from rnnlm.kernels.matmul.layout import BFloat16Pairs, BFloat16Tiles, BFloat16x3Tiles, Numbers
 
 needs_pairs = pytest.mark.skipif(not cpu.HAS_PAIRS, reason="this processor has no AVX512-BF16")
 needs_tiles = pytest.mark.skipif(not (cpu.HAS_TILES and amx.permitted()), reason="no AMX here")
@@ -18,6 +18,7 @@ needs_tiles = pytest.mark.skipif(not (cpu.HAS_TILES and amx.permitted()), reason
 ROUNDED = [
     pytest.param(BFloat16Pairs, id="pairs", marks=needs_pairs),
     pytest.param(BFloat16Tiles, id="tiles", marks=needs_tiles),
+    pytest.param(BFloat16x3Tiles, id="tiles of parts", marks=needs_tiles),
 ]
 WAYS = [
     pytest.param("avx512_bf16", marks=needs_pairs),
@@ -32,11 +33,13 @@ def kinds(*float32: Any) -> list[Any]:
         float32: three values for a third parameter, of float64, float32 and bfloat16; or none.
     """
     of64, of32, rounded = ((value,) for value in float32) if float32 else ((), (), ())
+    of_parts = tuple(4 * value for value in of32)  # 16 bits of 24
     return [
         pytest.param(np.float64, Numbers, *of64, id="float64"),
         pytest.param(np.float32, Numbers, *of32, id="float32"),
         pytest.param(np.float32, BFloat16Pairs, *rounded, id="pairs", marks=needs_pairs),
         pytest.param(np.float32, BFloat16Tiles, *rounded, id="tiles", marks=needs_tiles),
+        pytest.param(np.float32, BFloat16x3Tiles, *of_parts, id="tiles of parts", marks=needs_tiles),
     ]
 
 

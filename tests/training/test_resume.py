@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from layouts import needs_tiles
 from training_runs import assert_same_run, stopped_run, write_text
 
 from rnnlm.config import file as config_file
@@ -24,7 +25,7 @@ from rnnlm.training.records import Updates
 
 OUTPUTS = [*sections(Model, "output").types]
 AVERAGES = [None, "ema", {"type": "asgd", "patience": 1}]
-PRECISIONS = ["float32", "float64", "bfloat16"]
+PRECISIONS = ["float32", "float64", "bfloat16", pytest.param("bfloat16x3", marks=needs_tiles)]
 # A norm that every gradient is above.
 CLIPPED: dict[str, Any] = dict(clip_norm=0.05, learning_rate=0.05, patience=None)
 

@@ -20,7 +20,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
 from rnnlm.kernels.jit import jit
-from rnnlm.kernels.matmul.layout import is_rounded, lanes_of
+from rnnlm.kernels.matmul import split
+from rnnlm.kernels.matmul.layout import has_parts, is_rounded, lanes_of
 from rnnlm.kernels.matmul.tile import address
 from rnnlm.kernels.matmul.transpose import interleaved, store
 
@@ -170,7 +171,11 @@ def _exp_rows_impl(z, rows, bias, shift, sums, tops, packed):
             address(z), rows, address(bias), address(shift), address(sums), address(tops), address(packed.array)
         )
 
-    return pairs if is_rounded(packed) else plain
+    def parts(z, rows, bias, shift, sums, tops, packed):
+        _exp_rows(z.dtype.type(0), address(z), rows, address(bias), address(shift), address(sums), address(tops))
+        split.pack_rows(z, rows, packed.array)
+
+    return parts if has_parts(packed) else pairs if is_rounded(packed) else plain
 
 
 @jit

@@ -16,10 +16,12 @@ from typing import NamedTuple
 from rnnlm.errors import InputError
 from rnnlm.kernels import cpu
 from rnnlm.kernels.matmul import amx
-from rnnlm.kernels.matmul.layout import BFloat16Pairs, BFloat16Tiles, Layout, Numbers
+from rnnlm.kernels.matmul.layout import BFloat16Pairs, BFloat16Tiles, BFloat16x3Tiles, Layout, Numbers
 
 VARIABLE = "RNNLM_MATMUL"
-_LAYOUTS: dict[str, Layout] = {"amx": BFloat16Tiles, "avx512_bf16": BFloat16Pairs, "float32": Numbers}
+_LAYOUTS: dict[str, Layout] = {
+    "amx": BFloat16Tiles, "amx_x3": BFloat16x3Tiles, "avx512_bf16": BFloat16Pairs, "float32": Numbers,
+}  # fmt: skip
 
 
 class Choice(NamedTuple):
@@ -41,8 +43,13 @@ def choose(precision: str, before: str | None = None) -> Choice:
         before: the way of the run that is resumed; it is kept.
 
     Raises:
-        InputError: RNNLM_MATMUL or `before` names none, or one that this machine does not have.
+        InputError: RNNLM_MATMUL or `before` names none, or one that this machine does not have; bfloat16x3 without
+            AMX.
     """
+    if precision == "bfloat16x3":
+        if problem := _missing()["amx"]:
+            raise InputError(f"train.precision: bfloat16x3: {problem}; take float32")
+        return Choice("amx_x3", "train.precision")
     if precision != "bfloat16":
         return Choice(precision, "train.precision")
     forced = os.environ.get(VARIABLE)

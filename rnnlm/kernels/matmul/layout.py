@@ -7,6 +7,7 @@ A packed operand is a named tuple whose class is its layout. It is used in kerne
                      odd number of k
     BFloat16Tiles    the same pairs for AMX's tiles (``matmul.amx``), in an int32; zero beyond k to the next multiple
                      of 32
+    BFloat16x3Tiles  three such tiles for each 32 numbers of k, which are the sum of two bfloat16 (``matmul.split``)
 
 In each layout there are three forms of an operand, for C (m x n) = A (m x k) B (k x n):
 
@@ -57,19 +58,33 @@ class BFloat16Tiles(NamedTuple):
     array: np.ndarray
 
 
-Packed = Numbers | BFloat16Pairs | BFloat16Tiles
-Layout = type[Numbers] | type[BFloat16Pairs] | type[BFloat16Tiles]
+class BFloat16x3Tiles(NamedTuple):
+    """Numbers as the sum of two bfloat16, in three tiles, for AMX."""
+
+    array: np.ndarray
+
+
+Packed = Numbers | BFloat16Pairs | BFloat16Tiles | BFloat16x3Tiles
+Layout = type[Numbers] | type[BFloat16Pairs] | type[BFloat16Tiles] | type[BFloat16x3Tiles]
+BY_TILES: tuple[Layout, ...] = (BFloat16Tiles, BFloat16x3Tiles)  # those that AMX multiplies
 
 
 # -- memory
 
 
-_ELEMENTS = {BFloat16Pairs: np.dtype(np.uint32), BFloat16Tiles: np.dtype(np.int32)}
+_ELEMENTS = {
+    BFloat16Pairs: np.dtype(np.uint32), BFloat16Tiles: np.dtype(np.int32), BFloat16x3Tiles: np.dtype(np.int32),
+}  # fmt: skip
 
 
 def element(layout: Layout, dtype: DTypeLike) -> np.dtype[Any]:
     """The type of an operand's memory, where C has numbers of type `dtype`."""
     return _ELEMENTS.get(layout, np.dtype(dtype))
+
+
+def element_bytes(layout: Layout, dtype: DTypeLike) -> int:
+    """Bytes of a number in an operand, where C has numbers of type `dtype`."""
+    return {BFloat16Tiles: 2, BFloat16x3Tiles: 6}.get(layout, np.dtype(dtype).itemsize)
 
 
 def panels_shape(layout: Layout, k: int, n: int) -> tuple[int, ...]:
@@ -104,7 +119,7 @@ def _depth(layout: Layout, k: int) -> int:
     """How many elements k numbers take."""
     if layout is Numbers:
         return k
-    return (k + 1) // 2 if layout is BFloat16Pairs else -(-k // 32) * 16
+    return (k + 1) // 2 if layout is BFloat16Pairs else -(-k // 32) * (16 if layout is BFloat16Tiles else 48)
 
 
 # -- dispatch in kernels, by Numba's types of the operands
@@ -116,8 +131,13 @@ def has_pairs(packed: Any) -> bool:
 
 
 def has_tiles(packed: Any) -> bool:
-    """Whether an operand of this Numba type is `BFloat16Tiles`."""
-    return getattr(packed, "instance_class", None) is BFloat16Tiles
+    """Whether an operand of this Numba type is for AMX."""
+    return getattr(packed, "instance_class", None) in BY_TILES
+
+
+def has_parts(packed: Any) -> bool:
+    """Whether an operand of this Numba type is `BFloat16x3Tiles`."""
+    return getattr(packed, "instance_class", None) is BFloat16x3Tiles
 
 
 def is_rounded(packed: Any) -> bool:
@@ -176,7 +196,8 @@ def _depth_in_kernels(packed, k):
     if has_pairs(packed):
         return lambda packed, k: (k + 1) // 2
     if has_tiles(packed):
-        return lambda packed, k: (k + 31) // 32 * 16
+        elements = 48 if has_parts(packed) else 16
+        return lambda packed, k: (k + 31) // 32 * elements
     return lambda packed, k: k
 
 
@@ -260,7 +281,8 @@ def _depths_of(packed, first, last):
     if has_pairs(packed):
         return lambda packed, first, last: layout(packed.array[first // 2 : (last + 1) // 2])
     if has_tiles(packed):
-        return lambda packed, first, last: layout(packed.array[:, first // 2 : (last + 31) // 32 * 16])
+        deep = 48 if has_parts(packed) else 16
+        return lambda packed, first, last: layout(packed.array[:, first // 32 * deep : (last + 31) // 32 * deep])
     return lambda packed, first, last: layout(packed.array[first:last])
 
 
@@ -304,7 +326,10 @@ def _panel_at(packed, column, k, first):
         array = packed.array
         return layout(array[column * depth(packed, k) + first // numbers * panel(array.dtype.type(0)) :])
 
-    return place
+    def parts(packed, column, k, first):  # first: a multiple of 32
+        return layout(packed.array[column * depth(packed, k) + first // 32 * 48 * 32 :])
+
+    return parts if has_parts(packed) else place
 
 
 def behind(packed, place):

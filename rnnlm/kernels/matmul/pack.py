@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
-from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, overload, register_jitable
+from numba.extending import overload, register_jitable
 
 from rnnlm.kernels.elementwise.rows import clear
 from rnnlm.kernels.jit import jit
+from rnnlm.kernels.matmul import split
+from rnnlm.kernels.matmul.bits import pair, unpaired
 from rnnlm.kernels.matmul.layout import (
     INLINE,
     behind,
     depth,
     has_pairs,
+    has_parts,
     has_tiles,
     has_two,
-    is_rounded,
     lanes_of,
     operand,
     padded,
@@ -27,54 +28,23 @@ from rnnlm.kernels.matmul.transpose import interleaved_pairs, round_row, transpo
 from rnnlm.kernels.symbols import Routine, call_by_name
 
 
-@intrinsic
-def _bits(typingctx, x):
-    """The 32 bits of a float32."""
-
-    def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], ir.IntType(32))
-
-    return types.uint32(types.float32), codegen
-
-
-@intrinsic
-def _float(typingctx, bits):
-    """The float32 that has these 32 bits."""
-
-    def codegen(context, builder, signature, args):
-        return builder.bitcast(args[0], ir.FloatType())
-
-    return types.float32(types.uint32), codegen
-
-
-@jit
-def unpaired(both):
-    """The two bfloat16 of one uint32, as float32."""
-    return _float(np.uint32(both << np.uint32(16))), _float(np.uint32(both & np.uint32(0xFFFF0000)))
-
-
-@jit
-def _rounded(x):
-    """The bits of a float32, rounded so that the upper half is the nearest bfloat16, ties to even; a NaN stays
-    one."""
-    bits, one = _bits(x), np.uint32(1)
-    even = np.uint32(bits >> np.uint32(16)) & one
-    return np.uint32(bits | np.uint32(0x400000)) if x != x else np.uint32(bits + np.uint32(0x7FFF) + even)
-
-
-@jit
-def pair(low, high):
-    """Two float32 as bfloat16 in one uint32."""
-    return np.uint32((_rounded(low) >> np.uint32(16)) | (_rounded(high) & np.uint32(0xFFFF0000)))
-
-
-@jit
 def pack_panels(w, transposed, first, last, k, packed):
     """Columns first ... last (multiples of NR, or the end) of B = w, or w' when `transposed`, into their place in
     `packed` (all panels, flat); `k` may be more than B has: zeros there."""
-    array = packed.array
-    row, kind = w.strides[0] // w.itemsize, array.dtype.type(0)
-    _call_pack(kind, w, row, w.shape[0], w.shape[1], transposed, first, last, depth(packed, k), array)
+    raise NotImplementedError("for kernels only")
+
+
+@overload(pack_panels, jit_options=INLINE)
+def _pack_panels(w, transposed, first, last, k, packed):
+    def whole(w, transposed, first, last, k, packed):
+        array = packed.array
+        row, kind = w.strides[0] // w.itemsize, array.dtype.type(0)
+        _call_pack(kind, w, row, w.shape[0], w.shape[1], transposed, first, last, depth(packed, k), array)
+
+    def parts(w, transposed, first, last, k, packed):
+        split.pack_panels(w, transposed, first, last, k, packed.array)
+
+    return parts if has_parts(packed) else whole
 
 
 def _pack_all(kind, w, row, height, length, transposed, first, last, deep, packed):
@@ -206,6 +176,13 @@ PACK = Routine("pack", _pack_arguments, _pack_all)
 _call_pack = call_by_name(PACK)
 
 
+def _by_layout(packed, plain, pairs, tiles, parts):
+    """What an overload does for operands of this Numba type."""
+    if has_parts(packed):
+        return parts
+    return tiles if has_tiles(packed) else pairs if has_pairs(packed) else plain
+
+
 @jit
 def _round_tile(a, row, packed):
     """One tile's rows."""
@@ -255,6 +232,9 @@ def _fill_rows(a, first, last, packed):
             if last == k:
                 clear(packed[i, (k + 1) // 2 : (k + 31) // 32 * 16])
 
+    def parts(a, first, last, packed):
+        split.fill_rows(a, first, last, packed.array)
+
     def pairs(a, first, last, packed):
         m, deep = packed.array.shape
         flat = packed.array.reshape(m * deep)
@@ -265,7 +245,7 @@ def _fill_rows(a, first, last, packed):
             _round_tile(a[i : i + rows, first:last], row, flat[i * deep + first // 2 * rows :])
             i += rows
 
-    return pairs if has_pairs(packed) else tiles if has_tiles(packed) else nothing
+    return _by_layout(packed, nothing, pairs, tiles, parts)
 
 
 def fill_columns(a, packed):
@@ -286,6 +266,9 @@ def _fill_columns(a, packed):
                 source, target = address(a) + l * row + j * 4, address(packed) + j * to + l * 2
                 transpose_pairs(source, row, min(32, k - l), min(16, m - j), target, to)
 
+    def parts(a, packed):
+        split.fill_columns(a, packed.array)
+
     def pairs(a, packed):
         k, packed = a.shape[0], packed.array
         for l in range(k // 2):
@@ -293,7 +276,7 @@ def _fill_columns(a, packed):
         if k % 2:
             _round_last(a[k - 1], packed[k // 2])
 
-    return pairs if has_pairs(packed) else tiles if has_tiles(packed) else nothing
+    return _by_layout(packed, nothing, pairs, tiles, parts)
 
 
 def clear_row(packed, rows, row, first, last):
@@ -322,7 +305,11 @@ def _clear_row(packed, rows, row, first, last):
         clear(packed.array[row, first // 2 : (last + 1) // 2])
         return True
 
-    return pairs if has_pairs(packed) else tiles if has_tiles(packed) else nothing
+    def parts(packed, rows, row, first, last):
+        split.clear_row(packed.array, row, first, last)
+        return True
+
+    return _by_layout(packed, nothing, pairs, tiles, parts)
 
 
 def clear_depths(packed, k, columns):
@@ -339,7 +326,7 @@ def _clear_depths(packed, k, columns):
     def tiles(packed, k, columns):
         clear(packed.array[(k + 1) // 2 * columns : depth(packed, k) * columns])
 
-    return tiles if has_tiles(packed) else nothing
+    return tiles if has_tiles(packed) and not has_parts(packed) else nothing
 
 
 def subtract(packed, column, k, row, value):
@@ -360,7 +347,10 @@ def _subtract(packed, column, k, row, value):
         low, high = unpaired(np.uint32(array[place]))
         array[place] = array.dtype.type(pair(low, high - value) if row % 2 else pair(low - value, high))
 
-    return pairs if is_rounded(packed) else plain
+    def parts(packed, column, k, row, value):
+        split.subtract(packed.array[column // 32 * 32 * depth(packed, k) :], row, column % 32, value)
+
+    return _by_layout(packed, plain, pairs, pairs, parts)
 
 
 def panel_number(packed, wide, row, column):
@@ -377,7 +367,10 @@ def _panel_number(packed, wide, row, column):
         low, high = unpaired(np.uint32(packed.array[row // 2 * wide + column]))
         return high if row % 2 else low
 
-    return pairs if is_rounded(packed) else plain
+    def parts(packed, wide, row, column):
+        return split.number(packed.array, wide, row, column)
+
+    return _by_layout(packed, plain, pairs, pairs, parts)
 
 
 def panel_as_columns(packed, beside, column, k, count):
@@ -403,7 +396,12 @@ def _panel_as_columns(packed, beside, column, k, count):
                 transpose(np.float32(0), source, 32, 16, address(to[j, l:]), to.shape[1], 16)  # of pairs, whole
         return layout(to[:count])
 
-    return copy if has_tiles(packed) else view
+    def parts(packed, beside, column, k, count):
+        deep = depth(packed, k)
+        split.columns_of_panel(packed.array[column * deep :], deep, beside.array)
+        return layout(beside.array[:count])
+
+    return _by_layout(packed, view, view, copy, parts)
 
 
 def fill_as_panels(a, columns, panels):

@@ -7,15 +7,15 @@ from numpy.typing import DTypeLike
 from rnnlm.kernels import symbols
 from rnnlm.kernels.matmul import layout
 from rnnlm.kernels.matmul.amx import TILES_TIMES_PANELS
-from rnnlm.kernels.matmul.layout import BFloat16Tiles, Layout
+from rnnlm.kernels.matmul.layout import Layout
 from rnnlm.kernels.matmul.pack import PACK
 from rnnlm.kernels.matmul.tile import COLUMNS_TIMES_PANEL, ROWS_TIMES_PANEL
 
-BY_VECTORS = (ROWS_TIMES_PANEL, COLUMNS_TIMES_PANEL, PACK)
-BY_TILES = (TILES_TIMES_PANELS, PACK)
+VECTORS = (ROWS_TIMES_PANEL, COLUMNS_TIMES_PANEL, PACK)
+TILES = (TILES_TIMES_PANELS, PACK)
 
 
 def load(operands: Layout, dtype: DTypeLike) -> None:
     """Make them known for operands of this layout, where C has numbers of type `dtype`; before the first kernel that
     multiplies."""
-    symbols.load(BY_TILES if operands is BFloat16Tiles else BY_VECTORS, layout.element(operands, dtype))
+    symbols.load(TILES if operands in layout.BY_TILES else VECTORS, layout.element(operands, dtype))

@@ -8,7 +8,16 @@ from layouts import kinds
 
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul import layout as layouts
-from rnnlm.kernels.matmul.layout import BFloat16Pairs, BFloat16Tiles, Layout, Numbers, padded, panel_at, panel_width
+from rnnlm.kernels.matmul.layout import (
+    BFloat16Pairs,
+    BFloat16Tiles,
+    BFloat16x3Tiles,
+    Layout,
+    Numbers,
+    padded,
+    panel_at,
+    panel_width,
+)
 from rnnlm.kernels.matmul.pack import pack_panels, panel_number, subtract
 from rnnlm.kernels.workspace import Workspace
 
@@ -68,7 +77,7 @@ def test_every_number_of_a_panel_is_found(dtype: type, layout: Layout, k: int, p
     b = np.arange(k * panels * width, dtype=dtype).reshape(k, -1) % 251  # numbers that bfloat16 has
     packed = Workspace(dtype, layout).panels("b", k, b.shape[1])
     pack(b, packed)
-    for first in range(0, k, 2):
+    for first in range(0, k, 32 if layout is BFloat16x3Tiles else 2):
         found = np.full_like(b, -1)
         unpack(packed, width, first, found)
         assert (found[first:] == b[first:]).all()

@@ -20,6 +20,7 @@ PRECISIONS = [
         pytest.param(("bfloat16", way), marks=marks)
         for way, marks in (("avx512_bf16", needs_pairs), ("amx", needs_tiles))
     ),
+    pytest.param(("bfloat16x3", ""), marks=needs_tiles),
 ]
 
 

@@ -25,7 +25,7 @@ import numpy as np
 from rnnlm.kernels import cpu
 from rnnlm.kernels.workspace import Context
 from rnnlm.network.outputs.softmax.columns import exponentials, gradients
-from rnnlm.network.outputs.softmax.columns.workspace import intermediates
+from rnnlm.network.outputs.softmax.columns.workspace import intermediates, rows_at_once
 from rnnlm.network.outputs.softmax.weights import Block, Weights
 from rnnlm.network.protocols import Array
 
@@ -61,8 +61,7 @@ def backward(
     """
     count, together = len(rows.h), weighting.together if weighting else 1
     groups = count // together
-    row, logits = rows.h.shape[1] * rows.h.itemsize, weights.V * rows.h.itemsize
-    most = max(64, min(cpu.SOFTMAX_BYTES // logits, cpu.SOFTMAX_H_BYTES // row))
+    most = rows_at_once(rows.h, weights.V, context)
     block = -(-groups // -(-groups // max(1, most // together))) * together
     arrays, threads = intermediates(rows.h, weights, block, True, context), context.threads
     losses = np.zeros(threads)

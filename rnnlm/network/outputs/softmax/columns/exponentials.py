@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnlm.kernels.cpu import ROWS, SOFTMAX_PANELS, SOFTMAX_ROWS
+from rnnlm.kernels.cpu import ROWS
 from rnnlm.kernels.elementwise.exp_rows import exp_rows, lane_sum, lane_top
 from rnnlm.kernels.elementwise.rows import clear
 from rnnlm.kernels.jit import jit
@@ -109,14 +109,14 @@ def _exponentials(thread, arrays, rows, weights, training):
     if training and first == stop:  # more threads than panels
         for r in range(count):
             clear(arrays.dh[thread.number, r])
-    for begin in range(first, stop, SOFTMAX_PANELS):
-        end = min(begin + SOFTMAX_PANELS, stop)
+    for begin in range(first, stop, arrays.group_panels):
+        end = min(begin + arrays.group_panels, stop)
         columns = _columns_of(weights, begin * width, min(vocabulary, end * width))
         pack_panels(columns, weights.tied, 0, (end - begin) * width, hidden, packed_u)
         if training:
             pack_panels(columns, not weights.tied, 0, hidden, (end - begin) * width, packed_back)
-        for low in range(0, count, SOFTMAX_ROWS):
-            group = _Group(begin, end, low, min(low + SOFTMAX_ROWS, count), begin == first)
+        for low in range(0, count, arrays.group_rows):
+            group = _Group(begin, end, low, min(low + arrays.group_rows, count), begin == first)
             _group_of_rows(thread, arrays, rows, vocabulary, training, group)
     lanes = width // 2
     for r in range(count):

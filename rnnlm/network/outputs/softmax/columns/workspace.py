@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnlm.kernels.cpu import ROWS, SOFTMAX_PANELS, SOFTMAX_ROWS
-from rnnlm.kernels.matmul.layout import Packed, panel_width
+from rnnlm.kernels import cpu
+from rnnlm.kernels.matmul.layout import BY_TILES, Packed, element_bytes, panel_width
 from rnnlm.kernels.workspace import Context
 from rnnlm.network.outputs.softmax.weights import Weights
 from rnnlm.network.protocols import Array
@@ -16,6 +16,8 @@ from rnnlm.network.protocols import Array
 class Intermediates(NamedTuple):
     """What the threads write to: their own (first index: the thread) and what all of them use. R: rows of a block."""
 
+    group_panels: int  # that go through h U, exp and exp_z U' together
+    group_rows: int  # the same of rows
     bias: np.ndarray  # b2, and enough below it to fill the last panel
     h_rows: Packed  # h packed by rows
     packed_u: Packed  # own: a group of panels of U
@@ -42,20 +44,34 @@ class Intermediates(NamedTuple):
     panel_columns: Packed  # own: a panel of exp_z packed by columns, where U is tied and that is a copy
 
 
+def rows_at_once(h: Array, vocabulary: int, context: Context) -> int:
+    """How many rows of h go through the layer as one block."""
+    layout = context.workspace.layout
+    logits = vocabulary * element_bytes(layout, h.dtype)
+    # Packing U anew for each block takes longer than reading h from beyond the second cache, where products are fast.
+    row = h.shape[1] * (2 if layout in BY_TILES else h.itemsize)
+    return max(64, min(cpu.SOFTMAX_BYTES // logits, cpu.SOFTMAX_H_BYTES // row))
+
+
 def intermediates(h: Array, weights: Weights, block: int, training: bool, context: Context) -> Intermediates:
     """Room for blocks of `block` rows."""
     (workspace, threads), hidden = context, h.shape[1]
     width, take = panel_width(h.dtype), workspace.take
+    group_panels, group_rows = cpu.SOFTMAX_PANELS, cpu.SOFTMAX_ROWS
+    if workspace.layout in BY_TILES:
+        group_panels, group_rows = cpu.SOFTMAX_TILES_PANELS, cpu.SOFTMAX_TILES_ROWS
     panels = -(-weights.V // width)
     kept = block if training else 0
     return Intermediates(
+        group_panels=group_panels,
+        group_rows=group_rows,
         bias=take("bias", (panels * width,)),
         h_rows=workspace.rows("h_rows", block, hidden),
-        packed_u=workspace.panels("packed_u", hidden, SOFTMAX_PANELS * width, threads),
-        packed_back=workspace.panels("packed_back", SOFTMAX_PANELS * width, kept and hidden, threads),
-        z=workspace.unrounded("z", threads, max(SOFTMAX_ROWS, -(-block // threads) + ROWS) * width),
+        packed_u=workspace.panels("packed_u", hidden, group_panels * width, threads),
+        packed_back=workspace.panels("packed_back", group_panels * width, kept and hidden, threads),
+        z=workspace.unrounded("z", threads, max(group_rows, -(-block // threads) + cpu.ROWS) * width),
         exp_z=workspace.panels("exp_z", block, (panels if training else threads) * width),
-        exp_z_rows=workspace.rows("exp_z_rows", threads, SOFTMAX_PANELS * SOFTMAX_ROWS, width),
+        exp_z_rows=workspace.rows("exp_z_rows", threads, group_panels * group_rows, width),
         lane_sums=take("lane_sums", (threads, block * width // 2)),
         lane_tops=take("lane_tops", (threads, block * width // 2)),
         sums=take("sums", (threads, block), np.float64),
