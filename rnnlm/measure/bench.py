@@ -16,8 +16,7 @@ import numpy as np
 
 from rnnlm.config.schema import Config
 from rnnlm.corpora.prepare import Corpora
-from rnnlm.kernels.matmul.blas import gemm
-from rnnlm.kernels.parallel.thread_pool import parallel
+from rnnlm.kernels import peak
 from rnnlm.measure.records import Bench, Layer
 from rnnlm.measure.trial import Trial, prepared
 from rnnlm.network.network import CELLS, OUTPUT, REST, Network
@@ -28,8 +27,6 @@ from rnnlm.training import memory
 from rnnlm.training.update import RULE, TrainingWindow
 from rnnlm.work import Progress, Task
 
-# The size of the machine's own products: large enough that what goes on beside them is lost in it.
-_LARGE = 1024
 _STREAMS = 64
 
 
@@ -42,7 +39,9 @@ def bench(config: Config, seconds: float = 3.0) -> Task[Bench]:
     found = yield from prepared(config)
     trial = Trial(found)
     network, vocabulary = trial.network, found.vocabulary
-    machine = yield from _machine(network, seconds)
+    yield Progress("multiply-adds", 0, 1, "loops")
+    machine = peak.rate(network.products.layout, network.dtype, network.threads)
+    yield Progress("multiply-adds", 1, 1, "loops")
     training = _Training(trial)
     began = time.perf_counter()
     yield Progress("compiling the kernels", 0, 1, "updates")
@@ -87,24 +86,6 @@ def _rate(task: str, step: Callable[[], int], seconds: float) -> Task[float]:
         rates.append(tokens / (time.perf_counter() - start))
     yield Progress(task, seconds, seconds, "seconds")
     return median(rates)
-
-
-@parallel
-def _multiply(thread, a, b, c):
-    gemm(a, b, c[thread.number], False, False, False)
-
-
-def _machine(network: Network, seconds: float) -> Task[float]:
-    """GFLOP/s of large products of the BLAS, on all threads at once, in the network's own type."""
-    a, b = (np.random.default_rng(0).normal(size=(_LARGE, _LARGE)).astype(network.dtype) for _ in range(2))
-    c = np.empty((network.threads, _LARGE, _LARGE), network.dtype)
-
-    def step() -> int:
-        _multiply(network.threads, a, b, c)
-        return network.threads * 2 * _LARGE**3
-
-    rate = yield from _rate("matrix products", step, seconds)
-    return rate / 1e9
 
 
 class _Training:

@@ -48,7 +48,8 @@ class Layer:
 @dataclass(frozen=True)
 class Bench:
     """Results of ``rnnlm bench``. `products`: how training multiplies (``kernels.matmul.choice``); `machine_gflops`:
-    large matrix products of the BLAS on all threads; `peak_bytes`: None where the system does not say."""
+    what the multiply-add units do in that way at most, on all threads (``kernels.peak``); `peak_bytes`: None where
+    the system does not say."""
 
     threads: int
     precision: str

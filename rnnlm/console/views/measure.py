@@ -53,7 +53,10 @@ def bench_view(found: Bench) -> Iterator[RenderableType]:
     peak = f"{amount(found.peak_bytes)}B" if found.peak_bytes is not None else "not known here"
     yield from facts(
         [
-            ("machine", f"{found.machine_gflops:,.0f} GFLOP/s in large products, {counted(found.threads, 'thread')}"),
+            (
+                "machine",
+                f"{found.machine_gflops:,.0f} GFLOP/s in multiply-adds alone, {counted(found.threads, 'thread')}",
+            ),
             ("network", f"{found.parameters:,} numbers in {found.precision}, vocabulary {found.vocabulary:,}"),
             ("products", f"by {found.products}: {found.products_why}"),
             ("first update", f"{found.first_update_seconds:.2f} s, with reading or compiling the kernels"),

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import itertools
 import platform
 import sys
 from typing import Any
@@ -28,6 +29,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from rnnlm.kernels.jit import jit
 from rnnlm.kernels.symbols import Routine, call_by_name
 
 # A tile's rows (and columns of C), its bytes of a row, and the numbers of k that a product of two tiles sums over.
@@ -193,3 +195,30 @@ def _tiles_times_panels(kind, m, n, a, a_row, a_step, outer, inner, b, b_panel, 
 
 TILES_TIMES_PANELS = Routine("tiles", lambda kind: [kind, *[types.intp] * 12, types.boolean], _tiles_times_panels)
 tiles_times_panels = call_by_name(TILES_TIMES_PANELS)
+
+
+# Multiplications and additions of a turn of `multiply_only`.
+OPERATIONS = 4 * 2 * TILE * TILE * TILE_DEPTH
+
+
+@intrinsic
+def _products(typingctx: Any, turns: Any) -> Any:
+    """The four products of a block, again and again, of tiles that are as they are."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        for tile in range(8):
+            _call(builder, "tilezero", [_BYTE(tile)])
+        with cgutils.for_range(builder, args[0], intp=_INT):
+            for row, column in itertools.product(range(2), range(2)):
+                _call(builder, "tdpbf16ps", [_BYTE(2 * row + column), _BYTE(4 + row), _BYTE(6 + column)])
+        return context.get_dummy_value()
+
+    return types.void(types.intp), codegen
+
+
+@jit
+def multiply_only(turns):
+    """Products of tiles without anything around them, to measure the unit."""
+    _configure(_BLOCK, _BLOCK)
+    _products(turns)
+    _release()
