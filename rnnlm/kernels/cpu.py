@@ -73,7 +73,9 @@ MIXTURE_LOGITS = 1 << 24
 # -- what is worth a second thread: more than one thread does in some 10 microseconds, which calling another takes
 
 MULTIPLICATIONS = 1 << 19  # of a product
+SCORED_MULTIPLICATIONS = 1 << 26  # of the recurrent layers of a window that is only scored
 UPDATED_NUMBERS = 1 << 16  # of a parameter, with its moments
+SCORED_LOGITS = 1 << 24  # multiplications of whole rows of them
 DRAWN_LOGITS = 1 << 15  # an exp, a sum and a comparison each
 MIXED_LOGITS = 1 << 15  # two exp each
 TANH_NUMBERS = 1 << 14

@@ -13,6 +13,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,12 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm.config.schema import Config
+from rnnlm.kernels.cpu import SCORED_MULTIPLICATIONS
 from rnnlm.kernels.matmul.choice import Choice, choose
 from rnnlm.kernels.matmul.layout import Numbers
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.kernels.workspace import Context, Workspace
 from rnnlm.network import stopwatch
 from rnnlm.network.layers import dropout, embedding, layer_norm, penalties
+from rnnlm.network.pace import Pace
 from rnnlm.network.parameters import TABLE, Gradients, Parameters, flatten, in_order
 from rnnlm.network.protocols import Array, Arrays, Cell, CellTrace, Inputs, Objective, OutputLayer, Rows, Scores
 
@@ -130,6 +133,7 @@ class Network:
         self.products = choose(config.train.precision) if products is None else products
         rounds = self.products.layout is not Numbers
         self._training_workspace = Workspace(self.dtype, self.products.layout) if rounds else self._scoring_workspace
+        self._paces: dict[int, Pace] = {}  # by the number of streams
         self._gradients: dict[str, Array] = {}
         self._gradients_by_layer: dict[str, Arrays] = {}
 
@@ -157,6 +161,20 @@ class Network:
             mask: (seed, number) of a window of training, from which the dropout masks are computed; None: no
                 dropout and no rounding to bfloat16 (scoring, sampling).
         """
+        with nullcontext(self.threads) if mask is not None else self._pace(window.inputs) as threads:
+            return self._forward(window, mask, watch, threads)
+
+    def _pace(self, inputs: NDArray[np.int32]) -> AbstractContextManager[int]:
+        """How many threads the loop over time of a window takes in scoring."""
+        steps, batch = inputs.shape
+        work = inputs.size * sum(cell.multiplications(1, 1) for cell in self.cells)
+        if self.threads == 1 or work < SCORED_MULTIPLICATIONS:
+            return nullcontext(1)
+        return self._paces.setdefault(batch, Pace(self.threads)).window(steps)
+
+    def _forward(
+        self, window: Window, mask: tuple[int, int] | None, watch: stopwatch.Stopwatch, threads: int
+    ) -> Trace:
         training = mask is not None
         workspace = self._training_workspace if training else self._scoring_workspace
         inputs = window.inputs
@@ -183,7 +201,7 @@ class Network:
             given = Inputs(e, places, window.reset, window.states[layer], initial)
             parameters = self._dropped(layer, masks, own)
             watch.lap(REST)
-            trace = cell.forward(parameters, given, Context(own, self.threads))
+            trace = cell.forward(parameters, given, Context(own, threads))
             watch.lap(CELLS)
             up, norm = self._normalised(layer, trace.h, own)
             layers.append(LayerTrace(parameters, given, trace, norm))

@@ -37,7 +37,7 @@ class Packed(NamedTuple):
 
 def forward(rows: Block, weights: Weights, scores: Scores, details: bool, context: Context) -> None:
     """Writes log y^ of the targets, and with `details` rank and entropy."""
-    threads = context.threads
+    threads = cpu.useful_threads(context.threads, rows.h.size * weights.V, cpu.SCORED_LOGITS)
     block = max(1, min(-(-len(rows.h) // threads), cpu.LOGITS_A_THREAD // weights.V))
     z = context.workspace.take("logits", (threads, block, weights.V))
     packed = Packed(_room(weights, context.workspace), weights.b2)
