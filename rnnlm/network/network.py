@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -130,12 +131,24 @@ class Network:
         # Scoring multiplies in the weights' own type, whatever training rounds: a probability does not depend on the
         # processor.
         self._scoring_workspace = Workspace(self.dtype)
-        self.products = choose(config.train.precision) if products is None else products
-        rounds = self.products.layout is not Numbers
-        self._training_workspace = Workspace(self.dtype, self.products.layout) if rounds else self._scoring_workspace
+        self._products = products
         self._paces: dict[int, Pace] = {}  # by the number of streams
         self._gradients: dict[str, Array] = {}
         self._gradients_by_layer: dict[str, Arrays] = {}
+
+    @cached_property
+    def products(self) -> Choice:
+        """How training multiplies. Scoring does not ask: it can be done wherever the model is.
+
+        Raises:
+            InputError: as ``kernels.matmul.choice.choose``.
+        """
+        return choose(self.config.train.precision) if self._products is None else self._products
+
+    @cached_property
+    def _training_workspace(self) -> Workspace:
+        layout = self.products.layout
+        return self._scoring_workspace if layout is Numbers else Workspace(self.dtype, layout)
 
     @property
     def named(self) -> dict[str, Array]:
@@ -165,7 +178,7 @@ class Network:
             return self._forward(window, mask, watch, threads)
 
     def _pace(self, inputs: NDArray[np.int32]) -> AbstractContextManager[int]:
-        """How many threads the loop over time of a window takes in scoring."""
+        """How many threads the recurrent layers of a window take in scoring."""
         steps, batch = inputs.shape
         work = inputs.size * sum(cell.multiplications(1, 1) for cell in self.cells)
         if self.threads == 1 or work < SCORED_MULTIPLICATIONS:

@@ -1,4 +1,4 @@
-"""The pace of the loop over time in scoring: how many threads it takes, found out as it runs.
+"""The pace of the recurrent layers in scoring: how many threads a window takes, found out as it runs.
 
 Threads that share the columns of h wait for each other at every step. Where a core does something else too, such a
 wait lasts until the system gives the core back, and all threads together are many times slower than one. h is the

@@ -15,7 +15,7 @@ from rnnlm.files.checkpoint import State
 from rnnlm.files.log import Log
 from rnnlm.files.model_file import Trained
 from rnnlm.files.run_folder import TEXT, VOCABULARY, earlier_run
-from rnnlm.kernels.matmul.choice import choose
+from rnnlm.kernels.matmul.choice import before_it_was_kept, choose
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.network import build
 from rnnlm.network.parameters import unflatten
@@ -35,6 +35,8 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
     old = None if restart else earlier_run(config, resume)
     if resume and old is None:
         yield Note(f"{folder}: no checkpoint yet, so the run starts from the beginning")
+    before = str(old.trained.training.get("products", before_it_was_kept())) if old else None
+    products = choose(config.train.precision, before)
     paths = (old and _kept_texts(config, old.trained)) or (yield from _texts(config, old))
     vocabulary = old.trained.vocabulary if old else (yield from prepare.build_vocabulary(config, paths.train))
     corpora = yield from prepare.encode(config, paths, vocabulary)
@@ -50,7 +52,6 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
         parameters = build.init(config, len(vocabulary), table)
     else:
         parameters = unflatten(old.trained.parameters)
-    products = choose(config.train.precision, old.trained.training.get("products") if old else None)
     if products.name == "float32" != config.train.precision:
         yield Note(f"training in float32, not bfloat16: {products.why}", warning=True)
     network = build.build(config, parameters, products=products)

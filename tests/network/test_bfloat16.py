@@ -107,8 +107,11 @@ def test_two_bfloat16_for_each_number_are_nearly_float32(cell: str, vocabulary: 
 def test_without_tiles_it_is_refused(tiles: bool, granted: bool, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpu, "HAS_TILES", tiles)
     monkeypatch.setattr(amx, "permitted", lambda: granted)
+    rough, exact = (Case(config(precision=p), 30) for p in ("bfloat16x3", "float32"))
     with pytest.raises(InputError, match=f"train.precision: bfloat16x3: .*{why}; take float32"):
-        Case(config(precision="bfloat16x3"), 30)
+        rough.forward((1, 2))
+    found, wanted = (case.network.scores(case.forward(), case.targets)[0] for case in (rough, exact))
+    assert (found == wanted).all(), "it is scored everywhere"
 
 
 def test_weights_are_float32() -> None:

@@ -38,7 +38,8 @@ def epochs_done(record: Updates, start: Start | None) -> str:
     """How many epochs are done, of how many."""
     if start is None:
         return f"epoch {record.epoch + 1}"
-    return f"{record.updates / start.updates_per_epoch:.2f} of {counted(start.epochs, 'epoch')}"
+    done = min(start.epochs, record.updates / start.updates_per_epoch)  # epochs may differ by some updates
+    return f"{done:.2f} of {counted(start.epochs, 'epoch')}"
 
 
 def updates_line(record: Updates, start: Start | None, first: Updates | None) -> str:

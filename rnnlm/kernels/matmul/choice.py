@@ -54,16 +54,25 @@ def choose(precision: str, before: str | None = None) -> Choice:
         return Choice(precision, "train.precision")
     forced = os.environ.get(VARIABLE)
     if forced and before and forced != before:
-        raise InputError(f"{VARIABLE}={forced}: this run has multiplied by {before} so far; it would end otherwise")
+        raise InputError(
+            f"{VARIABLE}={forced}: this run has multiplied by {before} so far, and its result would be another; "
+            "unset it, or begin another run with --run"
+        )
     missing = _missing()
     if wanted := forced or before:
         who = f"{VARIABLE}={wanted}" if forced else f"products by {wanted}, as this run has begun"
         if wanted not in missing:
             raise InputError(f"{who}: no such way to multiply; it is one of {', '.join(missing)}")
         if missing[wanted]:
-            raise InputError(f"{who}: {missing[wanted]}")
+            advice = "" if forced else "; go on where it was begun, or begin another run with --run"
+            raise InputError(f"{who}: {missing[wanted]}{advice}")
         return Choice(wanted, f"{VARIABLE} says so" if forced else "the run has begun with it")
     return _best(missing)
+
+
+def before_it_was_kept() -> str:
+    """The way of a run whose state does not name one: it was chosen by the processor's features alone."""
+    return "avx512_bf16" if cpu.HAS_PAIRS else "float32"
 
 
 def _missing() -> dict[str, str | None]:

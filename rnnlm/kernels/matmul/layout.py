@@ -17,12 +17,12 @@ In each layout there are three forms of an operand, for C (m x n) = A (m x k) B 
               tile for every k the rows' pairs side by side. (Twelve rows read as they lie were now and then at 60% of
               the speed, by where they happened to lie, in bfloat16 only.)
     columns   A = a' of a (k x m): for each k the m numbers side by side: a itself, or ceil(k / 2) x m pairs.
-              BFloat16Tiles: A itself again, m x depth(k) pairs.
+              For AMX: A itself again, m x depth(k) pairs.
 
 So of plain numbers only B is ever copied: there the forms `rows` and `columns` have no memory, ``pack.fill_rows`` and
 ``pack.fill_columns`` do nothing, and `operand` gives A itself.
 
-This module says how much memory an operand takes and where everything is in it; ``pack`` writes it, ``tile`` reads
+This module says how much memory an operand takes and where everything is in it; ``pack`` writes it, ``gemm`` reads
 it.
 """
 
@@ -52,8 +52,8 @@ class BFloat16Pairs(NamedTuple):
 
 
 class BFloat16Tiles(NamedTuple):
-    """Two bfloat16, neighbours in k, in each int32, for AMX. (Another type of number than that of `BFloat16Pairs`:
-    what is called by name knows a layout by it.)"""
+    """Two bfloat16, neighbours in k, in each int32, for AMX. (Not uint32: routines that are called by name tell the
+    layouts apart by the element's type.)"""
 
     array: np.ndarray
 
@@ -83,7 +83,8 @@ def element(layout: Layout, dtype: DTypeLike) -> np.dtype[Any]:
 
 
 def element_bytes(layout: Layout, dtype: DTypeLike) -> int:
-    """Bytes of a number in an operand, where C has numbers of type `dtype`."""
+    """Bytes that a number takes at most in an operand, where C has numbers of type `dtype`; of pairs those of the
+    number itself, by which the blocks' sizes were found."""
     return {BFloat16Tiles: 2, BFloat16x3Tiles: 6}.get(layout, np.dtype(dtype).itemsize)
 
 
@@ -314,7 +315,7 @@ def _columns_of(packed, count):
 
 def panel_at(packed, column, k, first):
     """The panel that begins with this column, and those after it, from the number `first` of the k on; `first`:
-    even. packed: all panels, flat."""
+    even, or for the sums of two bfloat16 a multiple of 32. packed: all panels, flat."""
     raise NotImplementedError("for kernels only")
 
 

@@ -16,7 +16,7 @@ The type of A's and B's numbers is told by `kind`, a number of that type:
 
 The instructions are written as LLVM's, vector by vector, since no compiler makes them of a loop; what this gives
 beside OpenBLAS stands in benchmarks/README.md. The idea is that of Goto & van de Geijn 2008, "Anatomy of
-high-performance matrix multiplication". bfloat16 needs a processor with AVX512-BF16 (``cpu.HAS_PAIRS``).
+high-performance matrix multiplication". Pairs of bfloat16 need a processor with AVX512-BF16 (``cpu.HAS_PAIRS``).
 """
 
 from __future__ import annotations

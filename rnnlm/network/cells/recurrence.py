@@ -291,7 +291,7 @@ def pack_delta(delta, reset, part, hidden, pairs):
     """The operand of `send_back` from the part's columns of each of delta's blocks. Returns whether `send_back` must
     take the streams one by one, to leave out those that were reset. delta: the part's streams x G D_h."""
     one_by_one, (rows, width) = False, delta.shape
-    # All columns at once: blocks of an odd width have a pair in common.
+    # All columns at once: of odd blocks the last number of one and the first of the next share a pair.
     block = width if part.stop - part.start == hidden else hidden
     for left in range(0, width, block):
         start, stop = left + part.start, left + part.stop + block - hidden
