@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import JsonOption, Precision, QuietOption, choices
+from rnnlm.cli.arguments import JsonOption, Precision, QuietOption
 
 
 def command(
@@ -14,8 +14,9 @@ def command(
         Optional[list[Precision]],
         typer.Option(
             "--precision",
-            metavar=choices(Precision),
-            help="Compile for this precision alone; may be repeated. Left out: float32, float64 and bfloat16.",
+            metavar="PRECISION",
+            help="Compile for this precision alone (float32, float64, bfloat16 or bfloat16x3); may be repeated. Left "
+            "out: the first three.",
         ),
     ] = None,
     quiet: QuietOption = False,
