@@ -73,13 +73,7 @@ def rows_times_panel(a, deep, packed, wide, columns, c, add):
 
 @overload(rows_times_panel, jit_options=INLINE)
 def _rows_times_panel(a, deep, packed, wide, columns, c, add):
-    def by_vectors(a, deep, packed, wide, columns, c, add):
-        tile.rows_times_panel(a, deep, packed, wide, columns, c, add)
-
-    def by_tiles(a, deep, packed, wide, columns, c, add):
-        _tiles(a, deep, packed, wide, columns, c, add)
-
-    return by_tiles if has_tiles(packed) else by_vectors
+    return (_tiles if has_tiles(packed) else tile.rows_times_panel).py_func
 
 
 def columns_times_panel(a, deep, packed, wide, columns, c, add):
@@ -89,13 +83,7 @@ def columns_times_panel(a, deep, packed, wide, columns, c, add):
 
 @overload(columns_times_panel, jit_options=INLINE)
 def _columns_times_panel(a, deep, packed, wide, columns, c, add):
-    def by_vectors(a, deep, packed, wide, columns, c, add):
-        tile.columns_times_panel(a, deep, packed, wide, columns, c, add)
-
-    def by_tiles(a, deep, packed, wide, columns, c, add):
-        _tiles(a, deep, packed, wide, columns, c, add)
-
-    return by_tiles if has_tiles(packed) else by_vectors
+    return (_tiles if has_tiles(packed) else tile.columns_times_panel).py_func
 
 
 def blocks_times_panel(blocks, count, inner, packed, wide, columns, c, add):
@@ -106,17 +94,7 @@ def blocks_times_panel(blocks, count, inner, packed, wide, columns, c, add):
 
 @overload(blocks_times_panel, jit_options=INLINE)
 def _blocks_times_panel(blocks, count, inner, packed, wide, columns, c, add):
-    def by_vectors(blocks, count, inner, packed, wide, columns, c, add):
-        tile.blocks_times_panel(blocks, count, inner, packed, wide, columns, c, add)
-
-    def by_tiles(blocks, count, inner, packed, wide, columns, c, add):
-        a, b = blocks.operand.array, packed.array
-        tiles_times_panels(
-            b.dtype.type(0), c.shape[0], columns, address(a), inner * 4, blocks.step * 4, count, inner // 16,
-            address(b), 0, wide * 4, address(c), c.strides[0], add,
-        )  # fmt: skip
-
-    return by_tiles if has_tiles(packed) else by_vectors
+    return (_tiles_of_blocks if has_tiles(packed) else tile.blocks_times_panel).py_func
 
 
 @jit
@@ -126,4 +104,14 @@ def _tiles(a, deep, packed, wide, columns, c, add):
     tiles_times_panels(
         b.dtype.type(0), a.shape[0], columns, address(a), a.strides[0], 0, 1, deep // 16, address(b), 32 * deep * 4,
         wide * 4, address(c), c.strides[0], add,
+    )  # fmt: skip
+
+
+@jit
+def _tiles_of_blocks(blocks, count, inner, packed, wide, columns, c, add):
+    """The same of one panel, where A lies in blocks."""
+    a, b = blocks.operand.array, packed.array
+    tiles_times_panels(
+        b.dtype.type(0), c.shape[0], columns, address(a), inner * 4, blocks.step * 4, count, inner // 16, address(b),
+        0, wide * 4, address(c), c.strides[0], add,
     )  # fmt: skip

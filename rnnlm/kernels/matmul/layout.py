@@ -66,7 +66,8 @@ class BFloat16x3Tiles(NamedTuple):
 
 Packed = Numbers | BFloat16Pairs | BFloat16Tiles | BFloat16x3Tiles
 Layout = type[Numbers] | type[BFloat16Pairs] | type[BFloat16Tiles] | type[BFloat16x3Tiles]
-BY_TILES: tuple[Layout, ...] = (BFloat16Tiles, BFloat16x3Tiles)  # those that AMX multiplies
+# Those that AMX multiplies, with the elements that each 32 numbers of k take.
+BY_TILES: dict[Layout, int] = {BFloat16Tiles: 16, BFloat16x3Tiles: 48}
 
 
 # -- memory
@@ -120,7 +121,7 @@ def _depth(layout: Layout, k: int) -> int:
     """How many elements k numbers take."""
     if layout is Numbers:
         return k
-    return (k + 1) // 2 if layout is BFloat16Pairs else -(-k // 32) * (16 if layout is BFloat16Tiles else 48)
+    return (k + 1) // 2 if layout is BFloat16Pairs else -(-k // 32) * BY_TILES[layout]
 
 
 # -- dispatch in kernels, by Numba's types of the operands
@@ -197,7 +198,7 @@ def _depth_in_kernels(packed, k):
     if has_pairs(packed):
         return lambda packed, k: (k + 1) // 2
     if has_tiles(packed):
-        elements = 48 if has_parts(packed) else 16
+        elements = BY_TILES[packed.instance_class]
         return lambda packed, k: (k + 31) // 32 * elements
     return lambda packed, k: k
 
@@ -282,7 +283,7 @@ def _depths_of(packed, first, last):
     if has_pairs(packed):
         return lambda packed, first, last: layout(packed.array[first // 2 : (last + 1) // 2])
     if has_tiles(packed):
-        deep = 48 if has_parts(packed) else 16
+        deep = BY_TILES[layout]
         return lambda packed, first, last: layout(packed.array[:, first // 32 * deep : (last + 31) // 32 * deep])
     return lambda packed, first, last: layout(packed.array[first:last])
 
