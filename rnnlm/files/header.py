@@ -27,6 +27,7 @@ class Training(_Part):
     best_epoch: Whole | None = None
     lowest_perplexity: Figure | None = None
     texts: dict[str, str] = {}
+    products: str | None = None
     version: str = ""
 
 
@@ -47,6 +48,12 @@ class Header(_Part):
     training: Training
     position: Place | None = None
     paths: dict[str, str] = {}
+
+
+def training_of(metadata: dict[str, Any]) -> dict[str, Any]:
+    """What training came to, of metadata that are valid; with the figures that everybody reads, if they are not
+    there."""
+    return Training().model_dump(include={"updates", "epoch", "version"}) | metadata["training"]
 
 
 def validate(metadata: dict[str, Any]) -> None:

@@ -107,7 +107,7 @@ def load(path: str | Path) -> Trained:
         raise ModelError(f"{path}: damaged: {error}; take an earlier copy or train again") from None
     parameters = {name: tensors.pop(name) for name in build.shapes(config, len(vocabulary))}
     initial = [tensors.pop(name) for name in _initial_shapes(config, shapes)] or None
-    training, position, paths = dict(metadata["training"]), metadata.get("position"), metadata.get("paths", {})
+    training, position, paths = header_of.training_of(metadata), metadata.get("position"), metadata.get("paths", {})
     return Trained(config, vocabulary, parameters, training, path, tensors, position, paths, initial)
 
 

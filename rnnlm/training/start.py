@@ -35,7 +35,7 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
     old = None if restart else earlier_run(config, resume)
     if resume and old is None:
         yield Note(f"{folder}: no checkpoint yet, so the run starts from the beginning")
-    before = str(old.trained.training.get("products", before_it_was_kept())) if old else None
+    before = (old.trained.training.get("products") or before_it_was_kept()) if old else None
     products = choose(config.train.precision, before)
     paths = (old and _kept_texts(config, old.trained)) or (yield from _texts(config, old))
     vocabulary = old.trained.vocabulary if old else (yield from prepare.build_vocabulary(config, paths.train))

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from rnnlm.files import tensors
+
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
@@ -27,3 +29,13 @@ def test_the_state_that_texts_begin_with(runs: dict[str, Path], call: Any) -> No
     found = json.loads(call("inspect", runs["word"], "--json")[1])
     assert found["initial_state"] == "model"
     assert found["tensors"]["initial.0"]["shape"] == [16]
+
+
+@pytest.mark.parametrize("missing", ["updates", "epoch", "version"])
+def test_figures_that_a_header_does_not_have(runs: dict[str, Path], tmp_path: Path, call: Any, missing: str) -> None:
+    arrays, metadata = tensors.read_tensors(runs["word"] / "model.safetensors")
+    del metadata["training"][missing]
+    tensors.write_tensors(tmp_path / "model.safetensors", arrays, metadata)
+    status, out, err = call("inspect", tmp_path / "model.safetensors")
+    assert (status, err) == (0, "")
+    assert "trained" in out
