@@ -56,6 +56,14 @@ class Workspace:
         last = self._last[name] = flat[:size].reshape(shape)
         return last
 
+    def apart(self, name: str, *shape: int) -> NDArray[Any]:
+        """Room for matrices that products add to; the last axis is longer than asked for. Rows begin with a cache
+        line and are an odd number of lines apart: a tile whose rows are 4096 bytes apart takes twice as long, for
+        they share a place of the first cache and look to the processor like one that is still being written."""
+        numbers = _LINE // self.dtype.itemsize
+        *outer, width = shape
+        return self.take(name, (*outer, (-(-width // numbers) | 1) * numbers))
+
     def panels(self, name: str, k: int, n: int, count: int | None = None) -> Packed:
         """Room for a k x n matrix packed as panels, or for several: one a block, or one a thread."""
         return self._operand(name, layouts.panels_shape, (k, n), count)

@@ -26,7 +26,7 @@ from rnnlm.kernels.cpu import SCORED_MULTIPLICATIONS
 from rnnlm.kernels.matmul.choice import Choice, choose
 from rnnlm.kernels.matmul.layout import Numbers
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
-from rnnlm.kernels.workspace import Context, Workspace
+from rnnlm.kernels.workspace import Context, Workspace, aligned
 from rnnlm.network import stopwatch
 from rnnlm.network.layers import dropout, embedding, layer_norm, penalties
 from rnnlm.network.pace import Pace
@@ -431,7 +431,11 @@ class Network:
         the output layer calls sparse."""
         if not self._gradients:
             sparse = {f"output.{name}" for name in self.output.sparse} | (set() if self.output.tied else {TABLE})
-            self._gradients = {name: np.empty_like(value) for name, value in self.named.items() if name not in sparse}
+            self._gradients = {
+                name: aligned(value.size, value.dtype).reshape(value.shape)
+                for name, value in self.named.items()
+                if name not in sparse
+            }
         return dict(self._gradients)
 
     def _gradients_of(self, layer: str) -> Arrays:

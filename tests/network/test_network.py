@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import oracle
 import pytest
+from every_cell import every_cell
 from networks import Case, config
 
 from rnnlm.network import build
@@ -37,6 +40,43 @@ def test_the_gradient_stops_at_the_window_and_at_a_reset() -> None:
     for name, wanted in alone.gradients(3).items():
         np.testing.assert_allclose(with_past[name], wanted, rtol=0, atol=1e-15)
     assert np.abs(case.backward(3)[1].states[0]).max() == 0
+
+
+@every_cell
+@pytest.mark.parametrize("threads", [1, 2])
+def test_windows_with_and_without_resets_take_turns(model: dict[str, Any], threads: int) -> None:
+    """Without a reset h(t-1) is not copied; what such a window leaves behind must not be seen by the next."""
+    settings = config(hidden=5, threads=threads, model=model)
+    plain, other = (Case(settings, steps=steps, resets=False, seed=1) for steps in (9, 6))
+    other.reset[2, 0] = other.reset[5, 2] = True
+    wanted = [Case(plain.network.config, steps=9, resets=False, seed=1).gradients(9)]
+    fresh = Case(settings, steps=6, resets=False, seed=1)
+    fresh.reset[:] = other.reset
+    wanted.append(fresh.gradients(6))
+    other.network = plain.network
+    for case, expected in ((plain, wanted[0]), (other, wanted[1]), (plain, wanted[0])):
+        for name, found in case.gradients(case.steps).items():
+            np.testing.assert_array_equal(found, expected[name], err_msg=name)
+
+
+@every_cell
+@pytest.mark.parametrize("hidden", [6, 130])
+def test_the_gradient_of_a_window_of_more_rows_than_go_together(model: dict[str, Any], hidden: int) -> None:
+    """1,280 rows, of which 512 go together: as the gradients of halves of the streams, which have 640."""
+    settings = config(hidden=hidden, model=model)
+    whole = Case(settings, vocabulary=7, steps=40, batch=32)
+    found = whole.gradients(40)
+    halves = []
+    for streams in (slice(0, 16), slice(16, 32)):
+        half = Case(whole.network, vocabulary=7, steps=40, batch=16)
+        half.inputs, half.targets, half.reset = (
+            np.ascontiguousarray(array[:, streams]) for array in (whole.inputs, whole.targets, whole.reset)
+        )
+        half.states = [np.ascontiguousarray(state[streams]) for state in whole.states]
+        halves.append(half.gradients(40))
+    for name, gradient in found.items():
+        wanted = (halves[0][name] + halves[1][name]) / 2
+        np.testing.assert_allclose(gradient, wanted, rtol=0, atol=1e-13 * max(1, np.abs(wanted).max()), err_msg=name)
 
 
 def test_probabilities_sum_to_one_and_agree_with_the_oracle() -> None:

@@ -17,11 +17,13 @@ TEXT = st.text(
     st.one_of(st.characters(codec="utf-8"), st.sampled_from(list(" \n\r\t\0é€😀\u00a0\u2028\ufeff<>/s\\"))),
     min_size=1,
 )
+# One for all examples: pytest's own folders are for a test, not for an example.
+FOLDER = tempfile.TemporaryDirectory(prefix="rnnlm-test-")
 SETTINGS = settings(max_examples=60, deadline=None)
 
 
 def write(content: bytes) -> Path:
-    path = Path(tempfile.mkdtemp(prefix="rnnlm-test-")) / "text.txt"
+    path = Path(FOLDER.name) / "text.txt"
     path.write_bytes(content)
     return path
 

@@ -167,7 +167,62 @@ def _block(typingctx: Any, rows: Any, columns: Any, a: Any, a_row: Any, a_step: 
     return signature, codegen
 
 
-def _tiles_times_panels(kind, m, n, a, a_row, a_step, outer, inner, b, b_panel, last_row, c, c_row, add):
+@intrinsic
+def _room(typingctx: Any) -> Any:
+    """The address of memory on the stack for one block of C."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        memory = cgutils.alloca_once(builder, ir.ArrayType(ir.FloatType(), _BLOCK * _BLOCK))
+        memory.align = 64
+        return builder.ptrtoint(memory, _INT)
+
+    return types.intp(), codegen
+
+
+@intrinsic
+def _stream(typingctx: Any, block: Any, rows: Any, c: Any, c_row: Any) -> Any:
+    """Rows of a block of 32 columns to C past the caches (non-temporal stores): 64 bytes at a time where all rows
+    begin with a cache line, else 16."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        block, rows, c, c_row = args
+        hint = builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)])
+
+        def copy(lanes: int) -> None:
+            vector = ir.VectorType(ir.FloatType(), lanes).as_pointer()
+            with cgutils.for_range(builder, rows, intp=_INT) as loop:
+                source = builder.add(block, builder.mul(loop.index, _INT(2 * TILE_BYTES)))
+                target = builder.add(c, builder.mul(loop.index, c_row))
+                for at in range(0, 2 * TILE_BYTES, 4 * lanes):
+                    value = builder.load(builder.inttoptr(builder.add(source, _INT(at)), vector))
+                    value.align = 4 * lanes
+                    store = builder.store(value, builder.inttoptr(builder.add(target, _INT(at)), vector))
+                    store.align = 4 * lanes
+                    store.set_metadata("nontemporal", hint)
+
+        apart = builder.and_(builder.or_(c, c_row), _INT(63))
+        with builder.if_else(builder.icmp_unsigned("==", apart, _INT(0))) as (lines, parts):
+            with lines:
+                copy(16)
+            with parts:
+                copy(4)
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 4), codegen
+
+
+@intrinsic
+def _fence(typingctx: Any) -> Any:
+    """What was streamed is there for other threads."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        _call(builder, "sse.sfence", [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+def _tiles_times_panels(kind, m, n, a, a_row, a_step, outer, inner, b, b_panel, last_row, c, c_row, add, stream):
     """All rows of C (m x n) times panels of B, one panel after the other, a block of rows after the other. Called by
     name, so with numbers alone:
 
@@ -177,23 +232,33 @@ def _tiles_times_panels(kind, m, n, a, a_row, a_step, outer, inner, b, b_panel, 
         a_step, outer, inner: A's rows lie in `outer` blocks, `a_step` bytes apart, each with `inner` tiles of k.
         last_row: bytes of a row of pairs in the last panel.
         add: whether the product is added to C.
+        stream: whether C, which is not added to, is written past the caches, where its rows begin with 16 bytes.
     """
-    configured = 0
+    configured, room = 0, _room()
+    stream = stream and (c | c_row) % 16 == 0
     for j in range(0, n, _BLOCK):
         columns = min(_BLOCK, n - j)
         b_row = last_row if j + _BLOCK >= n else 2 * TILE_BYTES
+        streams = stream and columns == _BLOCK
         for i in range(0, m, _BLOCK):
             rows = min(_BLOCK, m - i)
             if configured != rows * 64 + columns:
                 configured = rows * 64 + columns
                 _configure(rows, columns)
-            at_c = c + i * c_row + j * 4
-            _block(rows, columns, a + i * a_row, a_row, a_step, outer, inner, b, b_row, at_c, c_row, add)
+            at_a, at_c = a + i * a_row, c + i * c_row + j * 4
+            to, to_row = (room, 2 * TILE_BYTES) if streams else (at_c, c_row)
+            _block(rows, columns, at_a, a_row, a_step, outer, inner, b, b_row, to, to_row, add)
+            if streams:
+                _stream(room, rows, at_c, c_row)
         b += b_panel
     _release()
+    if stream:
+        _fence()
 
 
-TILES_TIMES_PANELS = Routine("tiles", lambda kind: [kind, *[types.intp] * 12, types.boolean], _tiles_times_panels)
+TILES_TIMES_PANELS = Routine(
+    "tiles", lambda kind: [kind, *[types.intp] * 12, types.boolean, types.boolean], _tiles_times_panels
+)
 tiles_times_panels = call_by_name(TILES_TIMES_PANELS)
 
 

@@ -86,6 +86,22 @@ def _columns_times_panel(a, deep, packed, wide, columns, c, add):
     return (_tiles if has_tiles(packed) else tile.columns_times_panel).py_func
 
 
+def stream_columns_times_panel(a, deep, packed, wide, columns, c):
+    """c = A B as `columns_times_panel`, for a large C that is not read soon: past the caches if the layout can."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(stream_columns_times_panel, jit_options=INLINE)
+def _stream_columns_times_panel(a, deep, packed, wide, columns, c):
+    def by_vectors(a, deep, packed, wide, columns, c):
+        tile.columns_times_panel(a, deep, packed, wide, columns, c, False)
+
+    def by_tiles(a, deep, packed, wide, columns, c):
+        _all_tiles(a, deep, packed, wide, columns, c, False, True)
+
+    return by_tiles if has_tiles(packed) else by_vectors
+
+
 def blocks_times_panel(blocks, count, inner, packed, wide, columns, c, add):
     """The same as `rows_times_panel` where A lies in `count` blocks of rows of `inner` elements (``layout.Blocks``),
     k running through a row of each block in turn."""
@@ -100,10 +116,16 @@ def _blocks_times_panel(blocks, count, inner, packed, wide, columns, c, add):
 @jit
 def _tiles(a, deep, packed, wide, columns, c, add):
     """Panels of B, `columns` columns in all; the last panel has `wide` elements for each of k."""
+    _all_tiles(a, deep, packed, wide, columns, c, add, False)
+
+
+@jit
+def _all_tiles(a, deep, packed, wide, columns, c, add, stream):
+    """The same, past the caches when `stream`."""
     a, b = a.array, packed.array
     tiles_times_panels(
         b.dtype.type(0), a.shape[0], columns, address(a), a.strides[0], 0, 1, deep // 16, address(b), 32 * deep * 4,
-        wide * 4, address(c), c.strides[0], add,
+        wide * 4, address(c), c.strides[0], add, stream,
     )  # fmt: skip
 
 
@@ -113,5 +135,5 @@ def _tiles_of_blocks(blocks, count, inner, packed, wide, columns, c, add):
     a, b = blocks.operand.array, packed.array
     tiles_times_panels(
         b.dtype.type(0), c.shape[0], columns, address(a), inner * 4, blocks.step * 4, count, inner // 16, address(b),
-        0, wide * 4, address(c), c.strides[0], add,
+        0, wide * 4, address(c), c.strides[0], add, False,
     )  # fmt: skip

@@ -279,39 +279,6 @@ def _fill_columns(a, packed):
     return _by_layout(packed, nothing, pairs, tiles, parts)
 
 
-def clear_row(packed, rows, row, first, last):
-    """Zeros for columns first ... last of one of the `rows` rows of an operand by rows, where that is a copy. Returns
-    whether it is: where products read A itself, nothing is done."""
-    raise NotImplementedError("for kernels only")
-
-
-@overload(clear_row)
-def _clear_row(packed, rows, row, first, last):
-    def nothing(packed, rows, row, first, last):
-        return False
-
-    def pairs(packed, rows, row, first, last):
-        deep = packed.array.shape[1]
-        flat = packed.array.reshape(packed.array.size)
-        i, n = 0, tile_rows(rows)
-        while row >= i + n:
-            i += n
-            n = tile_rows(rows - i)
-        for l in range(first // 2, (last + 1) // 2):
-            flat[i * deep + l * n + row - i] = 0
-        return True
-
-    def tiles(packed, rows, row, first, last):
-        clear(packed.array[row, first // 2 : (last + 1) // 2])
-        return True
-
-    def parts(packed, rows, row, first, last):
-        split.clear_row(packed.array, row, first, last)
-        return True
-
-    return _by_layout(packed, nothing, pairs, tiles, parts)
-
-
 def clear_depths(packed, k, columns):
     """Zeros behind the k-th number of each of the first `columns` columns of a panel of NR columns, up to its depth,
     where the panel was not filled by `pack_panels`."""

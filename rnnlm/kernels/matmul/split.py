@@ -151,12 +151,6 @@ def _clear_row(row, first, last):
 
 
 @jit
-def clear_row(packed, row, first, last):
-    """``pack.clear_row``."""
-    _clear_row(packed[row], first, last)
-
-
-@jit
 def fill_columns(a, packed):
     """``pack.fill_columns``."""
     (k, m), hi = a.shape, _two_blocks()

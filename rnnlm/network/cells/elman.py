@@ -24,10 +24,10 @@ import numpy as np
 
 from rnnlm.kernels.cpu import LANES32 as LANES
 from rnnlm.kernels.elementwise import activations
-from rnnlm.kernels.elementwise.rows import clear, copy
+from rnnlm.kernels.elementwise.rows import copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
-from rnnlm.kernels.matmul.layout import Numbers, block_of, rows_at
+from rnnlm.kernels.matmul.layout import Numbers, block_of
 from rnnlm.kernels.matmul.layout import Packed as Operand
 from rnnlm.kernels.matmul.pack import fill_rows
 from rnnlm.kernels.parallel.barrier import wait
@@ -40,9 +40,12 @@ from rnnlm.network.cells.recurrence import (
     begin,
     begin_back,
     carry_state,
-    pack_delta,
+    clear_part,
+    copy_part,
+    fill_delta,
     read_inputs,
     send_back,
+    step_rows,
 )
 from rnnlm.network.protocols import Array, Arrays, Axis, Cell, CellGradients, Initializer, Inputs, Shapes
 
@@ -107,9 +110,9 @@ class Elman(Cell[Trace, Packed]):
     def forward(self, parameters: Arrays, inputs: Inputs, context: Context) -> Trace:
         I, H, b1 = (parameters[name] for name in ("I", "H", "b1"))
         steps, batch = inputs.read.shape
-        trace = Trace(*(context.workspace.take(name, (steps, batch, self.D_h)) for name in Trace._fields))
+        trace = Trace(*recurrence.new_states("h", steps, inputs, self.D_h, context))
         window = recurrence.steps_of(inputs, I, b1, context)
-        products = recurrence.forward_products(H, steps, batch, context)
+        products = recurrence.forward_products(H, batch, context)
         _recur(context.threads, window, H, ACTIVATIONS[self.activation], products, trace)
         return trace
 
@@ -120,7 +123,7 @@ class Elman(Cell[Trace, Packed]):
         I, H = parameters["I"], parameters["H"]
         steps, batch, _ = dh.shape
         d_state = context.workspace.take("d_state", (batch, self.D_h))
-        products = recurrence.backward_products(H, steps, batch, context)
+        products = recurrence.backward_products(H, batch, context)
         _recur_back(context.threads, trace.h, inputs.reset, H, ACTIVATIONS[self.activation], products, dh, d_state)
         d_projected = recurrence.new_projected_gradient(inputs, self.D_h, context)
         into = recurrence.weight_gradients(gradients, d_projected)
@@ -145,18 +148,18 @@ def _recur(thread, steps, H, activation, products, trace):
     """The loop over time; each thread has its own streams, or its own columns of h."""
     batch, hidden = steps.state.shape
     part = begin(thread, H, products, batch)
-    h, previous = trace.h, trace.previous
+    h, previous, z = trace.h, trace.previous, products.result
     for t in range(h.shape[0]):
         carry_state(steps.state if t == 0 else h[t - 1], steps.reset[t], steps.initial, part, previous[t])
-        read_inputs(steps.projected, steps.read[t], part, hidden, 1, h[t])
-        before, z = previous[t, part.first : part.last], h[t, part.first : part.last]
-        rows = rows_at(products.rows, t, part.first, part.last)
+        read_inputs(steps.projected, steps.read[t], part, hidden, 1, z)
+        before, rows = previous[t, part.first : part.last], step_rows(products.rows, t, part)
         fill_rows(before, part.start, part.stop, rows)
         if products.by_columns:
             wait(thread)
-        add_state(before, rows, part, products.packed, 0, 1, z)  # z1(t) = h(t-1) H + ...
-        for b in range(part.last - part.first):
-            _activate(z[b, part.start : part.stop], activation)  # h(t) = f(z1(t))
+        add_state(before, rows, part, products.packed, 0, 1, z[part.first : part.last])  # z1(t) = h(t-1) H + ...
+        for b in range(part.first, part.last):
+            copy(z[b, part.start : part.stop], h[t, b, part.start : part.stop])
+            _activate(h[t, b, part.start : part.stop], activation)  # h(t) = f(z1(t))
 
 
 @parallel
@@ -164,18 +167,18 @@ def _recur_back(thread, h, reset, H, activation, products, dh, d_state):
     """Undoes `_recur`: dh becomes delta1."""
     steps, batch, hidden = h.shape
     part = begin_back(thread, H, products, batch)
-    for b in range(part.first, part.last):
-        clear(d_state[b, part.start : part.stop])
+    sent = products.result
+    clear_part(sent, part)
     for t in range(steps - 1, -1, -1):
         for b in range(part.first, part.last):  # delta1(t) = dJ/dh(t) o f'(z1(t))
-            _activate_back(h[t, b, part.start : part.stop], dh[t, b, part.start : part.stop], activation)
-        delta1, rows = dh[t, part.first : part.last], rows_at(products.rows, t, part.first, part.last)
-        before, own_reset = d_state if t == 0 else dh[t - 1], reset[t, part.first : part.last]
-        one_by_one = pack_delta(delta1, own_reset, part, hidden, rows)
+            own = dh[t, b, part.start : part.stop]
+            _activate_back(h[t, b, part.start : part.stop], sent[b, part.start : part.stop], own, activation)
+        delta1, rows = dh[t, part.first : part.last], step_rows(products.rows, t, part)
+        fill_delta(delta1, part, hidden, rows)
         if products.by_columns:
             wait(thread)
-        # dJ/dh(t-1) += delta1(t) H'
-        send_back(delta1, rows, own_reset, one_by_one, products.packed, part, before[part.first : part.last])
+        send_back(delta1, rows, reset[t], products.packed, part, sent)  # dJ/dh(t-1) += delta1(t) H'
+    copy_part(sent, part, d_state)
 
 
 @parallel
@@ -205,15 +208,15 @@ def _activate(z, activation):
 
 
 @jit
-def _activate_back(h, dh, activation):
-    """dh := dh o f'(z1), a row; f' written with h = f(z1)."""
+def _activate_back(h, sent, dh, activation):
+    """dh := (dh + sent) o f'(z1), rows; f' written with h = f(z1)."""
     one, zero = h.dtype.type(1), h.dtype.type(0)
     if activation == SIGMOID:
         for j in range(h.size):
-            dh[j] *= h[j] * (one - h[j])
+            dh[j] = (dh[j] + sent[j]) * h[j] * (one - h[j])
     elif activation == TANH:
         for j in range(h.size):
-            dh[j] *= one - h[j] * h[j]
+            dh[j] = (dh[j] + sent[j]) * (one - h[j] * h[j])
     else:
         for j in range(h.size):
-            dh[j] = dh[j] if h[j] > zero else zero
+            dh[j] = dh[j] + sent[j] if h[j] > zero else zero

@@ -29,10 +29,10 @@ import numpy as np
 
 from rnnlm.kernels.cpu import LANES32 as LANES
 from rnnlm.kernels.elementwise.activations import sigmoid, tanh
-from rnnlm.kernels.elementwise.rows import add, clear, copy
+from rnnlm.kernels.elementwise.rows import add, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
-from rnnlm.kernels.matmul.layout import Numbers, block_of, rows_at
+from rnnlm.kernels.matmul.layout import Numbers, block_of
 from rnnlm.kernels.matmul.layout import Packed as Operand
 from rnnlm.kernels.matmul.pack import fill_rows
 from rnnlm.kernels.parallel.barrier import wait
@@ -45,9 +45,12 @@ from rnnlm.network.cells.recurrence import (
     begin,
     begin_back,
     carry_state,
-    pack_delta,
+    clear_part,
+    copy_part,
+    fill_delta,
     read_inputs,
     send_back,
+    step_rows,
 )
 from rnnlm.network.protocols import Array, Arrays, Axis, Cell, CellGradients, Initializer, Inputs, Shapes
 
@@ -100,10 +103,13 @@ class GRU(Cell[Trace, Packed]):
     def forward(self, parameters: Arrays, inputs: Inputs, context: Context) -> Trace:
         I, H, b1, bh = (parameters[name] for name in ("I", "H", "b1", "bh"))
         steps, batch = inputs.read.shape
-        h, previous, n = (context.workspace.take(name, (steps, batch, self.D_h)) for name in ("h", "previous", "n"))
-        trace = Trace(h, previous, context.workspace.take("gates", (steps, batch, 3 * self.D_h)), n)
+        states = recurrence.new_states("h", steps, inputs, self.D_h, context)
+        gates, n = (
+            context.workspace.take(name, (steps, batch, k * self.D_h)) for name, k in (("gates", 3), ("n", 1))
+        )
+        trace = Trace(*states, gates, n)
         window = recurrence.steps_of(inputs, I, b1, context)
-        products = recurrence.forward_products(H, steps, batch, context)
+        products = recurrence.forward_products(H, batch, context)
         _recur(context.threads, window, H, bh, products, trace)
         return trace
 
@@ -114,7 +120,7 @@ class GRU(Cell[Trace, Packed]):
         I, H = parameters["I"], parameters["H"]
         steps, batch, _ = dh.shape
         d_state = context.workspace.take("d_state", (batch, self.D_h))
-        products = recurrence.backward_products(H, steps, batch, context)
+        products = recurrence.backward_products(H, batch, context)
         _recur_back(context.threads, trace, inputs.reset, H, products, dh, d_state)
         d_projected = recurrence.new_projected_gradient(inputs, 3 * self.D_h, context)
         into = recurrence.weight_gradients(gradients, d_projected)
@@ -148,7 +154,7 @@ def _recur(thread, steps, H, bh, products, trace):
         for b in range(part.first, part.last):
             copy(bh[start:stop], gates[t, b, 2 * hidden + start : 2 * hidden + stop])
             copy(steps.projected[steps.read[t, b], 2 * hidden + start : 2 * hidden + stop], n[t, b, start:stop])
-        before, rows = previous[t, part.first : part.last], rows_at(products.rows, t, part.first, part.last)
+        before, rows = previous[t, part.first : part.last], step_rows(products.rows, t, part)
         fill_rows(before, start, stop, rows)
         if products.by_columns:
             wait(thread)
@@ -185,22 +191,23 @@ def _recur_back(thread, trace, reset, H, products, dh, d_state):
     steps, batch, hidden = dh.shape
     part = begin_back(thread, H, products, batch)
     start, stop = part.start, part.stop
-    gates, n = trace.gates, trace.n
-    for b in range(part.first, part.last):
-        clear(d_state[b, start:stop])
+    gates, n, sent = trace.gates, trace.n, products.result
+    clear_part(sent, part)
     for t in range(steps - 1, -1, -1):
         for b in range(part.first, part.last):
             own, n_own = dh[t, b, start:stop], n[t, b, start:stop]
+            add(sent[b, start:stop], own)  # dJ/dh(t)
             _cell_back(gates[t, b], hidden, start, trace.previous[t, b, start:stop], n_own, own)
-            if not reset[t, b]:
-                add(own, d_state[b, start:stop] if t == 0 else dh[t - 1, b, start:stop])
-        delta, rows = gates[t, part.first : part.last], rows_at(products.rows, t, part.first, part.last)
-        below, own_reset = d_state if t == 0 else dh[t - 1], reset[t, part.first : part.last]
-        one_by_one = pack_delta(delta, own_reset, part, hidden, rows)
+        delta, rows = gates[t, part.first : part.last], step_rows(products.rows, t, part)
+        fill_delta(delta, part, hidden, rows)
         if products.by_columns:
             wait(thread)
-        # dJ/dh(t-1) += [dJ/dz_r dJ/dz_u dJ/dm] H'
-        send_back(delta, rows, own_reset, one_by_one, products.packed, part, below[part.first : part.last])
+        # dJ/dh(t-1) += [dJ/dz_r dJ/dz_u dJ/dm] H' + dJ/dh o u
+        send_back(delta, rows, reset[t], products.packed, part, sent)
+        for b in range(part.first, part.last):
+            if not reset[t, b]:
+                add(dh[t, b, start:stop], sent[b, start:stop])
+    copy_part(sent, part, d_state)
 
 
 @jit

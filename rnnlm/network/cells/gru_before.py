@@ -26,10 +26,10 @@ import numpy as np
 
 from rnnlm.kernels.cpu import LANES32 as LANES
 from rnnlm.kernels.elementwise.activations import sigmoid, tanh
-from rnnlm.kernels.elementwise.rows import add, clear, copy
+from rnnlm.kernels.elementwise.rows import add, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
-from rnnlm.kernels.matmul.layout import Numbers, block_of, blocks_from, depth, operand, rows_at
+from rnnlm.kernels.matmul.layout import Numbers, block_of, blocks_from, depth, operand
 from rnnlm.kernels.matmul.layout import Packed as Operand
 from rnnlm.kernels.matmul.pack import fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
@@ -41,10 +41,13 @@ from rnnlm.network.cells.recurrence import (
     add_state,
     begin,
     carry_state,
+    clear_part,
+    copy_part,
+    fill_delta,
     own_part,
-    pack_delta,
     read_inputs,
     send_back,
+    step_rows,
 )
 from rnnlm.network.protocols import Array, Arrays, Axis, Cell, CellGradients, Initializer, Inputs, Shapes
 
@@ -70,8 +73,8 @@ class _Candidates(NamedTuple):
     """How the loop back multiplies by H_n', beside its products with [H_r H_u]'."""
 
     packed: Operand  # panels of H_n'
-    rows: Operand  # T x ..., pairs of dJ/dz_n
-    dq: np.ndarray  # B x D_h: dJ/dq of one step
+    rows: Operand  # of steps, dJ/dz_n by rows
+    dq: np.ndarray  # B x D_h or more: dJ/dq of one step
 
 
 @dataclass(frozen=True)
@@ -105,12 +108,12 @@ class GRUBefore(Cell[Trace, Packed]):
     def forward(self, parameters: Arrays, inputs: Inputs, context: Context) -> Trace:
         I, H, b1 = (parameters[name] for name in ("I", "H", "b1"))
         steps, batch = inputs.read.shape
-        names = ("h", "previous", "q", "n")
-        h, previous, q, n = (context.workspace.take(name, (steps, batch, self.D_h)) for name in names)
-        trace = Trace(h, previous, context.workspace.take("gates", (steps, batch, 2 * self.D_h)), q, n)
+        states = recurrence.new_states("h", steps, inputs, self.D_h, context)
+        q, n = (context.workspace.take(name, (steps, batch, self.D_h)) for name in ("q", "n"))
+        trace = Trace(*states, context.workspace.take("gates", (steps, batch, 2 * self.D_h)), q, n)
         window = recurrence.steps_of(inputs, I, b1, context)
-        products = recurrence.forward_products(H, steps, batch, context)
-        q_rows = context.workspace.rows("q_rows", steps, batch, self.D_h)
+        products = recurrence.forward_products(H, batch, context)
+        q_rows = recurrence.rows_of_steps("q_rows", batch, self.D_h, context)
         _recur(context.threads, window, H, products, q_rows, trace)
         return trace
 
@@ -119,15 +122,15 @@ class GRUBefore(Cell[Trace, Packed]):
     ) -> CellGradients:
         """The trace's gates become dJ/dz_r and dJ/dz_u, its n becomes dJ/dz_n."""
         I, H = parameters["I"], parameters["H"]
-        (steps, batch, hidden), workspace = dh.shape, context.workspace
+        (_, batch, hidden), workspace = dh.shape, context.workspace
         d_state = workspace.take("d_state", (batch, hidden))
         # Whether threads have columns is a question of the whole of H; what is packed are two of its blocks.
-        products = recurrence.backward_products(H[:, : 2 * hidden], steps, batch, context)
+        products = recurrence.backward_products(H[:, : 2 * hidden], batch, context)
         products = products._replace(by_columns=recurrence.by_columns(H, batch, context.threads))
         candidates = _Candidates(
             workspace.panels("packed_n", hidden, hidden),
-            workspace.rows("n_rows", steps, batch, hidden),
-            workspace.take("dq", (batch, hidden)),
+            recurrence.rows_of_steps("n_rows", batch, hidden, context),
+            workspace.apart("dq", batch, hidden),
         )
         _recur_back(context.threads, trace, inputs.reset, H, products, candidates, dh, d_state)
         d_projected = recurrence.new_projected_gradient(inputs, 3 * hidden, context)
@@ -161,14 +164,14 @@ def _recur(thread, steps, H, products, q_rows, trace):
         read_inputs(steps.projected, steps.read[t], part, hidden, 2, gates[t])
         for b in range(part.first, part.last):
             copy(steps.projected[steps.read[t, b], 2 * hidden + start : 2 * hidden + stop], n[t, b, start:stop])
-        before, rows = previous[t, part.first : part.last], rows_at(products.rows, t, part.first, part.last)
+        before, rows = previous[t, part.first : part.last], step_rows(products.rows, t, part)
         fill_rows(before, start, stop, rows)
         if products.by_columns:
             wait(thread)
         add_state(before, rows, part, products.packed, 0, 2, gates[t, part.first : part.last])
         for b in range(part.first, part.last):
             _gates(gates[t, b], hidden, start, previous[t, b, start:stop], q[t, b, start:stop])
-        own, rows = q[t, part.first : part.last], rows_at(q_rows, t, part.first, part.last)
+        own, rows = q[t, part.first : part.last], step_rows(q_rows, t, part)
         fill_rows(own, start, stop, rows)
         if products.by_columns:
             wait(thread)
@@ -210,36 +213,35 @@ def _recur_back(thread, trace, reset, H, products, candidates, dh, d_state):
     wait(thread)
     part = own_part(thread, products.by_columns, batch, hidden)
     start, stop = part.start, part.stop
-    previous, gates, n, dq = trace.previous, trace.gates, trace.n, candidates.dq
-    for b in range(part.first, part.last):
-        clear(d_state[b, start:stop])
+    previous, gates, n, dq, sent = trace.previous, trace.gates, trace.n, candidates.dq, products.result
+    clear_part(sent, part)
     for t in range(steps - 1, -1, -1):
-        below, own_reset = d_state if t == 0 else dh[t - 1], reset[t, part.first : part.last]
         for b in range(part.first, part.last):
             own = dh[t, b, start:stop]
+            add(sent[b, start:stop], own)  # dJ/dh(t)
             u = gates[t, b, hidden + start : hidden + stop]
             _new_state_back(u, previous[t, b, start:stop], n[t, b, start:stop], own)
-            if not reset[t, b]:
-                add(own, below[b, start:stop])
-            clear(dq[b, start:stop])
-        delta, rows = n[t, part.first : part.last], rows_at(candidates.rows, t, part.first, part.last)
+        delta, rows = n[t, part.first : part.last], step_rows(candidates.rows, t, part)
         fill_rows(delta, start, stop, rows)
         if products.by_columns:
             wait(thread)
         packed_n, own_dq = candidates.packed, dq[part.first : part.last]
         # dJ/dq = dJ/dz_n H_n'
-        multiply_rows(operand(delta, rows), depth(packed_n, hidden), packed_n, start, stop, own_dq, True)
+        multiply_rows(operand(delta, rows), depth(packed_n, hidden), packed_n, start, stop, own_dq, False)
         for b in range(part.first, part.last):
             own = dq[b, start:stop]
             _gates_back(gates[t, b, start:stop], previous[t, b, start:stop], own)
-            if not reset[t, b]:
-                add(own, below[b, start:stop])
-        both, rows = gates[t, part.first : part.last], rows_at(products.rows, t, part.first, part.last)
-        one_by_one = pack_delta(both, own_reset, part, hidden, rows)
+            add(own, dh[t, b, start:stop])
+        both, rows = gates[t, part.first : part.last], step_rows(products.rows, t, part)
+        fill_delta(both, part, hidden, rows)
         if products.by_columns:
             wait(thread)
-        # dJ/dh(t-1) += [dJ/dz_r dJ/dz_u] [H_r H_u]'
-        send_back(both, rows, own_reset, one_by_one, products.packed, part, below[part.first : part.last])
+        # dJ/dh(t-1) += [dJ/dz_r dJ/dz_u] [H_r H_u]' + dJ/dq o r + dJ/dh o u
+        send_back(both, rows, reset[t], products.packed, part, sent)
+        for b in range(part.first, part.last):
+            if not reset[t, b]:
+                add(dh[t, b, start:stop], sent[b, start:stop])
+    copy_part(sent, part, d_state)
 
 
 @jit

@@ -32,10 +32,10 @@ import numpy as np
 
 from rnnlm.kernels.cpu import LANES32 as LANES
 from rnnlm.kernels.elementwise.activations import sigmoid, tanh
-from rnnlm.kernels.elementwise.rows import clear, copy
+from rnnlm.kernels.elementwise.rows import add, clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
-from rnnlm.kernels.matmul.layout import Numbers, block_count, block_of, rows_at
+from rnnlm.kernels.matmul.layout import Numbers, block_count, block_of
 from rnnlm.kernels.matmul.layout import Packed as Operand
 from rnnlm.kernels.matmul.pack import fill_rows
 from rnnlm.kernels.parallel.barrier import wait
@@ -49,9 +49,12 @@ from rnnlm.network.cells.recurrence import (
     begin,
     begin_back,
     carry_state,
-    pack_delta,
+    clear_part,
+    copy_part,
+    fill_delta,
     read_inputs,
     send_back,
+    step_rows,
 )
 from rnnlm.network.protocols import Array, Arrays, Axis, Cell, CellGradients, Initializer, Inputs, Shapes
 
@@ -125,14 +128,12 @@ class LSTM(Cell[Trace, Packed]):
     def forward(self, parameters: Arrays, inputs: Inputs, context: Context) -> Trace:
         I, H, b1 = (parameters[name] for name in ("I", "H", "b1"))
         (steps, batch), hidden = inputs.read.shape, self.D_h
-        names = ("h", "previous", "c", "c_previous")
-        h, previous, c, c_previous = (context.workspace.take(name, (steps, batch, hidden)) for name in names)
-        gates = context.workspace.take("gates", (steps, batch, self.projection))
-        trace = Trace(h, previous, c, c_previous, gates)
+        h, c = (recurrence.new_states(name, steps, inputs, hidden, context) for name in ("h", "c"))
+        trace = Trace(*h, *c, context.workspace.take("gates", (steps, batch, self.projection)))
         h0, c0 = (np.ascontiguousarray(part) for part in (inputs.state[:, :hidden], inputs.state[:, hidden:]))
         window = recurrence.steps_of(inputs._replace(state=h0, initial=inputs.initial[:hidden]), I, b1, context)
         cells = _CellState(c0, inputs.initial[hidden:])
-        products = recurrence.forward_products(H, steps, batch, context)
+        products = recurrence.forward_products(H, batch, context)
         _recur(context.threads, window, cells, H, _peepholes(parameters), products, trace)
         return trace
 
@@ -146,7 +147,7 @@ class LSTM(Cell[Trace, Packed]):
         I, H, P = parameters["I"], parameters["H"], _peepholes(parameters)
         steps, batch, hidden = dh.shape
         dh0, dc = (context.workspace.take(name, (batch, hidden)) for name in ("dh0", "dc"))
-        products = recurrence.backward_products(H, steps, batch, context)
+        products = recurrence.backward_products(H, batch, context)
         _recur_back(context.threads, trace, inputs.reset, H, P, products, dh, _StateGradient(dh0, dc))
         if P.size:
             _peepholes_back(context.threads, trace.gates, trace.c_previous, trace.c, gradients["P"])
@@ -196,7 +197,7 @@ def _recur(thread, steps, cells, H, P, products, trace):
         carry_state(steps.state if t == 0 else h[t - 1], steps.reset[t], steps.initial, part, previous[t])
         carry_state(cells.state if t == 0 else c[t - 1], steps.reset[t], cells.initial, part, c_previous[t])
         read_inputs(steps.projected, steps.read[t], part, hidden, blocks, gates[t])
-        before, rows = previous[t, part.first : part.last], rows_at(products.rows, t, part.first, part.last)
+        before, rows = previous[t, part.first : part.last], step_rows(products.rows, t, part)
         fill_rows(before, start, stop, rows)
         if products.by_columns:
             wait(thread)
@@ -265,23 +266,22 @@ def _recur_back(thread, trace, reset, H, P, products, dh, state_gradient):
     steps, batch, hidden = dh.shape
     part = begin_back(thread, H, products, batch)
     start, stop = part.start, part.stop
-    dh0, dc, gates = state_gradient.dh0, state_gradient.dc, trace.gates
-    for b in range(part.first, part.last):
-        clear(dc[b, start:stop])
-        clear(dh0[b, start:stop])
+    sent, dc, gates = products.result, state_gradient.dc, trace.gates
+    clear_part(sent, part)
+    clear_part(dc, part)
     for t in range(steps - 1, -1, -1):
         for b in range(part.first, part.last):
             before, c = trace.c_previous[t, b, start:stop], trace.c[t, b, start:stop]
-            _cell_back(gates[t, b], hidden, part, P, before, c, dh[t, b, start:stop], dc[b, start:stop])
+            add(dh[t, b, start:stop], sent[b, start:stop])  # dJ/dh(t)
+            _cell_back(gates[t, b], hidden, part, P, before, c, sent[b, start:stop], dc[b, start:stop])
             if reset[t, b]:
                 clear(dc[b, start:stop])
-        delta, rows = gates[t, part.first : part.last], rows_at(products.rows, t, part.first, part.last)
-        below, own_reset = dh0 if t == 0 else dh[t - 1], reset[t, part.first : part.last]
-        one_by_one = pack_delta(delta, own_reset, part, hidden, rows)
+        delta, rows = gates[t, part.first : part.last], step_rows(products.rows, t, part)
+        fill_delta(delta, part, hidden, rows)
         if products.by_columns:
             wait(thread)
-        # dJ/dh(t-1) += dJ/dz(t) H'
-        send_back(delta, rows, own_reset, one_by_one, products.packed, part, below[part.first : part.last])
+        send_back(delta, rows, reset[t], products.packed, part, sent)  # dJ/dh(t-1) += dJ/dz(t) H'
+    copy_part(sent, part, state_gradient.dh0)
 
 
 @jit

@@ -22,21 +22,25 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rnnlm.kernels.cpu import DEPTH_BLOCK, MULTIPLICATIONS, RECURRENT_BYTES, RECURRENT_COLUMNS, useful_threads
 from rnnlm.kernels.cpu import LANES32 as LANES
-from rnnlm.kernels.cpu import MULTIPLICATIONS, RECURRENT_BYTES, RECURRENT_COLUMNS, useful_threads
 from rnnlm.kernels.elementwise.rows import add, clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul import linear
 from rnnlm.kernels.matmul.gemm import multiply_columns, multiply_rows
 from rnnlm.kernels.matmul.layout import Packed as Operand
-from rnnlm.kernels.matmul.layout import block_count, block_of, depth, depth_grain, depths_of, operand
+from rnnlm.kernels.matmul.layout import behind, block_count, block_of, depth, depth_grain, depths_of, operand, rows_at
 from rnnlm.kernels.matmul.linear import pack
-from rnnlm.kernels.matmul.pack import clear_row, fill_columns, fill_rows, pack_panels
+from rnnlm.kernels.matmul.pack import fill_columns, fill_rows, pack_panels
+from rnnlm.kernels.matmul.tile import address
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 from rnnlm.kernels.workspace import Context
 from rnnlm.network.protocols import Array, Arrays, Inputs
+
+# Rows of delta that go through packing, multiplication and sums together: a multiple of ``cpu.DEPTH_BLOCK``.
+_STRETCH = 2 * DEPTH_BLOCK
 
 
 class Steps(NamedTuple):
@@ -50,11 +54,12 @@ class Steps(NamedTuple):
 
 
 class Products(NamedTuple):
-    """Packed operands of a loop over time, and its partition."""
+    """Operands and results of the products of a loop over time, and its partition."""
 
     by_columns: bool  # threads have their own columns of h instead of their own streams
     packed: Operand  # panels of H, or of H'
-    rows: Operand  # T x ..., pairs of the states, or of delta
+    rows: Operand  # of steps, the states by rows, or delta
+    result: np.ndarray  # B x D_h or more, of one step's product, where that does not go into the trace
 
 
 class Part(NamedTuple):
@@ -80,23 +85,47 @@ def threads_for(multiplications: int, threads: int) -> int:
     return useful_threads(threads, multiplications, MULTIPLICATIONS)
 
 
-def forward_products(H: Array, steps: int, batch: int, context: Context) -> Products:
-    """Room for the loop over time of `steps` steps: each block of H as the panels of a matrix of its own."""
+def new_states(name: str, steps: int, inputs: Inputs, width: int, context: Context) -> tuple[Array, Array]:
+    """Room for s(t) and for s(t-1) as step t sees it, T x B x `width` each. Where no step but the first is reset they
+    are one array, a step apart, and `carry_state` has nothing to copy."""
+    shape, take = (steps, len(inputs.state), width), context.workspace.take
+    if inputs.reset[1:].any():
+        return take(name, shape), take(f"previous_{name}", shape)
+    both = take(name, (steps + 1, *shape[1:]))
+    return both[1:], both[:-1]
+
+
+def rows_of_steps(name: str, batch: int, width: int, context: Context) -> Operand:
+    """Room for an operand by rows (B x `width`) that every step makes anew. There are two, for `step_rows`."""
+    return context.workspace.rows(name, 2, batch, width)
+
+
+@jit
+def step_rows(rows, t, part):
+    """The part's rows of step t in what `rows_of_steps` gives. Steps take turns: while a thread writes the next
+    one's, another may still read those of the last."""
+    return rows_at(rows, t % 2, part.first, part.last)
+
+
+def forward_products(H: Array, batch: int, context: Context) -> Products:
+    """Room for the loop over time: each block of H as the panels of a matrix of its own."""
     (hidden, width), workspace = H.shape, context.workspace
     return Products(
         by_columns(H, batch, context.threads),
         workspace.panels("packed_H", hidden, hidden, width // hidden),
-        workspace.rows("previous_rows", steps, batch, hidden),
+        rows_of_steps("previous_rows", batch, hidden, context),
+        workspace.apart("result", batch, hidden),
     )
 
 
-def backward_products(H: Array, steps: int, batch: int, context: Context) -> Products:
+def backward_products(H: Array, batch: int, context: Context) -> Products:
     """Room for the loop back: H' as one matrix, G D_h x D_h."""
     (hidden, width), workspace = H.shape, context.workspace
     return Products(
         by_columns(H, batch, context.threads),
         workspace.panels("packed_back", width, hidden),
-        workspace.rows("delta_rows", steps, batch, width),
+        rows_of_steps("delta_rows", batch, width, context),
+        workspace.apart("result", batch, hidden),
     )
 
 
@@ -122,7 +151,7 @@ def weights_back(
     rows, hidden = steps * batch, previous.shape[2]
     columns, panels = (
         workspace.columns("previous_columns", rows, hidden),
-        workspace.panels("packed_delta", rows, width),
+        workspace.panels("packed_delta", min(rows, _STRETCH), width),
     )
     _weights_back(context.threads, delta, previous, read, columns, panels, gradients, offset)
 
@@ -177,19 +206,26 @@ def weight_gradients(gradients: Arrays, d_projected: Array) -> _WeightGradients:
 
 @parallel
 def _weights_back(thread, delta, previous, read, previous_columns, packed_delta, gradients, offset):
-    """Partitioned by columns of delta; see `weights_back`."""
+    """Partitioned by columns of delta; see `weights_back`. A stretch of rows is packed, multiplied and summed up
+    before the next, so that it comes from memory once."""
     steps, batch, width = delta.shape
     rows, hidden = steps * batch, previous.shape[2]
     flat, flat_previous = delta.reshape((rows, width)), previous.reshape((rows, hidden))
     first, last = partition(thread, rows, depth_grain(previous_columns))
     fill_columns(flat_previous[first:last], depths_of(previous_columns, first, last))
     start, stop = partition(thread, width, 2 * LANES)
-    pack_panels(flat, False, start, stop, rows, packed_delta)
     wait(thread)
-    before = operand(flat_previous, previous_columns)
-    dH = gradients.dH[:, offset:]
-    multiply_columns(before, depth(packed_delta, rows), packed_delta, start, stop, dH, False)
-    sum_by_input(flat, read.reshape(rows), gradients.d_projected, gradients.db1, start, stop, offset)
+    before, inputs = operand(flat_previous, previous_columns), read.reshape(rows)
+    d_projected, to, end = gradients.d_projected, start + offset, stop + offset
+    dH, own_packed = gradients.dH[:, to:end], behind(packed_delta, start * depth(packed_delta, min(rows, _STRETCH)))
+    _clear_columns(d_projected, to, end)
+    for low in range(0, rows, _STRETCH):
+        high = min(low + _STRETCH, rows)
+        pack_panels(flat[low:high, start:stop], False, 0, stop - start, high - low, own_packed)
+        deep = depth(own_packed, high - low)
+        multiply_columns(depths_of(before, low, high), deep, own_packed, 0, stop - start, dH, low > 0)
+        _add_by_input(flat[low:high], inputs[low:high], d_projected, start, stop, offset)
+    _sum_columns(d_projected, gradients.db1, to, end)
 
 
 @jit
@@ -197,13 +233,28 @@ def sum_by_input(delta, read, d_projected, db1, start, stop, offset):
     """Columns start ... stop of delta (rows x width), summed for each input and over all rows; the sums stand
     `offset` columns further on in d_projected (n x G D_h) and db1 (G D_h). read: rows, the input of each."""
     to, end = start + offset, stop + offset
-    for i in range(d_projected.shape[0]):
-        clear(d_projected[i, to:end])
+    _clear_columns(d_projected, to, end)
+    _add_by_input(delta, read, d_projected, start, stop, offset)
+    _sum_columns(d_projected, db1, to, end)
+
+
+@jit
+def _clear_columns(a, start, stop):
+    for i in range(a.shape[0]):
+        clear(a[i, start:stop])
+
+
+@jit
+def _add_by_input(delta, read, d_projected, start, stop, offset):
     for row in range(delta.shape[0]):
-        add(delta[row, start:stop], d_projected[read[row], to:end])
-    clear(db1[to:end])
-    for i in range(d_projected.shape[0]):
-        add(d_projected[i, to:end], db1[to:end])
+        add(delta[row, start:stop], d_projected[read[row], start + offset : stop + offset])
+
+
+@jit
+def _sum_columns(a, sums, start, stop):
+    clear(sums[start:stop])
+    for i in range(a.shape[0]):
+        add(a[i, start:stop], sums[start:stop])
 
 
 @jit
@@ -256,7 +307,9 @@ def own_part(thread, by_columns, batch, hidden):
 @jit
 def carry_state(before, reset, initial, part, previous):
     """h(t-1) as step t sees it, into `previous` (B x D_h): `before` (B x D_h), but `initial` (D_h) after a reset
-    (B bool)."""
+    (B bool). Both may be the same array (`new_states`)."""
+    if address(before) == address(previous):
+        return
     for b in range(part.first, part.last):
         if reset[b]:
             copy(initial[part.start : part.stop], previous[b, part.start : part.stop])
@@ -277,7 +330,7 @@ def read_inputs(projected, read, part, hidden, blocks, z):
 @jit
 def add_state(before, before_rows, part, packed_H, begin, end, z):
     """z(t) += h(t-1) H, the part's columns of the blocks from `begin` to before `end`. before: the part's streams x
-    D_h; before_rows: its pairs; z: the part's streams x G D_h."""
+    D_h; before_rows: the same as an operand; z: the part's streams x G D_h."""
     hidden = before.shape[1]
     own, deep = operand(before, before_rows), depth(packed_H, hidden)
     for block in range(begin, end):
@@ -287,30 +340,36 @@ def add_state(before, before_rows, part, packed_H, begin, end, z):
 
 
 @jit
-def pack_delta(delta, reset, part, hidden, pairs):
-    """The operand of `send_back` from the part's columns of each of delta's blocks. Returns whether `send_back` must
-    take the streams one by one, to leave out those that were reset. delta: the part's streams x G D_h."""
-    one_by_one, (rows, width) = False, delta.shape
+def fill_delta(delta, part, hidden, rows):
+    """The operand of `send_back` from the part's columns of each of delta's blocks. delta: the part's streams x
+    G D_h."""
+    width = delta.shape[1]
     # All columns at once: of odd blocks the last number of one and the first of the next share a pair.
     block = width if part.stop - part.start == hidden else hidden
     for left in range(0, width, block):
-        start, stop = left + part.start, left + part.stop + block - hidden
-        fill_rows(delta, start, stop, pairs)
-        for b in range(rows):
-            if reset[b] and not clear_row(pairs, rows, b, start, stop):
-                one_by_one = True
-    return one_by_one
+        fill_rows(delta, left + part.start, left + part.stop + block - hidden, rows)
 
 
 @jit
-def send_back(delta, pairs, reset, one_by_one, packed_back, part, below):
-    """dJ/dh(t-1) += delta(t) H', the part's columns, but where the state was reset. packed_back: panels of H'; delta,
-    below: the part's streams x G D_h and x D_h."""
-    deep = depth(packed_back, delta.shape[1])
-    if one_by_one:
-        for b in range(delta.shape[0]):
-            if not reset[b]:
-                one = delta[b : b + 1]
-                multiply_rows(operand(one, pairs), deep, packed_back, part.start, part.stop, below[b : b + 1], True)
-    else:
-        multiply_rows(operand(delta, pairs), deep, packed_back, part.start, part.stop, below, True)
+def clear_part(sent, part):
+    """Zeros for the part's columns of sent (B x D_h or more)."""
+    for b in range(part.first, part.last):
+        clear(sent[b, part.start : part.stop])
+
+
+@jit
+def send_back(delta, delta_rows, reset, packed_back, part, sent):
+    """What step t adds to dJ/dh(t-1), the part's columns: sent = delta(t) H', but 0 where the state was reset. delta:
+    the part's streams x G D_h; delta_rows: the same as an operand; sent: B x D_h or more; reset: B."""
+    own, to = operand(delta, delta_rows), sent[part.first : part.last]
+    multiply_rows(own, depth(packed_back, delta.shape[1]), packed_back, part.start, part.stop, to, False)
+    for b in range(part.first, part.last):
+        if reset[b]:
+            clear(sent[b, part.start : part.stop])
+
+
+@jit
+def copy_part(sent, part, d_state):
+    """The part's columns of sent (B x D_h or more), as dJ/dh before the window (B x D_h)."""
+    for b in range(part.first, part.last):
+        copy(sent[b, part.start : part.stop], d_state[b, part.start : part.stop])

@@ -37,7 +37,7 @@ from rnnlm.kernels.elementwise import activations
 from rnnlm.kernels.elementwise.rows import clear, copy
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import multiply_rows
-from rnnlm.kernels.matmul.layout import Numbers, depth, operand, rows_at, rows_of
+from rnnlm.kernels.matmul.layout import Numbers, depth, operand, rows_of
 from rnnlm.kernels.matmul.layout import Packed as Operand
 from rnnlm.kernels.matmul.linear import pack
 from rnnlm.kernels.matmul.pack import fill_rows, pack_panels
@@ -51,11 +51,14 @@ from rnnlm.network.cells.recurrence import (
     Part,
     add_state,
     carry_state,
+    clear_part,
+    copy_part,
+    fill_delta,
     own_part,
     pack_blocks,
-    pack_delta,
     read_inputs,
     send_back,
+    step_rows,
 )
 from rnnlm.network.protocols import Array, Arrays, Axis, Cell, CellGradients, Initializer, Inputs, Shapes
 
@@ -135,7 +138,8 @@ class SCRN(Cell[Trace, Packed]):
         products = recurrence.Products(
             recurrence.by_columns(H[: self.fast], batch, context.threads),
             context.workspace.panels("packed_H", self.D_h, self.fast, 1),
-            context.workspace.rows("previous_rows", steps, batch, self.D_h),
+            recurrence.rows_of_steps("previous_rows", batch, self.D_h, context),
+            context.workspace.apart("result", batch, self.D_h),
         )
         _recur(context.threads, window, H, self._decay(H), products, trace)
         return trace
@@ -151,7 +155,7 @@ class SCRN(Cell[Trace, Packed]):
             workspace.take("d_state", (batch, hidden)),
             workspace.take("delta1", (steps, batch, self.fast)),
         )
-        products = recurrence.backward_products(H_h, steps, batch, context)
+        products = recurrence.backward_products(H_h, batch, context)
         _recur_back(context.threads, trace.h, inputs.reset, H_h, products, delta1, dh, d_state)
         d_projected = recurrence.new_projected_gradient(inputs, hidden, context)
         slow = _Slow(
@@ -203,20 +207,23 @@ def _recur(thread, steps, H, a, products, trace):
     start, stop = part.start, part.stop
     end = H.shape[0] if stop == fast else stop
     with_slow = Part(part.first, part.last, start, end)
-    h, previous = trace.h, trace.previous
+    h, previous, z = trace.h, trace.previous, products.result
     for t in range(h.shape[0]):
         carry_state(steps.state if t == 0 else h[t - 1], steps.reset[t], steps.initial, with_slow, previous[t])
-        read_inputs(steps.projected, steps.read[t], with_slow, fast, 1, h[t])
+        read_inputs(steps.projected, steps.read[t], with_slow, fast, 1, z)
         for b in range(part.first, part.last):
+            copy(z[b, stop:end], h[t, b, stop:end])
             _slow(a, h[t, b, stop:end], previous[t, b, stop:end])
-        before, z = previous[t, part.first : part.last], h[t, part.first : part.last]
-        rows = rows_at(products.rows, t, part.first, part.last)
+        before, rows = previous[t, part.first : part.last], step_rows(products.rows, t, part)
         fill_rows(before, start, end, rows)
         if products.by_columns:
             wait(thread)
-        add_state(before, rows, part, products.packed, 0, 1, z)  # z1(t) = [h(t-1) s(t)] H + ...
-        for b in range(part.last - part.first):
-            _sigmoid(z[b, start:stop])
+        add_state(
+            before, rows, part, products.packed, 0, 1, z[part.first : part.last]
+        )  # z1(t) = [h(t-1) s(t)] H + ...
+        for b in range(part.first, part.last):
+            copy(z[b, start:stop], h[t, b, start:stop])
+            _sigmoid(h[t, b, start:stop])
 
 
 @jit
@@ -237,33 +244,32 @@ def _sigmoid(z):
 
 @parallel
 def _recur_back(thread, h, reset, H_h, products, delta1, dh, d_state):
-    """Undoes `_recur` but for s: makes delta1 and the whole of dJ/dh."""
+    """Undoes `_recur` but for s: makes delta1."""
     steps, batch, fast = delta1.shape
     start, stop = partition(thread, fast, 2 * LANES)
     pack_panels(H_h, True, start, stop, fast, products.packed)
     wait(thread)
     part = own_part(thread, products.by_columns, batch, fast)
-    start, stop = part.start, part.stop
-    for b in range(part.first, part.last):
-        clear(d_state[b, start:stop])
+    start, stop, sent = part.start, part.stop, products.result
+    clear_part(sent, part)
     for t in range(steps - 1, -1, -1):
         for b in range(part.first, part.last):
-            _sigmoid_back(h[t, b, start:stop], dh[t, b, start:stop], delta1[t, b, start:stop])
-        delta, rows = delta1[t, part.first : part.last], rows_at(products.rows, t, part.first, part.last)
-        below, own_reset = d_state if t == 0 else dh[t - 1], reset[t, part.first : part.last]
-        one_by_one = pack_delta(delta, own_reset, part, fast, rows)
+            own = dh[t, b, start:stop]
+            _sigmoid_back(h[t, b, start:stop], own, sent[b, start:stop], delta1[t, b, start:stop])
+        delta, rows = delta1[t, part.first : part.last], step_rows(products.rows, t, part)
+        fill_delta(delta, part, fast, rows)
         if products.by_columns:
             wait(thread)
-        # dJ/dh(t-1) += delta1(t) H_h'
-        send_back(delta, rows, own_reset, one_by_one, products.packed, part, below[part.first : part.last])
+        send_back(delta, rows, reset[t], products.packed, part, sent)  # dJ/dh(t-1) += delta1(t) H_h'
+    copy_part(sent, part, d_state)
 
 
 @jit
-def _sigmoid_back(h, dh, delta):
-    """delta = dh o h o (1 - h), rows."""
+def _sigmoid_back(h, dh, sent, delta):
+    """delta = (dh + sent) o h o (1 - h), rows."""
     one = h.dtype.type(1)
     for j in range(h.size):
-        delta[j] = dh[j] * h[j] * (one - h[j])
+        delta[j] = (dh[j] + sent[j]) * h[j] * (one - h[j])
 
 
 @parallel

@@ -39,11 +39,30 @@ def test_pairs_take_half_the_depth() -> None:
     assert layouts.unrounded_shape(BFloat16Pairs, 4, 3) == (4, 3)
 
 
-def test_tiles_are_as_deep_as_the_next_multiple_of_32_numbers() -> None:
+def test_panels_of_tiles_are_as_deep_as_the_next_multiple_of_32_numbers() -> None:
     for k, deep in ((1, 16), (32, 16), (33, 32), (700, 352)):
-        assert layouts.rows_shape(BFloat16Tiles, 4, 3, k) == (4, 3, deep)
-        assert layouts.columns_shape(BFloat16Tiles, k, 3) == (3, deep)
         assert layouts.panels_shape(BFloat16Tiles, k, 3) == layouts.panels_shape(BFloat16Pairs, 2 * deep, 3)
+        assert layouts.panels_shape(BFloat16x3Tiles, k, 3) == layouts.panels_shape(BFloat16Pairs, 6 * deep, 3)
+
+
+@pytest.mark.parametrize(("layout", "tiles"), [(BFloat16Tiles, 1), (BFloat16x3Tiles, 3)])
+def test_rows_of_tiles_are_an_odd_number_of_cache_lines_apart(layout: Layout, tiles: int) -> None:
+    for k, lines in ((1, 1), (32, 1), (33, 2), (96, 3), (512, 16), (700, 22)):
+        odd = tiles * lines + (tiles * lines + 1) % 2
+        assert layouts.rows_shape(layout, 4, 3, k) == (4, 3, 16 * odd)
+        assert layouts.columns_shape(layout, k, 3) == (3, 16 * odd)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_of_results_begin_with_a_cache_line_an_odd_number_apart(dtype: type) -> None:
+    numbers = 64 // np.dtype(dtype).itemsize
+    for width in (1, numbers, numbers + 1, 650, 1024):
+        found = Workspace(dtype).apart("c", 2, 3, width)
+        assert found.shape[:2] == (2, 3)
+        assert width <= found.shape[2] < width + 2 * numbers
+        assert found.ctypes.data % 64 == 0
+        assert found.shape[2] % numbers == 0
+        assert found.shape[2] // numbers % 2 == 1
 
 
 @jit

@@ -158,7 +158,7 @@ def _group_of_rows(thread, arrays, rows, vocabulary, training, group):
             fill_rows(logits.reshape((high - low, width)), 0, width, own_rows)
     if training:
         exp_z = panels_as_rows(arrays.exp_z, exp_z_rows, group.first * width, count, low, high)
-        packed_back, dh = block_of(arrays.packed_back, thread.number), arrays.dh[thread.number, low:high]
+        packed_back, dh = block_of(arrays.packed_back, thread.number), arrays.dh[thread.number, low:high, :hidden]
         panels_times(exp_z, group.stop - group.first, packed_back, dh, not group.begins)
 
 

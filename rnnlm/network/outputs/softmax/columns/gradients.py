@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import math
 
-from rnnlm.kernels.matmul.gemm import columns_times_panel, multiply_columns, rows_times_panel
+from rnnlm.kernels.matmul.gemm import (
+    columns_times_panel,
+    multiply_columns,
+    rows_times_panel,
+    stream_columns_times_panel,
+)
 from rnnlm.kernels.matmul.layout import block_of, depth, depth_grain, depths_of, operand, panel, panel_at
 from rnnlm.kernels.matmul.pack import fill_columns, fill_rows, pack_panels, panel_as_columns, subtract
 from rnnlm.kernels.parallel.partition import partition
@@ -62,5 +67,7 @@ def of_weights(thread, arrays, targets, d_weights, add):
         if d_weights.tied:
             own_columns = panel_as_columns(arrays.exp_z, panel_columns, column, rows, columns)
             multiply_columns(own_columns, deep, scaled_panels, 0, hidden, dU[column : column + columns], add)
-        else:
-            columns_times_panel(gh, deep, own, width, columns, dU[:, column:], add)
+        elif add:
+            columns_times_panel(gh, deep, own, width, columns, dU[:, column:], True)
+        else:  # it is read again for its norm, when all of it is there
+            stream_columns_times_panel(gh, deep, own, width, columns, dU[:, column:])

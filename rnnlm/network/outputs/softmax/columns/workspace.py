@@ -32,7 +32,7 @@ class Intermediates(NamedTuple):
     shift: np.ndarray  # R: s
     own_exp_z: np.ndarray  # R: exp_z_x
     own_u: np.ndarray  # R x D_h: column x of U
-    dh: np.ndarray  # own: R x D_h; sum_j exp_z_j U_j'
+    dh: np.ndarray  # own: R x D_h or more; sum_j exp_z_j U_j'
     scales: np.ndarray  # R: what each row's loss counts for
     log_y: np.ndarray  # R: log y^_x, where that depends on it
     factors: np.ndarray  # 1 x R: scale / S
@@ -79,7 +79,7 @@ def intermediates(h: Array, weights: Weights, block: int, training: bool, contex
         shift=take("shift", (block,)),
         own_exp_z=take("own_exp_z", (block,)),
         own_u=take("own_u", (block, hidden)),
-        dh=take("dh", (threads, kept, hidden)),
+        dh=workspace.apart("dh", threads, kept, hidden),
         scales=take("scales", (block,)),
         log_y=take("log_y", (block,), np.float64),
         factors=take("factors", (1, block)),
