@@ -24,7 +24,7 @@ import numpy as np
 
 from rnnlm.kernels.cpu import DEPTH_BLOCK, MULTIPLICATIONS, RECURRENT_BYTES, RECURRENT_COLUMNS, useful_threads
 from rnnlm.kernels.cpu import LANES32 as LANES
-from rnnlm.kernels.elementwise.rows import add, clear, copy
+from rnnlm.kernels.elementwise.rows import add, clear, copy, in_one_place
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul import linear
 from rnnlm.kernels.matmul.gemm import multiply_columns, multiply_rows
@@ -32,7 +32,6 @@ from rnnlm.kernels.matmul.layout import Packed as Operand
 from rnnlm.kernels.matmul.layout import behind, block_count, block_of, depth, depth_grain, depths_of, operand, rows_at
 from rnnlm.kernels.matmul.linear import pack
 from rnnlm.kernels.matmul.pack import fill_columns, fill_rows, pack_panels
-from rnnlm.kernels.matmul.tile import address
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
@@ -308,7 +307,7 @@ def own_part(thread, by_columns, batch, hidden):
 def carry_state(before, reset, initial, part, previous):
     """h(t-1) as step t sees it, into `previous` (B x D_h): `before` (B x D_h), but `initial` (D_h) after a reset
     (B bool). Both may be the same array (`new_states`)."""
-    if address(before) == address(previous):
+    if in_one_place(before, previous):
         return
     for b in range(part.first, part.last):
         if reset[b]:
