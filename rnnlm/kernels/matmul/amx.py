@@ -107,8 +107,9 @@ class _Block:
         self.of_c = [(row, column) for row in range(down) for column in range(across)]
         self.down, self.across = down, across
 
-    def emit(self, operands: Any, add: Any) -> None:
-        """`operands`: the integers that `_blocks` takes."""
+    def emit(self, operands: Any, add: Any, ahead: tuple[Any, Any] | None) -> None:
+        """`operands`: the integers that `_block` takes; ahead: where the rows lie that are asked for meanwhile, two a
+        step of k, and how many bytes apart."""
         builder = self.builder
         a, a_row, a_step, outer, inner, b, b_row, c, c_row = operands
         with builder.if_else(builder.icmp_unsigned("!=", add, add.type(0))) as (adds, begins):
@@ -124,6 +125,11 @@ class _Block:
             a_block = builder.add(a, builder.mul(out.index, a_step))
             b_block = builder.add(b, builder.mul(builder.mul(out.index, inner), b_step))
             with cgutils.for_range(builder, inner, intp=_INT) as loop:
+                if ahead:
+                    step = builder.add(builder.mul(out.index, inner), loop.index)
+                    for row in range(2):
+                        number = builder.add(builder.shl(step, _INT(1)), _INT(row))
+                        self._ask_for(builder.add(ahead[0], builder.mul(number, ahead[1])))
                 now_a = builder.add(a_block, builder.mul(loop.index, _INT(TILE_BYTES)))
                 now_b = builder.add(b_block, builder.mul(loop.index, b_step))
                 for row in range(self.down):
@@ -139,27 +145,40 @@ class _Block:
         place = self.builder.add(c, self.builder.mul(c_row, _INT(TILE))) if row else c
         return self.builder.add(place, _INT(TILE_BYTES * column))
 
+    def _ask_for(self, row: Any) -> None:
+        """The cache lines of a row of 32 numbers, wherever it begins."""
+        kind = ir.FunctionType(_VOID, [_POINTER, *[ir.IntType(32)] * 3])
+        prefetch = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
+        to_write, keep, data = (ir.IntType(32)(flag) for flag in (1, 3, 1))
+        for at in (0, TILE_BYTES, 2 * TILE_BYTES - 1):
+            place = self.builder.inttoptr(self.builder.add(row, _INT(at)), _POINTER)
+            self.builder.call(prefetch, [place, to_write, keep, data])
+
     def _tile(self, name: str, tile: int, place: Any, row: Any) -> None:
         _call(self.builder, name, [_BYTE(tile), self.builder.inttoptr(place, _POINTER), row])
 
 
 @intrinsic
 def _block(typingctx: Any, rows: Any, columns: Any, a: Any, a_row: Any, a_step: Any, outer: Any, inner: Any, b: Any,
-           b_row: Any, c: Any, c_row: Any, add: Any) -> Any:  # fmt: skip
-    """One block of C; the tiles are configured for its size. Addresses, and bytes from row to row."""
-    signature = types.void(*([types.intp] * 11), types.boolean)
+           b_row: Any, c: Any, c_row: Any, add: Any, ahead: Any, ahead_row: Any) -> Any:  # fmt: skip
+    """One block of C; the tiles are configured for its size. Addresses, and bytes from row to row. ahead: 0, or where
+    32 numbers of each row lie that are needed next."""
+    signature = types.void(*([types.intp] * 11), types.boolean, types.intp, types.intp)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        rows, columns, *operands, add = args
+        rows, columns, *operands, add, ahead, ahead_row = args
         done = builder.function.append_basic_block("block.done")
         one_row, one_column = (builder.icmp_signed("<=", size, _INT(TILE)) for size in (rows, columns))
         number = builder.add(builder.select(one_row, _INT(0), _INT(2)), builder.select(one_column, _INT(0), _INT(1)))
+        asks = builder.icmp_unsigned("!=", ahead, _INT(0))
+        number = builder.add(number, builder.select(asks, _INT(4), _INT(0)))
         switch = builder.switch(number, done)
-        for size in range(4):
-            case = builder.function.append_basic_block(f"block.{size}")
-            switch.add_case(_INT(size), case)
+        for kind in range(8):
+            case = builder.function.append_basic_block(f"block.{kind}")
+            switch.add_case(_INT(kind), case)
             builder.position_at_end(case)
-            _Block(builder, 1 + size // 2, 1 + size % 2).emit(operands, add)
+            block = _Block(builder, 1 + kind // 2 % 2, 1 + kind % 2)
+            block.emit(operands, add, (ahead, ahead_row) if kind >= 4 else None)
             builder.branch(done)
         builder.position_at_end(done)
         return context.get_dummy_value()
@@ -212,6 +231,27 @@ def _stream(typingctx: Any, block: Any, rows: Any, c: Any, c_row: Any) -> Any:
 
 
 @intrinsic
+def _add(typingctx: Any, block: Any, rows: Any, c: Any, c_row: Any) -> Any:
+    """Rows of a block of 32 columns, added to C."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        block, rows, c, c_row = args
+        vector = ir.VectorType(ir.FloatType(), 16).as_pointer()
+        with cgutils.for_range(builder, rows, intp=_INT) as loop:
+            source = builder.add(block, builder.mul(loop.index, _INT(2 * TILE_BYTES)))
+            target = builder.add(c, builder.mul(loop.index, c_row))
+            for at in (0, TILE_BYTES):
+                places = [builder.inttoptr(builder.add(row, _INT(at)), vector) for row in (source, target)]
+                values = [builder.load(place) for place in places]
+                for value in values:
+                    value.align = 4
+                builder.store(builder.fadd(values[1], values[0]), places[1]).align = 4
+        return context.get_dummy_value()
+
+    return types.void(*[types.intp] * 4), codegen
+
+
+@intrinsic
 def _fence(typingctx: Any) -> Any:
     """What was streamed is there for other threads."""
 
@@ -239,16 +279,21 @@ def _tiles_times_panels(kind, m, n, a, a_row, a_step, outer, inner, b, b_panel, 
     for j in range(0, n, _BLOCK):
         columns = min(_BLOCK, n - j)
         b_row = last_row if j + _BLOCK >= n else 2 * TILE_BYTES
-        streams = stream and columns == _BLOCK
+        beside = (stream or add) and columns == _BLOCK  # C waits for memory; the unit goes on
         for i in range(0, m, _BLOCK):
             rows = min(_BLOCK, m - i)
             if configured != rows * 64 + columns:
                 configured = rows * 64 + columns
                 _configure(rows, columns)
             at_a, at_c = a + i * a_row, c + i * c_row + j * 4
-            to, to_row = (room, 2 * TILE_BYTES) if streams else (at_c, c_row)
-            _block(rows, columns, at_a, a_row, a_step, outer, inner, b, b_row, to, to_row, add)
-            if streams:
+            if not beside:
+                _block(rows, columns, at_a, a_row, a_step, outer, inner, b, b_row, at_c, c_row, add, 0, 0)
+                continue
+            ahead, room_row = (at_c if add else 0), 2 * TILE_BYTES
+            _block(rows, columns, at_a, a_row, a_step, outer, inner, b, b_row, room, room_row, False, ahead, c_row)
+            if add:
+                _add(room, rows, at_c, c_row)
+            else:
                 _stream(room, rows, at_c, c_row)
         b += b_panel
     _release()

@@ -27,6 +27,9 @@ from rnnlm.kernels.matmul.tile import address, tile_rows
 from rnnlm.kernels.matmul.transpose import interleaved_pairs, round_row, transpose, transpose_pairs
 from rnnlm.kernels.symbols import Routine, call_by_name
 
+# Rows of a matrix that are asked for while this one is packed.
+_ROWS_AHEAD = 8
+
 
 def pack_panels(w, transposed, first, last, k, packed):
     """Columns first ... last (multiples of NR, or the end) of B = w, or w' when `transposed`, into their place in
@@ -115,7 +118,8 @@ def _pack_row_impl(w, l, row, j, k, here, packed, target):
             return
         whole = here // 16 * 16
         place = address(w) + source * 4
-        interleaved_pairs(place, place + row * 4, whole, address(packed) + target * 4)
+        # Rows lie in other pages of memory, where the processor doesn't look ahead by itself.
+        interleaved_pairs(place, place + row * 4, whole, address(packed) + target * 4, _ROWS_AHEAD * row * 4)
         for i in range(whole, here):
             packed[target + i] = pair(w[source + i], w[source + row + i])
 
@@ -202,7 +206,7 @@ def _round_tile(a, row, packed):
 def _round_two(low, high, target):
     """Two float32 rows as pairs of what stands one above the other."""
     whole = low.size // 16 * 16
-    interleaved_pairs(address(low), address(high), whole, address(target))
+    interleaved_pairs(address(low), address(high), whole, address(target), 0)
     for i in range(whole, low.size):
         target[i] = pair(low[i], high[i])
 

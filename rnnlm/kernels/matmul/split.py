@@ -107,7 +107,7 @@ def _pack_block(hi, wide, target):
         source = hi + part % 2 * _BLOCK
         for i in range(16):
             place = target + (part * 16 + i) * wide * 4
-            interleaved_pairs(source + 2 * i * _ROW, source + (2 * i + 1) * _ROW, wide, place)
+            interleaved_pairs(source + 2 * i * _ROW, source + (2 * i + 1) * _ROW, wide, place, 0)
 
 
 @jit

@@ -16,6 +16,7 @@ from rnnlm.kernels.matmul.layout import has_two, lanes_of
 from rnnlm.kernels.matmul.tile import BFLOAT
 
 _INT, _INT32 = ir.IntType(64), ir.IntType(32)
+_BYTES = ir.IntType(8).as_pointer()
 
 
 def _load(builder: Any, vector: Any, place: Any) -> Any:
@@ -44,9 +45,18 @@ def interleaved(builder: Any, low: Any, high: Any) -> Any:
     return builder.shuffle_vector(both, ir.Constant(halves, ir.Undefined), order)
 
 
+def _prefetch(builder: Any, place: Any) -> None:
+    """Ask for the cache line at a place."""
+    kind = ir.FunctionType(ir.VoidType(), [_BYTES, *[_INT32] * 3])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    read, keep, data = _INT32(0), _INT32(3), _INT32(1)
+    builder.call(function, [builder.bitcast(place, _BYTES), read, keep, data])
+
+
 @intrinsic
-def interleaved_pairs(typingctx: Any, low: Any, high: Any, count: Any, target: Any) -> Any:
-    """`count` (a multiple of 16) numbers of one row and of the next, as pairs of one above the other."""
+def interleaved_pairs(typingctx: Any, low: Any, high: Any, count: Any, target: Any, ahead: Any) -> Any:
+    """`count` (a multiple of 16) numbers of one row and of the next, as pairs of one above the other; what lies
+    `ahead` bytes behind them is asked for."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         floats = ir.VectorType(ir.FloatType(), 16)
@@ -55,10 +65,12 @@ def interleaved_pairs(typingctx: Any, low: Any, high: Any, count: Any, target: A
         with cgutils.for_range(builder, builder.lshr(args[2], _INT(4)), intp=_INT) as loop:
             place = builder.shl(loop.index, _INT(4))
             first, second = (_load(builder, floats, builder.gep(row, [place])) for row in (low, high))
+            for row in (low, high):
+                _prefetch(builder, builder.gep(builder.bitcast(builder.gep(row, [place]), _BYTES), [args[4]]))
             store(builder, interleaved(builder, first, second), builder.gep(target, [place]))
         return context.get_dummy_value()
 
-    return types.void(types.intp, types.intp, types.intp, types.intp), codegen
+    return types.void(*[types.intp] * 5), codegen
 
 
 def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
