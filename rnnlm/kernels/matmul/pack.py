@@ -28,7 +28,7 @@ from rnnlm.kernels.matmul.transpose import interleaved_pairs, round_row, transpo
 from rnnlm.kernels.symbols import Routine, call_by_name
 
 # Rows of a matrix that are asked for while this one is packed.
-_ROWS_AHEAD = 8
+_ROWS_AHEAD = 24
 
 
 def pack_panels(w, transposed, first, last, k, packed):
