@@ -57,7 +57,7 @@ class Workspace:
         return last
 
     def apart(self, name: str, *shape: int) -> NDArray[Any]:
-        """Room for matrices that products add to; the last axis is longer than asked for. Rows begin with a cache
+        """Room for matrices that products write; the last axis is longer than asked for. Rows begin with a cache
         line and are an odd number of lines apart: a tile whose rows are 4096 bytes apart takes twice as long, for
         they share a place of the first cache and look to the processor like one that is still being written."""
         numbers = _LINE // self.dtype.itemsize

@@ -115,7 +115,7 @@ class Cell(Protocol[CellTraceT, PackedT]):
     @property
     def held(self) -> int:
         """About how many numbers training holds for each step of a stream, its input apart."""
-        return 3 * self.state_size + 3 * self.projection
+        return 3 * self.state_size + 4 * self.projection
 
     @abstractmethod
     def multiplications(self, distinct: int, places: int) -> int:

@@ -1,4 +1,4 @@
-"""Rows of numbers, copied, cleared and added up inside kernels.
+"""Rows of numbers, copied, cleared, added up and told apart inside kernels.
 
 Loops, since an assignment of one array to another brings the text of its error message with it, a second of compiling
 each; and loops from 0, since one that could begin below it is not vectorised: give slices, not bounds.

@@ -8,7 +8,11 @@ takes two by two tiles, so that each tile that is loaded serves two products:
                  2 3             4 5    A: two times 16 rows, 32 numbers of k
 
 Less than 32 rows or columns are told to the unit (``ldtilecfg``): it neither reads nor writes what is beyond. Only k
-is padded with zeros, to whole tiles. Every number of C is one sum over k, in order, whatever the block it falls into.
+is padded with zeros, to whole tiles. Every number of C is one sum over k, in order, whatever row of a block it falls
+into.
+
+A block of C that is added to, or written past the caches, is made on the stack. Tiles that are loaded from memory
+would keep the unit waiting; so the block's place in C is only asked for, and the sums are added when it is there.
 
 Linux gives the unit to a process that asks for it (`permitted`); the first tile instruction of any other ends it
 (SIGILL). Threads and forks inherit the permission, exec loses it. Source: Intel 64 and IA-32 Architectures Software
@@ -107,9 +111,9 @@ class _Block:
         self.of_c = [(row, column) for row in range(down) for column in range(across)]
         self.down, self.across = down, across
 
-    def emit(self, operands: Any, add: Any, ahead: tuple[Any, Any] | None) -> None:
-        """`operands`: the integers that `_block` takes; ahead: where the rows lie that are asked for meanwhile, two a
-        step of k, and how many bytes apart."""
+    def emit(self, operands: Any, add: Any, ahead: tuple[Any, Any, Any] | None) -> None:
+        """`operands`: the integers that `_block` takes; ahead: the place of rows that are asked for meanwhile, two a
+        step of k, how many bytes they lie apart, and their number."""
         builder = self.builder
         a, a_row, a_step, outer, inner, b, b_row, c, c_row = operands
         with builder.if_else(builder.icmp_unsigned("!=", add, add.type(0))) as (adds, begins):
@@ -129,6 +133,8 @@ class _Block:
                     step = builder.add(builder.mul(out.index, inner), loop.index)
                     for row in range(2):
                         number = builder.add(builder.shl(step, _INT(1)), _INT(row))
+                        inside = builder.icmp_signed("<", number, ahead[2])
+                        number = builder.select(inside, number, _INT(0))
                         self._ask_for(builder.add(ahead[0], builder.mul(number, ahead[1])))
                 now_a = builder.add(a_block, builder.mul(loop.index, _INT(TILE_BYTES)))
                 now_b = builder.add(b_block, builder.mul(loop.index, b_step))
@@ -161,8 +167,8 @@ class _Block:
 @intrinsic
 def _block(typingctx: Any, rows: Any, columns: Any, a: Any, a_row: Any, a_step: Any, outer: Any, inner: Any, b: Any,
            b_row: Any, c: Any, c_row: Any, add: Any, ahead: Any, ahead_row: Any) -> Any:  # fmt: skip
-    """One block of C; the tiles are configured for its size. Addresses, and bytes from row to row. ahead: 0, or where
-    32 numbers of each row lie that are needed next."""
+    """One block of C; the tiles are configured for its size. Addresses, and bytes from row to row. ahead: 0, or the
+    place of as many rows of 32 numbers, which are asked for (of blocks of more than 16 columns alone)."""
     signature = types.void(*([types.intp] * 11), types.boolean, types.intp, types.intp)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -173,12 +179,12 @@ def _block(typingctx: Any, rows: Any, columns: Any, a: Any, a_row: Any, a_step: 
         asks = builder.icmp_unsigned("!=", ahead, _INT(0))
         number = builder.add(number, builder.select(asks, _INT(4), _INT(0)))
         switch = builder.switch(number, done)
-        for kind in range(8):
+        for kind in (0, 1, 2, 3, 5, 7):
             case = builder.function.append_basic_block(f"block.{kind}")
             switch.add_case(_INT(kind), case)
             builder.position_at_end(case)
             block = _Block(builder, 1 + kind // 2 % 2, 1 + kind % 2)
-            block.emit(operands, add, (ahead, ahead_row) if kind >= 4 else None)
+            block.emit(operands, add, (ahead, ahead_row, rows) if kind >= 4 else None)
             builder.branch(done)
         builder.position_at_end(done)
         return context.get_dummy_value()

@@ -2,8 +2,8 @@
 
 B comes in panels, A by rows or by columns (``matmul.layout``). A product is a walk over tiles, by vectors
 (``matmul.tile``) or by AMX's unit (``matmul.amx``), as the operands' layout says: a panel of B stays in the first or
-second cache while all rows of A go past it. Every number of C is one sum over k, in order, whatever the tile it falls
-into: results do not depend on how the threads partition it.
+second cache while all rows of A go past it. Every number of C is one sum over k, in order, whatever row of a tile it
+falls into: results do not depend on how the threads partition C, which they do by whole panels.
 """
 
 from __future__ import annotations

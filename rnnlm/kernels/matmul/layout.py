@@ -271,7 +271,7 @@ def _rows_of(packed, first, last):
 
 
 def rows_at(packed, t, first, last):
-    """Rows first ... last of step t, of T operands by rows; see `rows_of`."""
+    """Rows first ... last of operand t, of several by rows; see `rows_of`."""
     raise NotImplementedError("for kernels only")
 
 

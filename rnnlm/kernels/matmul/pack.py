@@ -27,7 +27,7 @@ from rnnlm.kernels.matmul.tile import address, tile_rows
 from rnnlm.kernels.matmul.transpose import interleaved_pairs, round_row, transpose, transpose_pairs
 from rnnlm.kernels.symbols import Routine, call_by_name
 
-# Rows of a matrix that are asked for while this one is packed.
+# While a row of a matrix is packed, the one that is so many further on is asked for.
 _ROWS_AHEAD = 24
 
 

@@ -26,13 +26,13 @@ import numpy as np
 
 from rnnlm.kernels.cpu import LANES32 as LANES
 from rnnlm.kernels.elementwise.activations import sigmoid
-from rnnlm.kernels.elementwise.rows import add, clear, copy
+from rnnlm.kernels.elementwise.rows import add, clear
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 from rnnlm.kernels.workspace import Context
 from rnnlm.network.cells import initializers, recurrence
-from rnnlm.network.cells.recurrence import Part, carry_state, sum_by_input
+from rnnlm.network.cells.recurrence import Part, carry_state, read_inputs, sum_by_input
 from rnnlm.network.protocols import Array, Arrays, Axis, Cell, CellGradients, Initializer, Inputs, Shapes
 
 
@@ -121,12 +121,8 @@ def _scan(thread, steps, trace):
     h, previous, gates = trace.h, trace.previous, trace.gates
     for t in range(h.shape[0]):
         carry_state(steps.state if t == 0 else h[t - 1], steps.reset[t], steps.initial, part, previous[t])
+        read_inputs(steps.projected, steps.read[t], part, hidden, 2, gates[t])
         for b in range(batch):
-            for left in (0, hidden):
-                copy(
-                    steps.projected[steps.read[t, b], left + start : left + stop],
-                    gates[t, b, left + start : left + stop],
-                )
             _cell(gates[t, b], hidden, start, previous[t, b, start:stop], h[t, b, start:stop])
 
 

@@ -57,7 +57,7 @@ class Products(NamedTuple):
 
     by_columns: bool  # threads have their own columns of h instead of their own streams
     packed: Operand  # panels of H, or of H'
-    rows: Operand  # of steps, the states by rows, or delta
+    rows: Operand  # by rows, of two steps: h(t-1), or delta(t)
     result: np.ndarray  # B x D_h or more, of one step's product, where that does not go into the trace
 
 
@@ -306,7 +306,7 @@ def own_part(thread, by_columns, batch, hidden):
 @jit
 def carry_state(before, reset, initial, part, previous):
     """h(t-1) as step t sees it, into `previous` (B x D_h): `before` (B x D_h), but `initial` (D_h) after a reset
-    (B bool). Both may be the same array (`new_states`)."""
+    (B bool). Where both are one array nothing is copied: `new_states` makes one only where no such step is reset."""
     if in_one_place(before, previous):
         return
     for b in range(part.first, part.last):

@@ -147,7 +147,7 @@ class SCRN(Cell[Trace, Packed]):
     def backward(
         self, parameters: Arrays, gradients: Arrays, inputs: Inputs, trace: Trace, dh: Array, context: Context
     ) -> CellGradients:
-        """dh becomes dJ/d[h s]."""
+        """The slow columns of dh become dJ/ds."""
         I, H, workspace = parameters["I"], parameters["H"], context.workspace
         steps, batch, hidden = dh.shape
         H_h, H_s = H[: self.fast], H[self.fast :]

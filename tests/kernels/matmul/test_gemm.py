@@ -11,7 +11,7 @@ from layouts import ROUNDED, kinds
 
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.gemm import columns_times_panel, multiply_columns, multiply_rows, stream_columns_times_panel
-from rnnlm.kernels.matmul.layout import BFloat16x3Tiles, Layout, Numbers, depth, operand, padded, panel_width
+from rnnlm.kernels.matmul.layout import BFloat16x3Tiles, Layout, Numbers, depth, operand, padded
 from rnnlm.kernels.matmul.pack import fill_columns, fill_rows, pack_panels
 from rnnlm.kernels.workspace import Workspace
 
@@ -78,6 +78,7 @@ def test_long_sums(dtype: type, layout: Layout, columns: bool, transposed: bool,
     for k in (1, 2, 8, 16, 31, 32, 33, 63, 64, 255, 256, 257, 700):
         check(dtype, layout, 19, 37, k, columns, transposed, add)
         check(dtype, layout, 8, 9, k, columns, transposed, add)
+    check(dtype, layout, 75, 70, 96, columns, transposed, add)
 
 
 @jit
@@ -92,16 +93,15 @@ def panel_past_caches(a, pairs, b, panels, c, stream):
         columns_times_panel(own, deep, panels, wide, c.shape[1], c, False)
 
 
-@pytest.mark.parametrize(("dtype", "layout"), KINDS)
+@pytest.mark.parametrize("layout", ROUNDED)
 @pytest.mark.parametrize("row", [64, 52, 53], ids=["lines", "quarters of lines", "no places"])
 @pytest.mark.parametrize("first", [0, 4, 3])
-def test_a_product_past_the_caches_is_the_same(dtype: type, layout: Layout, row: int, first: int) -> None:
+def test_a_product_past_the_caches_is_the_same(layout: Layout, row: int, first: int) -> None:
     """C with rows that begin with a cache line, with 16 bytes, or anywhere."""
     generator = np.random.default_rng(row)
     for m, n, k in ((1, 1, 3), (31, 32, 40), (64, 32, 700), (70, 31, 33), (33, 16, 64)):
-        n = min(n, panel_width(dtype))
-        workspace = Workspace(dtype, layout)
-        a, b = (generator.normal(size=(k, size)).astype(dtype) for size in (m, n))
+        workspace = Workspace(np.float32, layout)
+        a, b = (generator.normal(size=(k, size)).astype(np.float32) for size in (m, n))
         operands = a, workspace.columns("a", k, m), b, workspace.panels("b", k, n)
         frames = [workspace.take(name, (m * row + 64,)) for name in ("streamed", "wanted")]
         for frame, stream in zip(frames, (True, False), strict=True):
