@@ -4,6 +4,7 @@
     python -m benchmarks.throughput C D --rounds 5 --programs rnnlm:float32 torch:float32 compiled:float32
     python -m benchmarks.throughput A C --task evaluate # or sample1, sample64
     python -m benchmarks.throughput C --task evaluate --text corpora/ptb/ptb.test.txt
+    python -m benchmarks.throughput A C D --processor avx2 --programs rnnlm:float32 torch:float32
 
 Each program lives in a process of its own and waits while the other one runs, so that both see the same machine; the
 figures are medians over the rounds, and the ratio is that of the medians.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -20,6 +22,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.cases import CASES
+
+_AVX2 = "+avx2,+fma,+avx,+sse4.2,+sse4.1,+ssse3,+sse3,+sse2,+sse,+cmov,+cx8,+fxsr,+mmx,+x87,+popcnt,+bmi,+bmi2"
+# What holds both programs to less than this processor has; by the name that `--processor` takes.
+PROCESSORS: dict[str, dict[str, str]] = {
+    "own": {},
+    "avx2": {
+        "NUMBA_CPU_NAME": "haswell",
+        "NUMBA_CPU_FEATURES": _AVX2,
+        "OPENBLAS_CORETYPE": "Haswell",
+        "NPY_DISABLE_CPU_FEATURES": "AVX512F",
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+    },
+}
 
 
 @dataclass
@@ -66,13 +83,16 @@ class Program:
         return max(answer["peak_bytes"] for answer in self.answers)
 
 
-def start(program: str, case: str, precision: str, threads: int, task: str, text: str | None = None) -> Program:
+def start(
+    program: str, case: str, precision: str, threads: int, task: str, text: str | None, processor: str
+) -> Program:
     """Start a worker; it is ready once its kernels are compiled."""
+    environment = os.environ | PROCESSORS[processor]
     command = [sys.executable, "-m", "benchmarks.worker", program, case, precision, str(threads), task]
     command += [] if text is None else [text]
     if program == "rnnlm":  # once before, so that compiling is not in the peak of memory
-        subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
+    process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     made = Program(f"{program} {precision}", process)
     made.wait_until_ready()
     return made
@@ -86,9 +106,10 @@ def side_by_side(
     threads: int,
     task: str,
     text: str | None = None,
+    processor: str = "own",
 ) -> list[Program]:
     """Run the programs in turn, `rounds` times `seconds` each."""
-    started = [start(program, case, precision, threads, task, text) for program, precision in programs]
+    started = [start(program, case, precision, threads, task, text, processor) for program, precision in programs]
     for _ in range(rounds):
         for program in started:
             program.run(seconds)
@@ -105,6 +126,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--task", default="train", choices=["train", "evaluate", "sample1", "sample64"])
     parser.add_argument("--text", metavar="FILE", help="read its words instead of drawing ids by Zipf's law")
+    parser.add_argument("--processor", default="own", choices=list(PROCESSORS), help="hold both programs to less")
     parser.add_argument("--programs", nargs="+", metavar="PROGRAM:PRECISION")
     arguments = parser.parse_args()
     both = ["rnnlm:float32", "torch:float32"]
@@ -115,9 +137,10 @@ def main() -> None:
     for name in arguments.cases:
         case = CASES[name]
         found = side_by_side(
-            name, programs, arguments.rounds, arguments.seconds, arguments.threads, arguments.task, arguments.text
-        )
-        print(f"{name}: {case.what}, {case.batch} x {case.steps}, {arguments.task}")
+            name, programs, arguments.rounds, arguments.seconds, arguments.threads, arguments.task, arguments.text,
+            arguments.processor,
+        )  # fmt: skip
+        print(f"{name}: {case.what}, {case.batch} x {case.steps}, {arguments.task}, {arguments.processor} processor")
         for program in found:
             low, high = program.spread
             gflops = f", {program.speed * case.products / 1e9:.0f} GFLOP/s" if arguments.task == "train" else ""
