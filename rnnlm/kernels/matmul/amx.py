@@ -34,6 +34,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from rnnlm.kernels.jit import jit
+from rnnlm.kernels.matmul.transpose import prefetch
 from rnnlm.kernels.symbols import Routine, call_by_name
 
 # A tile's rows (and columns of C), its bytes of a row, and the numbers of k that a product of two tiles sums over.
@@ -153,12 +154,8 @@ class _Block:
 
     def _ask_for(self, row: Any) -> None:
         """The cache lines of a row of 32 numbers, wherever it begins."""
-        kind = ir.FunctionType(_VOID, [_POINTER, *[ir.IntType(32)] * 3])
-        prefetch = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0")
-        to_write, keep, data = (ir.IntType(32)(flag) for flag in (1, 3, 1))
         for at in (0, TILE_BYTES, 2 * TILE_BYTES - 1):
-            place = self.builder.inttoptr(self.builder.add(row, _INT(at)), _POINTER)
-            self.builder.call(prefetch, [place, to_write, keep, data])
+            prefetch(self.builder, self.builder.inttoptr(self.builder.add(row, _INT(at)), _POINTER), to_write=True)
 
     def _tile(self, name: str, tile: int, place: Any, row: Any) -> None:
         _call(self.builder, name, [_BYTE(tile), self.builder.inttoptr(place, _POINTER), row])

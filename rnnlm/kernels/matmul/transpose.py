@@ -45,12 +45,12 @@ def interleaved(builder: Any, low: Any, high: Any) -> Any:
     return builder.shuffle_vector(both, ir.Constant(halves, ir.Undefined), order)
 
 
-def _prefetch(builder: Any, place: Any) -> None:
-    """Ask for the cache line at a place."""
+def prefetch(builder: Any, place: Any, to_write: bool = False) -> None:
+    """Ask for the cache line at a place, a pointer."""
     kind = ir.FunctionType(ir.VoidType(), [_BYTES, *[_INT32] * 3])
     function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-    read, keep, data = _INT32(0), _INT32(3), _INT32(1)
-    builder.call(function, [builder.bitcast(place, _BYTES), read, keep, data])
+    keep, data = _INT32(3), _INT32(1)
+    builder.call(function, [builder.bitcast(place, _BYTES), _INT32(int(to_write)), keep, data])
 
 
 @intrinsic
@@ -66,7 +66,7 @@ def interleaved_pairs(typingctx: Any, low: Any, high: Any, count: Any, target: A
             place = builder.shl(loop.index, _INT(4))
             first, second = (_load(builder, floats, builder.gep(row, [place])) for row in (low, high))
             for row in (low, high):
-                _prefetch(builder, builder.gep(builder.bitcast(builder.gep(row, [place]), _BYTES), [args[4]]))
+                prefetch(builder, builder.gep(builder.bitcast(builder.gep(row, [place]), _BYTES), [args[4]]))
             store(builder, interleaved(builder, first, second), builder.gep(target, [place]))
         return context.get_dummy_value()
 
