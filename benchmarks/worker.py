@@ -126,24 +126,21 @@ def torch_trainer(case: Case, precision: str, threads: int, compiled: bool = Fal
 
 
 def rnnlm_evaluator(case: Case, precision: str, threads: int) -> Callable[[int], float]:
-    """What ``rnnlm eval`` does with a state that is carried on: one stream, a window of a thousand tokens."""
-    from rnnlm.network.network import Window
+    """What ``rnnlm eval`` does with a text whose state is carried on, from its first token to its last."""
+    from rnnlm.network.scoring import mean_loss
+    from rnnlm.text import corpus
+    from rnnlm.text.vocabulary import Vocabulary
 
     network = _rnnlm_network(case, precision, threads)
-    ids = case.ids(_WINDOWS).T.reshape(-1, 1)
-    states = network.initial_states(1)
-    window = 1024
-    windows = (len(ids) - 1) // window
+    words = [*(f"w{i}" for i in range(case.vocabulary - 2)), "<unk>", "</s>"]
+    vocabulary = Vocabulary(words, [1] * case.vocabulary, "word", False)
+    tokens = [words[id] for id in case.ids(_WINDOWS).T.reshape(-1)]
+    text = corpus.from_tokens(tokens, len(tokens), vocabulary, "text")
 
     def evaluate(number: int) -> float:
-        nonlocal states
-        start = number % windows * window
-        trace = network.forward(Window(ids[start : start + window], np.zeros((window, 1), np.bool_), states))
-        found = network.scores(trace, ids[start + 1 : start + window + 1]).log_probability
-        states = network.states_after(trace, window)
-        return -float(found.mean())
+        return mean_loss(network, text, "carry")
 
-    evaluate.tokens = window  # type: ignore[attr-defined]
+    evaluate.tokens = len(text)  # type: ignore[attr-defined]
     return evaluate
 
 

@@ -21,7 +21,7 @@ from rnnlm.files import log, own_texts
 from rnnlm.files.model_file import Trained
 from rnnlm.network import build
 from rnnlm.network.parameters import unflatten
-from rnnlm.network.scoring import Scored
+from rnnlm.network.scored import Scored
 from rnnlm.sampling.records import Sampled
 from rnnlm.sampling.sample import Settings, sample
 from rnnlm.text import corpus, tokenizers

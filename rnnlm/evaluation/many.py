@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from rnnlm.evaluation.per_token import TokenScore
 from rnnlm.network.network import Network
-from rnnlm.network.scoring import Scored, score_streams
+from rnnlm.network.scored import Scored
+from rnnlm.network.scoring import score_streams
 from rnnlm.text import corpus, tokenizers
 from rnnlm.text.streams import Streams
 from rnnlm.text.vocabulary import Vocabulary
@@ -34,20 +36,17 @@ def score_each(
     lengths = np.array([len(text) for text in texts], np.int64)
     stops = np.cumsum(lengths + 1)
     starts = stops - lengths
-    columns: tuple[np.ndarray, ...] = (
-        np.empty(len(together)), np.empty(len(together), np.bool_), np.empty(len(together), np.int64),
-        np.empty(len(together)),
-    )  # fmt: skip
     # Texts of about the same length side by side: the shorter ones of a batch wait for the longest.
     order = np.argsort(lengths, kind="stable")
+    parts: list[Scored] = []
     for first in range(0, len(texts), _BATCH):
         batch = order[first : first + _BATCH]
-        for part in score_streams(network, Streams(together, starts[batch], stops[batch], state), details=details):
-            found = (part.log_probability, part.unknown, part.rank, part.entropy)
-            for column, values in zip(columns, found, strict=True):
-                column[part.position] = values
-    each = zip(starts.tolist(), stops.tolist(), strict=True)
-    return [Scored(np.arange(stop - start), *(column[start:stop] for column in columns)) for start, stop in each]
+        parts += score_streams(network, Streams(together, starts[batch], stops[batch], state), details=details)
+    found = Scored.joined(parts)
+    found = found[np.argsort(found.position)]
+    ends = np.cumsum(lengths)
+    each = (found[end - length : end] for end, length in zip(ends.tolist(), lengths.tolist(), strict=True))
+    return [replace(scored, position=np.arange(len(scored.position))) for scored in each]
 
 
 def token_scores_of(tokens: Sequence[str], scored: Scored, unit: str) -> list[TokenScore]:

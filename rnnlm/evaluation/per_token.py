@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,8 @@ from rnnlm.evaluation.perplexity import Totals
 from rnnlm.evaluation.records import Evaluation
 from rnnlm.files.atomic import atomic_write
 from rnnlm.network.network import Network
-from rnnlm.network.scoring import Scored, score
+from rnnlm.network.scored import Scored
+from rnnlm.network.scoring import score
 from rnnlm.text.corpus import Corpus
 from rnnlm.text.streams import next_line
 from rnnlm.text.vocabulary import Vocabulary
@@ -122,13 +122,8 @@ def _batches(network: Network, corpus: Corpus, state: str, details: bool) -> Ite
 
 def _sorted(parts: list[Scored]) -> Scored:
     """Some scores in the order of their positions."""
-    position = np.concatenate([part.position for part in parts])
-    order = np.argsort(position)
-
-    def gathered(name: str) -> NDArray[Any]:
-        return np.concatenate([getattr(part, name) for part in parts])[order]
-
-    return Scored(position[order], *map(gathered, ("log_probability", "unknown", "rank", "entropy")))
+    together = Scored.joined(parts)
+    return together[np.argsort(together.position)]
 
 
 def _cells(

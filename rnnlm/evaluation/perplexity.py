@@ -17,7 +17,8 @@ import numpy as np
 from rnnlm.errors import NotFiniteError
 from rnnlm.evaluation.records import Evaluation
 from rnnlm.network.network import Network
-from rnnlm.network.scoring import Scored, score, worse_than_even
+from rnnlm.network.scored import Scored
+from rnnlm.network.scoring import score, worse_than_even
 from rnnlm.text.corpus import Corpus
 from rnnlm.work import Progress, Task
 

@@ -1,0 +1,79 @@
+"""Scores of windows: what scoring in streams and in pieces have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlm.network.initial_state import LineEndStates, LineEndSums
+from rnnlm.network.network import Network, Window
+from rnnlm.network.protocols import Array
+from rnnlm.text.streams import Streams
+
+# Enough rows for a matrix product at full speed; the output layer cuts them into blocks itself.
+_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Some tokens of the text, in no particular order unless there is one stream. Natural logarithms.
+
+    `position`: of each token in the text, from 0; `rank` and `entropy` (nats) only when asked for, else zeros.
+    """
+
+    position: NDArray[np.int64]
+    log_probability: NDArray[np.float64]
+    unknown: NDArray[np.bool_]
+    rank: NDArray[np.int64]
+    entropy: NDArray[np.float64]
+
+    def __getitem__(self, chosen: Any) -> Scored:
+        """Some of the tokens, by anything that NumPy takes as an index."""
+        return Scored(*(column[chosen] for column in self._columns()))
+
+    @staticmethod
+    def joined(parts: list[Scored]) -> Scored:
+        """One after the other."""
+        return Scored(*map(np.concatenate, zip(*(part._columns() for part in parts), strict=True)))
+
+    def _columns(self) -> tuple[NDArray[Any], ...]:
+        return self.position, self.log_probability, self.unknown, self.rank, self.entropy
+
+
+class ScoredWindow(NamedTuple):
+    """T steps of B streams."""
+
+    tokens: Scored  # T x B
+    valid: NDArray[np.bool_]  # T x B, false where a stream has ended
+    states: list[Array]  # after it: B x S of each layer
+    line_ends: LineEndSums | None
+
+
+def score_windows(
+    network: Network, streams: Streams, states: list[Array], window: int | None = None, details: bool = False,
+    line_ends: LineEndStates | None = None,
+) -> Iterator[ScoredWindow]:  # fmt: skip
+    """The windows of some streams, one after the other.
+
+    Args:
+        states: before the first one, B x S of each layer. window: steps at a time.
+        details: with rank and entropy. line_ends: with what it would add up.
+    """
+    corpus = streams.corpus
+    window = window or max(1, _ROWS // streams.batch)
+    for start in range(0, streams.length, window):
+        stop = min(start + window, streams.length)
+        part = streams.window(start, stop)
+        with network.lock:
+            trace = network.forward(Window(part.inputs, part.reset, states))
+            log_probability, rank, entropy = network.scores(trace, part.targets, details)
+            sums = None if line_ends is None else line_ends.sums(trace, part.targets, part.valid)
+            states = network.states_after(trace, stop - start)
+        position = streams.starts[None, :] + np.arange(start, stop)[:, None]
+        # A stream that has ended may stand behind the text's end.
+        unknown = corpus.stored[np.minimum(position, len(corpus) - 1)] == len(corpus.vocabulary)
+        yield ScoredWindow(Scored(position, log_probability, unknown, rank, entropy), part.valid, states, sums)
