@@ -8,13 +8,15 @@ Vectors, and the largest tile of a product that fits into the registers:
 
 float64 has half the lanes.
 
-The sizes below were found by timing, on cores with 32 to 48 KiB of first cache and 1 to 2 MiB of second cache. They
-change how fast something is; the sizes of blocks also change the order of sums, and with it the last bits.
+The sizes below were found by timing, on cores with 32 to 48 KiB of first cache and 1 to 2 MiB of second cache; two
+follow the second cache of the machine. They change how fast something is; the sizes of blocks also change the order
+of sums, and with it the last bits.
 """
 
 from __future__ import annotations
 
 import platform
+from pathlib import Path
 from typing import Any
 
 import llvmlite.binding
@@ -47,12 +49,27 @@ HAS_PAIRS = {"avx512f", "avx512bf16"} <= _FEATURES
 HAS_TILES = HAS_PAIRS and {"amx-tile", "amx-bf16"} <= _FEATURES
 LANES32, LANES64 = VECTOR_BYTES // 4, VECTOR_BYTES // 8
 
+
+def second_cache(place: Path = Path("/sys/devices/system/cpu/cpu0/cache/index2/size")) -> int:
+    """Bytes of a core's second cache: what Linux says, and a megabyte where nothing is said or it has less."""
+    try:
+        said = place.read_text("ascii").strip()
+    except (OSError, UnicodeError):
+        said = ""
+    kilobytes = said.removesuffix("K")
+    return max(1 << 20, int(kilobytes) << 10 if kilobytes.isdecimal() and said.endswith("K") else 0)
+
+
 # -- sizes of blocks
+
+_SECOND_CACHE = second_cache()
 
 # Numbers of k that a product by columns goes through at once: 256 x 32 float32 of B stay in the first cache.
 DEPTH_BLOCK = 256
-# Bytes of H up to which threads partition the streams of a recurrence: it stays in each core's second cache.
-RECURRENT_BYTES = 768 << 10
+# Bytes of packed H up to which threads partition the streams of a recurrence: it stays in each core's second cache.
+RECURRENT_BYTES = 3 * _SECOND_CACHE // 4
+# Streams of each thread from which they do it whatever H takes: so often is each number of H used when it is read.
+RECURRENT_STREAMS = 12
 # Panels of U and rows of h that go through h U, exp and (exp z) U' together: they stay in the second cache.
 SOFTMAX_PANELS, SOFTMAX_ROWS = 8, 192
 # The same where AMX multiplies: operands have half the bytes, and (exp z) U' is read and written once a group.
@@ -60,7 +77,7 @@ SOFTMAX_TILES_PANELS, SOFTMAX_TILES_ROWS = 16, 352
 # Bytes of the exponentials of a block of rows that training holds at once: a bound on memory, not on a cache.
 SOFTMAX_BYTES = 96 << 20
 # Bytes of h of such a block, which is read again for each panel of dJ/dU: it stays in the second cache.
-SOFTMAX_H_BYTES = 920 << 10
+SOFTMAX_H_BYTES = 9 * _SECOND_CACHE // 10
 # Rows of such a block where only log y^ of the targets is asked for.
 SCORED_ROWS = 512
 # Bytes of h and of the logits of a block of rows in the softmax of a small vocabulary: the second cache.

@@ -18,6 +18,7 @@ from numpy.typing import DTypeLike
 
 from rnnlm.kernels.cpu import LANES32, LANES64
 from rnnlm.kernels.matmul import amx
+from rnnlm.kernels.matmul.instructions import BFLOAT
 from rnnlm.kernels.matmul.layout import (
     BY_TILES,
     BFloat16Pairs,
@@ -27,7 +28,6 @@ from rnnlm.kernels.matmul.layout import (
     has_tiles,
     lanes_of,
 )
-from rnnlm.kernels.matmul.tile import BFLOAT
 from rnnlm.kernels.parallel.thread_pool import parallel
 
 # Sums that grow side by side: more than a multiply-add has cycles of latency times units.

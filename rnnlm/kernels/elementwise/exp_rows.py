@@ -21,8 +21,8 @@ from numba.extending import intrinsic, overload
 
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul import split
+from rnnlm.kernels.matmul.instructions import address
 from rnnlm.kernels.matmul.layout import has_parts, is_rounded, lanes_of
-from rnnlm.kernels.matmul.tile import address
 from rnnlm.kernels.matmul.transpose import interleaved, store
 
 _INT = ir.IntType(64)

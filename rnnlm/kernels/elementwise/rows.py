@@ -7,7 +7,7 @@ each; and loops from 0, since one that could begin below it is not vectorised: g
 from __future__ import annotations
 
 from rnnlm.kernels.jit import jit
-from rnnlm.kernels.matmul.tile import address
+from rnnlm.kernels.matmul.instructions import address
 
 
 @jit

@@ -34,7 +34,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from rnnlm.kernels.jit import jit
-from rnnlm.kernels.matmul.transpose import prefetch
+from rnnlm.kernels.matmul.instructions import prefetch
 from rnnlm.kernels.symbols import Routine, call_by_name
 
 # A tile's rows (and columns of C), its bytes of a row, and the numbers of k that a product of two tiles sums over.

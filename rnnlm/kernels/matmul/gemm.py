@@ -14,8 +14,8 @@ from rnnlm.kernels.cpu import DEPTH_BLOCK
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul import tile
 from rnnlm.kernels.matmul.amx import tiles_times_panels
+from rnnlm.kernels.matmul.instructions import address
 from rnnlm.kernels.matmul.layout import INLINE, behind, elements_of, has_tiles, padded, panel
-from rnnlm.kernels.matmul.tile import address
 
 
 def multiply_rows(a, deep, b, first, last, c, add):
@@ -124,7 +124,7 @@ def _all_tiles(a, deep, packed, wide, columns, c, add, stream):
     """The same, past the caches when `stream`."""
     a, b = a.array, packed.array
     tiles_times_panels(
-        b.dtype.type(0), a.shape[0], columns, address(a), a.strides[0], 0, 1, deep // 16, address(b), 32 * deep * 4,
+        b.dtype.type(0), c.shape[0], columns, address(a), a.strides[0], 0, 1, deep // 16, address(b), 32 * deep * 4,
         wide * 4, address(c), c.strides[0], add, stream,
     )  # fmt: skip
 

@@ -16,13 +16,14 @@ In each layout there are three forms of an operand, for C (m x n) = A (m x k) B 
     rows      A row by row: A itself; or m x depth(k) pairs. BFloat16Pairs: a tile's rows after the other, of each
               tile for every k the rows' pairs side by side. (Twelve rows read as they lie were now and then at 60% of
               the speed, by where they happened to lie, in bfloat16 only.)
-    columns   A = a' of a (k x m): for each k the m numbers side by side: a itself, or ceil(k / 2) x m pairs.
-              For AMX: A itself again, m x depth(k) pairs.
+    columns   A = a' of a (k x m): slabs of a tile's rows of A, of each for every k the rows' numbers (or pairs) side
+              by side, ceil(m / ROWS) x depth(k) x ROWS. (As they lie in a, each k is in another page of memory:
+              products of 650 rows are a fifth slower.) For AMX: A itself again, m x depth(k) pairs.
 
 For AMX the rows of A are an odd number of cache lines apart.
 
-So of plain numbers only B is ever copied: there the forms `rows` and `columns` have no memory, ``pack.fill_rows`` and
-``pack.fill_columns`` do nothing, and `operand` gives A itself.
+So plain numbers by rows are never copied: that form has no memory, ``pack.fill_rows`` does nothing, and `operand`
+gives A itself.
 
 This module says how much memory an operand takes and where everything is in it; ``pack`` writes it, ``gemm`` reads
 it.
@@ -37,7 +38,7 @@ from numba import types
 from numba.extending import overload
 from numpy.typing import DTypeLike
 
-from rnnlm.kernels.cpu import LANES32, LANES64
+from rnnlm.kernels.cpu import LANES32, LANES64, ROWS
 from rnnlm.kernels.jit import jit
 
 
@@ -104,9 +105,7 @@ def rows_shape(layout: Layout, *shape: int) -> tuple[int, ...]:
 
 def columns_shape(layout: Layout, k: int, m: int) -> tuple[int, ...]:
     """Of A = a' of a (k x m), packed by columns."""
-    if layout is Numbers:
-        return (0, 0)
-    return (_depth(layout, k), m) if layout is BFloat16Pairs else (m, _apart(layout, k))
+    return (m, _apart(layout, k)) if layout in BY_TILES else (-(-m // ROWS), _depth(layout, k), ROWS)
 
 
 def unrounded_shape(layout: Layout, *shape: int) -> tuple[int, ...]:
@@ -290,11 +289,11 @@ def depths_of(packed, first, last):
 def _depths_of(packed, first, last):
     layout = packed.instance_class
     if has_pairs(packed):
-        return lambda packed, first, last: layout(packed.array[first // 2 : (last + 1) // 2])
+        return lambda packed, first, last: layout(packed.array[:, first // 2 : (last + 1) // 2])
     if has_tiles(packed):
         deep = BY_TILES[layout]
         return lambda packed, first, last: layout(packed.array[:, first // 32 * deep : (last + 31) // 32 * deep])
-    return lambda packed, first, last: layout(packed.array[first:last])
+    return lambda packed, first, last: layout(packed.array[:, first:last])
 
 
 def elements_of(packed, first, last):
@@ -305,22 +304,7 @@ def elements_of(packed, first, last):
 @overload(elements_of, jit_options=INLINE)
 def _elements_of(packed, first, last):
     layout = packed.instance_class
-    if has_tiles(packed):
-        return lambda packed, first, last: layout(packed.array[:, first:last])
-    return lambda packed, first, last: layout(packed.array[first:last])
-
-
-def columns_of(packed, count):
-    """The first `count` of the m columns of an operand by columns."""
-    raise NotImplementedError("for kernels only")
-
-
-@overload(columns_of, jit_options=INLINE)
-def _columns_of(packed, count):
-    layout = packed.instance_class
-    if has_tiles(packed):
-        return lambda packed, count: layout(packed.array[:count])
-    return lambda packed, count: layout(packed.array[:, :count])
+    return lambda packed, first, last: layout(packed.array[:, first:last])
 
 
 def panel_at(packed, column, k, first):

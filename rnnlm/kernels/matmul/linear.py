@@ -87,7 +87,7 @@ def _backward(thread, x, W, dy, packed, dW, dx):
     fill_rows(dy, start, stop, packed.dy_rows)
     pack_panels(dy, False, start, stop, n, packed.dy)
     wait(thread)
-    multiply_columns(operand(x, packed.x), depth(packed.dy, n), packed.dy, start, stop, dW, False)
+    multiply_columns(packed.x, depth(packed.dy, n), packed.dy, start, stop, dW, False)
     start, stop = partition(thread, d, 2 * LANES)
     pack_panels(W, True, start, stop, k, packed.W)
     multiply_rows(operand(dy, packed.dy_rows), depth(packed.W, k), packed.W, start, stop, dx, False)

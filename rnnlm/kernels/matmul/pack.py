@@ -6,24 +6,23 @@ import numpy as np
 from numba import types
 from numba.extending import overload, register_jitable
 
+from rnnlm.kernels.cpu import ROWS
 from rnnlm.kernels.elementwise.rows import clear
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul import split
 from rnnlm.kernels.matmul.bits import pair, unpaired
+from rnnlm.kernels.matmul.instructions import address
 from rnnlm.kernels.matmul.layout import (
     INLINE,
-    behind,
     depth,
     has_pairs,
     has_parts,
     has_tiles,
     has_two,
     lanes_of,
-    operand,
-    padded,
     panel,
 )  # fmt: skip
-from rnnlm.kernels.matmul.tile import address, tile_rows
+from rnnlm.kernels.matmul.tile import tile_rows
 from rnnlm.kernels.matmul.transpose import interleaved_pairs, round_row, transpose, transpose_pairs
 from rnnlm.kernels.symbols import Routine, call_by_name
 
@@ -203,19 +202,23 @@ def _round_tile(a, row, packed):
 
 
 @jit
-def _round_two(low, high, target):
-    """Two float32 rows as pairs of what stands one above the other."""
-    whole = low.size // 16 * 16
-    interleaved_pairs(address(low), address(high), whole, address(target), 0)
-    for i in range(whole, low.size):
-        target[i] = pair(low[i], high[i])
+def _fill_slab(row, first, slab):
+    """Numbers (or pairs) of a row from `first` on, as many as a slab has of each k, or as there are."""
+    if first + ROWS <= row.size:
+        for r in range(ROWS):
+            slab[r] = row[first + r]
+    else:
+        for r in range(row.size - first):
+            slab[r] = row[first + r]
 
 
 @jit
-def _round_last(low, target):
-    """The last row of an odd number of rows, as pairs with zeros."""
-    for i in range(low.size):
-        target[i] = pair(low[i], low.dtype.type(0))
+def _round_slab(a, l, first, slab):
+    """The same of rows 2l and 2l + 1 as pairs, of the last row of an odd number with zeros."""
+    k, m = a.shape
+    for r in range(min(ROWS, m - first)):
+        high = a[2 * l + 1, first + r] if 2 * l + 1 < k else a.dtype.type(0)
+        slab[r] = pair(a[2 * l, first + r], high)
 
 
 def fill_rows(a, first, last, packed):
@@ -253,14 +256,18 @@ def _fill_rows(a, first, last, packed):
 
 
 def fill_columns(a, packed):
-    """A = a' of a (k x m) into `packed`, an operand by columns, if it is a copy."""
+    """A = a' of a (k x m) into `packed`, an operand by columns."""
     raise NotImplementedError("for kernels only")
 
 
 @overload(fill_columns)
 def _fill_columns(a, packed):
-    def nothing(a, packed):
-        pass
+    def plain(a, packed):
+        (k, m), packed = a.shape, packed.array
+        for low in range(0, k, _ROWS_AHEAD):
+            for s in range((m + ROWS - 1) // ROWS):
+                for l in range(low, min(k, low + _ROWS_AHEAD)):
+                    _fill_slab(a[l], s * ROWS, packed[s, l])
 
     def tiles(a, packed):
         (k, m), packed = a.shape, packed.array
@@ -274,13 +281,12 @@ def _fill_columns(a, packed):
         split.fill_columns(a, packed.array)
 
     def pairs(a, packed):
-        k, packed = a.shape[0], packed.array
-        for l in range(k // 2):
-            _round_two(a[2 * l], a[2 * l + 1], packed[l])
-        if k % 2:
-            _round_last(a[k - 1], packed[k // 2])
+        (k, m), packed = a.shape, packed.array
+        for l in range((k + 1) // 2):
+            for s in range((m + ROWS - 1) // ROWS):
+                _round_slab(a, l, s * ROWS, packed[s, l])
 
-    return _by_layout(packed, nothing, pairs, tiles, parts)
+    return _by_layout(packed, plain, pairs, tiles, parts)
 
 
 def clear_depths(packed, k, columns):
@@ -345,19 +351,21 @@ def _panel_number(packed, wide, row, column):
 
 
 def panel_as_columns(packed, beside, column, k, count):
-    """The panel of B that begins with this column as an operand by columns (k x `count`), B' being what is
-    multiplied: in its place, or in `beside`, an operand by columns (k x NR). packed: all panels, flat."""
+    """The panel of B that begins with this column as an operand by columns, B' being what is multiplied: `count`
+    columns of it, in `beside`, an operand by columns (k x NR). packed: all panels, flat."""
     raise NotImplementedError("for kernels only")
 
 
 @overload(panel_as_columns, jit_options=INLINE)
 def _panel_as_columns(packed, beside, column, k, count):
-    layout = packed.instance_class
-
-    def view(packed, beside, column, k, count):
+    def slabs(packed, beside, column, k, count):
         array, deep = packed.array, depth(packed, k)
         width = panel(array.dtype.type(0))
-        return layout(array[column * deep : (column + width) * deep].reshape((deep, width))[:, :count])
+        rows = array[column * deep : (column + width) * deep].reshape((deep, width))
+        for s in range((count + ROWS - 1) // ROWS):
+            for l in range(deep):
+                _fill_slab(rows[l], s * ROWS, beside.array[s, l])
+        return beside
 
     def copy(packed, beside, column, k, count):
         deep, to = depth(packed, k), beside.array
@@ -365,47 +373,11 @@ def _panel_as_columns(packed, beside, column, k, count):
             for j in range(0, 32, 16):
                 source = address(packed.array[(column * deep) + l * 32 + j :])
                 transpose(np.float32(0), source, 32, 16, address(to[j, l:]), to.shape[1], 16)  # of pairs, whole
-        return layout(to[:count])
+        return beside
 
     def parts(packed, beside, column, k, count):
         deep = depth(packed, k)
         split.columns_of_panel(packed.array[column * deep :], deep, beside.array)
-        return layout(beside.array[:count])
+        return beside
 
-    return _by_layout(packed, view, view, copy, parts)
-
-
-def fill_as_panels(a, columns, panels):
-    """A B that is read as panels and needs no copy for it where it has plain numbers: a (k x n), of whole vectors.
-    columns, panels: room for it as an operand by columns and as panels; one of them is filled, or none."""
-    raise NotImplementedError("for kernels only")
-
-
-@overload(fill_as_panels, jit_options=INLINE)
-def _fill_as_panels(a, columns, panels):
-    def as_columns(a, columns, panels):
-        fill_columns(a, columns)
-
-    def as_panels(a, columns, panels):
-        pack_panels(a, False, 0, a.shape[1], a.shape[0], panels)
-
-    return as_panels if has_tiles(panels) else as_columns
-
-
-def filled_panel(a, columns, panels, column):
-    """The panel from this column on of what `fill_as_panels` was given, and its width."""
-    raise NotImplementedError("for kernels only")
-
-
-@overload(filled_panel, jit_options=INLINE)
-def _filled_panel(a, columns, panels, column):
-    layout = panels.instance_class
-
-    def as_columns(a, columns, panels, column):
-        array = operand(a, columns).array
-        return layout(array.reshape(array.size)[column:]), a.shape[1]
-
-    def as_panels(a, columns, panels, column):
-        return behind(panels, column * depth(panels, a.shape[0])), padded(panels, min(32, a.shape[1] - column))
-
-    return as_panels if has_tiles(panels) else as_columns
+    return _by_layout(packed, slabs, slabs, copy, parts)

@@ -20,7 +20,7 @@ from numba.extending import intrinsic
 
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul.bits import as_bits, as_float, pair, rounded_bits, unpaired
-from rnnlm.kernels.matmul.tile import address
+from rnnlm.kernels.matmul.instructions import address
 from rnnlm.kernels.matmul.transpose import interleaved_pairs, round_row, transpose, transpose_pairs
 
 # Bytes of a block of 32 x 32 numbers, and of one of its rows.

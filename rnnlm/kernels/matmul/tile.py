@@ -5,7 +5,7 @@
 B is packed: for each k its 2 vectors (one, for a narrow panel) lie behind one another. A's numbers are read one by
 one and spread over a vector; A[r, k] lies at
 
-    a + p a_step + k a_row + r    "by columns": the rows' numbers of one k side by side (A is a', or packed)
+    a + p a_step + k a_row + r    "by columns": the rows' numbers of one k side by side
     a + p a_step + r a_row + k    "by rows": row by row
                                   k < inner, then the next of `outer` blocks p
 
@@ -30,33 +30,11 @@ from numba.extending import intrinsic, overload, register_jitable
 
 from rnnlm.kernels.cpu import ROWS
 from rnnlm.kernels.jit import jit
+from rnnlm.kernels.matmul.instructions import BFLOAT, address, prefetch
 from rnnlm.kernels.matmul.layout import lanes_of
 from rnnlm.kernels.symbols import Routine, call_by_name
 
 _INT, _INT32 = ir.IntType(64), ir.IntType(32)
-
-
-class _BFloat(ir.Type):
-    """LLVM's bfloat, which llvmlite has no name for."""
-
-    def _to_string(self) -> str:
-        return "bfloat"
-
-
-BFLOAT = _BFloat()
-
-
-@intrinsic
-def address(typingctx: Any, array: Any) -> Any:
-    """Where an array's first number lies (or what a pointer points at), as an integer."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        if isinstance(array, types.CPointer):
-            return builder.ptrtoint(args[0], _INT)
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        return builder.ptrtoint(data, _INT)
-
-    return types.intp(array), codegen
 
 
 class _Tile:
@@ -84,25 +62,16 @@ class _Tile:
         last = [place % self.vectors == self.vectors - 1 for place in range(len(places))]
         self._make_mask(tail)
 
+        for place in places:  # C is asked for before the sums are there
+            prefetch(builder, place, to_write=True)
         entry, function = builder.block, builder.function
-        add_block, begin, outer_block, inner_block, next_block, end = (
-            function.append_basic_block(name) for name in ("add", "begin", "outer", "inner", "next", "end")
+        outer_block, inner_block, next_block, end = (
+            function.append_basic_block(name) for name in ("outer", "inner", "next", "end")
         )
-        builder.cbranch(builder.icmp_unsigned("!=", add, add.type(0)), add_block, begin)
-        builder.position_at_end(add_block)
-        before = [self._load_c(place, at_end) for place, at_end in zip(places, last, strict=True)]
-        builder.branch(begin)
-
-        builder.position_at_end(begin)
-        sums = []
-        for value in before:
-            phi = builder.phi(self.vector)
-            phi.add_incoming(ir.Constant(self.vector, [0.0] * self.lanes), entry)
-            phi.add_incoming(value, add_block)
-            sums.append(phi)
         builder.branch(outer_block)
 
-        outer_phis = self._loop(outer_block, begin, a, b, sums)
+        zeros = [ir.Constant(self.vector, [0.0] * self.lanes)] * len(places)
+        outer_phis = self._loop(outer_block, entry, a, b, zeros)
         builder.branch(inner_block)
         inner_phis = self._loop(inner_block, outer_block, outer_phis[1], outer_phis[2], outer_phis[3:])
         k, now_a, now_b, *accumulators = inner_phis
@@ -122,8 +91,13 @@ class _Tile:
             phi.add_incoming(value, next_block)
 
         builder.position_at_end(end)
-        for value, place, at_end in zip(fused, places, last, strict=True):
-            self._store_c(value, place, at_end)
+        with builder.if_else(builder.icmp_unsigned("!=", add, add.type(0))) as (added, stored):
+            with added:
+                for value, place, at_end in zip(fused, places, last, strict=True):
+                    self._store_c(builder.fadd(self._load_c(place, at_end), value), place, at_end)
+            with stored:
+                for value, place, at_end in zip(fused, places, last, strict=True):
+                    self._store_c(value, place, at_end)
 
     def _step(self, a: Any, b: Any, accumulators: list[Any]) -> list[Any]:
         """One k: every row's number of A times B's vectors, added to the accumulators."""
@@ -277,14 +251,13 @@ def _tile_of_an_operand_impl(kind, rows, columns, a, i, a_step, a_row, size, b, 
     return pairs if kind == types.uint32 else plain
 
 
-def _columns_times_panel(kind, size, m, columns, a, a_row, inner, b, wide, c, c_row, add):
-    """The same for A by columns; a_row: elements from one k to the next."""
+def _columns_times_panel(kind, size, m, columns, a, slab, inner, b, wide, c, c_row, add):
+    """The same for A by columns; slab: elements from one slab to the next."""
     i = 0
     while i < m:
         rows = tile_rows(m - i)
-        _tile_of_columns(
-            kind, rows, columns, a + i * size, 0, a_row, b, wide, c + i * c_row * size, c_row, 1, inner, add
-        )
+        a_i, c_i = a + (i // ROWS * slab + i % ROWS) * size, c + i * c_row * size
+        _tile_of_columns(kind, rows, columns, a_i, 0, ROWS, b, wide, c_i, c_row, 1, inner, add)
         i += rows
 
 
@@ -323,10 +296,10 @@ def blocks_times_panel(blocks, count, inner, packed, wide, columns, c, add):
 
 @jit
 def columns_times_panel(a, deep, packed, wide, columns, c, add):
-    """The same as `rows_times_panel` for A by columns, deep x m elements."""
+    """The same as `rows_times_panel` for A by columns, of which `deep` elements of k are read."""
     a, b = a.array, packed.array
-    step_a, row_c = a.strides[0] // a.itemsize, c.strides[0] // c.itemsize
+    slab, row_c = a.strides[0] // a.itemsize, c.strides[0] // c.itemsize
     _call_columns(
-        b.dtype.type(0), a.itemsize, a.shape[1], columns, address(a), step_a, deep, address(b), wide,
-        address(c), row_c, add,
+        b.dtype.type(0), a.itemsize, c.shape[0], columns, address(a), slab, deep, address(b), wide, address(c),
+        row_c, add,
     )  # fmt: skip

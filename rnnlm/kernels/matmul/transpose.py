@@ -12,11 +12,10 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from rnnlm.kernels.matmul.instructions import BFLOAT, BYTES, prefetch
 from rnnlm.kernels.matmul.layout import has_two, lanes_of
-from rnnlm.kernels.matmul.tile import BFLOAT
 
 _INT, _INT32 = ir.IntType(64), ir.IntType(32)
-_BYTES = ir.IntType(8).as_pointer()
 
 
 def _load(builder: Any, vector: Any, place: Any) -> Any:
@@ -45,14 +44,6 @@ def interleaved(builder: Any, low: Any, high: Any) -> Any:
     return builder.shuffle_vector(both, ir.Constant(halves, ir.Undefined), order)
 
 
-def prefetch(builder: Any, place: Any, to_write: bool = False) -> None:
-    """Ask for the cache line at a place, a pointer."""
-    kind = ir.FunctionType(ir.VoidType(), [_BYTES, *[_INT32] * 3])
-    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-    keep, data = _INT32(3), _INT32(1)
-    builder.call(function, [builder.bitcast(place, _BYTES), _INT32(int(to_write)), keep, data])
-
-
 @intrinsic
 def interleaved_pairs(typingctx: Any, low: Any, high: Any, count: Any, target: Any, ahead: Any) -> Any:
     """`count` (a multiple of 16) numbers of one row and of the next, as pairs of one above the other; what lies
@@ -66,7 +57,7 @@ def interleaved_pairs(typingctx: Any, low: Any, high: Any, count: Any, target: A
             place = builder.shl(loop.index, _INT(4))
             first, second = (_load(builder, floats, builder.gep(row, [place])) for row in (low, high))
             for row in (low, high):
-                prefetch(builder, builder.gep(builder.bitcast(builder.gep(row, [place]), _BYTES), [args[4]]))
+                prefetch(builder, builder.gep(builder.bitcast(builder.gep(row, [place]), BYTES), [args[4]]))
             store(builder, interleaved(builder, first, second), builder.gep(target, [place]))
         return context.get_dummy_value()
 

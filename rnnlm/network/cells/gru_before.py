@@ -126,7 +126,7 @@ class GRUBefore(Cell[Trace, Packed]):
         d_state = workspace.take("d_state", (batch, hidden))
         # Whether threads have columns is a question of the whole of H; what is packed are two of its blocks.
         products = recurrence.backward_products(H[:, : 2 * hidden], batch, context)
-        products = products._replace(by_columns=recurrence.by_columns(H, batch, context.threads))
+        products = products._replace(by_columns=recurrence.by_columns(H, batch, context))
         candidates = _Candidates(
             workspace.panels("packed_n", hidden, hidden),
             recurrence.rows_of_steps("n_rows", batch, hidden, context),

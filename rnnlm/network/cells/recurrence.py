@@ -22,14 +22,24 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnlm.kernels.cpu import DEPTH_BLOCK, MULTIPLICATIONS, RECURRENT_BYTES, RECURRENT_COLUMNS, useful_threads
+from rnnlm.kernels import cpu
 from rnnlm.kernels.cpu import LANES32 as LANES
 from rnnlm.kernels.elementwise.rows import add, clear, copy, in_one_place
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul import linear
 from rnnlm.kernels.matmul.gemm import multiply_columns, multiply_rows
 from rnnlm.kernels.matmul.layout import Packed as Operand
-from rnnlm.kernels.matmul.layout import behind, block_count, block_of, depth, depth_grain, depths_of, operand, rows_at
+from rnnlm.kernels.matmul.layout import (
+    behind,
+    block_count,
+    block_of,
+    depth,
+    depth_grain,
+    depths_of,
+    element_bytes,
+    operand,
+    rows_at,
+)
 from rnnlm.kernels.matmul.linear import pack
 from rnnlm.kernels.matmul.pack import fill_columns, fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
@@ -39,7 +49,7 @@ from rnnlm.kernels.workspace import Context
 from rnnlm.network.protocols import Array, Arrays, Inputs
 
 # Rows of delta that go through packing, multiplication and sums together: a multiple of ``cpu.DEPTH_BLOCK``.
-_STRETCH = 2 * DEPTH_BLOCK
+_STRETCH = 2 * cpu.DEPTH_BLOCK
 
 
 class Steps(NamedTuple):
@@ -70,18 +80,20 @@ class Part(NamedTuple):
     stop: int
 
 
-def by_columns(H: Array, batch: int, threads: int) -> bool:
+def by_columns(H: Array, batch: int, context: Context) -> bool:
     """Whether threads have their own columns of h, waiting for each other at every step, instead of their own
-    streams: where there are fewer streams than threads, or where H does not stay in a core's second cache. (Blocks of
-    an odd width are never cut: pairs of bfloat16 would lie across two of them.)"""
-    hidden, width = H.shape
-    fits = hidden >= RECURRENT_COLUMNS * threads and (width == hidden or hidden % 2 == 0)
-    return threads > 1 and fits and (batch < threads or H.nbytes > RECURRENT_BYTES)
+    streams: where there are fewer streams than threads, or where these are few and H does not stay in a core's second
+    cache. (Blocks of an odd width are never cut: pairs of bfloat16 would lie across two of them.) Results are the
+    same to the last bit."""
+    (hidden, width), (workspace, threads) = H.shape, context
+    fits = hidden >= cpu.RECURRENT_COLUMNS * threads and (width == hidden or hidden % 2 == 0)
+    large = H.size * element_bytes(workspace.layout, H.dtype) > cpu.RECURRENT_BYTES
+    return threads > 1 and fits and (batch < threads or (large and batch < cpu.RECURRENT_STREAMS * threads))
 
 
 def threads_for(multiplications: int, threads: int) -> int:
     """The number of threads for a product of this size."""
-    return useful_threads(threads, multiplications, MULTIPLICATIONS)
+    return cpu.useful_threads(threads, multiplications, cpu.MULTIPLICATIONS)
 
 
 def new_states(name: str, steps: int, inputs: Inputs, width: int, context: Context) -> tuple[Array, Array]:
@@ -110,7 +122,7 @@ def forward_products(H: Array, batch: int, context: Context) -> Products:
     """Room for the loop over time: each block of H as the panels of a matrix of its own."""
     (hidden, width), workspace = H.shape, context.workspace
     return Products(
-        by_columns(H, batch, context.threads),
+        by_columns(H, batch, context),
         workspace.panels("packed_H", hidden, hidden, width // hidden),
         rows_of_steps("previous_rows", batch, hidden, context),
         workspace.apart("result", batch, hidden),
@@ -121,7 +133,7 @@ def backward_products(H: Array, batch: int, context: Context) -> Products:
     """Room for the loop back: H' as one matrix, G D_h x D_h."""
     (hidden, width), workspace = H.shape, context.workspace
     return Products(
-        by_columns(H, batch, context.threads),
+        by_columns(H, batch, context),
         workspace.panels("packed_back", width, hidden),
         rows_of_steps("delta_rows", batch, width, context),
         workspace.apart("result", batch, hidden),
@@ -214,7 +226,7 @@ def _weights_back(thread, delta, previous, read, previous_columns, packed_delta,
     fill_columns(flat_previous[first:last], depths_of(previous_columns, first, last))
     start, stop = partition(thread, width, 2 * LANES)
     wait(thread)
-    before, inputs = operand(flat_previous, previous_columns), read.reshape(rows)
+    inputs = read.reshape(rows)
     d_projected, to, end = gradients.d_projected, start + offset, stop + offset
     dH, own_packed = gradients.dH[:, to:end], behind(packed_delta, start * depth(packed_delta, min(rows, _STRETCH)))
     _clear_columns(d_projected, to, end)
@@ -222,7 +234,7 @@ def _weights_back(thread, delta, previous, read, previous_columns, packed_delta,
         high = min(low + _STRETCH, rows)
         pack_panels(flat[low:high, start:stop], False, 0, stop - start, high - low, own_packed)
         deep = depth(own_packed, high - low)
-        multiply_columns(depths_of(before, low, high), deep, own_packed, 0, stop - start, dH, low > 0)
+        multiply_columns(depths_of(previous_columns, low, high), deep, own_packed, 0, stop - start, dH, low > 0)
         _add_by_input(flat[low:high], inputs[low:high], d_projected, start, stop, offset)
     _sum_columns(d_projected, gradients.db1, to, end)
 

@@ -136,7 +136,7 @@ class SCRN(Cell[Trace, Packed]):
         trace = Trace(*(context.workspace.take(name, (steps, batch, self.D_h)) for name in Trace._fields))
         window = recurrence.steps_of(inputs, parameters["I"], self._biases(parameters), context)
         products = recurrence.Products(
-            recurrence.by_columns(H[: self.fast], batch, context.threads),
+            recurrence.by_columns(H[: self.fast], batch, context),
             context.workspace.panels("packed_H", self.D_h, self.fast, 1),
             recurrence.rows_of_steps("previous_rows", batch, self.D_h, context),
             context.workspace.apart("result", batch, self.D_h),

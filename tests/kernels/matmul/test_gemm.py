@@ -39,7 +39,7 @@ def by_columns(a, pairs, b, transposed, panels, c, add):
     k = a.shape[0]
     fill_columns(a, pairs)
     pack_panels(b, transposed, 0, c.shape[1], k, panels)
-    multiply_columns(operand(a, pairs), depth(panels, k), panels, 0, c.shape[1], c, add)
+    multiply_columns(pairs, depth(panels, k), panels, 0, c.shape[1], c, add)
 
 
 depth_of = jit(lambda panels, k: depth(panels, k))
@@ -86,11 +86,11 @@ def panel_past_caches(a, pairs, b, panels, c, stream):
     k = a.shape[0]
     fill_columns(a, pairs)
     pack_panels(b, False, 0, c.shape[1], k, panels)
-    own, deep, wide = operand(a, pairs), depth(panels, k), padded(panels, c.shape[1])
+    deep, wide = depth(panels, k), padded(panels, c.shape[1])
     if stream:
-        stream_columns_times_panel(own, deep, panels, wide, c.shape[1], c)
+        stream_columns_times_panel(pairs, deep, panels, wide, c.shape[1], c)
     else:
-        columns_times_panel(own, deep, panels, wide, c.shape[1], c, False)
+        columns_times_panel(pairs, deep, panels, wide, c.shape[1], c, False)
 
 
 @pytest.mark.parametrize("layout", ROUNDED)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from layouts import kinds
 
+from rnnlm.kernels.cpu import ROWS
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.matmul import layout as layouts
 from rnnlm.kernels.matmul.layout import (
@@ -24,17 +25,19 @@ from rnnlm.kernels.workspace import Workspace
 KINDS = kinds()
 
 
-def test_plain_numbers_are_copied_into_panels_alone() -> None:
+def test_plain_numbers_are_not_copied_by_rows() -> None:
     workspace = Workspace(np.float32)
     assert workspace.panels("b", 5, 7).array.size >= 5 * 7
-    for packed in (workspace.rows("a", 3, 5), workspace.rows("steps", 2, 3, 5), workspace.columns("c", 5, 3)):
+    assert workspace.columns("c", 5, 3).array.size >= 5 * 3
+    for packed in (workspace.rows("a", 3, 5), workspace.rows("steps", 2, 3, 5)):
         assert packed.array.size == 0
     assert workspace.unrounded("z", 4).size == 0
 
 
 def test_pairs_take_half_the_depth() -> None:
     assert layouts.rows_shape(BFloat16Pairs, 4, 3, 5) == (4, 3, 3)
-    assert layouts.columns_shape(BFloat16Pairs, 5, 3) == (3, 3)
+    assert layouts.columns_shape(BFloat16Pairs, 5, 3) == (1, 3, ROWS)
+    assert layouts.columns_shape(Numbers, 5, ROWS + 1) == (2, 5, ROWS)
     assert layouts.panels_shape(BFloat16Pairs, 6, 7) == (layouts.panels_shape(Numbers, 6, 7)[0] // 2,)
     assert layouts.unrounded_shape(BFloat16Pairs, 4, 3) == (4, 3)
 

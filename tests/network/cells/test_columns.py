@@ -10,6 +10,8 @@ from every_cell import every_cell
 from layouts import needs_pairs, needs_tiles, take_way
 from networks import Case, config
 
+from rnnlm.kernels import cpu
+from rnnlm.kernels.workspace import Context, Workspace
 from rnnlm.network.cells import recurrence
 
 # A precision, and a way to multiply where that is bfloat16.
@@ -39,7 +41,7 @@ def test_columns_and_streams(
     take_way(monkeypatch, precision[1])
     settings = config(d=33, hidden=hidden, layers=2, precision=precision[0], threads=2, model=model)
     if hidden % 2 and model["cell"]["type"] not in ("elman", "scrn"):
-        assert not recurrence.by_columns(np.empty((1001, 3003), np.float32), batch, 2)
+        assert not recurrence.by_columns(np.empty((1001, 3003), np.float32), batch, Context(Workspace(np.float32), 2))
         return
     chosen = []
 
@@ -54,3 +56,15 @@ def test_columns_and_streams(
     assert other_loss == loss
     for name, wanted in gradients.items():
         assert (other[name] == wanted).all(), name
+
+
+def test_who_has_columns() -> None:
+    """Threads with fewer streams than one each; with few, of an H that is larger than a core's second cache."""
+    small, large = (np.broadcast_to(np.float32(0), (n, n)) for n in (256, 4096))
+    context = Context(Workspace(np.float32), 2)
+    for batch, columns in ((1, (True, True)), (23, (False, True)), (24, (False, False))):
+        assert tuple(recurrence.by_columns(H, batch, context) for H in (small, large)) == columns
+    n = int((1.5 * cpu.RECURRENT_BYTES / 4) ** 0.5) // 2 * 2
+    H = np.broadcast_to(np.float32(0), (n, n))
+    assert recurrence.by_columns(H, 8, Context(Workspace(np.float32), 2))
+    assert not recurrence.by_columns(H, 8, Context(Workspace(np.float32), 1))

@@ -4,8 +4,7 @@ Each thread has its own rows, and its own dU, which are added in their order. A 
 
     z2 = h U + b2 -> delta2 = y^ - y in place -> dh = delta2 U', dU += h' delta2, db2 += delta2
 
-while it lies in the thread's cache. Rows of delta2 are padded to whole vectors, so that it is read as packed B as it
-lies.
+while it lies in the thread's cache.
 """
 
 from __future__ import annotations
@@ -15,22 +14,20 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnlm.kernels.cpu import LANES32 as LANES
 from rnnlm.kernels.cpu import SMALL_SOFTMAX_BYTES
 from rnnlm.kernels.elementwise.rows import add, clear, copy
 from rnnlm.kernels.elementwise.softmax import exp_sum, largest
 from rnnlm.kernels.jit import jit
-from rnnlm.kernels.matmul.gemm import columns_times_panel, multiply_columns, multiply_rows
+from rnnlm.kernels.matmul.gemm import multiply_columns, multiply_rows
 from rnnlm.kernels.matmul.layout import (
     Packed,
     block_of,
-    columns_of,
     depth,
     operand,
     panel,
     rows_of,
 )
-from rnnlm.kernels.matmul.pack import fill_as_panels, fill_columns, fill_rows, filled_panel, pack_panels
+from rnnlm.kernels.matmul.pack import fill_columns, fill_rows, pack_panels
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
@@ -45,12 +42,10 @@ class Intermediates(NamedTuple):
     packed_U: Packed  # panels of U
     packed_back: Packed  # panels of U'
     h_rows: Packed  # own: h packed by rows
-    h_columns: Packed  # own: by columns
-    h_panels: Packed  # own: as panels, where U is tied
-    z: np.ndarray  # own: R x |V|, padded: logits, then delta2
+    z: np.ndarray  # own: R x |V|: logits, then delta2
     z_rows: Packed  # own: the same packed by rows
-    z_columns: Packed  # own: by columns
-    z_panels: Packed  # own: as panels, where U is not tied and they are a copy
+    columns: Packed  # own: what dU is the product of: h by columns and z as panels, or where U is tied, z and h
+    panels: Packed
     dU: np.ndarray  # as U, of thread 1 and those after it
     db2: np.ndarray  # own: |V|
     losses: np.ndarray  # own: the sum of J
@@ -60,18 +55,15 @@ def _intermediates(weights: Weights, block: int, context: Context) -> Intermedia
     """Room for blocks of `block` rows."""
     (workspace, threads), tied = context, weights.tied
     hidden, vocabulary = weights.D_h, weights.V
-    padded = -(-vocabulary // LANES) * LANES
     take = workspace.take
     return Intermediates(
         packed_U=workspace.panels("packed_U", hidden, vocabulary),
         packed_back=workspace.panels("packed_back", vocabulary, hidden),
         h_rows=workspace.rows("h_rows", threads, block, hidden),
-        h_columns=workspace.columns("h_columns", block, hidden, threads),
-        h_panels=workspace.panels("h_panels", block, tied and hidden, threads),
-        z=take("z", (threads, block, padded)),
+        z=take("z", (threads, block, vocabulary)),
         z_rows=workspace.rows("z_rows", threads, block, vocabulary),
-        z_columns=workspace.columns("z_columns", block, padded, threads),
-        z_panels=workspace.panels("z_panels", block, 0 if tied else padded, threads),
+        columns=workspace.columns("columns", block, vocabulary if tied else hidden, threads),
+        panels=workspace.panels("panels", block, hidden if tied else vocabulary, threads),
         dU=take("dU", (max(1, threads - 1), *weights.U.shape)),
         db2=take("db2", (threads, vocabulary)),
         losses=np.zeros(threads),
@@ -127,35 +119,30 @@ def _backward_block(thread, arrays, rows, weights, dU, dh, scale, adds):
     h, (count, hidden), vocabulary = rows.h, rows.h.shape, weights.b2.size
     z, db2 = arrays.z[thread.number, :count], arrays.db2[thread.number]
     for r in range(count):
-        copy(weights.b2, z[r, :vocabulary])
+        copy(weights.b2, z[r])
     h_rows = block_of(arrays.h_rows, thread.number)
     fill_rows(h, 0, hidden, h_rows)
     h_operand = rows_of(operand(h, h_rows), 0, count)
     multiply_rows(h_operand, depth(arrays.packed_U, hidden), arrays.packed_U, 0, vocabulary, z, True)  # z2 = h U + b2
     loss = 0.0
     for r in range(count):
-        loss -= _delta2(z[r, :vocabulary], rows.targets[r], scale, db2)
+        loss -= _delta2(z[r], rows.targets[r], scale, db2)
     # Undoes z2 = h U: dh = delta2 U' ...
     z_rows = block_of(arrays.z_rows, thread.number)
-    fill_rows(z[:, :vocabulary], 0, vocabulary, z_rows)
+    fill_rows(z, 0, vocabulary, z_rows)
     delta2 = rows_of(operand(z, z_rows), 0, count)
     multiply_rows(delta2, depth(arrays.packed_back, vocabulary), arrays.packed_back, 0, hidden, dh, False)
     # ... and dU += h' delta2.
-    z_columns, z_panels = block_of(arrays.z_columns, thread.number), block_of(arrays.z_panels, thread.number)
-    deep = depth(arrays.packed_U, count)
+    columns, panels = block_of(arrays.columns, thread.number), block_of(arrays.panels, thread.number)
+    deep = depth(panels, count)
     if weights.tied:  # the same product, transposed
-        fill_columns(z, z_columns)
-        h_panels = block_of(arrays.h_panels, thread.number)
-        pack_panels(h, False, 0, hidden, count, h_panels)
-        multiply_columns(columns_of(operand(z, z_columns), vocabulary), deep, h_panels, 0, hidden, dU, adds)
+        fill_columns(z, columns)
+        pack_panels(h, False, 0, hidden, count, panels)
+        multiply_columns(columns, deep, panels, 0, hidden, dU, adds)
     else:
-        fill_as_panels(z, z_columns, z_panels)
-        h_columns = block_of(arrays.h_columns, thread.number)
-        fill_columns(h, h_columns)
-        h_transposed, width = operand(h, h_columns), panel(z.dtype.type(0))
-        for j in range(0, vocabulary, width):
-            own, wide = filled_panel(z, z_columns, z_panels, j)
-            columns_times_panel(h_transposed, deep, own, wide, min(width, vocabulary - j), dU[:, j:], adds)
+        fill_columns(h, columns)
+        pack_panels(z, False, 0, vocabulary, count, panels)
+        multiply_columns(columns, deep, panels, 0, vocabulary, dU, adds)
     return loss
 
 

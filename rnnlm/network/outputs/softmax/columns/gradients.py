@@ -53,7 +53,7 @@ def of_weights(thread, arrays, targets, d_weights, add):
     for r in range(rows):
         if first * width <= targets[r] < stop * width:
             subtract(arrays.exp_z, targets[r], rows, r, arrays.whole[r])
-    g, gh = operand(arrays.factors, arrays.factor_rows), operand(arrays.scaled, arrays.scaled_columns)
+    g, gh = operand(arrays.factors, arrays.factor_rows), arrays.scaled_columns
     db2_row = db2.reshape((1, vocabulary))
     scaled_panels = block_of(arrays.scaled_panels, thread.number)
     panel_columns = block_of(arrays.panel_columns, thread.number)

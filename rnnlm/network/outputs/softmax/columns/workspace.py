@@ -41,7 +41,7 @@ class Intermediates(NamedTuple):
     scaled: np.ndarray  # R x D_h: h / S
     scaled_columns: Packed  # the same packed by columns
     scaled_panels: Packed  # own: the same packed as panels, where U is tied
-    panel_columns: Packed  # own: a panel of exp_z packed by columns, where U is tied and that is a copy
+    panel_columns: Packed  # own: a panel of exp_z packed by columns, where U is tied
 
 
 def rows_at_once(h: Array, vocabulary: int, context: Context) -> int:
