@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from llvmlite import ir
 from numba import types
-from numba.extending import overload, register_jitable
+from numba.extending import intrinsic, overload, register_jitable
 
 from rnnlm.kernels.cpu import ROWS
 from rnnlm.kernels.elementwise.rows import clear
@@ -201,15 +202,35 @@ def _round_tile(a, row, packed):
             packed[k // 2 * rows + r] = pair(a[r, k - 1], a.dtype.type(0))
 
 
+@intrinsic
+def _copy_slab_row(typingctx, kind, source, target):
+    """ROWS numbers or pairs from one address to another."""
+
+    def codegen(context, builder, signature, args):
+        vector = ir.VectorType(context.get_value_type(kind), ROWS)
+        source, target = (builder.inttoptr(place, vector.as_pointer()) for place in args[1:])
+        value = builder.load(source)
+        value.align = 4
+        builder.store(value, target).align = 4
+        return context.get_dummy_value()
+
+    return types.void(kind, types.intp, types.intp), codegen
+
+
 @jit
-def _fill_slab(row, first, slab):
-    """Numbers (or pairs) of a row from `first` on, as many as a slab has of each k, or as there are."""
-    if first + ROWS <= row.size:
-        for r in range(ROWS):
-            slab[r] = row[first + r]
-    else:
-        for r in range(row.size - first):
-            slab[r] = row[first + r]
+def _fill_slabs(a, slabs):
+    """a (k x m), numbers or pairs, into slabs of a tile's rows each."""
+    (k, m), bytes_ = a.shape, ROWS * a.itemsize
+    whole = m // ROWS
+    for low in range(0, k, _ROWS_AHEAD):
+        high = min(k, low + _ROWS_AHEAD)
+        for s in range(whole):
+            for l in range(low, high):
+                source, target = address(a) + l * a.strides[0] + s * bytes_, address(slabs[s]) + l * bytes_
+                _copy_slab_row(slabs.dtype.type(0), source, target)
+        for l in range(low, high):
+            for j in range(whole * ROWS, m):
+                slabs[whole, l, j - whole * ROWS] = a[l, j]
 
 
 @jit
@@ -263,11 +284,7 @@ def fill_columns(a, packed):
 @overload(fill_columns)
 def _fill_columns(a, packed):
     def plain(a, packed):
-        (k, m), packed = a.shape, packed.array
-        for low in range(0, k, _ROWS_AHEAD):
-            for s in range((m + ROWS - 1) // ROWS):
-                for l in range(low, min(k, low + _ROWS_AHEAD)):
-                    _fill_slab(a[l], s * ROWS, packed[s, l])
+        _fill_slabs(a, packed.array)
 
     def tiles(a, packed):
         (k, m), packed = a.shape, packed.array
@@ -361,10 +378,7 @@ def _panel_as_columns(packed, beside, column, k, count):
     def slabs(packed, beside, column, k, count):
         array, deep = packed.array, depth(packed, k)
         width = panel(array.dtype.type(0))
-        rows = array[column * deep : (column + width) * deep].reshape((deep, width))
-        for s in range((count + ROWS - 1) // ROWS):
-            for l in range(deep):
-                _fill_slab(rows[l], s * ROWS, beside.array[s, l])
+        _fill_slabs(array[column * deep : (column + width) * deep].reshape((deep, width))[:, :count], beside.array)
         return beside
 
     def copy(packed, beside, column, k, count):
