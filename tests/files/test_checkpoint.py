@@ -64,4 +64,6 @@ def test_resume_of_an_average_that_has_begun(make_config: Any) -> None:
     state = model_file.load(Path(config.run) / "state.safetensors")
     averaged = state.position["averaged"]
     assert 0 < averaged < state.training["updates"] - 20
-    assert (state.extra["average.cell.0.H"] != state.parameters["cell.0.H"]).any()
+    # Saturated units have no gradient, so not every parameter need have moved since.
+    averages = {name.removeprefix("average."): value for name, value in state.extra.items() if "average." in name}
+    assert any((averages[name] != value).any() for name, value in state.parameters.items())
