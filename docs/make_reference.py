@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -18,7 +18,7 @@ import typer.main
 from rnnlm.cli import app
 from rnnlm.config.base import Section, Sections, Typed, sections
 from rnnlm.config.schema import Config
-from rnnlm.evaluation import columns
+from rnnlm.evaluation import columns, score_formats
 from rnnlm.files.run_folder import MAY_CHANGE
 
 TARGET = Path(__file__).with_name("reference.md")
@@ -56,6 +56,18 @@ def reference() -> str:
         "with a `type`, the bare name of the type is that section with its defaults: `cell: lstm` is",
         "`cell: {type: lstm}`. `rnnlm config show CONFIG` prints every key as it is resolved, and",
         "`rnnlm config schema` the JSON Schema.",
+        "",
+    ]
+    lines += [
+        "## The tables of lines and of words",
+        "",
+        "`rnnlm score MODEL TEXT` writes a row a line, with `--by word` a row a word; `--format jsonl` has the same",
+        "names. Numbers have all their digits, texts stand as in the table of tokens. Left out are",
+        f"`{'` and `'.join(score_formats.DISTRIBUTION)}`, of models of words, which take long.",
+        "",
+        *_table(("column of lines", "meaning"), _meanings(score_formats.LINE_COLUMNS)),
+        "",
+        *_table(("column of words", "meaning"), _meanings(score_formats.WORD_COLUMNS)),
         "",
     ]
     for name, field in Config.model_fields.items():
@@ -100,6 +112,10 @@ def _metavar(parameter: Any) -> str:
     """What stands for the value; an argument that may be left out is in brackets."""
     name = str(parameter.metavar or parameter.name.upper())
     return name if parameter.required or parameter.param_type_name == "option" else f"[{name}]"
+
+
+def _meanings(columns: Mapping[str, score_formats.Column]) -> list[tuple[str, str]]:
+    return [(f"`{name}`", column.meaning) for name, column in columns.items()]
 
 
 def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -13,10 +13,14 @@ import numpy as np
 from rnnlm.corpora import prepare
 from rnnlm.errors import InputError, TextError, in_python
 from rnnlm.evaluation.columns import DEFAULT
+from rnnlm.evaluation.lines import LineScore, score_lines
 from rnnlm.evaluation.many import score_each, token_scores_of
+from rnnlm.evaluation.next_token import next_tokens
 from rnnlm.evaluation.per_token import TokenScore, token_scores, write_token_scores
 from rnnlm.evaluation.perplexity import evaluate, perplexity_of
-from rnnlm.evaluation.records import Evaluation
+from rnnlm.evaluation.records import Evaluation, NextToken
+from rnnlm.evaluation.score_formats import Format
+from rnnlm.evaluation.words import WordScore, words_of
 from rnnlm.files import log, own_texts
 from rnnlm.files.model_file import Trained
 from rnnlm.network import build
@@ -24,8 +28,9 @@ from rnnlm.network.parameters import unflatten
 from rnnlm.network.scored import Scored
 from rnnlm.sampling.records import Sampled
 from rnnlm.sampling.sample import Settings, sample
-from rnnlm.text import corpus, tokenizers
+from rnnlm.text import corpus, files, tokenizers
 from rnnlm.text.corpus import Corpus
+from rnnlm.text.lines import Line, lines
 from rnnlm.work import Note, Progress, run_to_end
 
 # NDArray would leave the shape as Any.
@@ -140,6 +145,47 @@ class LanguageModel:
         tokens_of = self._all_tokens(text, line_end)
         each = zip(tokens_of, self._score_each(tokens_of, state, details=True), strict=True)
         return [token_scores_of(tokens, scored, self.vocabulary.unit) for tokens, scored in each]
+
+    @in_python()
+    def score(self, text: str | list[str], *, line_end: bool = True) -> list[LineScore]:
+        """The log-probability of each line of a text, or of each of a list of lines, each by itself.
+
+        Args:
+            line_end: whether line ends are scored too.
+        """
+        found = score_lines(self.network, self.vocabulary, [_lines(text)], "text", line_end=line_end)
+        return [scored for some in found for scored in some.summed()]
+
+    @in_python()
+    def words(self, text: str | list[str], *, line_end: bool = True, entropy: bool = False) -> list[WordScore]:
+        """The surprisal of each word, whatever the model's tokens are; see ``rnnlm.evaluation.words``.
+
+        Args:
+            text: a text, or a list of lines; each line is scored by itself.
+            line_end: whether line ends are scored too. entropy: of each prediction, for models of words.
+
+        Raises:
+            InputError: the entropy of a model of characters or bytes.
+        """
+        if entropy and self.vocabulary.unit != "word":
+            raise InputError(f"entropy: it is that over words, and this is a model of {self.vocabulary.unit}s")
+        blocks = [_lines(text)]
+        found = score_lines(self.network, self.vocabulary, blocks, "text", line_end=line_end, details=entropy)
+        return [word for some in found for words in words_of(some, self.vocabulary, entropy) for word in words]
+
+    def scoring(self, path: str | Path, wanted: Format, ids: bool = False, line_end: bool = True) -> Iterator[str]:
+        """The scores of a text file's lines as ``rnnlm score`` writes them, those of some lines at a time."""
+        blocks, source = lines(path, self.vocabulary.unit), files.name(path)
+        header = wanted.header()
+        for some in score_lines(self.network, self.vocabulary, blocks, source, ids, line_end, wanted.details):
+            yield header + wanted.rows(some, self.vocabulary)
+            header = ""
+
+    @in_python()
+    def next(self, prefix: str = "", top: int | None = None) -> list[NextToken]:
+        """The tokens that may come after a text, the most probable first; `top` of them, None: all."""
+        tokens = tokenizers.split(prefix, self.vocabulary.unit, self.vocabulary.lowercase)
+        return next_tokens(self.network, self.vocabulary, tokens, self.config.train.state, top)
 
     @in_python()
     def sample(
@@ -311,6 +357,20 @@ class LanguageModel:
     def _corpus(self, text: str, line_end: bool = True) -> Corpus:
         characters = len(text.replace("\r\n", "\n")) if self.config.data.unit != "byte" else len(text)
         return corpus.from_tokens(self._tokens(text, line_end), characters, self.vocabulary, "text")
+
+
+def _lines(text: str | list[str]) -> list[Line]:
+    """The lines of a text, each ended; those of a list may hold no line end.
+
+    Raises:
+        TextError: one does.
+    """
+    if isinstance(text, str):
+        text = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
+    for number, line in enumerate(text, 1):
+        if "\n" in line:
+            raise TextError(f"line {number}: it has a line end in it; give each line by itself")
+    return [Line(number, line, True) for number, line in enumerate(text, 1)]
 
 
 def check_choice(name: str, value: str, choices: tuple[str, str]) -> None:

@@ -8,6 +8,9 @@ import importlib.util
 import inspect
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -219,3 +222,29 @@ def test_the_configuration_of_the_readme_is_one(tmp_path: Path) -> None:
         path = tmp_path / "readme.yaml"
         path.write_text(block, encoding="utf-8")
         config_file.load(path)
+
+
+def test_every_command_of_the_guide_to_scores_runs(
+    call: Any, runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "scoring.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(runs["word"], "runs/my")
+    sentences = ["the dog sees the cat", "a zebra sings"]
+    Path("sentences.txt").write_text("".join(f"{line}\n" for line in sentences))
+    Path("utterances.txt").write_text("".join(f"utt-{i} {line}\n" for i, line in enumerate(sentences)))
+    commands = "".join(re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S)).splitlines()
+    assert len(commands) > 10
+    for line in commands:
+        if "|" in line:
+            found = subprocess.run(
+                line.replace("rnnlm", f"{sys.executable} -m rnnlm"), shell=True, capture_output=True, text=True
+            )
+            assert (found.returncode, found.stderr) == (0, ""), line
+            assert len(found.stdout.splitlines()) == 3
+        else:
+            status, out, err = call(*shlex.split(line)[1:])
+            assert (status, err) == (0, ""), line
+            assert out or "-o" in line
+    assert len(Path("scores.tsv").read_text().splitlines()) == 3
+    assert len(Path("words.tsv").read_text().splitlines()) == 1 + 6 + 4

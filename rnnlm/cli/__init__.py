@@ -30,7 +30,9 @@ from rnnlm.cli import (
     import_,
     init,
     inspect,
+    next,
     sample,
+    score,
     train,
     vocab,
     warmup,
@@ -57,7 +59,9 @@ def _add(name: str, function: Callable[..., None]) -> None:
 _add("init", init.command)
 _add("train", train.command)
 _add("eval", eval.command)
+_add("score", score.command)
 _add("sample", sample.command)
+_add("next", next.command)
 _add("vocab", vocab.command)
 _add("embed", embed.command)
 _add("gradcheck", gradcheck.command)

@@ -51,6 +51,8 @@ EXAMPLES = {
     "init": ["rnnlm init my.txt"],
     "train": ["rnnlm train my.yaml", "rnnlm train my.yaml --resume", "rnnlm train quickstart --set model.cell=lstm"],
     "eval": ["rnnlm eval runs/my other.txt --state reset"],
+    "score": ["rnnlm score runs/my sentences.txt -o scores.tsv", "rnnlm score runs/my sentences.txt --by word"],
+    "next": ["rnnlm next runs/my 'the dog'"],
     "sample": ["rnnlm sample runs/my --prompt 'the dog' --temperature 0.8"],
     "vocab": ["rnnlm vocab my.yaml -o vocab.txt"],
     "embed": ["rnnlm embed my.yaml --set embedding.init=skipgram -o vectors.txt"],

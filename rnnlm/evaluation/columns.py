@@ -6,6 +6,8 @@ The defaults of pandas (``read_csv(file, sep="\\t")``), of R (``read.delim(file)
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from rnnlm.errors import InputError
 
 COLUMNS = {
@@ -30,19 +32,23 @@ _MISSING = frozenset((
 ))  # fmt: skip
 
 
-def parse(text: str) -> tuple[str, ...]:
+def parse(text: str, columns: Iterable[str] = tuple(COLUMNS)) -> tuple[str, ...]:
     """The columns that ``--columns`` names, with commas between them; "all": every one.
+
+    Args:
+        columns: those that there are.
 
     Raises:
         InputError: there is no such column, or it is named twice.
     """
+    columns = tuple(columns)
     if text == "all":
-        return tuple(COLUMNS)
+        return columns
     names = tuple(name.strip() for name in text.split(","))
     for i, name in enumerate(names):
-        if name not in COLUMNS or name in names[:i]:
-            found = "found twice" if name in COLUMNS else "no such column"
-            raise InputError(f"--columns: {name!r}: {found}; there are {', '.join(COLUMNS)}, or all")
+        if name not in columns or name in names[:i]:
+            found = "found twice" if name in columns else "no such column"
+            raise InputError(f"--columns: {name!r}: {found}; there are {', '.join(columns)}, or all")
     return names
 
 

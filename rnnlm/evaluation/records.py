@@ -1,4 +1,4 @@
-"""The record of an evaluation."""
+"""Records of evaluations: of a text, and of the next token."""
 
 from __future__ import annotations
 
@@ -37,3 +37,17 @@ class Evaluation:
 
     def json(self) -> dict[str, object]:
         return asdict(self)
+
+
+@dataclass(frozen=True)
+class NextToken:
+    """A token that may come next.
+
+    rank: 1, the most probable. log_probability: in nats; surprisal: in bits.
+    """
+
+    rank: int
+    token: str
+    probability: float
+    log_probability: float
+    surprisal: float

@@ -14,6 +14,7 @@ import stat
 import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
@@ -72,8 +73,11 @@ def check_file(path: str | Path) -> None:
         raise TextError(f"{path}: empty; give a text with at least one token")
 
 
-def blocks(path: str | Path) -> Iterator[Block]:
+def blocks(path: str | Path, at_once: bool = False) -> Iterator[Block]:
     """The file's bytes in blocks of at most a megabyte, decompressed when it begins as gzip does.
+
+    Args:
+        at_once: of a pipe, give out what is there instead of waiting for a whole block.
 
     Raises:
         TextError: unreadable, or damaged gzip.
@@ -81,7 +85,7 @@ def blocks(path: str | Path) -> Iterator[Block]:
     size(path)
     try:
         with _open(path) as file:
-            raw = _Forward(file)
+            raw = _Forward(file, at_once)
             stream = gzip.GzipFile(fileobj=cast(BinaryIO, raw)) if raw.head == b"\x1f\x8b" else raw
             while data := stream.read(_BLOCK):
                 yield Block(data, raw.done)
@@ -97,19 +101,22 @@ class _Forward:
     `head`: its first two bytes, which `read` gives out too; `done`: bytes read so far.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, file: BufferedReader, at_once: bool) -> None:
+        self._file, self._at_once = file, at_once
         self.head = file.read(2)
         self.done = 0
 
     def read(self, size: int) -> bytes:
         data = self.head[self.done : self.done + size]
-        data += self._file.read(size - len(data))
+        if not self._at_once:
+            data += self._file.read(size - len(data))
+        elif not data:
+            data = self._file.read1(size)
         self.done += len(data)
         return data
 
 
-def _open(path: str | Path) -> AbstractContextManager[BinaryIO]:
+def _open(path: str | Path) -> AbstractContextManager[BufferedReader]:
     standard_input = str(path) in _STANDARD_INPUT and size(path) is None
     return open(0, "rb", closefd=False) if standard_input else open(path, "rb")
 

@@ -44,16 +44,16 @@ def pieces(path: str | Path, unit: str, lowercase: bool) -> Iterator[Piece]:
     return TOKENIZERS[unit].pieces(path, lowercase)
 
 
-def split(text: str, unit: str, lowercase: bool, source: str = "text") -> Sequence[str]:
+def split(text: str, unit: str, lowercase: bool, source: str = "text", line: int = 1) -> Sequence[str]:
     """The tokens of a string: as `pieces`, but a text of words that does not end a line gets no </s>.
 
     Args:
-        source: the text's name, for messages.
+        source, line: the text's name and the number of its first line there, for messages.
 
     Raises:
         TextError: a literal ``</s>`` (words).
     """
-    return TOKENIZERS[unit].split(text, lowercase, source)
+    return TOKENIZERS[unit].split(text, lowercase, source, line)
 
 
 def with_line_end(tokens: Sequence[str], unit: str) -> Sequence[str]:

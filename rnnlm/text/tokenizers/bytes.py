@@ -21,9 +21,9 @@ def pieces(path: str | Path, lowercase: bool) -> Iterator[Piece]:
         yield Piece(_lower(text) if lowercase else text, count, done)
 
 
-def split(text: str, lowercase: bool, source: str) -> Sequence[str]:
-    """The bytes of a string in UTF-8."""
-    raw = text.encode("utf-8").decode("latin-1")
+def split(text: str, lowercase: bool, source: str, line: int = 1) -> Sequence[str]:
+    """The bytes of a string in UTF-8; a surrogate of ``errors="surrogateescape"`` is the byte that it stands for."""
+    raw = text.encode("utf-8", "surrogateescape").decode("latin-1")
     return _lower(raw) if lowercase else raw
 
 

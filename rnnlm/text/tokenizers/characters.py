@@ -17,7 +17,7 @@ def pieces(path: str | Path, lowercase: bool) -> Iterator[Piece]:
         yield Piece(_lower(text) if lowercase else text, len(text), done)
 
 
-def split(text: str, lowercase: bool, source: str) -> Sequence[str]:
+def split(text: str, lowercase: bool, source: str, line: int = 1) -> Sequence[str]:
     """The characters of a string; CR LF is one newline."""
     text = text.replace("\r\n", "\n")
     return _lower(text) if lowercase else text

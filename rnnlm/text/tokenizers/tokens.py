@@ -42,8 +42,9 @@ class Tokenizer(Protocol):
             TextError: the file cannot be read; not UTF-8 (words and characters); a literal special token.
         """
 
-    def split(self, text: str, lowercase: bool, source: str) -> Sequence[str]:
-        """The tokens of a string; the last line gets no line end that it does not have. `source`: its name.
+    def split(self, text: str, lowercase: bool, source: str, line: int = 1) -> Sequence[str]:
+        """The tokens of a string; the last line gets no line end that it does not have. `source`: its name; `line`:
+        the number of its first line there.
 
         Raises:
             TextError: a literal special token.

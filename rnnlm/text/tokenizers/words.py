@@ -31,10 +31,10 @@ def pieces(path: str | Path, lowercase: bool) -> Iterator[Piece]:
         yield piece._replace(tokens=[word.lower() for word in piece.tokens]) if lowercase else piece
 
 
-def split(text: str, lowercase: bool, source: str) -> Sequence[str]:
+def split(text: str, lowercase: bool, source: str, line: int = 1) -> Sequence[str]:
     """The words of a string; the last line gets no ``</s>`` that it does not have."""
     text = text.replace("\r\n", "\n")
-    _refuse_line_end(text, len(text), lowercase, source, 1)
+    _refuse_line_end(text, len(text), lowercase, source, line)
     return _mark_lines(text.lower() if lowercase else text).split()
 
 

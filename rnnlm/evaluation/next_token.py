@@ -1,0 +1,34 @@
+"""The distribution over the next token, most probable first."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from rnnlm.evaluation.records import NextToken
+from rnnlm.network.network import Network, Window
+from rnnlm.text.vocabulary import Vocabulary
+
+
+def next_tokens(
+    network: Network, vocabulary: Vocabulary, tokens: Sequence[str], state: str, top: int | None = None
+) -> list[NextToken]:
+    """The `top` most probable tokens after `tokens`, which begin as a text does; None: all tokens.
+
+    Args:
+        state: "carry" or "reset".
+    """
+    ids = vocabulary.to_unk(vocabulary.encode(tokens)) if len(tokens) else np.empty(0, np.int32)
+    inputs = np.concatenate([[vocabulary.line_end], ids]).astype(np.int32)[:, None]
+    reset = inputs == vocabulary.line_end if state == "reset" else np.zeros(inputs.shape, np.bool_)
+    with network.lock:
+        trace = network.forward(Window(inputs, reset, network.initial_states(1)))
+        log_y = network.log_distribution(trace)[0]
+    order = np.argsort(-log_y, kind="stable")[:top]
+    chosen = zip(order.tolist(), log_y[order].tolist(), strict=True)
+    return [
+        NextToken(rank, vocabulary.tokens[id], math.exp(nats), nats, -nats / math.log(2))
+        for rank, (id, nats) in enumerate(chosen, 1)
+    ]

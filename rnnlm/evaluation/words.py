@@ -1,0 +1,89 @@
+"""Scores of the words of a line, whatever its tokens are: those that stand between white space.
+
+    surprisal of a word = sum over its tokens of - log2 y^        bits
+
+Of characters and bytes a word takes the white space behind it too, so that its end is part of it: what ends a word
+is predicted by the word and not by the next one (Oh & Schuler 2024; Pimentel & Meister 2024). White space at the
+line's beginning belongs to the first word, a line end to the last. Of words the line end is a row of its own.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlm.evaluation.lines import ScoredLines
+from rnnlm.text import tokenizers
+from rnnlm.text.vocabulary import Vocabulary
+
+_WORD = re.compile(r"\S+")
+
+
+@dataclass(frozen=True)
+class WordScore:
+    """Score of one word.
+
+    line: of the text, id: of the line, where lines have ids; position: of the word in the line; line and position
+    are counted from 1. word: as the text has it; start, end: its characters in the line (without its id), from 0 to
+    before end. tokens: how many; is_unk: whether any of them was scored as <unk>. log_probability: in nats;
+    surprisal: in bits; entropy: of the prediction, in bits; entropy_reduction: by how much it is below that of the
+    word before, 0 where it is above (Hale 2006). The last two: of models of words, where asked for; else None.
+    """
+
+    line: int
+    id: str | None
+    position: int
+    word: str
+    start: int
+    end: int
+    tokens: int
+    is_unk: bool
+    log_probability: float
+    surprisal: float
+    entropy: float | None
+    entropy_reduction: float | None
+
+
+def words_of(found: ScoredLines, vocabulary: Vocabulary, details: bool = False) -> Iterator[list[WordScore]]:
+    """The words of each line. details: with entropy, which `found` must have then."""
+    for i, line in enumerate(found.lines):
+        scores, text = found.tokens_of(i), line.text
+        places = [match.span() for match in _WORD.finditer(text)]
+        if vocabulary.unit == "word":
+            firsts = list(range(len(places)))
+            if found.ends[i]:  # the line end
+                places.append((len(text), len(text)))
+                firsts.append(len(places) - 1)
+        else:
+            starts = _token_starts(text, vocabulary)
+            firsts = [0, *(int(starts[start]) for start, _ in places[1:])][: len(places)]
+        bounds = itertools.pairwise([*firsts, len(scores.position)])
+        row, before = [], None
+        for position, ((start, end), (first, last)) in enumerate(zip(places, bounds, strict=True), 1):
+            nats = float(scores.log_probability[first:last].sum())
+            entropy = float(scores.entropy[first]) / math.log(2) if details else None
+            reduction = None if entropy is None else max(0.0, (entropy if before is None else before) - entropy)
+            before = entropy
+            word = text[start:end] if end > start else tokenizers.line_end(vocabulary.unit)
+            row.append(
+                WordScore(
+                    line.number, found.ids[i], position, word, start, end, last - first,
+                    bool(scores.unknown[first:last].any()), nats, -nats / math.log(2), entropy, reduction,
+                )
+            )  # fmt: skip
+        yield row
+
+
+def _token_starts(text: str, vocabulary: Vocabulary) -> NDArray[np.int64]:
+    """The first token of each character of a line; a character may be several (bytes, and in lower case İ)."""
+    unit, lowercase = vocabulary.unit, vocabulary.lowercase
+    if len(tokenizers.split(text, unit, lowercase)) == len(text):
+        return np.arange(len(text))
+    lengths = [len(tokenizers.split(character, unit, lowercase)) for character in text]
+    return np.cumsum([0, *lengths])[:-1]

@@ -1,0 +1,61 @@
+"""Lines of a text as they come, each to be scored by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from rnnlm.errors import TextError
+from rnnlm.text import files
+from rnnlm.text.tokenizers.words import LONGEST
+
+# Lines that are given out together: enough for many streams, few enough to be answered soon.
+_TOGETHER = 2048
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+class Line(NamedTuple):
+    """A line of a text, without its end."""
+
+    number: int  # from 1
+    text: str  # of bytes that are no UTF-8, surrogates (``errors="surrogateescape"``)
+    ended: bool  # whether it has an end; only a text's last line may have none
+
+
+def lines(path: str | Path, unit: str) -> Iterator[list[Line]]:
+    """The lines of a text file or a pipe, those at once that are there, never none.
+
+    CR LF is one line end and a byte-order mark is left out, but where tokens are bytes.
+
+    Raises:
+        TextError: the file cannot be read; a line is not UTF-8 (units word and char), or has no end in sight.
+    """
+    number, rest = 0, b""
+    for data, _ in files.blocks(path, at_once=True):
+        *whole, rest = (rest + data).split(b"\n")
+        if len(rest) > LONGEST:
+            raise TextError(f"{files.name(path)}:{number + len(whole) + 1}: a line of more than {LONGEST:,} bytes")
+        for first in range(0, len(whole), _TOGETHER):
+            some = whole[first : first + _TOGETHER]
+            yield [_line(raw, number + i, True, path, unit) for i, raw in enumerate(some, 1)]
+            number += len(some)
+    if rest:
+        yield [_line(rest, number + 1, False, path, unit)]
+
+
+def _line(raw: bytes, number: int, ended: bool, path: str | Path, unit: str) -> Line:
+    if unit == "byte":
+        return Line(number, raw.decode("utf-8", "surrogateescape"), ended)
+    if number == 1:
+        raw = raw.removeprefix(_BYTE_ORDER_MARK)
+    if ended:
+        raw = raw.removesuffix(b"\r")
+    try:
+        return Line(number, raw.decode("utf-8"), ended)
+    except UnicodeDecodeError as error:
+        value = raw[error.start]
+        raise TextError(
+            f"{files.name(path)}:{number}: not UTF-8 at byte {error.start + 1} of the line (0x{value:02x}); convert "
+            "the text to UTF-8"
+        ) from None
