@@ -16,9 +16,11 @@ from rnnlm.evaluation.columns import DEFAULT
 from rnnlm.evaluation.lines import LineScore, score_lines
 from rnnlm.evaluation.many import score_each, token_scores_of
 from rnnlm.evaluation.next_token import next_tokens
+from rnnlm.evaluation.pair_files import Pair
+from rnnlm.evaluation.pairs import score_pairs
 from rnnlm.evaluation.per_token import TokenScore, token_scores, write_token_scores
 from rnnlm.evaluation.perplexity import evaluate, perplexity_of
-from rnnlm.evaluation.records import Evaluation, NextToken
+from rnnlm.evaluation.records import Evaluation, NextToken, PairScore
 from rnnlm.evaluation.score_formats import Format
 from rnnlm.evaluation.words import WordScore, words_of
 from rnnlm.files import log, own_texts
@@ -180,6 +182,10 @@ class LanguageModel:
         for some in score_lines(self.network, self.vocabulary, blocks, source, ids, line_end, wanted.details):
             yield header + wanted.rows(some, self.vocabulary)
             header = ""
+
+    def pairing(self, pairs: Sequence[Pair]) -> Generator[Progress, None, list[PairScore]]:
+        """The scores of minimal pairs (``rnnlm.evaluation.pair_files.read``) as a generator of records."""
+        return (yield from score_pairs(self.network, self.vocabulary, pairs))
 
     @in_python()
     def next(self, prefix: str = "", top: int | None = None) -> list[NextToken]:

@@ -31,6 +31,7 @@ from rnnlm.cli import (
     init,
     inspect,
     next,
+    pairs,
     sample,
     score,
     train,
@@ -60,6 +61,7 @@ _add("init", init.command)
 _add("train", train.command)
 _add("eval", eval.command)
 _add("score", score.command)
+_add("pairs", pairs.command)
 _add("sample", sample.command)
 _add("next", next.command)
 _add("vocab", vocab.command)

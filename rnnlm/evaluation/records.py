@@ -51,3 +51,39 @@ class NextToken:
     probability: float
     log_probability: float
     surprisal: float
+
+
+@dataclass(frozen=True)
+class PairScore:
+    """Score of a minimal pair: log p of both sentences, in nats. unknown: they differ in a word that is scored as
+    <unk>."""
+
+    phenomenon: str
+    good: str
+    bad: str
+    log_probability_good: float
+    log_probability_bad: float
+    unknown: bool
+
+    @property
+    def correct(self) -> bool:
+        """Whether the good sentence is the more probable one."""
+        return self.log_probability_good > self.log_probability_bad
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Accuracy on minimal pairs.
+
+    phenomenon: None: all. pairs, correct: how many, those of unknown words left out. accuracy: their share, low to
+    high: its 95% interval; None without such pairs. unknown, unknown_correct: pairs that differ in an unknown word.
+    """
+
+    phenomenon: str | None
+    pairs: int
+    correct: int
+    accuracy: float | None
+    low: float | None
+    high: float | None
+    unknown: int
+    unknown_correct: int

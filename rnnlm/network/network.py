@@ -232,13 +232,30 @@ class Network:
             return trace.window.states
         return [cell.state_after(layer.cell, steps - 1) for cell, layer in zip(self.cells, trace.layers, strict=True)]
 
-    def scores(self, trace: Trace, targets: NDArray[np.int32], details: bool = False) -> Scores:
-        """log y^ of each target, and with `details` its rank and the prediction's entropy, each T x B."""
-        rows = self._rows(trace, targets, len(targets))
-        found = self.output.scores(self.output_parameters, rows, self._output_context(trace), details)
-        log_probability, rank, entropy = found
-        shape = targets.shape
-        return Scores(log_probability.reshape(shape), rank.reshape(shape), entropy.reshape(shape))
+    def scores(
+        self,
+        trace: Trace,
+        targets: NDArray[np.int32],
+        details: bool = False,
+        chosen: NDArray[np.bool_] | None = None,
+    ) -> Scores:
+        """log y^ of each target, and with `details` its rank and the prediction's entropy, each T x B.
+
+        Args:
+            chosen: T x B, those that are asked for; the others are 0.
+        """
+        rows, shape = self._rows(trace, targets, len(targets)), targets.shape
+        if chosen is None or chosen.all():
+            found = self.output.scores(self.output_parameters, rows, self._output_context(trace), details)
+            log_probability, rank, entropy = found
+            return Scores(log_probability.reshape(shape), rank.reshape(shape), entropy.reshape(shape))
+        made = Scores(np.zeros(shape), np.zeros(shape, np.int64), np.zeros(shape))
+        if chosen.any():
+            rows = rows.some(chosen.reshape(-1))
+            found = self.output.scores(self.output_parameters, rows, self._output_context(trace), details)
+            for column, values in zip(made, found, strict=True):
+                column[chosen] = values
+        return made
 
     def log_distribution(self, trace: Trace) -> NDArray[np.float64]:
         """log y^(t) after the last step of the window, B x |V|."""

@@ -181,6 +181,10 @@ class Rows(NamedTuple):
     targets: NDArray[np.int32]  # N, the token that came
     history: NDArray[np.int32] | None = None  # N x n, the tokens before it, the oldest first, where the layer asks
 
+    def some(self, chosen: NDArray[np.bool_]) -> Rows:
+        """Those that are chosen (N)."""
+        return Rows(self.h[chosen], self.targets[chosen], None if self.history is None else self.history[chosen])
+
 
 class Scores(NamedTuple):
     """Scores of each row's target."""

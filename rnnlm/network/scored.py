@@ -55,25 +55,28 @@ class ScoredWindow(NamedTuple):
 
 def score_windows(
     network: Network, streams: Streams, states: list[Array], window: int | None = None, details: bool = False,
-    line_ends: LineEndStates | None = None,
+    line_ends: LineEndStates | None = None, skipped: NDArray[np.bool_] | None = None,
 ) -> Iterator[ScoredWindow]:  # fmt: skip
     """The windows of some streams, one after the other.
 
     Args:
         states: before the first one, B x S of each layer. window: steps at a time.
         details: with rank and entropy. line_ends: with what it would add up.
+        skipped: of each token of the corpus, whether its log-probability is not asked for: 0.
     """
     corpus = streams.corpus
     window = window or max(1, _ROWS // streams.batch)
     for start in range(0, streams.length, window):
         stop = min(start + window, streams.length)
         part = streams.window(start, stop)
-        with network.lock:
-            trace = network.forward(Window(part.inputs, part.reset, states))
-            log_probability, rank, entropy = network.scores(trace, part.targets, details)
-            sums = None if line_ends is None else line_ends.sums(trace, part.targets, part.valid)
-            states = network.states_after(trace, stop - start)
         position = streams.starts[None, :] + np.arange(start, stop)[:, None]
         # A stream that has ended may stand behind the text's end.
-        unknown = corpus.stored[np.minimum(position, len(corpus) - 1)] == len(corpus.vocabulary)
+        inside = np.minimum(position, len(corpus) - 1)
+        chosen = part.valid if skipped is None else part.valid & ~skipped[inside]
+        with network.lock:
+            trace = network.forward(Window(part.inputs, part.reset, states))
+            log_probability, rank, entropy = network.scores(trace, part.targets, details, chosen)
+            sums = None if line_ends is None else line_ends.sums(trace, part.targets, part.valid)
+            states = network.states_after(trace, stop - start)
+        unknown = corpus.stored[inside] == len(corpus.vocabulary)
         yield ScoredWindow(Scored(position, log_probability, unknown, rank, entropy), part.valid, states, sums)

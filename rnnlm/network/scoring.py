@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rnnlm.network import pieces
 from rnnlm.network.initial_state import LineEndStates
 from rnnlm.network.network import Network
@@ -17,26 +20,27 @@ from rnnlm.text.streams import Streams, line_streams
 
 def score(
     network: Network, corpus: Corpus, state: str, batch: int = 32, window: int | None = None, details: bool = False,
-    line_ends: LineEndStates | None = None,
+    line_ends: LineEndStates | None = None, skipped: NDArray[np.bool_] | None = None,
 ) -> Iterator[Scored]:  # fmt: skip
     """Every token of the text once, the first and the last included, whatever `batch` and `window` are.
 
     With state "carry" the hidden state goes through the whole text, and the tokens come in its order; a long text is
     scored in several pieces at once (``network.pieces``) where that is quicker. With "reset" lines are independent
     and up to `batch` streams of them run in parallel. `line_ends` adds up the states in which line ends are read.
+    `skipped`, under "reset" alone: of each token of the text, whether its log-probability is not asked for: 0.
     """
     if state == "carry" and pieces.quicker(network):
         return pieces.score_in_pieces(network, corpus, window, details, line_ends)
-    return score_streams(network, line_streams(corpus, batch, state), window, details, line_ends)
+    return score_streams(network, line_streams(corpus, batch, state), window, details, line_ends, skipped)
 
 
 def score_streams(
     network: Network, streams: Streams, window: int | None = None, details: bool = False,
-    line_ends: LineEndStates | None = None,
+    line_ends: LineEndStates | None = None, skipped: NDArray[np.bool_] | None = None,
 ) -> Iterator[Scored]:  # fmt: skip
     """Every token of some streams of a text, each of which begins as a text does."""
     states = network.initial_states(streams.batch)
-    for found in score_windows(network, streams, states, window, details, line_ends):
+    for found in score_windows(network, streams, states, window, details, line_ends, skipped):
         if line_ends is not None and found.line_ends is not None:
             line_ends.add(found.line_ends)
         yield found.tokens[found.valid]

@@ -1,0 +1,124 @@
+"""Files of minimal pairs: two sentences that differ in what makes one of them ungrammatical.
+
+JSONL   an object a line, in BLiMP's names (Warstadt et al. 2020): sentence_good, sentence_bad, and what kind of
+        pair it is: linguistics_term, or UID
+TSV     a header with the same names, or good, bad, phenomenon
+text    two files: the good sentences, a line each, and the bad ones
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from rnnlm.errors import InputError, TextError
+from rnnlm.text import files
+from rnnlm.text.lines import lines
+
+_GOOD, _BAD = ("sentence_good", "good"), ("sentence_bad", "bad")
+_KIND = ("linguistics_term", "phenomenon", "UID")
+
+
+class Pair(NamedTuple):
+    """Two sentences."""
+
+    good: str
+    bad: str
+    phenomenon: str
+    where: str  # FILE:LINE, for messages
+
+
+def read(paths: Sequence[Path], kind: str | None = None) -> list[Pair]:
+    """The pairs of all files.
+
+    Args:
+        paths: JSONL and TSV files by their endings, or two other files: good and bad sentences.
+        kind: the field by which pairs are told apart; None: the first of linguistics_term, phenomenon and UID that is
+            there, or the file's name.
+
+    Raises:
+        InputError: neither such files nor two others.
+        TextError: a file cannot be read; a row that is none; a field is missing; files of different length.
+    """
+    known = [path.suffix.lower() in (".jsonl", ".tsv") for path in paths]
+    if all(known) and paths:
+        found = [pair for path in paths for pair in _of_file(path, kind)]
+        if not found:
+            raise TextError(f"{files.name(paths[0])}: empty; give at least one pair")
+        return found
+    if len(paths) == 2 and not any(known):
+        return _of_two(*paths)
+    raise InputError("give files that end in .jsonl or .tsv, or two texts: the good sentences and the bad ones")
+
+
+def _of_two(good: Path, bad: Path) -> list[Pair]:
+    left, right = ([line.text for block in lines(path, "word") for line in block] for path in (good, bad))
+    if len(left) != len(right):
+        raise TextError(f"{good} has {len(left):,} lines and {bad} {len(right):,}; line by line they are pairs")
+    if not left:
+        raise TextError(f"{good}: empty; give at least one pair")
+    pairs = zip(left, right, strict=True)
+    return [_pair(one, other, good.stem, f"{good}:{i}") for i, (one, other) in enumerate(pairs, 1)]
+
+
+def _of_file(path: Path, kind: str | None) -> Iterator[Pair]:
+    rows = _objects(path) if path.suffix.lower() == ".jsonl" else _table(path)
+    for where, row in rows:
+        good, bad = (_field(row, names, where) for names in (_GOOD, _BAD))
+        names = _KIND if kind is None else (kind,)
+        phenomenon = (
+            path.stem if kind is None and not any(name in row for name in _KIND) else _field(row, names, where)
+        )
+        yield _pair(good, bad, phenomenon, where)
+
+
+def _objects(path: Path) -> Iterator[tuple[str, dict[str, object]]]:
+    for block in lines(path, "word"):
+        for line in block:
+            where = f"{files.name(path)}:{line.number}"
+            if not line.text.strip():
+                raise TextError(f"{where}: an empty line; each line is a JSON object")
+            try:
+                row = json.loads(line.text)
+            except (ValueError, RecursionError) as error:
+                raise TextError(f"{where}: no JSON: {error}") from None
+            if not isinstance(row, dict):
+                raise TextError(f"{where}: found {line.text[:40]}; each line is a JSON object")
+            yield where, row
+
+
+def _table(path: Path) -> Iterator[tuple[str, dict[str, object]]]:
+    header: list[str] | None = None
+    for block in lines(path, "word"):
+        for line in block:
+            where, cells = f"{files.name(path)}:{line.number}", line.text.split("\t")
+            if header is None:
+                header = cells
+            elif len(cells) != len(header):
+                raise TextError(f"{where}: {len(cells)} columns, where the header has {len(header)}")
+            else:
+                yield where, dict(zip(header, cells, strict=True))
+
+
+def _field(row: dict[str, object], names: Sequence[str], where: str) -> str:
+    """The first of these fields that is there.
+
+    Raises:
+        TextError: none is, or it is no text.
+    """
+    for name in names:
+        if name in row:
+            if not isinstance(value := row[name], str):
+                raise TextError(f"{where}: {name}: found {value!r}; must be a text")
+            return value
+    raise TextError(f"{where}: there is no {' or '.join(names)}; there are {', '.join(row)}")
+
+
+def _pair(good: str, bad: str, phenomenon: str, where: str) -> Pair:
+    if good.split() == bad.split():
+        raise TextError(f"{where}: both sentences are the same")
+    if not good.strip() or not bad.strip():
+        raise TextError(f"{where}: an empty sentence")
+    return Pair(good, bad, phenomenon, where)
