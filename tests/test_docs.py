@@ -231,6 +231,7 @@ def test_every_command_of_the_guide_to_scores_runs(
     page = (ROOT / "docs" / "scoring.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     shutil.copytree(runs["word"], "runs/my")
+    shutil.copytree(runs["word"], "runs/other")
     sentences = ["the dog sees the cat", "a zebra sings"]
     Path("sentences.txt").write_text("".join(f"{line}\n" for line in sentences))
     Path("utterances.txt").write_text("".join(f"utt-{i} {line}\n" for i, line in enumerate(sentences)))

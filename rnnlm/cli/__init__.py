@@ -18,6 +18,7 @@ import typer
 
 from rnnlm.cli import (
     bench,
+    compare,
     config,
     corpus,
     derive,
@@ -62,6 +63,7 @@ _add("train", train.command)
 _add("eval", eval.command)
 _add("score", score.command)
 _add("pairs", pairs.command)
+_add("compare", compare.command)
 _add("sample", sample.command)
 _add("next", next.command)
 _add("vocab", vocab.command)

@@ -53,6 +53,7 @@ EXAMPLES = {
     "eval": ["rnnlm eval runs/my other.txt --state reset"],
     "score": ["rnnlm score runs/my sentences.txt -o scores.tsv", "rnnlm score runs/my sentences.txt --by word"],
     "pairs": ["rnnlm pairs runs/my blimp/*.jsonl", "rnnlm pairs runs/my good.txt bad.txt -o pairs.tsv"],
+    "compare": ["rnnlm compare runs/my runs/other", "rnnlm compare runs/my runs/other my.txt --state reset"],
     "next": ["rnnlm next runs/my 'the dog'"],
     "sample": ["rnnlm sample runs/my --prompt 'the dog' --temperature 0.8"],
     "vocab": ["rnnlm vocab my.yaml -o vocab.txt"],

@@ -87,3 +87,61 @@ class Accuracy:
     high: float | None
     unknown: int
     unknown_correct: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Bits of A less bits of B, by unit ("token" or "character"); below 0 A is better. low to high: the 95% interval;
+    p: how probable so large a difference would be by chance; None where the text is too short to say."""
+
+    unit: str
+    bits: float
+    low: float | None
+    high: float | None
+    p: float | None
+
+
+@dataclass(frozen=True)
+class WordGain:
+    """The bits that A takes for all places of a word less those that B takes. count: its places."""
+
+    word: str
+    count: int
+    bits: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Comparison of two models, A and B, on one text; of two numbers the first is A's.
+
+    state: "carry" or "reset". stretches: of lines, that the bootstrap draws from; draws: how often it does.
+    same_vocabulary: whether both have the same tokens. unknown: tokens scored as <unk>.
+    differences: by token, where both have tokens of one kind, and by character.
+    better, worse: the words where A is better by most, and where B is; of models of words.
+    """
+
+    state: str
+    lines: int
+    stretches: int
+    draws: int
+    same_vocabulary: bool
+    tokens: tuple[int, int]
+    unknown: tuple[int, int]
+    bits_per_token: tuple[float, float]
+    bits_per_character: tuple[float, float]
+    differences: tuple[Difference, ...]
+    better: tuple[WordGain, ...]
+    worse: tuple[WordGain, ...]
+
+    @property
+    def doubtful(self) -> str | None:
+        """Why the difference says little; None: it is one of the same tokens."""
+        if self.same_vocabulary or self.unknown == (0, 0):
+            return None
+        return (
+            f"the vocabularies differ, and {self.unknown[0]:,} (A) and {self.unknown[1]:,} (B) tokens were scored as "
+            "<unk>, which costs fewer bits than the word itself: who knows fewer words seems better"
+        )
+
+    def json(self) -> dict[str, object]:
+        return asdict(self) | {"doubtful": self.doubtful}

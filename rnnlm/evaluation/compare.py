@@ -1,0 +1,145 @@
+"""Comparison of two models on one text, and how much of the difference is chance.
+
+The difference is (nats of A - nats of B) / n, over all lines of the text, in bits a character, a word or a token;
+below 0, A is better. Its 95% interval and p are those of a paired bootstrap (Efron & Tibshirani 1993, ch. 13; Koehn
+2004): stretches of the text are drawn with replacement, both models' scores of each together. A stretch is a line
+under "reset", several lines one after the other under "carry", where lines are not independent.
+
+    p = 2 min(share of draws with a difference <= 0, share with one >= 0), the text itself counted among them
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rnnlm.errors import NotFiniteError
+from rnnlm.evaluation.records import Comparison, Difference, WordGain
+from rnnlm.network.network import Network
+from rnnlm.network.scored import Scored
+from rnnlm.network.scoring import score
+from rnnlm.text import corpus, files
+from rnnlm.text.corpus import Corpus
+from rnnlm.text.lines import lines
+from rnnlm.text.vocabulary import Vocabulary
+from rnnlm.work import Progress, Task
+
+# Lines of a stretch under "carry"; stretches at most, so that drawing them stays quick.
+_LINES, _STRETCHES = 10, 2000
+# Draws at a time.
+_TOGETHER = 500
+_LOG_2 = math.log(2)
+
+
+class Model(NamedTuple):
+    """One of the two: its network and vocabulary."""
+
+    network: Network
+    vocabulary: Vocabulary
+
+
+class _Scores(NamedTuple):
+    """One model's scores: of all tokens in their order, and summed by line."""
+
+    corpus: Corpus
+    nats: NDArray[np.float64]  # - log y^ of each token
+    by_line: NDArray[np.float64]
+    tokens: NDArray[np.int64]  # of each line
+
+
+def compare(
+    one: Model, other: Model, path: str | Path, state: str, draws: int = 10_000, seed: int = 0, words: int = 10
+) -> Task[Comparison]:
+    """Compare two models on a text. Yields Progress, returns a Comparison.
+
+    Args:
+        path: a text file, which is read several times. state: "carry" or "reset", for both.
+        draws: of the bootstrap; seed: of its random numbers.
+        words: at most so many words where A is better by most, and where B is.
+
+    Raises:
+        TextError: the file cannot be read.
+        NotFiniteError: a score is not finite.
+    """
+    files.check_file(path)
+    with tempfile.TemporaryDirectory(prefix="rnnlm-") as folder:
+        a = yield from _scores(one, path, state, Path(folder) / "A")
+        b = yield from _scores(other, path, state, Path(folder) / "B")
+        units = {model.vocabulary.unit for model in (one, other)}
+        read = lines(path, "byte" if "byte" in units else "word")
+        characters = np.array([len(line.text) + line.ended for block in read for line in block])
+        result = _compared(a, b, characters, state, draws, seed, words)
+        del a, b  # a mapped file cannot be removed on every system
+    return result
+
+
+def _scores(model: Model, path: str | Path, state: str, folder: Path) -> Task[_Scores]:
+    folder.mkdir()
+    read = yield from corpus.read(path, model.vocabulary, folder)
+    parts, done = [], 0
+    for part in score(model.network, read, state):
+        parts.append(part)
+        done += len(part.position)
+        yield Progress(f"scoring by {folder.name}", done, len(read), "tokens")
+    scores = Scored.joined(parts)
+    nats = -scores.log_probability[np.argsort(scores.position)]
+    if not np.isfinite(nats).all():
+        raise NotFiniteError(f"{folder.name}: a log-probability is not finite: its weights are far too large")
+    ends = np.flatnonzero(read.stored == model.vocabulary.line_end) + 1
+    starts = np.concatenate([[0], ends[ends < len(read)]])
+    return _Scores(read, nats, np.add.reduceat(nats, starts), np.diff(np.append(starts, len(read))))
+
+
+def _compared(
+    a: _Scores, b: _Scores, characters: NDArray[np.int64], state: str, draws: int, seed: int, words: int
+) -> Comparison:
+    count = len(a.by_line)
+    size = max(1 if state == "reset" else _LINES, -(-count // _STRETCHES))
+    stretches = np.arange(0, count, size)
+    one, two, tokens, characters = (
+        np.add.reduceat(values, stretches) for values in (a.by_line, b.by_line, a.tokens, characters)
+    )
+    same_tokens = a.corpus.vocabulary.unit == b.corpus.vocabulary.unit
+    same_words = same_tokens and a.corpus.vocabulary.tokens == b.corpus.vocabulary.tokens
+    differences = [_difference("character", one - two, characters, draws, seed)]
+    if same_tokens:
+        differences.insert(0, _difference("token", one - two, tokens, draws, seed))
+    of_words = same_tokens and a.corpus.vocabulary.unit == "word"
+    by_word = sorted(_by_word(a, b), key=lambda gain: gain.bits) if of_words else []
+    bits = [float(side.nats.sum()) / _LOG_2 for side in (a, b)]
+    return Comparison(
+        state=state, lines=count, stretches=len(stretches), draws=draws, same_vocabulary=same_words,
+        tokens=(len(a.nats), len(b.nats)), unknown=(a.corpus.counts.unknown, b.corpus.counts.unknown),
+        bits_per_token=(bits[0] / len(a.nats), bits[1] / len(b.nats)),
+        bits_per_character=(bits[0] / int(characters.sum()), bits[1] / int(characters.sum())),
+        differences=tuple(differences),
+        better=tuple(gain for gain in by_word[:words] if gain.bits < 0),
+        worse=tuple(gain for gain in by_word[::-1][:words] if gain.bits > 0),
+    )  # fmt: skip
+
+
+def _difference(unit: str, nats: NDArray[np.float64], counts: NDArray[np.int64], draws: int, seed: int) -> Difference:
+    """nats: of A less those of B, by stretch; counts: of the unit, by stretch."""
+    bits = float(nats.sum() / counts.sum()) / _LOG_2
+    if len(nats) < 2:
+        return Difference(unit, bits, None, None, None)
+    generator, drawn = np.random.default_rng(seed), np.empty(draws)
+    for first in range(0, draws, _TOGETHER):
+        chosen = generator.integers(0, len(nats), (min(_TOGETHER, draws - first), len(nats)))
+        drawn[first : first + len(chosen)] = nats[chosen].sum(axis=1) / counts[chosen].sum(axis=1) / _LOG_2
+    low, high = np.quantile(drawn, (0.025, 0.975)).tolist()
+    side = min(int((drawn <= 0).sum()), int((drawn >= 0).sum()))
+    return Difference(unit, bits, low, high, min(1.0, 2 * (side + 1) / (draws + 1)))
+
+
+def _by_word(a: _Scores, b: _Scores) -> list[WordGain]:
+    """The bits of A less those of B, summed over each word's places."""
+    found: dict[str, list[float]] = {}
+    for word, nats in zip(a.corpus.tokens(), (a.nats - b.nats).tolist(), strict=True):
+        found.setdefault(word, []).append(nats)
+    return [WordGain(word, len(places), math.fsum(places) / _LOG_2) for word, places in found.items()]
