@@ -226,12 +226,13 @@ def test_the_configuration_of_the_readme_is_one(tmp_path: Path) -> None:
 
 
 def test_every_command_of_the_guide_to_scores_runs(
-    call: Any, runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    call: Any, runs: dict[str, Path], config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     page = (ROOT / "docs" / "scoring.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     shutil.copytree(runs["word"], "runs/my")
     shutil.copytree(runs["word"], "runs/other")
+    shutil.copy(config, "my.yaml")
     sentences = ["the dog sees the cat", "a zebra sings"]
     Path("sentences.txt").write_text("".join(f"{line}\n" for line in sentences))
     Path("utterances.txt").write_text("".join(f"utt-{i} {line}\n" for i, line in enumerate(sentences)))

@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "training": LIBRARY,
     "evaluation": LIBRARY,
     "sampling": LIBRARY,
+    "ngram": LIBRARY | {"evaluation"},
     "gradients": LIBRARY | {"training"},
     "interchange": LIBRARY,
     "measure": LIBRARY | {"training", "evaluation", "sampling"},

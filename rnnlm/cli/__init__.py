@@ -32,6 +32,7 @@ from rnnlm.cli import (
     init,
     inspect,
     next,
+    ngram,
     pairs,
     sample,
     score,
@@ -66,6 +67,7 @@ _add("pairs", pairs.command)
 _add("compare", compare.command)
 _add("sample", sample.command)
 _add("next", next.command)
+_add("ngram", ngram.command)
 _add("vocab", vocab.command)
 _add("embed", embed.command)
 _add("gradcheck", gradcheck.command)

@@ -56,6 +56,7 @@ EXAMPLES = {
     "compare": ["rnnlm compare runs/my runs/other", "rnnlm compare runs/my runs/other my.txt --state reset"],
     "next": ["rnnlm next runs/my 'the dog'"],
     "sample": ["rnnlm sample runs/my --prompt 'the dog' --temperature 0.8"],
+    "ngram": ["rnnlm ngram my.yaml -o 5gram.arpa"],
     "vocab": ["rnnlm vocab my.yaml -o vocab.txt"],
     "embed": ["rnnlm embed my.yaml --set embedding.init=skipgram -o vectors.txt"],
     "gradcheck": ["rnnlm gradcheck my.yaml --through all"],

@@ -19,6 +19,7 @@ ENDINGS = {
     "vocabulary": (".txt", ".tsv", ".vocab"),
     "file of word vectors": (".txt", ".vec"),
     "table": (".tsv", ".txt"),
+    "model of n-grams": (".arpa",),
     "table of scores": (".tsv", ".txt", ".jsonl"),
     "page": (".html", ".htm"),
     "safetensors file": (".safetensors",),

@@ -1,0 +1,62 @@
+"""``rnnlm ngram``: the n-gram model of a configuration's texts, and its perplexity."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from rnnlm.config.schema import Config
+from rnnlm.corpora import prepare
+from rnnlm.errors import InputError
+from rnnlm.evaluation.perplexity import Totals
+from rnnlm.evaluation.records import Evaluation
+from rnnlm.network.scored import Scored
+from rnnlm.ngram import arpa
+from rnnlm.ngram.kneser_ney import estimate
+from rnnlm.ngram.model import NGram
+from rnnlm.text.corpus import Corpus
+from rnnlm.work import Note, Task
+
+# The longest n-grams where nothing is said: more of them hardly lower the perplexity.
+ORDERS = {"word": 5, "char": 7, "byte": 7}
+LONGEST = 10
+
+
+def ngram(config: Config, order: int | None, path: Path | None) -> Task[dict[str, Evaluation]]:
+    """Estimate the model of the training text and write it; returns its perplexity on the validation and test text
+    ("valid" and "test", where they are there). Yields records.
+
+    Args:
+        order: the longest n-grams, 1 to `LONGEST`; None: that of the unit in `ORDERS`. path: of the ARPA file.
+
+    Raises:
+        InputError: another order.
+        TextError: a text that cannot be read.
+    """
+    if order is not None and not 1 <= order <= LONGEST:
+        raise InputError(f"--order: found {order}; must be 1 to {LONGEST}")
+    order = order or ORDERS[config.data.unit]
+    paths = yield from prepare.texts(config)
+    vocabulary = yield from prepare.build_vocabulary(config, paths.train)
+    corpora = yield from prepare.encode(config, paths, vocabulary)
+    began, train = time.perf_counter(), corpora.train
+    model = estimate(train.ids(0, len(train)), order, len(vocabulary), vocabulary.line_end)
+    counts = " + ".join(f"{len(own.keys):,}" for own in model.orders)
+    yield Note(
+        f"{order}-gram model of {len(train):,} tokens: {counts} n-grams in {time.perf_counter() - began:.1f} s"
+    )
+    if path is not None:
+        yield from arpa.write(path, model, vocabulary)
+    texts = {"valid": corpora.valid, "test": corpora.test}
+    return {name: evaluation(model, text) for name, text in texts.items() if text is not None}
+
+
+def evaluation(model: NGram, text: Corpus) -> Evaluation:
+    """The model's perplexity on a text, each line by itself."""
+    began, totals = time.perf_counter(), Totals()
+    nats = model.scores(text.ids(0, len(text)))
+    unknown, nothing = np.asarray(text.stored == len(text.vocabulary)), np.zeros(len(text))
+    totals.add(Scored(np.arange(len(text)), nats, unknown, nothing.astype(np.int64), nothing))
+    return totals.evaluation(text, "reset", time.perf_counter() - began)
