@@ -47,6 +47,22 @@ def command(
             help="Columns of that table; left out: all but rank and entropy_bits, which take longest.",
         ),
     ] = None,
+    others: Annotated[
+        Optional[list[Path]],
+        typer.Option(
+            "--with",
+            metavar="FILE",
+            help="Mix the model with another one of the same tokens: an ARPA file, or a run; may be repeated.",
+        ),
+    ] = None,
+    weights: Annotated[
+        Optional[str],
+        typer.Option(
+            "--weights",
+            metavar="A,B,...",
+            help="Of the model and the others; left out: those that make the validation text most probable.",
+        ),
+    ] = None,
     force: ForceOption = False,
     threads: Annotated[
         str, typer.Option("--threads", metavar="N|auto", callback=number_or("auto"), help="Threads.")
@@ -55,23 +71,38 @@ def command(
     quiet: QuietOption = False,
 ) -> None:
     """Perplexity of a text, with the counts that belong to it."""
+    from dataclasses import asdict
+
     from rnnlm.console import Console
     from rnnlm.console.views.evaluation import evaluation_view
+    from rnnlm.console.views.mixture import mixture_view
     from rnnlm.errors import InputError
     from rnnlm.evaluation.columns import DEFAULT, parse
     from rnnlm.files import model_file
     from rnnlm.files import output as output_file
     from rnnlm.language_model import LanguageModel
+    from rnnlm.mixing import mix
     from rnnlm.text import files
 
     if columns is not None and per_token is None:
         raise InputError("--columns is for the table of --per-token; give --per-token FILE too")
     names = DEFAULT if columns is None else parse(columns)
+    if weights is not None and not others:
+        raise InputError("--weights are those of a mixture; give --with FILE too")
+    if others and per_token is not None:
+        raise InputError("--per-token is of the model alone; leave --with out")
     console = Console(quiet)
     network = LanguageModel(model_file.load(model), threads, initial_state)
     source = network.own_text() if text is None else text
     if per_token is not None:
         output_file.check(per_token, "table", [source, *model_files(model)], force)
+    if others:
+        mixture = console.watch(mix(network, str(model), others, source, state, weights))
+        if json:
+            console.json({"text": files.name(source), **asdict(mixture)})
+        else:
+            console.show(mixture_view(mixture, files.name(source)))
+        return
     if text is None:
         found = console.watch(network.evaluating_own_text(state, per_token, names))
     else:

@@ -145,3 +145,21 @@ class Comparison:
 
     def json(self) -> dict[str, object]:
         return asdict(self) | {"doubtful": self.doubtful}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One predictor of a mixture: its weight, and its own evaluation."""
+
+    name: str
+    weight: float
+    alone: Evaluation
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """Evaluation of a mixture of predictors, and of each of them. tuned: whether the weights were found by EM."""
+
+    together: Evaluation
+    parts: tuple[Part, ...]
+    tuned: bool

@@ -1,7 +1,8 @@
 """Interpolated modified Kneser-Ney smoothing (Chen & Goodman 1999).
 
-As KenLM estimates it (Heafield et al. 2013). For the longest n-grams a(.) is how often one came, for shorter ones how many different words came before it (how
-often it came, if ``<s>`` is its first word). With t_k the number of n-grams of a length that have a(.) = k,
+As KenLM estimates it (Heafield et al. 2013). For the longest n-grams a(.) is how often one came, for shorter ones how
+many different words came before it (how often it came, if ``<s>`` is its first word). With t_k the number of n-grams
+of a length that have a(.) = k,
 
     Y = t_1 / (t_1 + 2 t_2)        D(k) = k - (k + 1) Y t_(k+1) / t_k   for k = 1, 2, 3;  D(k) = D(3) above
     p(w | h) = (a(h w) - D(a(h w))) / sum_x a(h x) + gamma(h) p(w | h without its first word)
