@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from rnnlm.corpora import prepare
 from rnnlm.errors import InputError
 from rnnlm.evaluation.mixture import NetworkPredictor, Predictor, evaluate_mixture
+from rnnlm.evaluation.neural_cache import CachePredictor
 from rnnlm.evaluation.records import Mixture
 from rnnlm.files import model_file, own_texts
 from rnnlm.language_model import LanguageModel
@@ -19,14 +21,21 @@ from rnnlm.work import Task
 
 
 def mix(
-    model: LanguageModel, name: str, others: Sequence[Path], text: Path, state: str | None, weights: str | None
+    model: LanguageModel,
+    name: str,
+    others: Sequence[Path],
+    text: Path,
+    state: str | None,
+    weights: str | None,
+    cache: tuple[int, float] | None = None,
 ) -> Task[Mixture]:
     """Evaluate a model together with others. Yields records, returns a Mixture.
 
     Args:
         name: the model's. others: ARPA files (``.arpa``, ``.arpa.gz``), or runs and model files, of the same tokens.
         state: "carry" or "reset"; None: as the model was trained.
-        weights: "0.6,0.4", the model's first; None: by EM on the model's own validation text.
+        weights: "0.6,0.4", the model's first, the cache's last; None: by EM on the model's own validation text.
+        cache: window and theta of the model's neural cache; None: without.
 
     Raises:
         InputError: a model of other tokens; weights that are none; there is no validation text.
@@ -43,6 +52,10 @@ def mix(
         if own != theirs:
             raise InputError(f"{path}: its vocabulary is another one; only models of the same tokens can be mixed")
         predictors.append(NetworkPredictor(str(path), other.network))
+    if cache is not None:
+        if not math.isfinite(cache[1]):
+            raise InputError(f"--cache-theta: found {cache[1]}; must be a number of 0 or more")
+        predictors.append(CachePredictor("cache", model.network, *cache))
     state = state or model.config.train.state
     with tempfile.TemporaryDirectory(prefix="rnnlm-") as folder:
         held_out = None

@@ -55,12 +55,22 @@ def command(
             help="Mix the model with another one of the same tokens: an ARPA file, or a run; may be repeated.",
         ),
     ] = None,
+    cache: Annotated[
+        bool,
+        typer.Option("--cache", help="Mix the model with its neural cache: words just read come again."),
+    ] = False,
+    cache_window: Annotated[
+        int, typer.Option("--cache-window", metavar="N", min=1, help="Tokens that the cache remembers.")
+    ] = 500,
+    cache_theta: Annotated[
+        float, typer.Option("--cache-theta", metavar="X", min=0, help="How much the likeness of states counts.")
+    ] = 0.3,
     weights: Annotated[
         Optional[str],
         typer.Option(
             "--weights",
             metavar="A,B,...",
-            help="Of the model and the others; left out: those that make the validation text most probable.",
+            help="Of the model, the others, the cache; left out: those that make the validation text most probable.",
         ),
     ] = None,
     force: ForceOption = False,
@@ -87,17 +97,18 @@ def command(
     if columns is not None and per_token is None:
         raise InputError("--columns is for the table of --per-token; give --per-token FILE too")
     names = DEFAULT if columns is None else parse(columns)
-    if weights is not None and not others:
-        raise InputError("--weights are those of a mixture; give --with FILE too")
-    if others and per_token is not None:
-        raise InputError("--per-token is of the model alone; leave --with out")
+    if weights is not None and not (others or cache):
+        raise InputError("--weights are those of a mixture; give --with FILE or --cache too")
+    if (others or cache) and per_token is not None:
+        raise InputError("--per-token is of the model alone; leave --with and --cache out")
     console = Console(quiet)
     network = LanguageModel(model_file.load(model), threads, initial_state)
     source = network.own_text() if text is None else text
     if per_token is not None:
         output_file.check(per_token, "table", [source, *model_files(model)], force)
-    if others:
-        mixture = console.watch(mix(network, str(model), others, source, state, weights))
+    if others or cache:
+        remembered = (cache_window, cache_theta) if cache else None
+        mixture = console.watch(mix(network, str(model), others or (), source, state, weights, remembered))
         if json:
             console.json({"text": files.name(source), **asdict(mixture)})
         else:

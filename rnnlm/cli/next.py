@@ -27,10 +27,16 @@ def command(
     from rnnlm.console.views.next_token import next_view
     from rnnlm.files import model_file
     from rnnlm.language_model import LanguageModel
+    from rnnlm.text import tokenizers
 
+    console = Console()
     network = LanguageModel(model_file.load(model), initial_state=initial_state)
+    unit, lowercase = network.vocabulary.unit, network.vocabulary.lowercase
+    note = network.vocabulary.unknown(tokenizers.split(prefix, unit, lowercase, "PREFIX"))
+    if note is not None:
+        console.note(note)
     found = network.next(prefix, top)
     if json:
-        Console().json({"prefix": prefix, "next": [asdict(token) for token in found]})
+        console.json({"prefix": prefix, "next": [asdict(token) for token in found]})
     else:
-        Console().show(next_view(found, network.vocabulary.unit))
+        console.show(next_view(found, unit))

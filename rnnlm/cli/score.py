@@ -58,8 +58,8 @@ def command(
         typer.Option(
             "--format",
             metavar=choices(Format),
-            help="tsv: a table for pandas and R; jsonl: an object a row; kaldi: an id and a log10 a line; surprisal: "
-            "word sentid sentpos wlen surp entropy entred.",
+            help="A table for pandas and R (tsv), an object a row (jsonl), an id and a log10 a line (kaldi), or the "
+            "columns word sentid sentpos wlen surp entropy entred (surprisal).",
         ),
     ] = Format.tsv,
     columns: Annotated[

@@ -69,8 +69,8 @@ def evaluate_mixture(
         weights: of the predictors, of any sum; None: by EM on `held_out`.
 
     Raises:
-        InputError: weights that are none, or neither weights nor a held-out text.
-        NotFiniteError: a log-probability is not a number, or the mixture holds a token impossible.
+        InputError: weights that are none, or with which a token is impossible; neither weights nor a held-out text.
+        NotFiniteError: a log-probability is not a number.
     """
     tuned = weights is None
     if weights is not None:
@@ -82,8 +82,11 @@ def evaluate_mixture(
     began = time.perf_counter()
     log_p = yield from _all(predictors, text, state)
     seconds = time.perf_counter() - began
-    alone = [_evaluation(row, text, state, seconds) for row in log_p]
-    together = _evaluation(mixed(log_p, shares), text, state, seconds)
+    alone = [_evaluation(row, text, state, seconds) if np.isfinite(row).all() else None for row in log_p]
+    all_together = mixed(log_p, shares)
+    if not np.isfinite(all_together).all():
+        raise InputError("--weights: a token is impossible then; give the model itself a weight above 0")
+    together = _evaluation(all_together, text, state, seconds)
     parts = zip(predictors, shares.tolist(), alone, strict=True)
     return Mixture(together, tuple(Part(one.name, share, found) for one, share, found in parts), tuned)
 

@@ -149,11 +149,11 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Part:
-    """One predictor of a mixture: its weight, and its own evaluation."""
+    """One predictor of a mixture: its weight, and its own evaluation; None where it holds a token impossible."""
 
     name: str
     weight: float
-    alone: Evaluation
+    alone: Evaluation | None
 
 
 @dataclass(frozen=True)

@@ -83,10 +83,8 @@ def sample(
         raise InputError(f"--prompt: not UTF-8 at character {error.start + 1}; give UTF-8 text") from None
     words = tokenizers.split(prompt, vocabulary.unit, vocabulary.lowercase, "--prompt")
     ids = vocabulary.encode(words)
-    unknown = [word for word, id in zip(words, ids.tolist(), strict=True) if id == len(vocabulary)]
-    if unknown:
-        listed = ", ".join(repr(word) for word in dict.fromkeys(unknown))
-        yield Note(f"not in the vocabulary, read as <unk>: {listed}", warning=True)
+    if (note := vocabulary.unknown(words)) is not None:
+        yield note
     history = np.array([vocabulary.line_end, *vocabulary.to_unk(ids)], np.int32)
     count = settings.samples
     generators = [np.random.default_rng([settings.seed, i]) for i in range(count)]

@@ -20,7 +20,7 @@ from rnnlm.errors import TextError
 from rnnlm.files import atomic as storage
 from rnnlm.text import files, tokenizers
 from rnnlm.text.tokenizers import UNKNOWN
-from rnnlm.work import Progress, Task
+from rnnlm.work import Note, Progress, Task
 
 # So many digits fit 64 bits.
 _COUNT = re.compile(r"\s*[0-9]{1,18}\s*")
@@ -62,6 +62,13 @@ class Vocabulary:
             return self._table()[np.frombuffer(tokens.encode("utf-32-le", "surrogatepass"), "<u4")]
         get = self._ids.get
         return np.fromiter((get(token, outside) for token in tokens), np.int32, len(tokens))
+
+    def unknown(self, tokens: Sequence[str]) -> Note | None:
+        """What is said of tokens that are not in the vocabulary, each once; None: all are."""
+        ids = self.encode(tokens).tolist()
+        unknown = dict.fromkeys(token for token, id in zip(tokens, ids, strict=True) if id == len(self))
+        listed = ", ".join(map(repr, unknown))
+        return Note(f"not in the vocabulary, read as <unk>: {listed}", warning=True) if unknown else None
 
     def to_unk(self, ids: NDArray[Any]) -> NDArray[np.int32]:
         """Ids outside of the vocabulary (|V|, one past the last) become the id of <unk>."""

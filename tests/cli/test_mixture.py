@@ -33,10 +33,20 @@ def test_with_an_ngram_and_another_run(call: Any, runs: dict[str, Path], other: 
     assert everything["together"]["perplexity"] == pytest.approx(alone["perplexity"], rel=1e-12)
 
 
+def test_with_a_cache(call: Any, runs: dict[str, Path]) -> None:
+    status, out, _ = call("eval", runs["word"], "--cache", "--cache-window", 50, "-q")
+    assert status == 0
+    rows = [line.split() for line in out.splitlines() if line.strip()]
+    assert [row[0] for row in rows[2:5]] == [str(runs["word"]), "cache", "together"]
+    assert len(rows[3]) == 2, "alone it holds the first token impossible"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--weights", "1,2"], "--weights are those of a mixture; give --with FILE too"),
+        (["--weights", "1,2"], "--weights are those of a mixture; give --with FILE or --cache too"),
+        (["--cache", "--cache-theta", "inf"], "--cache-theta: found inf; must be a number of 0 or more"),
+        (["--cache", "--weights", "0,1"], "--weights: a token is impossible then"),
         (["--with", "x.arpa"], "x.arpa: No such file or directory"),
         (["--with", "nowhere"], "nowhere: no such file"),
         (["--with", "{run}", "--weights", "1"], "--weights: found 1.0; must be 2 numbers"),

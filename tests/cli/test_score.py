@@ -128,6 +128,13 @@ def test_next_is_what_scoring_gives_each_token(call: Any, runs: dict[str, Path],
     assert "all others" in out[-1]
 
 
+def test_next_after_unknown_words_says_so(call: Any, runs: dict[str, Path]) -> None:
+    status, _, err = call("next", runs["word"], "the zebra zebra")
+    assert status == 0
+    assert err == "warning: not in the vocabulary, read as <unk>: 'zebra'\n"
+    assert "found the word </s>" in call("next", runs["word"], "the </s>")[2]
+
+
 def test_next_at_the_beginning_of_a_text(runs: dict[str, Path]) -> None:
     model = rnnlm.load(runs["word"])
     first = {token.token: token.log_probability for token in model.next()}

@@ -18,7 +18,7 @@ from rnnlm.ngram.predictor import NGramPredictor
 from rnnlm.text import corpus
 from rnnlm.text.corpus import Corpus
 from rnnlm.text.vocabulary import Vocabulary
-from rnnlm.work import run_to_end
+from rnnlm.work import Progress, Task, run_to_end
 
 WORDS = Vocabulary([*"abcdefg", "<unk>", "</s>"], [1] * 9, "word", False)
 
@@ -27,6 +27,16 @@ def text(seed: int, tokens: int = 400) -> Corpus:
     words = [*WORDS.tokens, "strange"]
     drawn = np.random.default_rng(seed).integers(0, 10, tokens)
     return corpus.from_tokens([words[id] for id in drawn], 900, WORDS, "text")
+
+
+class Impossible:
+    """A predictor that knows one token."""
+
+    name = "one"
+
+    def log_probabilities(self, read: Corpus, state: str) -> Task[np.ndarray]:
+        yield Progress("", 0, 1, "")
+        return np.where(read.stored == 0, 0.0, -np.inf)
 
 
 def predictors() -> list[Any]:
@@ -45,9 +55,11 @@ def test_a_mixture_is_the_sum_of_probabilities(state: str) -> None:
     assert [part.weight for part in found.parts] == [0.25, 0.5, 0.25]
     assert not found.tuned
     for part, row in zip(found.parts, rows, strict=True):
+        assert part.alone is not None
         assert part.alone.perplexity == pytest.approx(math.exp(-row.mean()), rel=1e-12)
     for part, one in zip(found.parts[:2], parts, strict=False):
         wanted = run_to_end(evaluate(one.network, read, state))
+        assert part.alone is not None
         assert part.alone.perplexity == pytest.approx(wanted.perplexity, rel=1e-12)
         assert part.alone.perplexity_without_unk == pytest.approx(wanted.perplexity_without_unk, rel=1e-12)
         assert (part.alone.unknown, part.alone.line_ends) == (wanted.unknown, wanted.line_ends)
@@ -74,7 +86,7 @@ def test_they_are_found_on_the_held_out_text() -> None:
     np.testing.assert_array_equal([part.weight for part in found.parts], by_em(rows))
     assert found.tuned
     own = run_to_end(evaluate_mixture(parts, held_out, "reset", None, held_out))
-    assert own.together.perplexity <= min(part.alone.perplexity for part in own.parts)
+    assert own.together.perplexity <= min(part.alone.perplexity for part in own.parts if part.alone is not None)
 
 
 def test_no_probability_at_all_of_one_predictor() -> None:
@@ -97,6 +109,8 @@ def test_what_cannot_be_mixed() -> None:
     parts = predictors()
     with pytest.raises(InputError, match="give --weights"):
         run_to_end(evaluate_mixture(parts, text(1), "reset", None, None))
+    with pytest.raises(InputError, match="a token is impossible then"):
+        run_to_end(evaluate_mixture([Impossible()], text(1), "reset", [1], None))
     parts[1].network.parameters["output"]["b2"][:] = np.nan
     with pytest.raises(NotFiniteError, match="net1: a log-probability is not a number"):
         run_to_end(evaluate_mixture(parts, text(1), "reset", [1, 1, 1], None))

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rnnlm.console.formats import figure
-from rnnlm.evaluation.records import Mixture
+from rnnlm.evaluation.records import Evaluation, Mixture
 
 
 def mixture_view(found: Mixture, source: str) -> Iterator[Table | Text]:
@@ -19,10 +19,9 @@ def mixture_view(found: Mixture, source: str) -> Iterator[Table | Text]:
         table.add_column(name, justify="right" if name else "left")
     rows = [(part.name, f"{part.weight:.4f}", part.alone, "") for part in found.parts]
     for name, weight, row, style in (*rows, ("together", "", found.together, "bold")):
-        table.add_row(
-            Text(name), weight, figure(row.perplexity), f"{row.bits_per_token:.4f}", f"{row.bits_per_character:.4f}",
-            style=style,
-        )  # fmt: skip
+        # A cache alone holds impossible what it has not seen.
+        bits = ("", "", "") if row is None else _figures(row)
+        table.add_row(Text(name), weight, *bits, style=style)
     yield table
     whence = "those that make the validation text most probable" if found.tuned else "as given"
     one = found.together
@@ -30,3 +29,7 @@ def mixture_view(found: Mixture, source: str) -> Iterator[Table | Text]:
         f"{source}: {one.tokens:,} tokens, {one.unknown:,} unknown, line ends counted: {one.line_ends:,}; weights: "
         f"{whence}"
     )
+
+
+def _figures(row: Evaluation) -> tuple[str, str, str]:
+    return figure(row.perplexity), f"{row.bits_per_token:.4f}", f"{row.bits_per_character:.4f}"
