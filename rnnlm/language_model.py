@@ -155,7 +155,9 @@ class LanguageModel:
         Args:
             line_end: whether line ends are scored too.
         """
-        found = score_lines(self.network, self.vocabulary, [_lines(text)], "text", line_end=line_end)
+        found = score_lines(
+            self.network, self.vocabulary, [_lines(text, self.vocabulary.unit)], "text", line_end=line_end
+        )
         return [scored for some in found for scored in some.summed()]
 
     @in_python()
@@ -171,7 +173,7 @@ class LanguageModel:
         """
         if entropy and self.vocabulary.unit != "word":
             raise InputError(f"entropy: it is that over words, and this is a model of {self.vocabulary.unit}s")
-        blocks = [_lines(text)]
+        blocks = [_lines(text, self.vocabulary.unit)]
         found = score_lines(self.network, self.vocabulary, blocks, "text", line_end=line_end, details=entropy)
         return [word for some in found for words in words_of(some, self.vocabulary, entropy) for word in words]
 
@@ -365,15 +367,20 @@ class LanguageModel:
         return corpus.from_tokens(self._tokens(text, line_end), characters, self.vocabulary, "text")
 
 
-def _lines(text: str | list[str]) -> list[Line]:
+def _lines(text: str | list[str], unit: str) -> list[Line]:
     """The lines of a text, each ended; those of a list may hold no line end.
 
     Raises:
-        TextError: one does.
+        TextError: one does; one has a surrogate, which stands for no character.
     """
     if isinstance(text, str):
-        text = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
+        whole = text if unit == "byte" else text.replace("\r\n", "\n")
+        text = whole.removesuffix("\n").split("\n")
     for number, line in enumerate(text, 1):
+        try:
+            line.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError as error:
+            raise TextError(f"line {number}: no Unicode at character {error.start + 1}") from None
         if "\n" in line:
             raise TextError(f"line {number}: it has a line end in it; give each line by itself")
     return [Line(number, line, True) for number, line in enumerate(text, 1)]

@@ -19,15 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm.errors import NotFiniteError
+from rnnlm.evaluation.mixture import NetworkPredictor
 from rnnlm.evaluation.records import Comparison, Difference, WordGain
 from rnnlm.network.network import Network
-from rnnlm.network.scored import Scored
-from rnnlm.network.scoring import score
 from rnnlm.text import corpus, files
 from rnnlm.text.corpus import Corpus
-from rnnlm.text.lines import lines
+from rnnlm.text.lines import characters_of, lines
 from rnnlm.text.vocabulary import Vocabulary
-from rnnlm.work import Progress, Task
+from rnnlm.work import Task
 
 # Lines of a stretch under "carry"; stretches at most, so that drawing them stays quick.
 _LINES, _STRETCHES = 10, 2000
@@ -68,11 +67,11 @@ def compare(
     """
     files.check_file(path)
     with tempfile.TemporaryDirectory(prefix="rnnlm-") as folder:
-        a = yield from _scores(one, path, state, Path(folder) / "A")
-        b = yield from _scores(other, path, state, Path(folder) / "B")
         units = {model.vocabulary.unit for model in (one, other)}
         read = lines(path, "byte" if "byte" in units else "word")
-        characters = np.array([len(line.text) + line.ended for block in read for line in block])
+        characters = np.array([characters_of(line.text) + line.ended for block in read for line in block])
+        a = yield from _scores(one, path, state, Path(folder) / "A")
+        b = yield from _scores(other, path, state, Path(folder) / "B")
         result = _compared(a, b, characters, state, draws, seed, words)
         del a, b  # a mapped file cannot be removed on every system
     return result
@@ -81,13 +80,7 @@ def compare(
 def _scores(model: Model, path: str | Path, state: str, folder: Path) -> Task[_Scores]:
     folder.mkdir()
     read = yield from corpus.read(path, model.vocabulary, folder)
-    parts, done = [], 0
-    for part in score(model.network, read, state):
-        parts.append(part)
-        done += len(part.position)
-        yield Progress(f"scoring by {folder.name}", done, len(read), "tokens")
-    scores = Scored.joined(parts)
-    nats = -scores.log_probability[np.argsort(scores.position)]
+    nats = -(yield from NetworkPredictor(folder.name, model.network).log_probabilities(read, state))
     if not np.isfinite(nats).all():
         raise NotFiniteError(f"{folder.name}: a log-probability is not finite: its weights are far too large")
     ends = np.flatnonzero(read.stored == model.vocabulary.line_end) + 1
@@ -105,7 +98,10 @@ def _compared(
         np.add.reduceat(values, stretches) for values in (a.by_line, b.by_line, a.tokens, characters)
     )
     same_tokens = a.corpus.vocabulary.unit == b.corpus.vocabulary.unit
-    same_words = same_tokens and a.corpus.vocabulary.tokens == b.corpus.vocabulary.tokens
+    lowercase = a.corpus.vocabulary.lowercase, b.corpus.vocabulary.lowercase
+    same_words = (
+        same_tokens and lowercase[0] == lowercase[1] and a.corpus.vocabulary.tokens == b.corpus.vocabulary.tokens
+    )
     differences = [_difference("character", one - two, characters, draws, seed)]
     if same_tokens:
         differences.insert(0, _difference("token", one - two, tokens, draws, seed))
@@ -114,7 +110,8 @@ def _compared(
     bits = [float(side.nats.sum()) / _LOG_2 for side in (a, b)]
     return Comparison(
         state=state, lines=count, stretches=len(stretches), draws=draws, same_vocabulary=same_words,
-        tokens=(len(a.nats), len(b.nats)), unknown=(a.corpus.counts.unknown, b.corpus.counts.unknown),
+        lowercase=lowercase, tokens=(len(a.nats), len(b.nats)),
+        unknown=(a.corpus.counts.unknown, b.corpus.counts.unknown),
         bits_per_token=(bits[0] / len(a.nats), bits[1] / len(b.nats)),
         bits_per_character=(bits[0] / int(characters.sum()), bits[1] / int(characters.sum())),
         differences=tuple(differences),

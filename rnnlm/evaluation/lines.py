@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from rnnlm.errors import NotFiniteError, TextError
 from rnnlm.network.network import Network
-from rnnlm.network.scored import Scored
+from rnnlm.network.scored import Scored, in_order
 from rnnlm.network.scoring import score
 from rnnlm.text import corpus, tokenizers
-from rnnlm.text.lines import Line
+from rnnlm.text.lines import Line, characters_of
 from rnnlm.text.vocabulary import Vocabulary
 
 
@@ -70,7 +70,9 @@ class ScoredLines:
         columns = (nats, unknown, self.stops - self.starts, self.ends)
         rows = zip(self.lines, self.ids, *(column.tolist() for column in columns), strict=True)
         for line, id, total, unknown_tokens, tokens, ends in rows:
-            yield LineScore(line.number, id, line.text, total, tokens, unknown_tokens, len(line.text) + ends)
+            # The line end that a last line of words is given is no character of the text.
+            characters = characters_of(line.text) + (ends and line.ended)
+            yield LineScore(line.number, id, line.text, total, tokens, unknown_tokens, characters)
 
     def tokens_of(self, i: int) -> Scored:
         """The scores of one line's tokens."""
@@ -137,12 +139,12 @@ def _score_block(
             together.append(end)
         lengths.append(len(tokens))
     read = corpus.from_tokens(together if unit == "word" else "".join(together), 0, vocabulary, source)
-    found = Scored.joined(list(score(network, read, "reset", details=details)))
+    found = in_order(score(network, read, "reset", details=details))
     ended = np.array([line.ended or unit == "word" for line in block])
     stops = np.cumsum(np.array(lengths) + ended)
     starts = stops - lengths - ended
     return ScoredLines(
-        [line for _, line in named], [id for id, _ in named], found[np.argsort(found.position)], starts,
+        [line for _, line in named], [id for id, _ in named], found, starts,
         stops if line_end else starts + lengths, ended & line_end,
     )  # fmt: skip
 

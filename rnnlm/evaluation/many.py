@@ -10,7 +10,7 @@ import numpy as np
 
 from rnnlm.evaluation.per_token import TokenScore
 from rnnlm.network.network import Network
-from rnnlm.network.scored import Scored
+from rnnlm.network.scored import Scored, in_order
 from rnnlm.network.scoring import score_streams
 from rnnlm.text import corpus, tokenizers
 from rnnlm.text.streams import Streams
@@ -42,8 +42,7 @@ def score_each(
     for first in range(0, len(texts), _BATCH):
         batch = order[first : first + _BATCH]
         parts += score_streams(network, Streams(together, starts[batch], stops[batch], state), details=details)
-    found = Scored.joined(parts)
-    found = found[np.argsort(found.position)]
+    found = in_order(parts)
     ends = np.cumsum(lengths)
     each = (found[end - length : end] for end, length in zip(ends.tolist(), lengths.tolist(), strict=True))
     return [replace(scored, position=np.arange(len(scored.position))) for scored in each]

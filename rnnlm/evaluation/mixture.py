@@ -13,17 +13,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm.errors import InputError, NotFiniteError
-from rnnlm.evaluation.perplexity import Totals
-from rnnlm.evaluation.records import Evaluation, Mixture, Part
+from rnnlm.evaluation.perplexity import evaluation_of
+from rnnlm.evaluation.records import Mixture, Part
 from rnnlm.network.network import Network
-from rnnlm.network.scored import Scored
 from rnnlm.network.scoring import score
 from rnnlm.text.corpus import Corpus
 from rnnlm.work import Progress, Task
@@ -82,11 +81,11 @@ def evaluate_mixture(
     began = time.perf_counter()
     log_p = yield from _all(predictors, text, state)
     seconds = time.perf_counter() - began
-    alone = [_evaluation(row, text, state, seconds) if np.isfinite(row).all() else None for row in log_p]
+    alone = [evaluation_of(row, text, state, seconds) if np.isfinite(row).all() else None for row in log_p]
     all_together = mixed(log_p, shares)
     if not np.isfinite(all_together).all():
         raise InputError("--weights: a token is impossible then; give the model itself a weight above 0")
-    together = _evaluation(all_together, text, state, seconds)
+    together = evaluation_of(all_together, text, state, seconds)
     parts = zip(predictors, shares.tolist(), alone, strict=True)
     return Mixture(together, tuple(Part(one.name, share, found) for one, share, found in parts), tuned)
 
@@ -107,12 +106,12 @@ def checked(weights: Sequence[float], count: int) -> NDArray[np.float64]:
 def by_em(log_p: NDArray[np.float64]) -> NDArray[np.float64]:
     """The weights that make a text most probable. log_p: predictors x tokens."""
     highest = log_p.max(axis=0)
-    p = np.exp(log_p - np.where(np.isfinite(highest), highest, 0))
+    possible = np.isfinite(highest)
+    p = np.exp(log_p[:, possible] - highest[possible])
     shares = np.full(len(p), 1 / len(p))
     for _ in range(_ROUNDS):
         own = shares[:, None] * p
-        total = own.sum(axis=0)
-        new = (own[:, total > 0] / total[total > 0]).mean(axis=1)
+        new = (own / np.maximum(own.sum(axis=0), np.finfo(np.float64).tiny)).mean(axis=1)
         change, shares = np.abs(new - shares).max(), new
         if change < _CHANGE:
             break
@@ -134,10 +133,3 @@ def _all(predictors: Sequence[Predictor], text: Corpus, state: str) -> Task[NDAr
             raise NotFiniteError(f"{one.name}: a log-probability is not a number: its weights are far too large")
         rows.append(found)
     return np.stack(rows)
-
-
-def _evaluation(log_p: NDArray[np.float64], text: Corpus, state: str, seconds: float) -> Evaluation:
-    totals, unknown = Totals(), np.asarray(text.stored == len(text.vocabulary))
-    nothing = np.zeros(len(text))
-    totals.add(Scored(np.arange(len(text)), log_p, unknown, nothing.astype(np.int64), nothing))
-    return replace(totals.evaluation(text, state, seconds), notes=())

@@ -18,8 +18,8 @@ from rnnlm.text.corpus import Corpus
 from rnnlm.text.streams import line_streams
 from rnnlm.work import Progress, Task
 
-# Tokens that are looked up at a time.
-_TOGETHER = 512
+# Tokens that go through the network at a time; numbers that are looked at then, at most.
+_TOGETHER, _NUMBERS = 512, 1 << 20
 
 
 @dataclass
@@ -58,10 +58,16 @@ class CachePredictor:
         self, h: NDArray[np.floating], keys: NDArray[np.floating], tokens: NDArray[np.int32]
     ) -> NDArray[np.float64]:
         """log p of the last len(h) of some tokens, whose states are `keys` (h the last of them)."""
-        here, there = np.arange(len(keys) - len(h), len(keys))[:, None], np.arange(len(keys))[None, :]
-        seen = (there < here) & (there >= here - self.window)
-        likeness = np.where(seen, self.theta * (h @ keys.T).astype(np.float64), -np.inf)
-        weights = np.exp(likeness - np.maximum(likeness.max(axis=1, keepdims=True), np.finfo(np.float64).min))
-        own = np.where(tokens[len(keys) - len(h) :, None] == tokens[None, :], weights, 0).sum(axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(np.where(own > 0, np.log(own / weights.sum(axis=1)), -np.inf))
+        found, before = np.empty(len(h)), len(keys) - len(h)
+        rows = max(1, _NUMBERS // len(keys))
+        there = np.arange(len(keys))[None, :]
+        for first in range(0, len(h), rows):
+            some = h[first : first + rows]
+            here = before + first + np.arange(len(some))[:, None]
+            seen = (there < here) & (there >= here - self.window)
+            likeness = np.where(seen, self.theta * (some @ keys.T).astype(np.float64), -np.inf)
+            weights = np.exp(likeness - np.maximum(likeness.max(axis=1, keepdims=True), np.finfo(np.float64).min))
+            own = np.where(tokens[here] == tokens[None, :], weights, 0).sum(axis=1)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                found[first : first + rows] = np.where(own > 0, np.log(own / weights.sum(axis=1)), -np.inf)
+        return found

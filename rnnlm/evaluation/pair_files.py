@@ -42,15 +42,20 @@ def read(paths: Sequence[Path], kind: str | None = None) -> list[Pair]:
         InputError: neither such files nor two others.
         TextError: a file cannot be read; a row that is none; a field is missing; files of different length.
     """
-    known = [path.suffix.lower() in (".jsonl", ".tsv") for path in paths]
+    known = [_ending(path) in (".jsonl", ".tsv") for path in paths]
     if all(known) and paths:
         found = [pair for path in paths for pair in _of_file(path, kind)]
         if not found:
-            raise TextError(f"{files.name(paths[0])}: empty; give at least one pair")
+            raise TextError(f"{', '.join(map(files.name, paths))}: empty; give at least one pair")
         return found
     if len(paths) == 2 and not any(known):
         return _of_two(*paths)
     raise InputError("give files that end in .jsonl or .tsv, or two texts: the good sentences and the bad ones")
+
+
+def _ending(path: Path) -> str:
+    """Of the file's name, ``.gz`` behind it left out."""
+    return Path(path.name.lower().removesuffix(".gz")).suffix
 
 
 def _of_two(good: Path, bad: Path) -> list[Pair]:
@@ -64,13 +69,12 @@ def _of_two(good: Path, bad: Path) -> list[Pair]:
 
 
 def _of_file(path: Path, kind: str | None) -> Iterator[Pair]:
-    rows = _objects(path) if path.suffix.lower() == ".jsonl" else _table(path)
+    rows = _objects(path) if _ending(path) == ".jsonl" else _table(path)
     for where, row in rows:
         good, bad = (_field(row, names, where) for names in (_GOOD, _BAD))
         names = _KIND if kind is None else (kind,)
-        phenomenon = (
-            path.stem if kind is None and not any(name in row for name in _KIND) else _field(row, names, where)
-        )
+        named = kind is not None or any(name in row for name in _KIND)
+        phenomenon = _field(row, names, where) if named else Path(path.name.removesuffix(".gz")).stem
         yield _pair(good, bad, phenomenon, where)
 
 
@@ -112,6 +116,8 @@ def _field(row: dict[str, object], names: Sequence[str], where: str) -> str:
         if name in row:
             if not isinstance(value := row[name], str):
                 raise TextError(f"{where}: {name}: found {value!r}; must be a text")
+            if "\n" in value or any("\ud800" <= character <= "\udfff" for character in value):
+                raise TextError(f"{where}: {name}: found {value!r}; must be one line of Unicode")
             return value
     raise TextError(f"{where}: there is no {' or '.join(names)}; there are {', '.join(row)}")
 

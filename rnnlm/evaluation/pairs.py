@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnnlm.errors import NotFiniteError
+from rnnlm.errors import NotFiniteError, TextError
 from rnnlm.evaluation.columns import quoted
 from rnnlm.evaluation.pair_files import Pair
 from rnnlm.evaluation.records import Accuracy, PairScore
 from rnnlm.network.network import Network
-from rnnlm.network.scored import Scored
+from rnnlm.network.scored import in_order
 from rnnlm.network.scoring import score
 from rnnlm.text import corpus, tokenizers
 from rnnlm.text.vocabulary import Vocabulary
@@ -38,7 +38,7 @@ def score_pairs(network: Network, vocabulary: Vocabulary, pairs: Sequence[Pair])
     What two sentences begin with alike is scored once.
 
     Raises:
-        TextError: a literal ``</s>``.
+        TextError: a literal ``</s>``; two sentences that are the same to the model.
         NotFiniteError: a score is not finite.
     """
     made: list[PairScore] = []
@@ -49,11 +49,14 @@ def score_pairs(network: Network, vocabulary: Vocabulary, pairs: Sequence[Pair])
 
 
 def _score(network: Network, vocabulary: Vocabulary, pairs: Sequence[Pair]) -> Iterator[PairScore]:
-    unit, end = vocabulary.unit, tokenizers.line_end(vocabulary.unit)
+    unit, lowercase, end = vocabulary.unit, vocabulary.lowercase, tokenizers.line_end(vocabulary.unit)
     together: list[str] = []
     places: list[_Places] = []
     for pair in pairs:
-        good, bad = ([*tokenizers.split(s, unit, vocabulary.lowercase, pair.where), end] for s in pair[:2])
+        source, _, line = pair.where.rpartition(":")
+        good, bad = ([*tokenizers.split(s, unit, lowercase, source, int(line)), end] for s in pair[:2])
+        if good == bad:
+            raise TextError(f"{pair.where}: both sentences are the same in lower case")
         before = _alike(good, bad)
         behind = _alike(good[before:][::-1], bad[before:][::-1])
         begin, middle = len(together), len(together) + len(good)
@@ -63,8 +66,7 @@ def _score(network: Network, vocabulary: Vocabulary, pairs: Sequence[Pair]) -> I
     skipped = np.zeros(len(read), np.bool_)
     for at in places:
         skipped[at.middle : at.middle + at.before] = True
-    found = Scored.joined(list(score(network, read, "reset", skipped=skipped)))
-    found = found[np.argsort(found.position)]
+    found = in_order(score(network, read, "reset", skipped=skipped))
     for pair, at in zip(pairs, places, strict=True):
         shared, own, other = (float(found.log_probability[part].sum()) for part in at.parts())
         if not math.isfinite(shared + own + other):

@@ -22,7 +22,7 @@ from rnnlm.evaluation.perplexity import Totals
 from rnnlm.evaluation.records import Evaluation
 from rnnlm.files.atomic import atomic_write
 from rnnlm.network.network import Network
-from rnnlm.network.scored import Scored
+from rnnlm.network.scored import Scored, in_order
 from rnnlm.network.scoring import score
 from rnnlm.text.corpus import Corpus
 from rnnlm.text.streams import next_line
@@ -114,16 +114,10 @@ def _batches(network: Network, corpus: Corpus, state: str, details: bool) -> Ite
         if stop - start > 2 * _STRETCH or state == "carry":  # one stream: in order, however long it is
             found: Iterable[Scored] = score(network, lines, state, batch=1, details=details)
         else:
-            found = [_sorted(list(score(network, lines, state, details=details)))]
+            found = [in_order(score(network, lines, state, details=details))]
         for part in found:
             yield replace(part, position=part.position + start)
         start = stop
-
-
-def _sorted(parts: list[Scored]) -> Scored:
-    """Some scores in the order of their positions."""
-    together = Scored.joined(parts)
-    return together[np.argsort(together.position)]
 
 
 def _cells(

@@ -13,6 +13,7 @@ import math
 import time
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnlm.errors import NotFiniteError
 from rnnlm.evaluation.records import Evaluation
@@ -94,6 +95,14 @@ class Totals:
             tokens_per_second=self.tokens / max(1e-9, seconds),
             notes=tuple(notes),
         )
+
+
+def evaluation_of(log_probability: NDArray[np.float64], text: Corpus, state: str, seconds: float) -> Evaluation:
+    """The evaluation of a text whose tokens have these log-probabilities, in their order."""
+    totals, nothing = Totals(), np.zeros(len(text))
+    unknown = np.asarray(text.stored == len(text.vocabulary))
+    totals.add(Scored(np.arange(len(text)), log_probability, unknown, nothing.astype(np.int64), nothing))
+    return totals.evaluation(text, state, seconds)
 
 
 def perplexity_of(scored: Scored) -> float:

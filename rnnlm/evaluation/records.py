@@ -115,7 +115,8 @@ class Comparison:
     """Comparison of two models, A and B, on one text; of two numbers the first is A's.
 
     state: "carry" or "reset". stretches: of lines, that the bootstrap draws from; draws: how often it does.
-    same_vocabulary: whether both have the same tokens. unknown: tokens scored as <unk>.
+    same_vocabulary: whether both have the same tokens. lowercase: whether they read the text in lower case. unknown:
+    tokens scored as <unk>.
     differences: by token, where both have tokens of one kind, and by character.
     better, worse: the words where A is better by most, and where B is; of models of words.
     """
@@ -125,6 +126,7 @@ class Comparison:
     stretches: int
     draws: int
     same_vocabulary: bool
+    lowercase: tuple[bool, bool]
     tokens: tuple[int, int]
     unknown: tuple[int, int]
     bits_per_token: tuple[float, float]
@@ -136,7 +138,13 @@ class Comparison:
     @property
     def doubtful(self) -> str | None:
         """Why the difference says little; None: it is one of the same tokens."""
-        if self.same_vocabulary or self.unknown == (0, 0):
+        if self.same_vocabulary:
+            return None
+        if self.lowercase[0] != self.lowercase[1]:
+            return (
+                f"{'AB'[self.lowercase[1]]} reads the text in lower case, which costs fewer bits than the text itself"
+            )
+        if self.unknown == (0, 0):
             return None
         return (
             f"the vocabularies differ, and {self.unknown[0]:,} (A) and {self.unknown[1]:,} (B) tokens were scored as "

@@ -1,7 +1,7 @@
 """Formats of the scores of lines and of their words, as text.
 
     tsv         a header; text in double quotes, as pandas and R read it (``evaluation.columns``)
-    jsonl       one JSON object a line
+    jsonl       one JSON object a line, in ASCII
     kaldi       "ID LOG10" a line, the logarithm of the line's probability to the base 10
     surprisal   the words in the columns of neural-complexity (van Schijndel & Linzen 2018), with single spaces:
                 word sentid sentpos wlen surp entropy entred; sentid and sentpos from 0, bits, no line ends
@@ -100,7 +100,7 @@ class Format(NamedTuple):
             records = (word for words in words_of(found, vocabulary, self.details) for word in words)
         if self.name == "jsonl":
             made = (dict(zip(self.columns, (cell(row) for cell in cells), strict=True)) for row in records)
-            return (json.dumps(_storable(row), ensure_ascii=False, allow_nan=False) for row in made)
+            return (json.dumps(_storable(row), allow_nan=False) for row in made)
         return ("\t".join([_cell(cell(row)) for cell in cells]) for row in records)
 
 

@@ -4,7 +4,8 @@
 
 Of characters and bytes a word takes the white space behind it too, so that its end is part of it: what ends a word
 is predicted by the word and not by the next one (Oh & Schuler 2024; Pimentel & Meister 2024). White space at the
-line's beginning belongs to the first word, a line end to the last. Of words the line end is a row of its own.
+line's beginning belongs to the first word, a line end to the last; a line without a word has no row. Of words the
+line end is a row of its own.
 """
 
 from __future__ import annotations

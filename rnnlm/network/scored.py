@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -42,6 +42,12 @@ class Scored:
 
     def _columns(self) -> tuple[NDArray[Any], ...]:
         return self.position, self.log_probability, self.unknown, self.rank, self.entropy
+
+
+def in_order(parts: Iterable[Scored]) -> Scored:
+    """All tokens in the text's order."""
+    together = Scored.joined(list(parts))
+    return together[np.argsort(together.position)]
 
 
 class ScoredWindow(NamedTuple):

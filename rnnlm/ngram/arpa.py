@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlm.errors import TextError
+from rnnlm.errors import InputError, TextError
 from rnnlm.files.atomic import atomic_write
 from rnnlm.ngram.model import NGram, Order, find
 from rnnlm.text import files
@@ -31,7 +31,7 @@ _COUNT = re.compile(r"ngram ([1-9][0-9]?)=([0-9]{1,15})")
 
 def write(path: Path, model: NGram, vocabulary: Vocabulary) -> Task[None]:
     """Write a model. Yields Progress."""
-    words = [*(vocabulary.spell(i) for i in range(len(vocabulary))), _BEGIN]
+    words = _words(vocabulary)
     total, done = sum(len(order.keys) for order in model.orders), 0
     with atomic_write(path) as file:
         counts = "".join(f"ngram {n}={len(order.keys)}\n" for n, order in enumerate(model.orders, 1))
@@ -57,14 +57,18 @@ def read(path: Path, vocabulary: Vocabulary) -> NGram:
     """Read a model of the same tokens.
 
     Raises:
+        InputError: the vocabulary has a ``<s>`` of its own.
         TextError: no ARPA file, or a damaged one; a token that the vocabulary does not have, or one of it that the
             file does not have.
     """
-    ids = {vocabulary.spell(i): i for i in range(len(vocabulary))} | {_BEGIN: len(vocabulary)}
+    ids = {word: i for i, word in enumerate(_words(vocabulary))}
     rows = _rows(path)
     counts = _counts(path, rows)
     orders: list[Order] = []
     for n, count in enumerate(counts, 1):
+        most = len(ids) * (len(orders[-1].keys) if orders else 1)
+        if count > most:
+            raise TextError(f"{path}: {count:,} {n}-grams, more than there can be of these tokens ({most:,})")
         found = _order(path, rows, n, count, ids)
         orders.append(_sorted(path, n, *found, orders, len(vocabulary)))
     there = np.isfinite(orders[0].log_probability)
@@ -75,6 +79,20 @@ def read(path: Path, vocabulary: Vocabulary) -> NGram:
     if text != "\\end\\":
         raise TextError(f"{path}:{number}: found {text[:40]!r}, where \\end\\ should stand")
     return NGram(orders, len(vocabulary), vocabulary.line_end)
+
+
+def _words(vocabulary: Vocabulary) -> list[str]:
+    """The tokens by id, and ``<s>``.
+
+    Raises:
+        InputError: the vocabulary has a ``<s>`` of its own.
+    """
+    words = [vocabulary.spell(i) for i in range(len(vocabulary))]
+    if _BEGIN in words:
+        raise InputError(
+            f"the vocabulary has the token {_BEGIN}, which begins each line in an ARPA file; spell it otherwise"
+        )
+    return [*words, _BEGIN]
 
 
 def _rows(path: Path) -> Iterator[tuple[int, str]]:

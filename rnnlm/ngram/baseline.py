@@ -5,14 +5,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import numpy as np
-
 from rnnlm.config.schema import Config
 from rnnlm.corpora import prepare
 from rnnlm.errors import InputError
-from rnnlm.evaluation.perplexity import Totals
+from rnnlm.evaluation.perplexity import evaluation_of
 from rnnlm.evaluation.records import Evaluation
-from rnnlm.network.scored import Scored
 from rnnlm.ngram import arpa
 from rnnlm.ngram.kneser_ney import estimate
 from rnnlm.ngram.model import NGram
@@ -55,8 +52,6 @@ def ngram(config: Config, order: int | None, path: Path | None) -> Task[dict[str
 
 def evaluation(model: NGram, text: Corpus) -> Evaluation:
     """The model's perplexity on a text, each line by itself."""
-    began, totals = time.perf_counter(), Totals()
-    nats = model.scores(text.ids(0, len(text)))
-    unknown, nothing = np.asarray(text.stored == len(text.vocabulary)), np.zeros(len(text))
-    totals.add(Scored(np.arange(len(text)), nats, unknown, nothing.astype(np.int64), nothing))
-    return totals.evaluation(text, "reset", time.perf_counter() - began)
+    began = time.perf_counter()
+    scores = model.scores(text.ids(0, len(text)))
+    return evaluation_of(scores, text, "reset", time.perf_counter() - began)

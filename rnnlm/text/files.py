@@ -103,7 +103,9 @@ class _Forward:
 
     def __init__(self, file: BufferedReader, at_once: bool) -> None:
         self._file, self._at_once = file, at_once
-        self.head = file.read(2)
+        self.head = file.read1(2) if at_once else file.read(2)
+        if self.head == b"\x1f":  # perhaps gzip's
+            self.head += file.read(1)
         self.done = 0
 
     def read(self, size: int) -> bytes:

@@ -23,6 +23,13 @@ class Line(NamedTuple):
     ended: bool  # whether it has an end; only a text's last line may have none
 
 
+def characters_of(text: str) -> int:
+    """Code points of a line; of what is no UTF-8 every byte but continuations, as everywhere."""
+    if text.isascii():
+        return len(text)
+    return sum(byte & 0xC0 != 0x80 for byte in text.encode("utf-8", "surrogateescape"))
+
+
 def lines(path: str | Path, unit: str) -> Iterator[list[Line]]:
     """The lines of a text file or a pipe, those at once that are there, never none.
 
@@ -40,7 +47,7 @@ def lines(path: str | Path, unit: str) -> Iterator[list[Line]]:
             some = whole[first : first + _TOGETHER]
             yield [_line(raw, number + i, True, path, unit) for i, raw in enumerate(some, 1)]
             number += len(some)
-    if rest:
+    if rest and not (number == 0 and unit != "byte" and rest == _BYTE_ORDER_MARK):
         yield [_line(rest, number + 1, False, path, unit)]
 
 

@@ -47,7 +47,7 @@ def test_lines_are_what_eval_adds_up(call: Any, runs: dict[str, Path], text: Pat
     assert [row["word"] for row in words if row["word"] != "</s>"] == TEXT.split()
 
 
-def test_python_gives_the_same(call: Any, runs: dict[str, Path], text: Path) -> None:
+def test_python_gives_the_same(call: Any, runs: dict[str, Path], text: Path, tmp_path: Path) -> None:
     model = rnnlm.load(runs["word"])
     rows = table(call("score", runs["word"], text, "--no-line-end")[1])
     found = model.score(TEXT, line_end=False)
@@ -59,6 +59,14 @@ def test_python_gives_the_same(call: Any, runs: dict[str, Path], text: Path) -> 
     assert [row.entropy_reduction for row in mine] == [float(row["entropy_reduction_bits"]) for row in words]
     surprisal = [row.surprisal for row in model.surprisal(TEXT, "reset")]
     assert [row.surprisal for row in mine] == pytest.approx(surprisal, rel=1e-12)
+    data = tmp_path / "crlf.txt"
+    data.write_bytes(b"the dog\r\na cat\r\n")
+    rows = table(call("score", runs["byte"], data)[1])
+    assert [row.tokens for row in rnnlm.load(runs["byte"]).score("the dog\r\na cat\r\n")] == [
+        int(row["tokens"]) for row in rows
+    ]
+    with pytest.raises(RnnlmError, match="line 1: no Unicode at character 5"):
+        model.score("the \ud800")
     with pytest.raises(RnnlmError, match="line 2: it has a line end in it"):
         model.score(["a", "b\nc"])
     with pytest.raises(RnnlmError, match="this is a model of chars"):

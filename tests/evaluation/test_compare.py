@@ -147,6 +147,15 @@ def test_a_text_of_one_line(tmp_path: Path) -> None:
     assert (found.low, found.high, found.p) == (None, None, None)
 
 
+def test_lower_case_is_another_vocabulary(text: Path) -> None:
+    lower = Model(model(WORDS).network, Vocabulary(WORDS.tokens, [1] * 10, "word", True))
+    found = compared(model(WORDS), lower, text)
+    assert not found.same_vocabulary
+    assert found.doubtful is not None
+    assert found.doubtful.startswith("B reads the text in lower case")
+    assert (compared(lower, model(WORDS), text).doubtful or "").startswith("A reads")
+
+
 def test_what_cannot_be_compared(tmp_path: Path, text: Path) -> None:
     a, b = model(WORDS), model(WORDS, 1)
     with pytest.raises(TextError, match="only once"):

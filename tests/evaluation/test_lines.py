@@ -104,6 +104,15 @@ def test_together_they_are_the_evaluation_of_the_text(vocabulary: Vocabulary) ->
     assert bits == pytest.approx(wanted.bits_per_character, rel=1e-12)
 
 
+def test_characters_are_those_of_the_text() -> None:
+    """A line end that a text of words is given is none of them; of bytes those count that begin a character."""
+    (found,) = score_lines(small(WORDS), WORDS, blocks(["a b", "c d"], ended=False), "text")
+    assert [row.characters for row in found.summed()] == [4, 3]
+    odd = b"a \x80\xc3\xa9".decode("utf-8", "surrogateescape")
+    (found,) = score_lines(small(BYTES), BYTES, blocks([odd]), "text")
+    assert next(found.summed()).characters == 4
+
+
 @units
 def test_a_last_line_without_an_end(vocabulary: Vocabulary) -> None:
     """Of words it has one all the same, as in every file; of characters the text has none."""

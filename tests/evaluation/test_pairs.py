@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import math
@@ -167,6 +168,8 @@ def test_files(tmp_path: Path) -> None:
         ("x.tsv", "good\tbad\na\n", "x.tsv:2: 1 columns, where the header has 2"),
         ("x.tsv", "good\tworse\na\tb\n", "x.tsv:2: there is no sentence_bad or bad; there are good, worse"),
         ("x.txt", "a\n", "give files that end in"),
+        ("x.jsonl", '{"good": "a\\nb", "bad": "a"}\n', "x.jsonl:1: good: found .*; must be one line of Unicode"),
+        ("x.jsonl", '{"good": "a", "bad": "\\ud800"}\n', "x.jsonl:1: bad: found .*; must be one line of Unicode"),
     ],
 )
 def test_files_that_are_wrong(tmp_path: Path, name: str, content: str, message: str) -> None:
@@ -175,6 +178,20 @@ def test_files_that_are_wrong(tmp_path: Path, name: str, content: str, message: 
     with pytest.raises(RnnlmError, match=message) as found:
         read([path])
     assert isinstance(found.value, TextError | InputError)
+
+
+def test_packed_files(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"good": "a b", "bad": "a c"}\n'))
+    assert read([path]) == [Pair("a b", "a c", "x", f"{path}:1")]
+
+
+def test_pairs_that_the_model_cannot_tell_apart() -> None:
+    lower = Vocabulary(WORDS.tokens, [1] * 10, "word", True)
+    with pytest.raises(TextError, match="x:1: both sentences are the same in lower case"):
+        run_to_end(score_pairs(network(config(), 10), lower, [Pair("A b", "a b", "", "x:1")]))
+    with pytest.raises(TextError, match="x:7: found the word </s>"):
+        run_to_end(score_pairs(network(config(), 10), WORDS, [Pair("a b", "a </s>", "", "x:7")]))
 
 
 def test_texts_of_different_length(tmp_path: Path) -> None:

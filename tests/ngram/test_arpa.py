@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rnnlm.errors import TextError
+from rnnlm.errors import InputError, TextError
 from rnnlm.ngram import arpa
 from rnnlm.ngram.kneser_ney import estimate
 from rnnlm.ngram.model import NGram
@@ -87,6 +87,7 @@ def test_the_rows_of_a_file(tmp_path: Path) -> None:
         ("\\end\\", "", "where .*end.* should stand"),
         ("-0.5\ta\t-0.25\n", "-0.5\t</s>\t-0.25\n", "token a is not in it"),
         ("\\1-grams:", "", "my.arpa:6: found"),
+        ("ngram 2=3", "ngram 2=99999999999999", "99,999,999,999,999 2-grams, more than there can be"),
     ],
 )
 def test_files_that_are_wrong(old: str, new: str, message: str, tmp_path: Path) -> None:
@@ -94,6 +95,18 @@ def test_files_that_are_wrong(old: str, new: str, message: str, tmp_path: Path) 
     path.write_text(SMALL.replace(old, new, 1))
     words = Vocabulary(["a", "<unk>", "</s>"], [1] * 3, "word", False)
     with pytest.raises(TextError, match=message):
+        arpa.read(path, words)
+
+
+def test_a_begin_of_the_vocabularys_own(tmp_path: Path) -> None:
+    words = Vocabulary(["a", "<s>", "<unk>", "</s>"], [1] * 4, "word", False)
+    made = estimate(np.array([0, 1, 3, 0, 3]), 2, 4, 3)
+    path = tmp_path / "my.arpa"
+    with pytest.raises(InputError, match="the vocabulary has the token <s>"):
+        run_to_end(arpa.write(path, made, words))
+    assert not path.exists()
+    path.write_text(SMALL)
+    with pytest.raises(InputError, match="the vocabulary has the token <s>"):
         arpa.read(path, words)
 
 

@@ -40,6 +40,30 @@ def test_bytes_are_kept_whatever_they_are(tmp_path: Path) -> None:
     ]
 
 
+def test_an_empty_line_of_a_pipe_comes_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    answered = threading.Event()
+
+    def write() -> None:
+        with path.open("wb", buffering=0) as file:
+            file.write(b"\n")
+            assert answered.wait(30)
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    assert next(lines(path, "word")) == [Line(1, "", True)]
+    answered.set()
+    writer.join(30)
+
+
+def test_a_text_of_nothing_but_a_mark_is_empty(tmp_path: Path) -> None:
+    path = tmp_path / "t.txt"
+    path.write_bytes(b"\xef\xbb\xbf")
+    assert read(path) == []
+    assert len(read(path, "byte")) == 1
+
+
 def test_many_lines_come_in_blocks(tmp_path: Path) -> None:
     path = tmp_path / "t.txt"
     path.write_text("".join(f"{i}\n" for i in range(5000)))

@@ -27,8 +27,8 @@ def comparison_view(found: Comparison, a: str, b: str, source: str) -> Iterator[
     yield from (Text(_line(difference, found.draws), style="bold") for difference in found.differences)
     state = "carried over" if found.state == "carry" else "reset"
     yield Text(
-        f"{source}: {found.lines:,} lines, the state at line ends {state}; {found.draws:,} draws of "
-        f"{found.stretches:,} stretches"
+        f"{source}: {found.lines:,} lines, the state at line ends {state}"
+        + (f"; {found.draws:,} draws of {found.stretches:,} stretches" if found.stretches > 1 else "")
     )
     for name, gains in (("A", found.better), ("B", found.worse)):
         if gains:
@@ -43,7 +43,7 @@ def _line(found: Difference, draws: int) -> str:
         return f"no difference in bits a {found.unit}"
     line = f"{'A' if found.bits < 0 else 'B'} is better by {abs(found.bits):.4f} bits a {found.unit}"
     if found.low is None or found.high is None or found.p is None:
-        return line
+        return f"{line}   (too few lines to say how much of it is chance)"
     low, high = sorted((abs(found.low), abs(found.high)))
     span = f"{low:.4f} to {high:.4f}"
     if found.low < 0 < found.high:
