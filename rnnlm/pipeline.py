@@ -1,8 +1,10 @@
-"""Pipelines of ``rnnlm train``, ``vocab`` and ``embed``: from a configuration to results."""
+"""Pipelines of ``rnnlm train``, ``vocab``, ``embed`` and ``eval --with``: from files to results."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,8 +14,14 @@ import numpy as np
 from rnnlm import vectors
 from rnnlm.config.schema import Config
 from rnnlm.corpora import cache, prepare
-from rnnlm.files import model_file
+from rnnlm.errors import InputError
+from rnnlm.evaluation.mixture import NetworkPredictor, Predictor, evaluate_mixture
+from rnnlm.evaluation.neural_cache import CachePredictor
+from rnnlm.evaluation.records import Mixture
+from rnnlm.files import model_file, own_texts
 from rnnlm.language_model import LanguageModel
+from rnnlm.ngram import arpa
+from rnnlm.ngram.predictor import NGramPredictor
 from rnnlm.sampling.records import Samples
 from rnnlm.text import corpus
 from rnnlm.text.vocabulary import Vocabulary
@@ -96,6 +104,55 @@ def write_embedding(config: Config, path: Path) -> Task[np.ndarray]:
     return table
 
 
+def mix(
+    model: LanguageModel,
+    name: str,
+    others: Sequence[Path],
+    text: Path,
+    state: str | None,
+    weights: str | None,
+    cache: tuple[int, float] | None = None,
+) -> Task[Mixture]:
+    """Evaluate a model together with others. Yields records, returns a Mixture.
+
+    Args:
+        name: the model's. others: ARPA files (``.arpa``, ``.arpa.gz``), or runs and model files, of the same tokens.
+        state: "carry" or "reset"; None: as the model was trained.
+        weights: "0.6,0.4", the model's first, the cache's last; None: by EM on the model's own validation text.
+        cache: window and theta of the model's neural cache; None: without.
+
+    Raises:
+        InputError: a model of other tokens; weights that are none; there is no validation text.
+        TextError: an ARPA file that is damaged or of other tokens.
+    """
+    shares = None if weights is None else _numbers(weights)
+    vocabulary, predictors = model.vocabulary, list[Predictor]([NetworkPredictor(name, model.network)])
+    for path in others:
+        if path.name.endswith((".arpa", ".arpa.gz")):
+            predictors.append(NGramPredictor(str(path), arpa.read(path, vocabulary)))
+            continue
+        other = LanguageModel(model_file.load(path), model.network.threads)
+        own, theirs = ((words.unit, words.lowercase, words.tokens) for words in (vocabulary, other.vocabulary))
+        if own != theirs:
+            raise InputError(f"{path}: its vocabulary is another one; only models of the same tokens can be mixed")
+        predictors.append(NetworkPredictor(str(path), other.network))
+    if cache is not None:
+        if not math.isfinite(cache[1]):
+            raise InputError(f"--cache-theta: found {cache[1]}; must be a number of 0 or more")
+        predictors.append(CachePredictor("cache", model.network, *cache))
+    state = state or model.config.train.state
+    with tempfile.TemporaryDirectory(prefix="rnnlm-") as folder:
+        held_out = None
+        if shares is None and (valid := own_texts.own_text(model.trained, "valid")) is not None:
+            (Path(folder) / "valid").mkdir()
+            held_out = yield from corpus.read(valid, vocabulary, Path(folder) / "valid")
+        read = yield from corpus.read(text, vocabulary, folder)
+        yield from prepare.check_coverage(read)
+        found = yield from evaluate_mixture(predictors, read, state, shares, held_out)
+        del read, held_out  # a mapped file cannot be removed on every system
+    return found
+
+
 def _until(stop: Callable[[], bool], task: Task[_T]) -> Task[_T]:
     """`task`, ended by KeyboardInterrupt as soon as `stop` says so."""
     while True:
@@ -107,3 +164,10 @@ def _until(stop: Callable[[], bool], task: Task[_T]) -> Task[_T]:
         if stop():
             raise KeyboardInterrupt
         yield record
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"--weights: found {text}; must be numbers with commas between them") from None

@@ -110,6 +110,11 @@ def number_or(word: str) -> Callable[[Optional[str]], Optional[str]]:
     return check
 
 
+ThreadsOption = Annotated[
+    str, typer.Option("--threads", metavar="N|auto", callback=number_or("auto"), help="Threads.")
+]
+
+
 def model_files(model: Path) -> list[Path]:
     """The files that a MODEL is read from, and those that belong to it."""
     return [path for path in model.rglob("*") if path.is_file()] if model.is_dir() else [model]

@@ -16,9 +16,9 @@ from rnnlm.cli.arguments import (
     ModelArgument,
     QuietOption,
     State,
+    ThreadsOption,
     choices,
     model_files,
-    number_or,
 )
 
 
@@ -74,9 +74,7 @@ def command(
         ),
     ] = None,
     force: ForceOption = False,
-    threads: Annotated[
-        str, typer.Option("--threads", metavar="N|auto", callback=number_or("auto"), help="Threads.")
-    ] = "auto",
+    threads: ThreadsOption = "auto",
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -91,7 +89,7 @@ def command(
     from rnnlm.files import model_file
     from rnnlm.files import output as output_file
     from rnnlm.language_model import LanguageModel
-    from rnnlm.mixing import mix
+    from rnnlm.pipeline import mix
     from rnnlm.text import files
 
     if columns is not None and per_token is None:

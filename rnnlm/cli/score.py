@@ -13,9 +13,9 @@ from rnnlm.cli.arguments import (
     InitialState,
     InitialStateOption,
     ModelArgument,
+    ThreadsOption,
     choices,
     model_files,
-    number_or,
 )
 
 
@@ -75,9 +75,7 @@ def command(
     ] = None,
     force: ForceOption = False,
     initial_state: InitialStateOption = InitialState.model,
-    threads: Annotated[
-        str, typer.Option("--threads", metavar="N|auto", callback=number_or("auto"), help="Threads.")
-    ] = "auto",
+    threads: ThreadsOption = "auto",
 ) -> None:
     """Log-probability of every line of a text, each by itself, or of every word.
 

@@ -1,7 +1,7 @@
 """Comparison of two models on one text, and how much of the difference is chance.
 
-The difference is (nats of A - nats of B) / n, over all lines of the text, in bits a character, a word or a token;
-below 0, A is better. Its 95% interval and p are those of a paired bootstrap (Efron & Tibshirani 1993, ch. 13; Koehn
+The difference is (nats of A - nats of B) / n, over all lines of the text, in bits a character or a token; below 0,
+A is better. Its 95% interval and p are those of a paired bootstrap (Efron & Tibshirani 1993, ch. 13; Koehn
 2004): stretches of the text are drawn with replacement, both models' scores of each together. A stretch is a line
 under "reset", several lines one after the other under "carry", where lines are not independent.
 

@@ -21,8 +21,6 @@ from rnnlm.evaluation.lines import LineScore, ScoredLines
 from rnnlm.evaluation.words import WordScore, words_of
 from rnnlm.text.vocabulary import Vocabulary
 
-FORMATS = ("tsv", "jsonl", "kaldi", "surprisal")
-
 
 class Column(NamedTuple):
     """A column of tsv and jsonl: what it says of a row (LineScore or WordScore), and how it is taken from that."""
@@ -66,7 +64,7 @@ DISTRIBUTION = ("entropy_bits", "entropy_reduction_bits")
 class Format(NamedTuple):
     """How scores are written.
 
-    name: one of `FORMATS`. by_word: rows of words instead of lines. columns: of tsv and jsonl.
+    name: one of those above. by_word: rows of words instead of lines. columns: of tsv and jsonl.
     """
 
     name: str
@@ -113,25 +111,20 @@ def chosen(name: str, by_word: bool, ids: bool, columns: str | None, unit: str) 
     Raises:
         InputError: options that do not go together.
     """
-    if name in ("kaldi", "surprisal") and (by_word or columns is not None):
-        option = "--columns" if columns is not None else "--by"
-        raise InputError(f"--format {name} has rows and columns of its own; leave {option} out")
-    if name == "kaldi" and not ids:
-        raise InputError("--format kaldi is an id and a score a line; give --ids, and lines that begin with an id")
     if name in ("kaldi", "surprisal"):
-        found = Format(name, name == "surprisal")
-    else:
-        there = [column for column in (WORD_COLUMNS if by_word else LINE_COLUMNS) if ids or column != "id"]
-        if by_word and unit != "word":
-            there = [column for column in there if column not in DISTRIBUTION]
-        if columns is None:
-            names = tuple(column for column in there if column not in DISTRIBUTION)
-        else:
-            names = parse(columns, there)
-        found = Format(name, by_word, names)
-    if name == "surprisal" and unit != "word":
-        raise InputError(f"--format surprisal has the entropy over words; this is a model of {unit}s: --by word")
-    return found
+        if by_word or columns is not None:
+            option = "--columns" if columns is not None else "--by"
+            raise InputError(f"--format {name} has rows and columns of its own; leave {option} out")
+        if name == "kaldi" and not ids:
+            raise InputError("--format kaldi is an id and a score a line; give --ids, for lines that begin so")
+        if name == "surprisal" and unit != "word":
+            raise InputError(f"--format surprisal has the entropy over words; this is a model of {unit}s: --by word")
+        return Format(name, name == "surprisal")
+    there = [column for column in (WORD_COLUMNS if by_word else LINE_COLUMNS) if ids or column != "id"]
+    plain = [column for column in there if column not in DISTRIBUTION]
+    if columns is None:
+        return Format(name, by_word, plain)
+    return Format(name, by_word, parse(columns, there if unit == "word" else plain))
 
 
 def _surprisal(lines: Iterable[list[WordScore]], vocabulary: Vocabulary) -> Iterator[str]:
