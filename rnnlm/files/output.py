@@ -16,6 +16,7 @@ from rnnlm.files.atomic import atomic_write
 # By what is written: the endings of a file's name that go with it.
 ENDINGS = {
     "configuration": (".yaml", ".yml"),
+    "file of settings": (".yaml", ".yml"),
     "vocabulary": (".txt", ".tsv", ".vocab"),
     "file of word vectors": (".txt", ".vec"),
     "table": (".tsv", ".txt"),
