@@ -16,7 +16,7 @@ from rnnlm.network.network import Network
 from rnnlm.text.corpus import Corpus
 from rnnlm.work import Note, Task
 
-_WINDOWS = (100, 200, 500, 1000, 2000)
+_WINDOWS = (100, 500, 2000)
 _THETAS = (0.03, 0.06, 0.1, 0.2, 0.3, 0.5, 0.8)
 # Dynamic evaluation takes long, so it is tuned on the beginning of the text, from where many networks are good: a
 # setting is changed by its factor, up or down, as long as that helps.

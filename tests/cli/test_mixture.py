@@ -54,7 +54,7 @@ def test_tuned_numbers_are_written_and_read_back(call: Any, runs: dict[str, Path
     asked = ("eval", runs["word"], "--cache", "--dynamic", "--tune", "--save-tuned", path, "--json")
     status, out, err = call(*asked)
     assert status == 0
-    assert "are the best of 35 settings" in err
+    assert "are the best of 21 settings" in err
     assert "dynamic: rate 0.001, decay 0.005: perplexity" in err
     found = json.loads(out)
     assert yaml.safe_load(path.read_text()) == found["tuned"]
