@@ -99,7 +99,8 @@ def append(folder: Path, record: DataclassInstance) -> None:
 def read(folder: Path) -> list[dict[str, Any]]:
     """The records of a log; lines that are none, and a log that is not there, are passed over."""
     try:
-        text = (folder / LOG).read_text(encoding="utf-8", errors="replace")
+        # A pipe in its place would be waited for.
+        text = (folder / LOG).read_text(encoding="utf-8", errors="replace") if (folder / LOG).is_file() else ""
     except OSError:
         return []
     return [record for line in text.split("\n") if (record := _record(line)) is not None]
