@@ -64,7 +64,7 @@ def _table(columns: Sequence[_Column], width: int) -> Table:
     rows = zip(*(cells for _, _, cells in columns), strict=True)
     made = table([(heading, side) for heading, side, _ in columns], [list(map(Text, row)) for row in rows], padding=1)
     for column in made.columns:  # a long name or path goes on in the next line
-        column.max_width, column.overflow = max(16, width // 3), "fold"
+        column.max_width, column.overflow = max(16, width // 2 if column is made.columns[0] else width // 3), "fold"
     return made
 
 
