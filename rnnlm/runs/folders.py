@@ -25,7 +25,7 @@ def find(folder: Path) -> list[Path]:
     except OSError as error:
         raise ModelError(f"{folder}: {error.strerror}; give a folder that can be read") from None
     if not found:
-        raise ModelError(f"{folder}: no run in it or {_LEVELS} levels below; give a folder that rnnlm train made")
+        raise ModelError(f"{folder}: no run in it, or up to {_LEVELS} levels below; give one that rnnlm train made")
     return found
 
 

@@ -1,4 +1,4 @@
-"""The curves of runs as a picture: validation perplexity while they were trained (matplotlib, extra ``plot``)."""
+"""The curves of runs as a picture: validation perplexity over time, by matplotlib (extra ``plot``)."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def test_a_picture(call: Any, trained: Path, tmp_path: Path) -> None:
         ([], "Missing argument 'FOLDER...'"),
         (["{folder}/nowhere"], "nowhere: no such folder; give a run's folder, or one that runs lie in"),
         (["{empty}"], "empty.txt: not a folder; give a run's folder"),
-        (["{folder}"], "no run in it or 2 levels below"),
+        (["{folder}"], "no run in it, or up to 2 levels below"),
         (["{folder}", "{empty}"], "no run in any of these 2 places"),
         (["{run}", "--sort", "loss"], "--sort: found loss; must be one of validation, test"),
         (["{run}", "--by", "epochs"], "--by goes with --plot"),

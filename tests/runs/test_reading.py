@@ -131,8 +131,8 @@ def test_folders_are_searched_two_levels_deep(copied: Path, tmp_path: Path) -> N
     [
         ("nowhere", "nowhere: no such folder; give a run's folder"),
         ("file", "file: not a folder; give a run's folder"),
-        ("empty", "empty: no run in it or 2 levels below"),
-        ("foreign", "foreign: no run in it or 2 levels below"),
+        ("empty", "empty: no run in it, or up to 2 levels below"),
+        ("foreign", "foreign: no run in it, or up to 2 levels below"),
     ],
 )
 def test_places_without_runs(tmp_path: Path, name: str, message: str) -> None:
