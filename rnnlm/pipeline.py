@@ -14,7 +14,7 @@ import numpy as np
 from rnnlm import vectors
 from rnnlm.config.schema import Config
 from rnnlm.corpora import cache, prepare
-from rnnlm.errors import InputError, ModelError, ResourceError
+from rnnlm.errors import InputError, ResourceError
 from rnnlm.evaluation.mixture import NetworkPredictor, Predictor, evaluate_mixture
 from rnnlm.evaluation.neural_cache import CachePredictor
 from rnnlm.evaluation.records import Evaluation, Mixture
@@ -65,7 +65,7 @@ def run(
         result["test"] = evaluation.json()
         try:
             log.append(Path(config.run), _final_test(end, evaluation))
-        except (ModelError, ResourceError) as error:
+        except ResourceError as error:
             yield Note(str(error), warning=True)
     return result
 

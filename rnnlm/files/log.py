@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from rnnlm.errors import ResourceError
+from rnnlm.errors import ModelError, ResourceError
 from rnnlm.files import atomic, lock
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def append(folder: Path, record: DataclassInstance) -> None:
     the end.
 
     Raises:
-        ModelError: another training has the folder by now; ResourceError: the log is not there or cannot be written.
+        ResourceError: the log is not there or cannot be written; another training has the folder by now.
     """
     path = folder / LOG
     if not path.is_file():
@@ -92,6 +92,8 @@ def append(folder: Path, record: DataclassInstance) -> None:
     try:
         with lock.held(folder), open(path, "a", encoding="utf-8") as file:
             file.write(_line(record))
+    except ModelError:
+        raise ResourceError(f"{path}: not written any more: another training has the folder") from None
     except OSError as error:
         raise ResourceError(f"{path}: not written any more: {error.strerror}") from None
 

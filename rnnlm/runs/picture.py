@@ -43,6 +43,8 @@ def draw(ranking: Ranking, path: Path, by: str) -> None:
 
 
 def _panel(axes: Any, group: Group, by: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     runs = [run for run in group.runs if run.validations]
     lines = []
     for number, run in enumerate(runs):
@@ -53,6 +55,8 @@ def _panel(axes: Any, group: Group, by: str) -> None:
         best = perplexities.index(min(perplexities))
         axes.plot(across[best], perplexities[best], "o", color=colour, markersize=5)
     _logarithmic(axes)
+    if by == "epochs" and max(run.validations[-1].epochs for run in runs) > 2:
+        axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
     axes.set_xlabel(_AXES[by])
     axes.set_ylabel("validation perplexity (dot: the lowest)")
     axes.set_title(_plain(f"{group.valid}, {group.tokens}"), fontsize="medium")
