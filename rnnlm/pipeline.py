@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -14,13 +15,13 @@ from rnnlm import vectors
 from rnnlm.config.schema import Config
 from rnnlm.config.tuned import Tuned
 from rnnlm.corpora import cache, prepare
-from rnnlm.errors import InputError
+from rnnlm.errors import InputError, ResourceError
 from rnnlm.evaluation.dynamic import DynamicPredictor
 from rnnlm.evaluation.mixture import NetworkPredictor, Predictor, evaluate_mixture
 from rnnlm.evaluation.neural_cache import CachePredictor
-from rnnlm.evaluation.records import Mixture
+from rnnlm.evaluation.records import Evaluation, Mixture
 from rnnlm.evaluation.tuning import tune_cache, tune_dynamic
-from rnnlm.files import model_file, own_texts
+from rnnlm.files import log, model_file, own_texts
 from rnnlm.language_model import LanguageModel
 from rnnlm.ngram import arpa
 from rnnlm.ngram.predictor import NGramPredictor
@@ -30,7 +31,7 @@ from rnnlm.text.corpus import Corpus
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import loop as training
 from rnnlm.training import loss_curve
-from rnnlm.training.records import End, Start
+from rnnlm.training.records import End, FinalTest, Start
 from rnnlm.vectors import pretrained
 from rnnlm.work import Note, Task
 
@@ -66,7 +67,19 @@ def run(
         evaluation = yield from _until(stop, model.evaluating_own_text())
         yield evaluation
         result["test"] = evaluation.json()
+        try:
+            log.append(Path(config.run), _final_test(end, evaluation))
+        except ResourceError as error:
+            yield Note(str(error), warning=True)
     return result
+
+
+def _final_test(end: End, found: Evaluation) -> FinalTest:
+    """The record of the log that ``rnnlm runs`` reads."""
+    loss = found.bits_per_token * math.log(2)
+    return FinalTest(
+        end.updates, end.epoch, end.tokens, end.seconds, loss, found.perplexity, found.tokens, found.unknown
+    )
 
 
 def train(config: Config, resume: bool, stop: Callable[[], bool], restart: bool = False) -> Task[End]:

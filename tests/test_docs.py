@@ -225,6 +225,11 @@ def test_the_configuration_of_the_readme_is_one(tmp_path: Path) -> None:
         config_file.load(path)
 
 
+def shell_lines(page: str) -> list[str]:
+    """The commands of a page's shell blocks, one a line."""
+    return "".join(re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S)).splitlines()
+
+
 def test_every_command_of_the_guide_to_scores_runs(
     call: Any, runs: dict[str, Path], config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,9 +246,8 @@ def test_every_command_of_the_guide_to_scores_runs(
     Path("order.tsv").write_text("good\tbad\tphenomenon\nthe dog sees\tsees the dog\torder\n")
     Path("good.txt").write_text("the cats sleep\n")
     Path("bad.txt").write_text("the cat sleep\n")
-    commands = "".join(re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S)).splitlines()
-    assert len(commands) > 10
-    for line in commands:
+    assert len(shell_lines(page)) > 10
+    for line in shell_lines(page):
         if "|" in line:
             found = subprocess.run(
                 line.replace("rnnlm", f"{sys.executable} -m rnnlm"), shell=True, capture_output=True, text=True
@@ -257,3 +261,20 @@ def test_every_command_of_the_guide_to_scores_runs(
             assert out or "-o" in line
     assert len(Path("scores.tsv").read_text().splitlines()) == 3
     assert len(Path("words.tsv").read_text().splitlines()) == 1 + 6 + 4
+
+
+def test_every_command_of_the_guide_to_runs_runs(
+    call: Any, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "runs.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(trained / "plain", "runs/my")
+    shutil.copytree(trained / "lstm", "runs/other")
+    assert len(shell_lines(page)) > 5
+    for line in shell_lines(page):
+        status, out, err = call(*shlex.split(line)[1:])
+        if "--plot" in line and importlib.util.find_spec("matplotlib") is None:
+            assert "pip install '.[plot]'" in err, line
+        else:
+            assert (status, err) == (0, ""), line
+            assert "other" in out
