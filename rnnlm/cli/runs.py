@@ -30,7 +30,7 @@ def command(
         typer.Option(
             "--sort",
             metavar="KEY",
-            help="validation, test, epoch, parameters, time, state, name, or a key of the configuration, such as "
+            help="One of validation, test, epoch, parameters, time, state and name, or a key of the configuration, such as "
             "train.learning_rate.",
         ),
     ] = "validation",
