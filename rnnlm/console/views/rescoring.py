@@ -47,6 +47,6 @@ def rescoring_view(found: Rescoring) -> Iterator[Table | Text | Note]:
     if found.tuned:
         options = " ".join(f"--{name.replace('_', '-')} {value!r}" for name, value in weights.items())
         yield Note(
-            f"the weights were tuned on these references, so the rate is too low; of another list: {options}",
+            f"tuned on these very references: on others the rate will be higher; to measure it there, give {options}",
             warning=True,
         )

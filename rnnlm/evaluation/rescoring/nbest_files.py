@@ -111,15 +111,15 @@ def _kaldi(path: Path, costs: Path, old_costs: Path | None) -> list[Hypothesis]:
     """
     found = _by_id(path)
     scores = [_scores(file, found, path) for file in (costs, old_costs) if file is not None]
-    made = []
+    made: dict[str, list[tuple[int, Hypothesis]]] = {}
     for id, (where, text) in found.items():
         utterance, _, n = id.rpartition("-")
         if not utterance or not n.isdecimal():
             raise TextError(f"{where}: found the id {id}; must be UTTERANCE-N, N the number of the hypothesis")
         old = scores[1][id] if len(scores) > 1 else None
-        made.append((int(n), Hypothesis(utterance, text, scores[0][id], old, where)))
+        made.setdefault(utterance, []).append((int(n), Hypothesis(utterance, text, scores[0][id], old, where)))
     # A file that was sorted has UTTERANCE-10 before UTTERANCE-2.
-    return [hypothesis for _, hypothesis in sorted(made, key=lambda one: one[0])]
+    return [hypothesis for own in made.values() for _, hypothesis in sorted(own, key=lambda one: one[0])]
 
 
 def _scores(path: Path, texts: dict[str, tuple[str, str]], source: Path) -> dict[str, float]:

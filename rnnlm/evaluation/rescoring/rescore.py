@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlm.corpora import prepare
 from rnnlm.errors import InputError, NotFiniteError
 from rnnlm.evaluation.rescoring import tuning, word_errors
 from rnnlm.evaluation.rescoring.lists import Lists, as_array, lists
@@ -17,9 +18,9 @@ from rnnlm.evaluation.rescoring.nbest_files import Hypothesis
 from rnnlm.evaluation.rescoring.prefixes import Found, score_prefixes
 from rnnlm.evaluation.rescoring.records import Recognition, RescoredHypothesis, Rescoring, Weights
 from rnnlm.network.network import Network
-from rnnlm.text import tokenizers
+from rnnlm.text import corpus, tokenizers
 from rnnlm.text.vocabulary import Vocabulary
-from rnnlm.work import Progress, Task
+from rnnlm.work import Note, Progress, Task
 
 # Hypotheses whose beginnings are looked for in each other at a time.
 _TOGETHER = 2048
@@ -60,6 +61,9 @@ def rescore(
     counts = None
     if references is not None:
         counts = word_errors.count([references[one.utterance] for one in hypotheses], [h.text for h in hypotheses])
+        unheard = len(references.keys() - {one.utterance for one in hypotheses})
+        if unheard:
+            yield Note(f"references without a hypothesis: {unheard:,}; their words are not counted", warning=True)
     found, tokens = yield from _score(network, vocabulary, hypotheses)
     words = [len(one.text.split()) for one in hypotheses]
     old = [one.old_score or 0.0 for one in hypotheses]
@@ -69,7 +73,6 @@ def rescore(
         np.stack([found.log_probability, np.array(words, np.float64), np.array(old)], axis=1),
     )
     if tuned and counts is not None:
-        yield Progress("tuning", 0, None, "weights")
         names = [field.name for field in fields(Weights)]
         free = [names.index(name) for name in tuned]
         errors = made.of_each(counts[:, :3].sum(axis=1))
@@ -110,23 +113,28 @@ def starting_weights(given: Given, has_old: bool, has_references: bool) -> tuple
 def _score(network: Network, vocabulary: Vocabulary, hypotheses: Sequence[Hypothesis]) -> Task[tuple[Found, int]]:
     """log p of every hypothesis, and the number of their tokens."""
     unit, end = vocabulary.unit, tokenizers.line_end(vocabulary.unit)
+    together: list[str] = []
+    stops = []
+    for one in hypotheses:
+        source, _, line = one.where.rpartition(":")
+        together += tokenizers.split(one.text, unit, vocabulary.lowercase, source, int(line))
+        together.append(end)
+        stops.append(len(together))
+    source = hypotheses[0].where.rpartition(":")[0]
+    read = corpus.from_tokens(together if unit == "word" else "".join(together), 0, vocabulary, source)
+    yield from prepare.check_coverage(read)
+    texts = np.split(read.stored, stops[:-1])
     parts: list[Found] = []
-    count = 0
-    for first in range(0, len(hypotheses), _TOGETHER):
-        texts = []
-        for one in hypotheses[first : first + _TOGETHER]:
-            source, _, line = one.where.rpartition(":")
-            tokens = [*tokenizers.split(one.text, unit, vocabulary.lowercase, source, int(line)), end]
-            texts.append(vocabulary.encode(tokens if unit == "word" else "".join(tokens)))
-            count += len(tokens)
-        parts.append(score_prefixes(network, vocabulary, texts))
+    for first in range(0, len(texts), _TOGETHER):
+        some = texts[first : first + _TOGETHER]
+        parts.append(score_prefixes(network, vocabulary, some))
         wrong = np.flatnonzero(~np.isfinite(parts[-1].log_probability))
         if len(wrong):
             where = hypotheses[first + int(wrong[0])].where
             raise NotFiniteError(f"{where}: a log-probability is not finite: the weights are far too large")
-        yield Progress("scoring", first + len(texts), len(hypotheses), "hypotheses")
+        yield Progress("scoring", first + len(some), len(texts), "hypotheses")
     log_probability, unknown, rows = zip(*parts, strict=True)
-    return Found(np.concatenate(log_probability), np.concatenate(unknown), sum(rows)), count
+    return Found(np.concatenate(log_probability), np.concatenate(unknown), sum(rows)), len(read)
 
 
 def _ranked(

@@ -2,12 +2,13 @@
 
 Along a line w + g d of weights the total of a hypothesis is a line in g. The best hypothesis of an utterance changes
 at the corners of the upper envelope of these lines, so the errors of all utterances are constant between two corners.
-The search finds all corners and takes the best interval. It goes along one weight after the other until none lowers
-the errors, from several starts, since the errors as a function of all weights have many local minima.
+The search finds all corners and takes the best interval. It goes along one line after the other until none lowers the
+errors. As a function of all weights these have many local minima, so it begins at the best points of a coarse grid.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -16,9 +17,9 @@ from numpy.typing import NDArray
 
 from rnnlm.evaluation.rescoring.lists import Lists
 
-# Starts of the search, weights of the network among the corners of its own line.
-_STARTS = 10
-_WEIGHT, _PENALTY, _OLD = range(3)
+# The search begins at so many of the best points of a grid, which has so many values of each weight.
+_STARTS, _POINTS = 5, 7
+_WEIGHT = 0
 
 Floats = NDArray[np.float64]
 
@@ -48,26 +49,40 @@ def count(lists: Lists, errors: NDArray[np.int64], weights: Floats) -> int:
 
 
 def _directions(lists: Lists, free: Sequence[int]) -> Iterator[Floats]:
-    """Each weight alone; log p with the penalty that its words cost on average; log p in place of the old score."""
-    axes = np.eye(3)
-    yield from axes[list(free)]
-    log_p, words, _ = lists.features.sum(axis=(0, 1))
-    if _WEIGHT in free and _PENALTY in free and words:
-        yield axes[_WEIGHT] - log_p / words * axes[_PENALTY]
-    if _WEIGHT in free and _OLD in free:
-        yield axes[_WEIGHT] - axes[_OLD]
+    """Each weight alone, and several together: the diagonals of the space in which the features are uncorrelated and
+    of variance 1 (within lists), so that their scales do not matter."""
+    axes = np.eye(3)[list(free)]
+    yield from axes
+    features = lists.features @ axes.T
+    sizes = lists.valid.sum(axis=1)[:, None, None]
+    inner = np.where(lists.valid[:, :, None], features - features.sum(axis=1, keepdims=True) / sizes, 0.0)
+    variances, vectors = np.linalg.eigh(np.einsum("uni,unj->ij", inner, inner))
+    some = variances > 1e-12 * variances.max()
+    vectors = vectors[:, some] / np.sqrt(variances[some])
+    for signs in itertools.product((-1, 0, 1), repeat=int(some.sum())):
+        direction = vectors @ signs @ axes
+        # Each line once, and with it a weight of log p that grows.
+        if direction[np.flatnonzero(direction)[:1]].sum() > 0:
+            yield direction
 
 
-def _starts(lists: Lists, errors: NDArray[np.int64], start: Floats, free: Sequence[int]) -> Iterator[Floats]:
-    yield start
-    if _WEIGHT in free:
-        base, slope = lists.totals(start), lists.features @ np.eye(3)[_WEIGHT]
-        corners, _, _ = _corners(base, slope, lists.valid, errors, 0.0)
-        if len(corners):
-            for weight in np.quantile(corners, (np.arange(_STARTS) + 0.5) / _STARTS):
-                moved = start.copy()
-                moved[_WEIGHT] = weight
-                yield moved
+def _starts(lists: Lists, errors: NDArray[np.int64], start: Floats, free: Sequence[int]) -> list[Floats]:
+    """The best points of a coarse grid, and the start itself."""
+    points = list(_grid(lists, errors, start, free))
+    return [start, *sorted(points, key=lambda weights: count(lists, errors, weights))[:_STARTS]]
+
+
+def _grid(lists: Lists, errors: NDArray[np.int64], weights: Floats, free: Sequence[int]) -> Iterator[Floats]:
+    """Of each free weight the quantiles of its corners where those before it stand."""
+    if not free:
+        yield weights
+        return
+    axis = np.eye(3)[free[0]]
+    low = 0.0 if free[0] == _WEIGHT else -np.inf
+    weights = np.where(axis != 0, 0.0, weights)
+    corners, _, _ = _corners(lists.totals(weights), lists.features @ axis, lists.valid, errors, low)
+    for value in np.quantile(corners, (np.arange(_POINTS) + 0.5) / _POINTS) if len(corners) else [0.0]:
+        yield from _grid(lists, errors, weights + value * axis, free[1:])
 
 
 def _descend(
@@ -92,7 +107,7 @@ def _along(lists: Lists, errors: NDArray[np.int64], weights: Floats, direction: 
     """The best weights on a line."""
     if np.count_nonzero(direction) == 1:  # a weight alone: g is its value
         weights = np.where(direction != 0, 0.0, weights)
-    low = -weights[_WEIGHT] if direction[_WEIGHT] else -np.inf
+    low = -weights[_WEIGHT] / direction[_WEIGHT] if direction[_WEIGHT] else -np.inf
     base, slope = lists.totals(weights), lists.features @ direction
     found = line_search(base, slope, lists.valid, errors, low)
     moved: Floats = weights + _inside(found) * direction
