@@ -36,7 +36,8 @@ def command(
         typer.Argument(
             metavar="NBEST",
             help="N-best lists: TSV with a header, or JSONL (utterance, text, score), or with --costs Kaldi's text "
-            "(UTTERANCE-N word word ...). An utterance's first hypothesis is the recogniser's own best.",
+            "(UTTERANCE-N word word ...); -: a table on standard input. An utterance's first hypothesis is the "
+            "recogniser's own best.",
         ),
     ],
     weight: Annotated[
@@ -58,7 +59,11 @@ def command(
     ] = None,
     old_weight: Annotated[
         Optional[float],
-        typer.Option("--old-weight", metavar="W", help="Weight of the recogniser's own language model's score."),
+        typer.Option(
+            "--old-weight",
+            metavar="W",
+            help="Weight of the recogniser's language model's score (--old-score, --old-costs).",
+        ),
     ] = None,
     references: Annotated[
         Optional[Path],

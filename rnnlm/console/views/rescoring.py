@@ -15,7 +15,7 @@ _NAMES = {"weight": "weight of log p", "penalty": "word penalty", "old_weight": 
 
 
 def rescoring_view(found: Rescoring) -> Iterator[Table | Text | Note]:
-    """``rnnlm rescore``: what changed, the weights, and word errors before and after."""
+    """``rnnlm rescore``: how many utterances changed, the weights, word errors before and after."""
     weights = {name: getattr(found.weights, name) for name in _NAMES}
     if not weights["old_weight"] and "old_weight" not in found.tuned:
         del weights["old_weight"]
@@ -23,7 +23,7 @@ def rescoring_view(found: Rescoring) -> Iterator[Table | Text | Note]:
         [
             ("utterances", f"{found.utterances:,}"),
             ("hypotheses", f"{found.hypotheses:,}"),
-            ("changed", f"{found.changed:,} utterances ({found.changed / found.utterances:.1%})"),
+            ("utterances changed", f"{found.changed:,} ({found.changed / found.utterances:.1%})"),
             ("unknown tokens", f"{found.unknown:,} of {found.tokens:,}"),
             *((_NAMES[name], f"{value:g}{' (tuned)' * (name in found.tuned)}") for name, value in weights.items()),
         ],

@@ -1,4 +1,7 @@
-"""Rescoring: the total score of every hypothesis of n-best lists, with weights given or found on references."""
+"""Rescoring of n-best lists: the total score and the rank of every hypothesis.
+
+The weights are given, or found by word errors on references (``rescoring.tuning``).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tuning of the weights by word errors: exact line searches (Och 2003, section 4.1).
+"""Tuning of the weights by word errors: minimum error rate training (Och 2003), by exact line searches.
 
 Along a line w + g d of weights the total of a hypothesis is a line in g. The best hypothesis of an utterance changes
 at the corners of the upper envelope of these lines, so the errors of all utterances are constant between two corners.
