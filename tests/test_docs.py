@@ -244,7 +244,7 @@ def test_every_command_of_the_guide_to_rescoring_runs(
         Path(f"{name}.tsv").write_text(f"utterance\ttext\tscore\n{table}")
         Path(f"{name}.txt").write_text("u the dog sees the cat\n")
     Path("words_text").write_text("".join(f"{id} {text}\n" for id, text in zip(ids, texts, strict=True)))
-    for name in ("acwt", "lmwt"):
+    for name in ("acwt", "lmwt.withlm"):
         Path(name).write_text("".join(f"{id} {i / 2}\n" for i, id in enumerate(ids)))
     whole = {"utterance": "l", "hypotheses": [{"text": text, "score": 0} for text in texts]}
     Path("lines.jsonl").write_text(json.dumps(whole) + "\n")

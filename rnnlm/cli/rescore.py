@@ -18,6 +18,7 @@ from rnnlm.cli.arguments import (
     ThreadsOption,
     choices,
     model_files,
+    refuse_given,
 )
 
 
@@ -30,6 +31,7 @@ class Format(StrEnum):
 
 
 def command(
+    context: typer.Context,
     model: ModelArgument,
     nbest: Annotated[
         Path,
@@ -133,6 +135,8 @@ def command(
     from rnnlm.files.atomic import write_text
     from rnnlm.language_model import LanguageModel
 
+    if costs is not None:
+        refuse_given(context, ("score", "old_score"), "names a column; of Kaldi's files give --costs and --old-costs")
     console = Console(quiet)
     given = Given(weight, penalty, old_weight)
     starting_weights(given, old_score is not None or old_costs is not None, references is not None)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -126,13 +128,27 @@ def test_old_scores(call: Any, runs: dict[str, Path], files: dict[str, Path]) ->
     assert [float(row["total"]) for row in rows] == [2 * score for _, _, score in HYPOTHESES]
 
 
-def test_standard_input(
-    call: Any, runs: dict[str, Path], files: dict[str, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_standard_input(call: Any, runs: dict[str, Path], files: dict[str, Path]) -> None:
     wanted = call("rescore", runs["word"], files["x.tsv"], "--weight", 1, "-q")[1]
-    with open(files["x.tsv"], "rb") as file:
-        monkeypatch.setattr("rnnlm.text.files._open", lambda path: file)
-        assert call("rescore", runs["word"], "-", "--weight", 1, "-q")[1] == wanted
+    command = [sys.executable, "-m", "rnnlm", "rescore", str(runs["word"]), "-", "--weight", "1", "-q"]
+    found = subprocess.run(command, input=files["x.tsv"].read_text(), capture_output=True, text=True)
+    assert (found.returncode, found.stdout, found.stderr) == (0, wanted, "")
+
+
+@pytest.mark.parametrize("unit", ["char", "byte"])
+def test_characters_and_bytes(call: Any, runs: dict[str, Path], files: dict[str, Path], unit: str) -> None:
+    text = files["x.tsv"].with_name("lines.txt")
+    text.write_text("".join(f"{text}\n" for _, text, _ in HYPOTHESES))
+    lines = table(call("score", runs[unit], text)[1])
+    rows = table(call("rescore", runs[unit], files["x.tsv"], "--weight", 1, "-q")[1])
+    for row, line, (_, text, _) in zip(rows, lines, HYPOTHESES, strict=True):
+        assert float(row["log_probability"]) == pytest.approx(float(line["log_probability"]), rel=1e-6)
+        assert (row["unknown"], row["words"]) == (line["unknown"], str(len(text.split())))
+
+
+def test_without_jiwer(refused: Callable[..., None], files: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jiwer", None)
+    refused(["rescore", "{run}", str(files["x.tsv"]), "--references", str(files["refs.tsv"])], "pip install '.[wer]'")
 
 
 @pytest.mark.parametrize(
@@ -157,6 +173,11 @@ def test_standard_input(
         (["{folder}/x.tsv", "--weight", "1", "-o", "{folder}/o.onnx"], "name it NAME.tsv or NAME.txt or NAME.jsonl"),
         (["{folder}/words_text", "--weight", "1"], "one column; a table has utterance, text, score"),
         (["{folder}/words_text", "--costs", "{empty}", "--weight", "1"], "no cost of u1-1"),
+        (["{folder}/words_text", "--costs", "{folder}/acwt", "--old-score", "lm"], "--old-score names a column"),
+        (
+            ["{folder}/words_text", "--old-costs", "{folder}/acwt", "--references", "x"],
+            "--old-costs goes with --costs",
+        ),
     ],
 )
 def test_errors(refused: Callable[..., None], files: dict[str, Path], arguments: list[str], message: str) -> None:
