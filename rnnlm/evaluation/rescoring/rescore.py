@@ -64,9 +64,9 @@ def rescore(
     counts = None
     if references is not None:
         counts = word_errors.count([references[one.utterance] for one in hypotheses], [h.text for h in hypotheses])
-        unheard = len(references.keys() - {one.utterance for one in hypotheses})
-        if unheard:
-            yield Note(f"references without a hypothesis: {unheard:,}; their words are not counted", warning=True)
+        unused = len(references.keys() - {one.utterance for one in hypotheses})
+        if unused:
+            yield Note(f"references without a hypothesis: {unused:,}; their words are not counted", warning=True)
     found, tokens = yield from _score(network, vocabulary, hypotheses)
     words = [len(one.text.split()) for one in hypotheses]
     old = [one.old_score or 0.0 for one in hypotheses]

@@ -98,8 +98,8 @@ def _descend(
     # Into the middle of the intervals, and to few digits.
     for axis in np.eye(3)[list(free)]:
         moved = _along(lists, errors, weights, axis)
-        if count(lists, errors, moved) <= least:
-            weights = moved
+        if (found := count(lists, errors, moved)) <= least:
+            weights, least = moved, found
     return weights
 
 
