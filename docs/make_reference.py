@@ -19,6 +19,7 @@ from rnnlm.cli import app
 from rnnlm.config.base import Section, Sections, Typed, sections
 from rnnlm.config.schema import Config
 from rnnlm.evaluation import columns, score_formats
+from rnnlm.evaluation.rescoring import formats as rescored
 from rnnlm.files.run_folder import MAY_CHANGE
 
 TARGET = Path(__file__).with_name("reference.md")
@@ -68,6 +69,12 @@ def reference() -> str:
         *_table(("column of lines", "meaning"), _meanings(score_formats.LINE_COLUMNS)),
         "",
         *_table(("column of words", "meaning"), _meanings(score_formats.WORD_COLUMNS)),
+        "",
+        "## The table of rescored hypotheses",
+        "",
+        "`rnnlm rescore MODEL NBEST` writes a row a hypothesis in the order of the list; jsonl has the same names.",
+        "",
+        *_table(("column", "meaning"), [(f"`{name}`", meaning) for name, meaning in rescored.COLUMNS.items()]),
         "",
     ]
     for name, field in Config.model_fields.items():

@@ -225,15 +225,42 @@ def test_the_configuration_of_the_readme_is_one(tmp_path: Path) -> None:
         config_file.load(path)
 
 
-def shell_lines(page: str) -> list[str]:
-    """The commands of a page's shell blocks, one a line."""
-    return "".join(re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S)).splitlines()
+def commands_of(page: str) -> list[str]:
+    """The lines of the shell blocks of a page of docs/."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return "".join(re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)).splitlines()
+
+
+def test_every_command_of_the_guide_to_rescoring_runs(
+    call: Any, runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(runs["word"], "runs/my")
+    shutil.copytree(runs["char"], "runs/characters")
+    texts = ["the dog see the cat", "the dog sees the cat", "the cat sees", "the cats sleep"]
+    ids = [f"u-{i}" for i in range(1, 5)]
+    table = "".join(f"u\t{text}\t{i / 4}\n" for i, text in enumerate(texts))
+    for name in ("dev", "test"):
+        Path(f"{name}.tsv").write_text(f"utterance\ttext\tscore\n{table}")
+        Path(f"{name}.txt").write_text("u the dog sees the cat\n")
+    Path("words_text").write_text("".join(f"{id} {text}\n" for id, text in zip(ids, texts, strict=True)))
+    for name in ("acwt", "lmwt.withlm"):
+        Path(name).write_text("".join(f"{id} {i / 2}\n" for i, id in enumerate(ids)))
+    whole = {"utterance": "l", "hypotheses": [{"text": text, "score": 0} for text in texts]}
+    Path("lines.jsonl").write_text(json.dumps(whole) + "\n")
+    assert len(commands_of("rescoring.md")) > 7
+    for line in commands_of("rescoring.md"):
+        status, out, err = call(*shlex.split(line)[1:], *["--force"] * ("-o" in line))
+        assert status == 0, line
+        assert "error: " not in err, line
+        assert out, line
+    assert Path("test-best.txt").read_text() in {f"u {text}\n" for text in texts}
+    assert len(Path("test-rescored.tsv").read_text().splitlines()) == 1 + 4
 
 
 def test_every_command_of_the_guide_to_scores_runs(
     call: Any, runs: dict[str, Path], config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = (ROOT / "docs" / "scoring.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     shutil.copytree(runs["word"], "runs/my")
     shutil.copytree(runs["word"], "runs/other")
@@ -246,8 +273,8 @@ def test_every_command_of_the_guide_to_scores_runs(
     Path("order.tsv").write_text("good\tbad\tphenomenon\nthe dog sees\tsees the dog\torder\n")
     Path("good.txt").write_text("the cats sleep\n")
     Path("bad.txt").write_text("the cat sleep\n")
-    assert len(shell_lines(page)) > 10
-    for line in shell_lines(page):
+    assert len(commands_of("scoring.md")) > 10
+    for line in commands_of("scoring.md"):
         if "|" in line:
             found = subprocess.run(
                 line.replace("rnnlm", f"{sys.executable} -m rnnlm"), shell=True, capture_output=True, text=True
@@ -266,12 +293,11 @@ def test_every_command_of_the_guide_to_scores_runs(
 def test_every_command_of_the_guide_to_runs_runs(
     call: Any, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = (ROOT / "docs" / "runs.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     shutil.copytree(trained / "plain", "runs/my")
     shutil.copytree(trained / "lstm", "runs/other")
-    assert len(shell_lines(page)) > 5
-    for line in shell_lines(page):
+    assert len(commands_of("runs.md")) > 5
+    for line in commands_of("runs.md"):
         status, out, err = call(*shlex.split(line)[1:])
         if "--plot" in line and importlib.util.find_spec("matplotlib") is None:
             assert "pip install '.[plot]'" in err, line

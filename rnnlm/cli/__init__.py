@@ -34,6 +34,7 @@ from rnnlm.cli import (
     next,
     ngram,
     pairs,
+    rescore,
     runs,
     sample,
     score,
@@ -65,6 +66,7 @@ _add("train", train.command)
 _add("eval", eval.command)
 _add("score", score.command)
 _add("pairs", pairs.command)
+_add("rescore", rescore.command)
 _add("compare", compare.command)
 _add("runs", runs.command)
 _add("sample", sample.command)

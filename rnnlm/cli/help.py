@@ -53,6 +53,10 @@ EXAMPLES = {
     "eval": ["rnnlm eval runs/my other.txt --state reset", "rnnlm eval runs/my --with 5gram.arpa"],
     "score": ["rnnlm score runs/my sentences.txt -o scores.tsv", "rnnlm score runs/my sentences.txt --by word"],
     "pairs": ["rnnlm pairs runs/my blimp/*.jsonl", "rnnlm pairs runs/my good.txt bad.txt -o pairs.tsv"],
+    "rescore": [
+        "rnnlm rescore runs/my dev.tsv --references dev.txt -o dev-rescored.tsv",
+        "rnnlm rescore runs/my test.tsv --weight 0.5 --penalty 1.5 -o test-rescored.tsv",
+    ],
     "compare": ["rnnlm compare runs/my runs/other", "rnnlm compare runs/my runs/other my.txt --state reset"],
     "runs": ["rnnlm runs runs", "rnnlm runs runs/my runs/other --plot runs.png --by seconds"],
     "next": ["rnnlm next runs/my 'the dog'"],

@@ -30,8 +30,8 @@ def command(
         typer.Option(
             "--sort",
             metavar="KEY",
-            help="One of validation, test, epoch, parameters, time, state and name, or a key of the configuration, such as "
-            "train.learning_rate.",
+            help="One of validation, test, epoch, parameters, time, state, name, or a key of the configuration, such "
+            "as train.learning_rate.",
         ),
     ] = "validation",
     plot: Annotated[

@@ -140,6 +140,15 @@ class Console:
 
     # -- messages, on standard error
 
+    def remark(self, view: Iterable[RenderableType | Note]) -> None:
+        """Print a view beside a result that standard output has."""
+        if not self.quiet:
+            for part in view:
+                if isinstance(part, Note):
+                    self.note(part)
+                else:
+                    self.err.print(part)
+
     def note(self, note: Note) -> None:
         self.err.print(Text.assemble(("warning: ", "yellow"), note.text) if note.warning else Text(note.text))
 

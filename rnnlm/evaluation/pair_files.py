@@ -8,12 +8,12 @@ text    two files: the good sentences, a line each, and the bad ones
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from rnnlm.errors import InputError, TextError
+from rnnlm.evaluation.row_files import ending, objects, table, text_field
 from rnnlm.text import files
 from rnnlm.text.lines import lines
 
@@ -42,7 +42,7 @@ def read(paths: Sequence[Path], kind: str | None = None) -> list[Pair]:
         InputError: neither such files nor two others.
         TextError: a file cannot be read; a row that is none; a field is missing; files of different length.
     """
-    known = [_ending(path) in (".jsonl", ".tsv") for path in paths]
+    known = [ending(path) in (".jsonl", ".tsv") for path in paths]
     if all(known) and paths:
         found = [pair for path in paths for pair in _of_file(path, kind)]
         if not found:
@@ -51,11 +51,6 @@ def read(paths: Sequence[Path], kind: str | None = None) -> list[Pair]:
     if len(paths) == 2 and not any(known):
         return _of_two(*paths)
     raise InputError("give files that end in .jsonl or .tsv, or two texts: the good sentences and the bad ones")
-
-
-def _ending(path: Path) -> str:
-    """Of the file's name, ``.gz`` behind it left out."""
-    return Path(path.name.lower().removesuffix(".gz")).suffix
 
 
 def _of_two(good: Path, bad: Path) -> list[Pair]:
@@ -69,57 +64,13 @@ def _of_two(good: Path, bad: Path) -> list[Pair]:
 
 
 def _of_file(path: Path, kind: str | None) -> Iterator[Pair]:
-    rows = _objects(path) if _ending(path) == ".jsonl" else _table(path)
+    rows = objects(path) if ending(path) == ".jsonl" else table(path)
     for where, row in rows:
-        good, bad = (_field(row, names, where) for names in (_GOOD, _BAD))
+        good, bad = (text_field(row, names, where) for names in (_GOOD, _BAD))
         names = _KIND if kind is None else (kind,)
         named = kind is not None or any(name in row for name in _KIND)
-        phenomenon = _field(row, names, where) if named else Path(path.name.removesuffix(".gz")).stem
+        phenomenon = text_field(row, names, where) if named else Path(path.name.removesuffix(".gz")).stem
         yield _pair(good, bad, phenomenon, where)
-
-
-def _objects(path: Path) -> Iterator[tuple[str, dict[str, object]]]:
-    for block in lines(path, "word"):
-        for line in block:
-            where = f"{files.name(path)}:{line.number}"
-            if not line.text.strip():
-                raise TextError(f"{where}: an empty line; each line is a JSON object")
-            try:
-                row = json.loads(line.text)
-            except (ValueError, RecursionError) as error:
-                raise TextError(f"{where}: no JSON: {error}") from None
-            if not isinstance(row, dict):
-                raise TextError(f"{where}: found {line.text[:40]}; each line is a JSON object")
-            yield where, row
-
-
-def _table(path: Path) -> Iterator[tuple[str, dict[str, object]]]:
-    header: list[str] | None = None
-    for block in lines(path, "word"):
-        for line in block:
-            where, cells = f"{files.name(path)}:{line.number}", line.text.split("\t")
-            if header is None:
-                header = cells
-            elif len(cells) != len(header):
-                raise TextError(f"{where}: {len(cells)} columns, where the header has {len(header)}")
-            else:
-                yield where, dict(zip(header, cells, strict=True))
-
-
-def _field(row: dict[str, object], names: Sequence[str], where: str) -> str:
-    """The first of these fields that is there.
-
-    Raises:
-        TextError: none is, or it is no text.
-    """
-    for name in names:
-        if name in row:
-            if not isinstance(value := row[name], str):
-                raise TextError(f"{where}: {name}: found {value!r}; must be a text")
-            if "\n" in value or any("\ud800" <= character <= "\udfff" for character in value):
-                raise TextError(f"{where}: {name}: found {value!r}; must be one line of Unicode")
-            return value
-    raise TextError(f"{where}: there is no {' or '.join(names)}; there are {', '.join(row)}")
 
 
 def _pair(good: str, bad: str, phenomenon: str, where: str) -> Pair:

@@ -1,0 +1,1 @@
+"""Rescoring of n-best lists of speech and OCR recognisers by a language model."""
