@@ -18,7 +18,7 @@ import typer.main
 from rnnlm.cli import app
 from rnnlm.config.base import Section, Sections, Typed, sections
 from rnnlm.config.schema import Config
-from rnnlm.evaluation import columns, score_formats
+from rnnlm.evaluation import columns, item_formats, score_formats
 from rnnlm.files.run_folder import MAY_CHANGE
 
 TARGET = Path(__file__).with_name("reference.md")
@@ -68,6 +68,11 @@ def reference() -> str:
         *_table(("column of lines", "meaning"), _meanings(score_formats.LINE_COLUMNS)),
         "",
         *_table(("column of words", "meaning"), _meanings(score_formats.WORD_COLUMNS)),
+        "",
+        "With `--input-columns` the input is a table of items. Its own columns come first, and a row is a region, or",
+        "with `--by word` a word (then all columns of words but `line`, `id` and `word`, which is the table's own).",
+        "",
+        *_table(("column of regions", "meaning"), _meanings(item_formats.REGION_COLUMNS)),
         "",
     ]
     for name, field in Config.model_fields.items():

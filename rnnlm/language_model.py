@@ -13,6 +13,7 @@ import numpy as np
 from rnnlm.corpora import prepare
 from rnnlm.errors import InputError, TextError, in_python
 from rnnlm.evaluation.columns import DEFAULT
+from rnnlm.evaluation.item_formats import ItemFormat
 from rnnlm.evaluation.lines import LineScore, score_lines
 from rnnlm.evaluation.many import score_each, token_scores_of
 from rnnlm.evaluation.next_token import next_tokens
@@ -21,6 +22,7 @@ from rnnlm.evaluation.pairs import score_pairs
 from rnnlm.evaluation.per_token import TokenScore, token_scores, write_token_scores
 from rnnlm.evaluation.perplexity import evaluate, perplexity_of
 from rnnlm.evaluation.records import Evaluation, NextToken, PairScore
+from rnnlm.evaluation.regions import Sentence, score_sentences
 from rnnlm.evaluation.score_formats import Format
 from rnnlm.evaluation.words import WordScore, words_of
 from rnnlm.files import log, own_texts
@@ -183,6 +185,18 @@ class LanguageModel:
         header = wanted.header()
         for some in score_lines(self.network, self.vocabulary, blocks, source, ids, line_end, wanted.details):
             yield header + wanted.rows(some, self.vocabulary)
+            header = ""
+
+    def scoring_items(self, wanted: ItemFormat, line_end: bool = True) -> Iterator[str]:
+        """The scores of a table of items as ``rnnlm score --input-columns`` writes them, those of some items at a
+        time."""
+        header = wanted.header()
+        for items in wanted.table.blocks():
+            sentences = [Sentence(item.rows[0].number, [row.text for row in item.rows]) for item in items]
+            found = score_sentences(
+                self.network, self.vocabulary, sentences, wanted.table.source, line_end, wanted.details
+            )
+            yield header + wanted.rows(items, found)
             header = ""
 
     def pairing(self, pairs: Sequence[Pair]) -> Generator[Progress, None, list[PairScore]]:

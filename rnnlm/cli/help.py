@@ -51,7 +51,11 @@ EXAMPLES = {
     "init": ["rnnlm init my.txt"],
     "train": ["rnnlm train my.yaml", "rnnlm train my.yaml --resume", "rnnlm train quickstart --set model.cell=lstm"],
     "eval": ["rnnlm eval runs/my other.txt --state reset", "rnnlm eval runs/my --with 5gram.arpa"],
-    "score": ["rnnlm score runs/my sentences.txt -o scores.tsv", "rnnlm score runs/my sentences.txt --by word"],
+    "score": [
+        "rnnlm score runs/my sentences.txt -o scores.tsv",
+        "rnnlm score runs/my sentences.txt --by word",
+        "rnnlm score runs/my items.tsv --input-columns item,region,word",
+    ],
     "pairs": ["rnnlm pairs runs/my blimp/*.jsonl", "rnnlm pairs runs/my good.txt bad.txt -o pairs.tsv"],
     "compare": ["rnnlm compare runs/my runs/other", "rnnlm compare runs/my runs/other my.txt --state reset"],
     "next": ["rnnlm next runs/my 'the dog'"],

@@ -97,9 +97,9 @@ class Format(NamedTuple):
         if self.by_word:
             records = (word for words in words_of(found, vocabulary, self.details) for word in words)
         if self.name == "jsonl":
-            made = (dict(zip(self.columns, (cell(row) for cell in cells), strict=True)) for row in records)
+            made = (dict(zip(self.columns, (value(row) for value in cells), strict=True)) for row in records)
             return (json.dumps(_storable(row), allow_nan=False) for row in made)
-        return ("\t".join([_cell(cell(row)) for cell in cells]) for row in records)
+        return ("\t".join([cell(value(row)) for value in cells]) for row in records)
 
 
 def chosen(name: str, by_word: bool, ids: bool, columns: str | None, unit: str) -> Format:
@@ -137,7 +137,8 @@ def _surprisal(lines: Iterable[list[WordScore]], vocabulary: Vocabulary) -> Iter
                 )
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """A value as a field of the table."""
     if isinstance(value, str):
         return quoted(value)
     return "" if value is None else repr(value)
