@@ -168,7 +168,8 @@ class LanguageModel:
 
         Args:
             text: a text, or a list of lines; each line is scored by itself.
-            line_end: whether line ends are scored too. entropy: of each prediction, for models of words.
+            line_end: whether line ends are scored too. entropy: with the entropy of each prediction and the most
+                probable word there, for models of words.
 
         Raises:
             InputError: the entropy of a model of characters or bytes.

@@ -77,7 +77,7 @@ def command(
         typer.Option(
             "--columns",
             metavar="A,B,...|all",
-            help="Of tsv and jsonl; left out: all but entropies, which take long.",
+            help="Of tsv and jsonl; left out: all but entropies and alternatives, which take long.",
         ),
     ] = None,
     output: Annotated[

@@ -20,10 +20,13 @@ COLUMNS = {
     "surprisal_bits": "- log2 y^ of the token, in bits",
     "rank": "of the token in the prediction; 1: no other was more probable",
     "entropy_bits": "of the prediction, - sum y^ log2 y^ over the vocabulary, in bits",
+    "alternative": "the most probable token there; the token itself where its rank is 1",
+    "alternative_bits": "- log2 y^ of that, in bits",
+    "line_position": "of the token in its line, from 1",
 }
-# These two need the whole distribution, all others one probability of it.
-DISTRIBUTION = ("rank", "entropy_bits")
-DEFAULT = tuple(name for name in COLUMNS if name not in DISTRIBUTION)
+# These need the whole distribution, all others one probability of it.
+DISTRIBUTION = ("rank", "entropy_bits", "alternative", "alternative_bits")
+DEFAULT = tuple(name for name in COLUMNS if name not in (*DISTRIBUTION, "line_position"))
 
 # What pandas takes for a missing value, in quotes too; R takes NA.
 _MISSING = frozenset((

@@ -56,9 +56,11 @@ WORD_COLUMNS: Mapping[str, Column] = {
         "by how much that is below the entropy at the word before; 0 where it is above",
         lambda row: row.entropy_reduction,
     ),
+    "alternative": Column("the most probable token there, perhaps the word itself", lambda row: row.alternative),
+    "alternative_bits": Column("- log2 of its probability", lambda row: row.alternative_surprisal),
 }
 # These need the whole distribution of each prediction.
-DISTRIBUTION = ("entropy_bits", "entropy_reduction_bits")
+DISTRIBUTION = ("entropy_bits", "entropy_reduction_bits", "alternative", "alternative_bits")
 
 
 class Format(NamedTuple):
@@ -73,7 +75,7 @@ class Format(NamedTuple):
 
     @property
     def details(self) -> bool:
-        """Whether the entropy of predictions is asked for."""
+        """Whether anything asks for the whole distribution of predictions."""
         return self.name == "surprisal" or not set(DISTRIBUTION).isdisjoint(self.columns)
 
     def header(self) -> str:
@@ -106,7 +108,7 @@ def chosen(name: str, by_word: bool, ids: bool, columns: str | None, unit: str) 
     """The format that options ask for.
 
     Args:
-        columns: ``--columns``; None: all but "id" where lines have none, and but entropies.
+        columns: ``--columns``; None: all but "id" where lines have none, and but `DISTRIBUTION`.
 
     Raises:
         InputError: options that do not go together.
