@@ -24,6 +24,8 @@ from rnnlm.evaluation.perplexity import evaluate, perplexity_of
 from rnnlm.evaluation.records import Evaluation, NextToken, PairScore
 from rnnlm.evaluation.regions import Sentence, score_sentences
 from rnnlm.evaluation.score_formats import Format
+from rnnlm.evaluation.suite_files import Suite
+from rnnlm.evaluation.suites import Results, score_suites
 from rnnlm.evaluation.words import WordScore, words_of
 from rnnlm.files import log, own_texts
 from rnnlm.files.model_file import Trained
@@ -203,6 +205,10 @@ class LanguageModel:
     def pairing(self, pairs: Sequence[Pair]) -> Generator[Progress, None, list[PairScore]]:
         """The scores of minimal pairs (``rnnlm.evaluation.pair_files.read``) as a generator of records."""
         return (yield from score_pairs(self.network, self.vocabulary, pairs))
+
+    def scoring_suites(self, suites: Sequence[Suite], line_end: bool = True) -> Generator[Progress, None, Results]:
+        """The results of test suites (``rnnlm.evaluation.suite_files.read``) as a generator of records."""
+        return (yield from score_suites(self.network, self.vocabulary, suites, line_end))
 
     @in_python()
     def next(self, prefix: str = "", top: int | None = None) -> list[NextToken]:

@@ -36,6 +36,7 @@ from rnnlm.cli import (
     pairs,
     sample,
     score,
+    syntaxgym,
     train,
     vocab,
     warmup,
@@ -64,6 +65,7 @@ _add("train", train.command)
 _add("eval", eval.command)
 _add("score", score.command)
 _add("pairs", pairs.command)
+_add("syntaxgym", syntaxgym.command)
 _add("compare", compare.command)
 _add("sample", sample.command)
 _add("next", next.command)

@@ -57,6 +57,7 @@ EXAMPLES = {
         "rnnlm score runs/my items.tsv --input-columns item,region,word",
     ],
     "pairs": ["rnnlm pairs runs/my blimp/*.jsonl", "rnnlm pairs runs/my good.txt bad.txt -o pairs.tsv"],
+    "syntaxgym": ["rnnlm syntaxgym runs/my suites/*.json", "rnnlm syntaxgym runs/my mvrr.json -o results.tsv"],
     "compare": ["rnnlm compare runs/my runs/other", "rnnlm compare runs/my runs/other my.txt --state reset"],
     "next": ["rnnlm next runs/my 'the dog'"],
     "sample": ["rnnlm sample runs/my --prompt 'the dog' --temperature 0.8"],

@@ -6,7 +6,7 @@ The defaults of pandas (``read_csv(file, sep="\\t")``), of R (``read.delim(file)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from rnnlm.errors import InputError
 
@@ -67,6 +67,16 @@ def quoted(token: str) -> str:
     elif not token.isprintable() or "\\" in token:
         token = "".join(map(_escaped, token))
     return '"' + token.replace('"', '""') + '"'
+
+
+def table(records: Iterable[object], names: Iterable[str]) -> Iterator[str]:
+    """Records as lines of a table, a header first. names: of their attributes."""
+    names = tuple(names)
+    yield "\t".join(names) + "\n"
+    for record in records:
+        values = (getattr(record, name) for name in names)
+        cells = (quoted(v) if isinstance(v, str) else repr(int(v) if isinstance(v, bool) else v) for v in values)
+        yield "\t".join(cells) + "\n"
 
 
 def _escaped(character: str) -> str:

@@ -42,7 +42,7 @@ class RegionScore:
     @property
     def surprisal(self) -> float:
         """In bits."""
-        return -self.log_probability / math.log(2)
+        return 0.0 - self.log_probability / math.log(2)  # of no words 0.0, not -0.0
 
 
 class ScoredSentence(NamedTuple):
