@@ -225,24 +225,51 @@ def test_the_configuration_of_the_readme_is_one(tmp_path: Path) -> None:
         config_file.load(path)
 
 
-def test_every_command_of_the_guide_to_scores_runs(
-    call: Any, runs: dict[str, Path], config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    page = (ROOT / "docs" / "scoring.md").read_text(encoding="utf-8")
-    monkeypatch.chdir(tmp_path)
+def guide_files(runs: dict[str, Path], config: Path) -> None:
+    """The files that the commands of the guides read, in the current folder."""
     shutil.copytree(runs["word"], "runs/my")
     shutil.copytree(runs["word"], "runs/other")
     shutil.copy(config, "my.yaml")
     sentences = ["the dog sees the cat", "a zebra sings"]
     Path("sentences.txt").write_text("".join(f"{line}\n" for line in sentences))
+    Path("story.txt").write_text("".join(f"{line}\n" for line in sentences))
     Path("utterances.txt").write_text("".join(f"utt-{i} {line}\n" for i, line in enumerate(sentences)))
     pair = {"sentence_good": "the cats sleep", "sentence_bad": "the cat sleep", "phenomenon": "agreement"}
     Path("agreement.jsonl").write_text(json.dumps(pair) + "\n")
     Path("order.tsv").write_text("good\tbad\tphenomenon\nthe dog sees\tsees the dog\torder\n")
     Path("good.txt").write_text("the cats sleep\n")
     Path("bad.txt").write_text("the cat sleep\n")
+    rows = [
+        "1 match subject the_dog 412",
+        "1 match verb sees 365",
+        "1 match object the 330",
+        "1 match object cat 351",
+    ]
+    table = "".join(row.replace(" ", "\t").replace("_", " ") + "\n" for row in rows)
+    Path("items.tsv").write_text(f"item\tcondition\tregion\tword\trt\n{table}{table.replace('match', 'mismatch')}")
+    (suite,) = re.findall(r"^```json\n(.*?)^```", (ROOT / "docs/minimal_pairs.md").read_text("utf-8"), re.M | re.S)
+    for name in ("number.json", "npi.json"):
+        Path(name).write_text(suite)
+
+
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [
+        ("scoring.md", {"scores.tsv": 3}),
+        ("reading_times.md", {"words.tsv": 1 + 6 + 4, "regions.tsv": 1 + 6, "tokens.tsv": 1 + 6 + 4}),
+        ("minimal_pairs.md", {"pairs.tsv": 3, "results.tsv": 3, "regions.tsv": 1 + 8}),
+    ],
+)
+def test_every_command_of_a_guide_runs(
+    name: str, lines: dict[str, int], call: Any, runs: dict[str, Path], config: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """lines: of the files that they write."""
+    page = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    guide_files(runs, config)
     commands = "".join(re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S)).splitlines()
-    assert len(commands) > 10
+    assert len(commands) > 5
     for line in commands:
         if "|" in line:
             found = subprocess.run(
@@ -255,5 +282,5 @@ def test_every_command_of_the_guide_to_scores_runs(
             assert status == 0, line
             assert "error" not in err, line
             assert out or "-o" in line
-    assert len(Path("scores.tsv").read_text().splitlines()) == 3
-    assert len(Path("words.tsv").read_text().splitlines()) == 1 + 6 + 4
+    for file, count in lines.items():
+        assert len(Path(file).read_text().splitlines()) == count, file

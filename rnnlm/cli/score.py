@@ -87,7 +87,7 @@ def command(
     initial_state: InitialStateOption = InitialState.model,
     threads: ThreadsOption = "auto",
 ) -> None:
-    """Log-probability of every line of a text, each by itself, or of every word.
+    """Log-probability of every line of a text, each by itself, or of every word or region.
 
     Lines are answered as they come: the answers to those that are there are written before more are read.
     """

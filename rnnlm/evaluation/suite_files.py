@@ -1,4 +1,4 @@
-"""Test suites of SyntaxGym (Gauthier et al. 2020): sentences in regions and conditions, and predictions about them.
+"""Files of SyntaxGym's test suites (Gauthier et al. 2020): sentences in regions, and predictions.
 
 A JSON file with `meta` (`name`, `metric`: sum), `predictions` (`type`: formula, `formula`) and `items`
 (`item_number`, and `conditions` with a `condition_name` and `regions`, each a `region_number` and its `content`). The
