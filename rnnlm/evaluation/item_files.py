@@ -75,6 +75,8 @@ class ItemTable:
         first = next(self._blocks, None)
         if first is None:
             raise TextError(f"{self.source}: empty; give a table with a header")
+        if not first[0].text.strip():
+            raise TextError(f"{self.source}:1: an empty line; the first line is the header")
         self._first = first[1:]
         self.names = self._cells(first[0])
         for name in self.names:
@@ -102,7 +104,7 @@ class ItemTable:
                     if own in seen:
                         raise TextError(
                             f"{self.source}:{line.number}: item {' '.join(own)} comes again; the rows of an item "
-                            "must stand together"
+                            "must stand together (several columns tell items apart as in subject+item)"
                         )
                     seen.add(own)
                     if rows:

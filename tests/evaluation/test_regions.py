@@ -187,6 +187,7 @@ def test_comma_separated_and_packed_tables(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (b"", "items.tsv: empty; give a table with a header"),
+        (b"\n1\t1\ta\n", "items.tsv:1: an empty line; the first line is the header"),
         (b"item\troi\ttoken\n", "items.tsv: a header and no row; give at least one"),
         (b"item\troi\tword\n1\t1\ta\n", "items.tsv:1: there is no column 'token'; there are item, roi, word"),
         (b"item\troi\ttoken\ttoken\n", "items.tsv:1: the column 'token' is there twice"),
