@@ -18,7 +18,7 @@ import typer.main
 from rnnlm.cli import app
 from rnnlm.config.base import Section, Sections, Typed, sections
 from rnnlm.config.schema import Config
-from rnnlm.evaluation import columns, score_formats
+from rnnlm.evaluation import columns, item_formats, score_formats
 from rnnlm.evaluation.rescoring import formats as rescored
 from rnnlm.files.run_folder import MAY_CHANGE
 
@@ -40,7 +40,8 @@ def reference() -> str:
         "## The table of tokens",
         "",
         "`rnnlm eval MODEL --per-token FILE` writes a row a token, a tab between two columns. Left out are",
-        f"`{'` and `'.join(columns.DISTRIBUTION)}`, which take longest; `--columns all` gives them too.",
+        f"`{'`, `'.join(columns.DISTRIBUTION)}`, which take longest, and `line_position`; `--columns all`",
+        "gives them too.",
         "",
         *_table(("column", "meaning"), [(f"`{name}`", meaning) for name, meaning in columns.COLUMNS.items()]),
         "",
@@ -64,7 +65,8 @@ def reference() -> str:
         "",
         "`rnnlm score MODEL TEXT` writes a row a line, with `--by word` a row a word; `--format jsonl` has the same",
         "names. Numbers have all their digits, texts stand as in the table of tokens. Left out are",
-        f"`{'` and `'.join(score_formats.DISTRIBUTION)}`, of models of words, which take long.",
+        f"`{'`, `'.join(score_formats.DISTRIBUTION)}`,",
+        "of models of words, which take long.",
         "",
         *_table(("column of lines", "meaning"), _meanings(score_formats.LINE_COLUMNS)),
         "",
@@ -75,6 +77,10 @@ def reference() -> str:
         "`rnnlm rescore MODEL NBEST` writes a row a hypothesis in the order of the list; jsonl has the same names.",
         "",
         *_table(("column", "meaning"), [(f"`{name}`", meaning) for name, meaning in rescored.COLUMNS.items()]),
+        "With `--input-columns` the input is a table of items. Its own columns come first, and a row is a region, or",
+        "with `--by word` a word (then all columns of words but `line`, `id` and `word`, which is the table's own).",
+        "",
+        *_table(("column of regions", "meaning"), _meanings(item_formats.REGION_COLUMNS)),
         "",
     ]
     for name, field in Config.model_fields.items():

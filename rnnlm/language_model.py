@@ -14,6 +14,7 @@ from rnnlm.corpora import prepare
 from rnnlm.errors import InputError, TextError, in_python
 from rnnlm.evaluation.columns import DEFAULT
 from rnnlm.evaluation.hidden import hidden_states
+from rnnlm.evaluation.item_formats import ItemFormat
 from rnnlm.evaluation.lines import LineScore, score_lines
 from rnnlm.evaluation.many import score_each, token_scores_of
 from rnnlm.evaluation.next_token import next_tokens
@@ -22,7 +23,10 @@ from rnnlm.evaluation.pairs import score_pairs
 from rnnlm.evaluation.per_token import TokenScore, token_scores, write_token_scores
 from rnnlm.evaluation.perplexity import evaluate, perplexity_of
 from rnnlm.evaluation.records import Evaluation, NextToken, PairScore
+from rnnlm.evaluation.regions import Sentence, score_sentences
 from rnnlm.evaluation.score_formats import Format
+from rnnlm.evaluation.suite_files import Suite
+from rnnlm.evaluation.suites import Results, score_suites
 from rnnlm.evaluation.words import WordScore, words_of
 from rnnlm.files import log, own_texts
 from rnnlm.files.model_file import Trained
@@ -200,7 +204,8 @@ class LanguageModel:
 
         Args:
             text: a text, or a list of lines; each line is scored by itself.
-            line_end: whether line ends are scored too. entropy: of each prediction, for models of words.
+            line_end: whether line ends are scored too. entropy: with the entropy of each prediction and the most
+                probable word there, for models of words.
 
         Raises:
             InputError: the entropy of a model of characters or bytes.
@@ -219,9 +224,25 @@ class LanguageModel:
             yield header + wanted.rows(some, self.vocabulary)
             header = ""
 
+    def scoring_items(self, wanted: ItemFormat, line_end: bool = True) -> Iterator[str]:
+        """The scores of a table of items as ``rnnlm score --input-columns`` writes them, those of some items at a
+        time."""
+        header = wanted.header()
+        for items in wanted.table.blocks():
+            sentences = [Sentence(item.rows[0].number, [row.text for row in item.rows]) for item in items]
+            found = score_sentences(
+                self.network, self.vocabulary, sentences, wanted.table.source, line_end, wanted.details
+            )
+            yield header + wanted.rows(items, found)
+            header = ""
+
     def pairing(self, pairs: Sequence[Pair]) -> Generator[Progress, None, list[PairScore]]:
         """The scores of minimal pairs (``rnnlm.evaluation.pair_files.read``) as a generator of records."""
         return (yield from score_pairs(self.network, self.vocabulary, pairs))
+
+    def scoring_suites(self, suites: Sequence[Suite], line_end: bool = True) -> Generator[Progress, None, Results]:
+        """The results of test suites (``rnnlm.evaluation.suite_files.read``) as a generator of records."""
+        return (yield from score_suites(self.network, self.vocabulary, suites, line_end))
 
     @in_python()
     def next(self, prefix: str = "", top: int | None = None) -> list[NextToken]:

@@ -6,12 +6,8 @@ import ast
 import doctest
 import importlib.util
 import inspect
-import json
 import re
 import shlex
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -223,84 +219,3 @@ def test_the_configuration_of_the_readme_is_one(tmp_path: Path) -> None:
         path = tmp_path / "readme.yaml"
         path.write_text(block, encoding="utf-8")
         config_file.load(path)
-
-
-def commands_of(page: str) -> list[str]:
-    """The lines of the shell blocks of a page of docs/."""
-    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    return "".join(re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S)).splitlines()
-
-
-def test_every_command_of_the_guide_to_rescoring_runs(
-    call: Any, runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(runs["word"], "runs/my")
-    shutil.copytree(runs["char"], "runs/characters")
-    texts = ["the dog see the cat", "the dog sees the cat", "the cat sees", "the cats sleep"]
-    ids = [f"u-{i}" for i in range(1, 5)]
-    table = "".join(f"u\t{text}\t{i / 4}\n" for i, text in enumerate(texts))
-    for name in ("dev", "test"):
-        Path(f"{name}.tsv").write_text(f"utterance\ttext\tscore\n{table}")
-        Path(f"{name}.txt").write_text("u the dog sees the cat\n")
-    Path("words_text").write_text("".join(f"{id} {text}\n" for id, text in zip(ids, texts, strict=True)))
-    for name in ("acwt", "lmwt.withlm"):
-        Path(name).write_text("".join(f"{id} {i / 2}\n" for i, id in enumerate(ids)))
-    whole = {"utterance": "l", "hypotheses": [{"text": text, "score": 0} for text in texts]}
-    Path("lines.jsonl").write_text(json.dumps(whole) + "\n")
-    assert len(commands_of("rescoring.md")) > 7
-    for line in commands_of("rescoring.md"):
-        status, out, err = call(*shlex.split(line)[1:], *["--force"] * ("-o" in line))
-        assert status == 0, line
-        assert "error: " not in err, line
-        assert out, line
-    assert Path("test-best.txt").read_text() in {f"u {text}\n" for text in texts}
-    assert len(Path("test-rescored.tsv").read_text().splitlines()) == 1 + 4
-
-
-def test_every_command_of_the_guide_to_scores_runs(
-    call: Any, runs: dict[str, Path], config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(runs["word"], "runs/my")
-    shutil.copytree(runs["word"], "runs/other")
-    shutil.copy(config, "my.yaml")
-    sentences = ["the dog sees the cat", "a zebra sings"]
-    Path("sentences.txt").write_text("".join(f"{line}\n" for line in sentences))
-    Path("utterances.txt").write_text("".join(f"utt-{i} {line}\n" for i, line in enumerate(sentences)))
-    pair = {"sentence_good": "the cats sleep", "sentence_bad": "the cat sleep", "phenomenon": "agreement"}
-    Path("agreement.jsonl").write_text(json.dumps(pair) + "\n")
-    Path("order.tsv").write_text("good\tbad\tphenomenon\nthe dog sees\tsees the dog\torder\n")
-    Path("good.txt").write_text("the cats sleep\n")
-    Path("bad.txt").write_text("the cat sleep\n")
-    assert len(commands_of("scoring.md")) > 10
-    for line in commands_of("scoring.md"):
-        if "|" in line:
-            found = subprocess.run(
-                line.replace("rnnlm", f"{sys.executable} -m rnnlm"), shell=True, capture_output=True, text=True
-            )
-            assert (found.returncode, found.stderr) == (0, ""), line
-            assert len(found.stdout.splitlines()) == 3
-        else:
-            status, out, err = call(*shlex.split(line)[1:])
-            assert status == 0, line
-            assert "error" not in err, line
-            assert out or "-o" in line
-    assert len(Path("scores.tsv").read_text().splitlines()) == 3
-    assert len(Path("words.tsv").read_text().splitlines()) == 1 + 6 + 4
-
-
-def test_every_command_of_the_guide_to_runs_runs(
-    call: Any, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    shutil.copytree(trained / "plain", "runs/my")
-    shutil.copytree(trained / "lstm", "runs/other")
-    assert len(commands_of("runs.md")) > 5
-    for line in commands_of("runs.md"):
-        status, out, err = call(*shlex.split(line)[1:])
-        if "--plot" in line and importlib.util.find_spec("matplotlib") is None:
-            assert "pip install '.[plot]'" in err, line
-        else:
-            assert (status, err) == (0, ""), line
-            assert "other" in out

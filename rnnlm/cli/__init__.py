@@ -38,6 +38,7 @@ from rnnlm.cli import (
     runs,
     sample,
     score,
+    syntaxgym,
     train,
     vocab,
     warmup,
@@ -67,6 +68,7 @@ _add("eval", eval.command)
 _add("score", score.command)
 _add("pairs", pairs.command)
 _add("rescore", rescore.command)
+_add("syntaxgym", syntaxgym.command)
 _add("compare", compare.command)
 _add("runs", runs.command)
 _add("sample", sample.command)

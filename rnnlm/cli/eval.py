@@ -44,7 +44,8 @@ def command(
         typer.Option(
             "--columns",
             metavar="A,B,...|all",
-            help="Columns of that table; left out: all but rank and entropy_bits, which take longest.",
+            help="Columns of that table; left out: all but rank, entropy_bits, alternative and alternative_bits, "
+            "which take longest, and line_position.",
         ),
     ] = None,
     others: Annotated[

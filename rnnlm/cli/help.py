@@ -51,12 +51,17 @@ EXAMPLES = {
     "init": ["rnnlm init my.txt"],
     "train": ["rnnlm train my.yaml", "rnnlm train my.yaml --resume", "rnnlm train quickstart --set model.cell=lstm"],
     "eval": ["rnnlm eval runs/my other.txt --state reset", "rnnlm eval runs/my --with 5gram.arpa"],
-    "score": ["rnnlm score runs/my sentences.txt -o scores.tsv", "rnnlm score runs/my sentences.txt --by word"],
+    "score": [
+        "rnnlm score runs/my sentences.txt -o scores.tsv",
+        "rnnlm score runs/my sentences.txt --by word",
+        "rnnlm score runs/my items.tsv --input-columns item,region,word",
+    ],
     "pairs": ["rnnlm pairs runs/my blimp/*.jsonl", "rnnlm pairs runs/my good.txt bad.txt -o pairs.tsv"],
     "rescore": [
         "rnnlm rescore runs/my dev.tsv --references dev.txt -o dev-rescored.tsv",
         "rnnlm rescore runs/my test.tsv --weight 0.5 --penalty 1.5 -o test-rescored.tsv",
     ],
+    "syntaxgym": ["rnnlm syntaxgym runs/my suites/*.json", "rnnlm syntaxgym runs/my mvrr.json -o results.tsv"],
     "compare": ["rnnlm compare runs/my runs/other", "rnnlm compare runs/my runs/other my.txt --state reset"],
     "runs": ["rnnlm runs runs", "rnnlm runs runs/my runs/other --plot runs.png --by seconds"],
     "next": ["rnnlm next runs/my 'the dog'"],

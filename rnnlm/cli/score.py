@@ -1,4 +1,4 @@
-"""``rnnlm score``: the log-probability of each line of a text, or of each word."""
+"""``rnnlm score``: the log-probability of each line of a text, of each word, or of each region."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class Rows(StrEnum):
 
     line = "line"
     word = "word"
+    region = "region"
 
 
 class Format(StrEnum):
@@ -41,14 +42,23 @@ def command(
         Path, typer.Argument(metavar="TEXT", help="A text, plain or gzip; left out or -: standard input.")
     ] = Path("-"),
     by: Annotated[
-        Rows,
+        Optional[Rows],
         typer.Option(
             "--by",
             metavar=choices(Rows),
             help="A row for each line, or for each word; of characters and bytes, too, words stand between white "
-            "space, and the white space behind one belongs to it.",
+            "space, and the white space behind one belongs to it. With --input-columns: for each region, or word.",
         ),
-    ] = Rows.line,
+    ] = None,
+    input_columns: Annotated[
+        Optional[str],
+        typer.Option(
+            "--input-columns",
+            metavar="ITEM,REGION,WORD",
+            help="TEXT is a table with a header (TSV, or NAME.csv), a row a word or several; these are its columns "
+            "of the item (a sentence; ITEM+CONDITION where two columns tell it), the region and the word.",
+        ),
+    ] = None,
     ids: Annotated[
         bool, typer.Option("--ids", help="Each line begins with an id, which is kept and not scored.")
     ] = False,
@@ -67,7 +77,7 @@ def command(
         typer.Option(
             "--columns",
             metavar="A,B,...|all",
-            help="Of tsv and jsonl; left out: all but entropies, which take long.",
+            help="Of tsv and jsonl; left out: all but entropies and alternatives, which take long.",
         ),
     ] = None,
     output: Annotated[
@@ -77,22 +87,32 @@ def command(
     initial_state: InitialStateOption = InitialState.model,
     threads: ThreadsOption = "auto",
 ) -> None:
-    """Log-probability of every line of a text, each by itself, or of every word.
+    """Log-probability of every line of a text, each by itself, or of every word or region.
 
     Lines are answered as they come: the answers to those that are there are written before more are read.
     """
     from rnnlm.console import Console
-    from rnnlm.evaluation import score_formats
+    from rnnlm.errors import InputError
+    from rnnlm.evaluation import item_files, item_formats, score_formats
     from rnnlm.files import model_file
     from rnnlm.files import output as output_file
     from rnnlm.files.atomic import atomic_write
     from rnnlm.language_model import LanguageModel
 
     network = LanguageModel(model_file.load(model), threads, initial_state)
-    wanted = score_formats.chosen(format, by is Rows.word, ids, columns, network.vocabulary.unit)
+    unit = network.vocabulary.unit
+    if input_columns is not None:
+        table = item_files.ItemTable(text, item_files.parse(input_columns), network.vocabulary)
+        rows = network.scoring_items(
+            item_formats.chosen(format, by, ids, columns, unit, table), line_end=not no_line_end
+        )
+    elif by is Rows.region:
+        raise InputError("--by region is of a table of items; give --input-columns ITEM,REGION,WORD too")
+    else:
+        wanted = score_formats.chosen(format, by is Rows.word, ids, columns, unit)
+        rows = network.scoring(text, wanted, ids, not no_line_end)
     if output is not None:
         output_file.check(output, "table of scores", [text, *model_files(model)], force)
-    rows = network.scoring(text, wanted, ids, not no_line_end)
     if output is None:
         console = Console()
         for some in rows:

@@ -6,7 +6,7 @@ The defaults of pandas (``read_csv(file, sep="\\t")``), of R (``read.delim(file)
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from rnnlm.errors import InputError
 
@@ -20,10 +20,13 @@ COLUMNS = {
     "surprisal_bits": "- log2 y^ of the token, in bits",
     "rank": "of the token in the prediction; 1: no other was more probable",
     "entropy_bits": "of the prediction, - sum y^ log2 y^ over the vocabulary, in bits",
+    "alternative": "the most probable token there; the token itself where its rank is 1",
+    "alternative_bits": "- log2 y^ of that, in bits",
+    "line_position": "of the token in its line, from 1",
 }
-# These two need the whole distribution, all others one probability of it.
-DISTRIBUTION = ("rank", "entropy_bits")
-DEFAULT = tuple(name for name in COLUMNS if name not in DISTRIBUTION)
+# These need the whole distribution, all others one probability of it.
+DISTRIBUTION = ("rank", "entropy_bits", "alternative", "alternative_bits")
+DEFAULT = tuple(name for name in COLUMNS if name not in (*DISTRIBUTION, "line_position"))
 
 # What pandas takes for a missing value, in quotes too; R takes NA.
 _MISSING = frozenset((
@@ -64,6 +67,16 @@ def quoted(token: str) -> str:
     elif not token.isprintable() or "\\" in token:
         token = "".join(map(_escaped, token))
     return '"' + token.replace('"', '""') + '"'
+
+
+def table(records: Iterable[object], names: Iterable[str]) -> Iterator[str]:
+    """Records as lines of a table, a header first. names: of their attributes."""
+    names = tuple(names)
+    yield "\t".join(names) + "\n"
+    for record in records:
+        values = (getattr(record, name) for name in names)
+        cells = (quoted(v) if isinstance(v, str) else repr(int(v) if isinstance(v, bool) else v) for v in values)
+        yield "\t".join(cells) + "\n"
 
 
 def _escaped(character: str) -> str:

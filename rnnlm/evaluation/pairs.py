@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnlm.errors import NotFiniteError, TextError
-from rnnlm.evaluation.columns import quoted
+from rnnlm.evaluation import columns
 from rnnlm.evaluation.pair_files import Pair
 from rnnlm.evaluation.records import Accuracy, PairScore
 from rnnlm.network.network import Network
@@ -128,9 +128,4 @@ def interval(successes: int, trials: int) -> tuple[float, float]:
 
 def table(scores: Sequence[PairScore]) -> Iterator[str]:
     """The pairs as lines of a table (TSV), a header first; texts as in ``evaluation.columns``."""
-    names = [field.name for field in fields(PairScore)]
-    yield "\t".join([*names, "correct"]) + "\n"
-    for pair in scores:
-        values = [getattr(pair, name) for name in names]
-        cells = (quoted(v) if isinstance(v, str) else repr(int(v) if isinstance(v, bool) else v) for v in values)
-        yield "\t".join([*cells, str(int(pair.correct))]) + "\n"
+    return columns.table(scores, [*(field.name for field in fields(PairScore)), "correct"])

@@ -1,4 +1,4 @@
-"""Scores of each token of a text: surprisal, rank and entropy.
+"""Scores of each token of a text: surprisal, rank, entropy, and the most probable token.
 
 surprisal = - log2 y^(t)_x(t)                       bits (Hale 2001; Levy 2008)
 entropy   = - sum_j y^_j(t) log2 y^_j(t)            bits, of the prediction that the token was scored by
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +57,7 @@ class TokenScore:
 def token_scores(network: Network, corpus: Corpus, state: str) -> Iterator[TokenScore]:
     """The score of each token, in the text's order. `state`: "carry" or "reset"."""
     tokens = corpus.tokens()
-    for part, lines in _in_order(network, corpus, state, details=True):
+    for part, (lines, _) in _in_order(network, corpus, state, details=True):
         own = itertools.islice(tokens, part.position.size)
         fields = zip(
             (part.position + 1).tolist(), lines.tolist(), own, part.unknown.tolist(),
@@ -77,7 +78,7 @@ def write_token_scores(
 
     Args:
         state: "carry" or "reset".
-        names: of the columns. Rank and entropy take as long as all the rest, or several times that.
+        names: of the columns. Those of ``columns.DISTRIBUTION`` take as long as all the rest, or several times that.
     """
     totals = Totals()
     began = time.perf_counter()
@@ -85,24 +86,31 @@ def write_token_scores(
     details = not set(columns.DISTRIBUTION).isdisjoint(names)
     with atomic_write(path) as file:
         file.write(("\t".join(names) + "\n").encode())
-        for part, lines in _in_order(network, corpus, state, details):
+        for part, places in _in_order(network, corpus, state, details):
             totals.add(part)
             own = list(itertools.islice(tokens, part.position.size))
-            cells = [_cells(name, part, lines, own, corpus.vocabulary) for name in names]
+            cells = [_cells(name, part, places, own, corpus.vocabulary) for name in names]
             file.write(("\n".join(map("\t".join, zip(*cells, strict=True))) + "\n").encode())
             yield Progress("scoring", totals.tokens, len(corpus), "tokens")
     return totals.evaluation(corpus, state, time.perf_counter() - began)
 
 
-def _in_order(
-    network: Network, corpus: Corpus, state: str, details: bool
-) -> Iterator[tuple[Scored, NDArray[np.int64]]]:
-    """Scores in the order of the text, and the lines that their tokens stand in."""
-    line = 1
+class _Places(NamedTuple):
+    """Where tokens stand: their lines, and their places in these, both from 1."""
+
+    line: NDArray[np.int64]
+    in_line: NDArray[np.int64]
+
+
+def _in_order(network: Network, corpus: Corpus, state: str, details: bool) -> Iterator[tuple[Scored, _Places]]:
+    """Scores in the order of the text, and where their tokens stand."""
+    line, begun = 1, 0  # the line that the next token stands in, and the tokens of it before that
     for part in _batches(network, corpus, state, details):
-        ends = np.cumsum(corpus.stored[part.position] == corpus.vocabulary.line_end)
-        yield part, line + np.concatenate(([0], ends[:-1]))
-        line += int(ends[-1])
+        is_end = corpus.stored[part.position] == corpus.vocabulary.line_end
+        begins, index = np.concatenate(([False], is_end[:-1])), np.arange(len(is_end))
+        in_line = 1 + index - np.maximum.accumulate(np.where(begins, index, -begun))
+        yield part, _Places(line + np.cumsum(begins), in_line)
+        line, begun = line + int(is_end.sum()), 0 if is_end[-1] else int(in_line[-1])
 
 
 def _batches(network: Network, corpus: Corpus, state: str, details: bool) -> Iterator[Scored]:
@@ -120,19 +128,25 @@ def _batches(network: Network, corpus: Corpus, state: str, details: bool) -> Ite
         start = stop
 
 
-def _cells(
-    name: str, part: Scored, lines: NDArray[np.int64], tokens: Sequence[str], vocabulary: Vocabulary
-) -> Iterable[str]:
+def _cells(name: str, part: Scored, places: _Places, tokens: Sequence[str], vocabulary: Vocabulary) -> Iterable[str]:
     """One column of some rows."""
     if name == "token":
         return map(_quoted, tokens)
+    if name == "alternative":
+        return (_quoted(vocabulary.tokens[id]) for id in part.alternative.tolist())
     if name == "comparable":
         return map(str, (~part.unknown & (not vocabulary.lowercase)).astype(int).tolist())
-    numbers = {"position": part.position + 1, "line": lines, "is_unk": part.unknown.astype(int), "rank": part.rank}
+    numbers = {
+        "position": part.position + 1, "line": places.line, "is_unk": part.unknown.astype(int), "rank": part.rank,
+        "line_position": places.in_line,
+    }  # fmt: skip
     if name in numbers:
         return map(str, numbers[name].tolist())
-    values = {"log_probability": part.log_probability, "surprisal_bits": part.log_probability / -_LOG_2}
-    return map("{:.6f}".format, values.get(name, part.entropy / _LOG_2).tolist())
+    values = {
+        "log_probability": part.log_probability, "surprisal_bits": part.log_probability / -_LOG_2,
+        "entropy_bits": part.entropy / _LOG_2, "alternative_bits": part.alternative_log_probability / -_LOG_2,
+    }  # fmt: skip
+    return map("{:.6f}".format, values[name].tolist())
 
 
 _quoted = lru_cache(1 << 16)(columns.quoted)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rnnlm.errors import NotFiniteError
 from rnnlm.evaluation.records import Evaluation
 from rnnlm.network.network import Network
+from rnnlm.network.protocols import Scores
 from rnnlm.network.scored import Scored
 from rnnlm.network.scoring import score, worse_than_even
 from rnnlm.text.corpus import Corpus
@@ -99,9 +100,9 @@ class Totals:
 
 def evaluation_of(log_probability: NDArray[np.float64], text: Corpus, state: str, seconds: float) -> Evaluation:
     """The evaluation of a text whose tokens have these log-probabilities, in their order."""
-    totals, nothing = Totals(), np.zeros(len(text))
+    totals, nothing = Totals(), Scores.zeros(len(text))
     unknown = np.asarray(text.stored == len(text.vocabulary))
-    totals.add(Scored(np.arange(len(text)), log_probability, unknown, nothing.astype(np.int64), nothing))
+    totals.add(Scored(np.arange(len(text)), log_probability, unknown, *nothing[1:]))
     return totals.evaluation(text, state, seconds)
 
 

@@ -171,3 +171,50 @@ class Mixture:
     together: Evaluation
     parts: tuple[Part, ...]
     tuned: bool
+
+
+@dataclass(frozen=True)
+class RegionSurprisal:
+    """Surprisal of a region of a test suite: the sum over its words, in bits. words: how many; unknown: how many of
+    them were scored as <unk>."""
+
+    suite: str
+    item: int
+    condition: str
+    region: int
+    content: str
+    words: int
+    unknown: int
+    surprisal_bits: float
+
+
+@dataclass(frozen=True)
+class PredictionResult:
+    """Whether a prediction of a test suite is true of an item. prediction: its number, from 1. unknown: a region that
+    it names has a word scored as <unk>."""
+
+    suite: str
+    item: int
+    prediction: int
+    formula: str
+    correct: bool
+    unknown: bool
+
+
+@dataclass(frozen=True)
+class SuiteAccuracy:
+    """Accuracy on a test suite: the share of the items of which a prediction is true.
+
+    suite: its name. prediction: its number, from 1, and its formula; None: all predictions of the suite at once. low
+    to high: the 95% interval. unknown: items of which a region that is named has a word scored as <unk>.
+    """
+
+    suite: str
+    prediction: int | None
+    formula: str | None
+    items: int
+    correct: int
+    accuracy: float
+    low: float
+    high: float
+    unknown: int

@@ -56,9 +56,11 @@ WORD_COLUMNS: Mapping[str, Column] = {
         "by how much that is below the entropy at the word before; 0 where it is above",
         lambda row: row.entropy_reduction,
     ),
+    "alternative": Column("the most probable token there, perhaps the word itself", lambda row: row.alternative),
+    "alternative_bits": Column("- log2 of its probability", lambda row: row.alternative_surprisal),
 }
 # These need the whole distribution of each prediction.
-DISTRIBUTION = ("entropy_bits", "entropy_reduction_bits")
+DISTRIBUTION = ("entropy_bits", "entropy_reduction_bits", "alternative", "alternative_bits")
 
 
 class Format(NamedTuple):
@@ -73,7 +75,7 @@ class Format(NamedTuple):
 
     @property
     def details(self) -> bool:
-        """Whether the entropy of predictions is asked for."""
+        """Whether anything asks for the whole distribution of predictions."""
         return self.name == "surprisal" or not set(DISTRIBUTION).isdisjoint(self.columns)
 
     def header(self) -> str:
@@ -97,16 +99,16 @@ class Format(NamedTuple):
         if self.by_word:
             records = (word for words in words_of(found, vocabulary, self.details) for word in words)
         if self.name == "jsonl":
-            made = (dict(zip(self.columns, (cell(row) for cell in cells), strict=True)) for row in records)
+            made = (dict(zip(self.columns, (value(row) for value in cells), strict=True)) for row in records)
             return (json.dumps(_storable(row), allow_nan=False) for row in made)
-        return ("\t".join([_cell(cell(row)) for cell in cells]) for row in records)
+        return ("\t".join([cell(value(row)) for value in cells]) for row in records)
 
 
 def chosen(name: str, by_word: bool, ids: bool, columns: str | None, unit: str) -> Format:
     """The format that options ask for.
 
     Args:
-        columns: ``--columns``; None: all but "id" where lines have none, and but entropies.
+        columns: ``--columns``; None: all but "id" where lines have none, and but `DISTRIBUTION`.
 
     Raises:
         InputError: options that do not go together.
@@ -137,7 +139,8 @@ def _surprisal(lines: Iterable[list[WordScore]], vocabulary: Vocabulary) -> Iter
                 )
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """A value as a field of the table."""
     if isinstance(value, str):
         return quoted(value)
     return "" if value is None else repr(value)

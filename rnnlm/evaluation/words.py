@@ -34,7 +34,8 @@ class WordScore:
     are counted from 1. word: as the text has it; start, end: its characters in the line (without its id), from 0 to
     before end. tokens: how many; is_unk: whether any of them was scored as <unk>. log_probability: in nats;
     surprisal: in bits; entropy: of the prediction, in bits; entropy_reduction: by how much it is below that of the
-    word before, 0 where it is above (Hale 2006). The last two: of models of words, where asked for; else None.
+    word before, 0 where it is above (Hale 2006); alternative: the most probable token there, the word itself where
+    its rank is 1, and its surprisal, in bits. The last four: of models of words, where asked for; else None.
     """
 
     line: int
@@ -49,10 +50,12 @@ class WordScore:
     surprisal: float
     entropy: float | None
     entropy_reduction: float | None
+    alternative: str | None
+    alternative_surprisal: float | None
 
 
 def words_of(found: ScoredLines, vocabulary: Vocabulary, details: bool = False) -> Iterator[list[WordScore]]:
-    """The words of each line. details: with entropy, which `found` must have then."""
+    """The words of each line. details: with entropy and alternative, which `found` must have then."""
     for i, line in enumerate(found.lines):
         scores, text = found.tokens_of(i), line.text
         places = [match.span() for match in _WORD.finditer(text)]
@@ -71,11 +74,14 @@ def words_of(found: ScoredLines, vocabulary: Vocabulary, details: bool = False) 
             entropy = float(scores.entropy[first]) / math.log(2) if details else None
             reduction = None if entropy is None else max(0.0, (entropy if before is None else before) - entropy)
             before = entropy
+            alternative = vocabulary.tokens[int(scores.alternative[first])] if details else None
+            bits = -float(scores.alternative_log_probability[first]) / math.log(2) if details else None
             word = text[start:end] if end > start else tokenizers.line_end(vocabulary.unit)
             row.append(
                 WordScore(
                     line.number, found.ids[i], position, word, start, end, last - first,
                     bool(scores.unknown[first:last].any()), nats, -nats / math.log(2), entropy, reduction,
+                    alternative, bits,
                 )
             )  # fmt: skip
         yield row

@@ -239,7 +239,7 @@ class Network:
         details: bool = False,
         chosen: NDArray[np.bool_] | None = None,
     ) -> Scores:
-        """log y^ of each target, and with `details` its rank and the prediction's entropy, each T x B.
+        """log y^ of each target, and with `details` all of `Scores`, each T x B.
 
         Args:
             chosen: T x B, those that are asked for; the others are 0.
@@ -247,9 +247,8 @@ class Network:
         rows, shape = self._rows(trace, targets, len(targets)), targets.shape
         if chosen is None or chosen.all():
             found = self.output.scores(self.output_parameters, rows, self._output_context(trace), details)
-            log_probability, rank, entropy = found
-            return Scores(log_probability.reshape(shape), rank.reshape(shape), entropy.reshape(shape))
-        made = Scores(np.zeros(shape), np.zeros(shape, np.int64), np.zeros(shape))
+            return Scores._make(column.reshape(shape) for column in found)
+        made = Scores.zeros(shape)
         if chosen.any():
             rows = rows.some(chosen.reshape(-1))
             found = self.output.scores(self.output_parameters, rows, self._output_context(trace), details)

@@ -187,11 +187,20 @@ class Rows(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """Scores of each row's target."""
+    """Scores of each row's target, and the most probable token."""
 
     log_probability: NDArray[np.float64]  # N, log y^_x in nats
     rank: NDArray[np.int64]  # N, 1 + the tokens that are more probable
     entropy: NDArray[np.float64]  # N, of y^, in nats
+    alternative: NDArray[np.int64]  # N, the most probable token, x where its rank is 1
+    alternative_log_probability: NDArray[np.float64]  # N, log y^ of that, in nats
+
+    @classmethod
+    def zeros(cls, shape: int | tuple[int, ...]) -> Scores:
+        """Room for them, of N or T x B."""
+        return cls(
+            np.zeros(shape), np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape, np.int64), np.zeros(shape)
+        )
 
 
 class Objective(NamedTuple):
@@ -269,7 +278,7 @@ class OutputLayer(Protocol[PackedT]):
 
     @abstractmethod
     def scores(self, parameters: Arrays, rows: Rows, context: Context, details: bool = False) -> Scores:
-        """log y^ of each row's target; its rank and the entropy too with `details`, else zeros."""
+        """log y^ of each row's target; all the others too with `details`, else zeros."""
 
     @abstractmethod
     def loss(self, parameters: Arrays, rows: Rows, objective: Objective, context: Context) -> float:

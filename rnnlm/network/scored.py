@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,7 +22,8 @@ _ROWS = 1024
 class Scored:
     """Some tokens of the text, in no particular order unless there is one stream. Natural logarithms.
 
-    `position`: of each token in the text, from 0; `rank` and `entropy` (nats) only when asked for, else zeros.
+    `position`: of each token in the text, from 0. Only when asked for, else zeros: `rank`; `entropy` (nats) of the
+    prediction; `alternative`, the id of its most probable token, and the log-probability of that.
     """
 
     position: NDArray[np.int64]
@@ -30,6 +31,8 @@ class Scored:
     unknown: NDArray[np.bool_]
     rank: NDArray[np.int64]
     entropy: NDArray[np.float64]
+    alternative: NDArray[np.int64]
+    alternative_log_probability: NDArray[np.float64]
 
     def __getitem__(self, chosen: Any) -> Scored:
         """Some of the tokens, by anything that NumPy takes as an index."""
@@ -41,7 +44,7 @@ class Scored:
         return Scored(*map(np.concatenate, zip(*(part._columns() for part in parts), strict=True)))
 
     def _columns(self) -> tuple[NDArray[Any], ...]:
-        return self.position, self.log_probability, self.unknown, self.rank, self.entropy
+        return tuple(getattr(self, field.name) for field in fields(self))
 
 
 def in_order(parts: Iterable[Scored]) -> Scored:
@@ -67,7 +70,7 @@ def score_windows(
 
     Args:
         states: before the first one, B x S of each layer. window: steps at a time.
-        details: with rank and entropy. line_ends: with what it would add up.
+        details: with all scores of ``protocols.Scores``. line_ends: with what it would add up.
         skipped: of each token of the corpus, whether its log-probability is not asked for: 0.
     """
     corpus = streams.corpus
@@ -81,8 +84,9 @@ def score_windows(
         chosen = part.valid if skipped is None else part.valid & ~skipped[inside]
         with network.lock:
             trace = network.forward(Window(part.inputs, part.reset, states))
-            log_probability, rank, entropy = network.scores(trace, part.targets, details, chosen)
+            scores = network.scores(trace, part.targets, details, chosen)
             sums = None if line_ends is None else line_ends.sums(trace, part.targets, part.valid)
             states = network.states_after(trace, stop - start)
         unknown = corpus.stored[inside] == len(corpus.vocabulary)
-        yield ScoredWindow(Scored(position, log_probability, unknown, rank, entropy), part.valid, states, sums)
+        tokens = Scored(position, scores.log_probability, unknown, *scores[1:])
+        yield ScoredWindow(tokens, part.valid, states, sums)

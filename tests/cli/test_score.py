@@ -99,6 +99,37 @@ def test_a_line_is_answered_before_the_next_is_read(runs: dict[str, Path]) -> No
         assert process.wait(30) == 0
 
 
+@pytest.mark.parametrize("unit", ["word", "char", "byte"])
+def test_regions_are_sums_of_the_words_of_the_lines(
+    call: Any, runs: dict[str, Path], text: Path, tmp_path: Path, unit: str
+) -> None:
+    text.write_text("the dog sees the zebra\na bird sings\n")
+    items = tmp_path / "items.tsv"
+    items.write_text("id\troi\tw\n1\tnp\tthe dog\n1\tvp\tsees\n1\tvp\tthe zebra\n2\tnp\ta bird\n2\tvp\tsings\n")
+    words = [row for row in table(call("score", runs[unit], text, "--by", "word")[1]) if row["word"] != "</s>"]
+    bits = [float(row["surprisal_bits"]) for row in words]
+    status, out, err = call("score", runs[unit], items, "--input-columns", "id,roi,w")
+    assert (status, err) == (0, "")
+    assert [(row["id"], row["roi"], row["w"]) for row in table(out)] == [
+        ("1", "np", "the dog"), ("1", "vp", "sees the zebra"), ("2", "np", "a bird"), ("2", "vp", "sings"),
+    ]  # fmt: skip
+    wanted = [sum(bits[:2]), sum(bits[2:5]), sum(bits[5:7]), bits[7]]
+    assert [float(row["surprisal_bits"]) for row in table(out)] == pytest.approx(wanted, rel=1e-5)
+    each = table(call("score", runs[unit], items, "--input-columns", "id,roi,w", "--by", "word")[1])
+    assert [float(row["surprisal_bits"]) for row in each] == pytest.approx(bits, rel=1e-5)
+    assert [row["is_unk"] for row in each] == [row["is_unk"] for row in words]
+
+
+def test_a_table_of_items_that_is_wrong_leaves_nothing(call: Any, runs: dict[str, Path], tmp_path: Path) -> None:
+    items, path = tmp_path / "items.tsv", tmp_path / "scores.tsv"
+    items.write_text("item\tregion\tword\n" + "".join(f"{i}\t1\tdog\n" for i in range(5000)) + "7\t2\tcat\n")
+    status, out, err = call("score", runs["word"], items, "--input-columns", "item,region,word", "-o", path)
+    assert (status, out) == (2, "")
+    assert err.startswith(f"error: {items}:5002: item 7 comes again; the rows of an item must stand together (")
+    assert err.count("\n") == 1
+    assert [found.name for found in tmp_path.iterdir()] == ["items.tsv"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -108,6 +139,9 @@ def test_a_line_is_answered_before_the_next_is_read(runs: dict[str, Path]) -> No
         (["{run}", "{twice}", "--format", "kaldi"], "give --ids"),
         (["{run}", "{twice}", "--columns", "score"], "--columns: 'score': no such column; there are line, "),
         (["{run}", "{twice}", "-o", "scores.yaml"], "scores.yaml: a table of scores is written"),
+        (["{run}", "{twice}", "--by", "region"], "give --input-columns ITEM,REGION,WORD too"),
+        (["{run}", "{twice}", "--input-columns", "a,2"], "found 'a,2'; must name three columns"),
+        (["{run}", "{twice}", "--input-columns", "a,2,w"], "twice.txt:1: there is no column 'w'; there are a, 2"),
     ],
 )
 def test_errors(refused: Callable[..., None], arguments: list[str], message: str) -> None:

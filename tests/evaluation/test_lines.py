@@ -182,6 +182,23 @@ def test_entropy_and_its_reduction() -> None:
     assert sum(row.entropy_reduction or 0 for row in found[0]) > 0
 
 
+def test_the_most_probable_word() -> None:
+    net = small(WORDS)
+    found = list(words_of(scored(net, WORDS, details=True), WORDS, True))
+    for i in (0, 4):
+        ids = WORDS.to_unk(WORDS.encode([*TEXTS[i].split(), "</s>"]))
+        alternatives, nats = oracle.alternatives(net.named, ids, WORDS.line_end, "tanh")
+        assert [row.alternative for row in found[i]] == [WORDS.tokens[id] for id in alternatives]
+        assert [row.alternative_surprisal for row in found[i]] == pytest.approx((-nats / math.log(2)).tolist())
+    every = [row for rows in found for row in rows]
+    assert all((row.alternative_surprisal or 0) <= row.surprisal for row in every)
+    same = [row for row in every if row.alternative == row.word]
+    assert same, "one of them is the word itself"
+    assert all(row.alternative_surprisal == row.surprisal for row in same)
+    (without,) = words_of(scored(net, WORDS, ["a"]), WORDS)
+    assert [(row.alternative, row.alternative_surprisal) for row in without] == [(None, None)] * 2
+
+
 def written(vocabulary: Vocabulary, name: str, by_word: bool = False, columns: str | None = None, **how: Any) -> str:
     net = small(vocabulary)
     ids = how.pop("ids", False)

@@ -67,6 +67,12 @@ def test_every_column_agrees_with_the_oracle(
     np.testing.assert_allclose(column("entropy_bits"), oracle.entropies(*arguments), **close)
     different = column("rank") != oracle.ranks(*arguments)
     assert different.sum() <= (2 if precision == "float32" else 0), "two tokens may be equal in 7 digits"
+    alternative, its_nats = oracle.alternatives(*arguments)
+    different = np.array([row["alternative"] for row in rows]) != np.array(vocabulary.tokens)[alternative]
+    assert different.sum() <= (2 if precision == "float32" else 0)
+    np.testing.assert_allclose(column("alternative_bits"), -its_nats / math.log(2), **close)
+    in_line = [i - max([0, *(np.flatnonzero(np.array(tokens[:i]) == "</s>") + 1)]) + 1 for i in range(len(tokens))]
+    assert [int(row["line_position"]) for row in rows] == in_line
     assert math.exp(-column("log_probability").mean()) == pytest.approx(found.perplexity, rel=1e-6)
     assert found.perplexity == pytest.approx(math.exp(-nats.mean()), rel=1e-5 if precision == "float32" else 1e-10)
 

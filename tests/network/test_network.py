@@ -113,7 +113,8 @@ def test_probabilities_sum_to_one_and_agree_with_the_oracle() -> None:
 
 def test_log_probabilities_ranks_and_entropies() -> None:
     case = Case(config("tanh"), vocabulary=30)
-    log_probability, rank, entropy = case.network.scores(case.forward(), case.targets, details=True)
+    found = case.network.scores(case.forward(), case.targets, details=True)
+    log_probability, rank, entropy, alternative, its_log_probability = found
     wanted = oracle.forward(case.network.named, case.inputs, case.states, "tanh", reset=case.reset).log_y_hat
     for t in range(case.steps):
         for b in range(case.batch):
@@ -122,6 +123,11 @@ def test_log_probabilities_ranks_and_entropies() -> None:
             assert log_probability[t, b] == pytest.approx(row[target], rel=1e-13)
             assert rank[t, b] == 1 + (row > row[target]).sum()
             assert entropy[t, b] == pytest.approx(-(np.exp(row) * row).sum(), rel=1e-12)
+            assert alternative[t, b] == row.argmax()
+            assert its_log_probability[t, b] == pytest.approx(row.max(), rel=1e-12)
+            if alternative[t, b] == target:
+                assert its_log_probability[t, b] == log_probability[t, b], "to the last bit"
+    assert 0 < (rank == 1).sum() < rank.size
 
 
 @pytest.mark.parametrize("vocabulary", [2, 63, 64, 129, 1000])

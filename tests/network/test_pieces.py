@@ -88,6 +88,7 @@ def test_every_token_as_in_one_stream(model: dict[str, Any], window: int | None)
     np.testing.assert_allclose(found.log_probability, wanted.log_probability, rtol=0, atol=1e-12)
     np.testing.assert_allclose(found.entropy, wanted.entropy, rtol=0, atol=1e-12)
     np.testing.assert_array_equal(found.rank, wanted.rank)
+    np.testing.assert_array_equal(found.alternative, wanted.alternative)
     np.testing.assert_array_equal(found.unknown, wanted.unknown)
     assert found.unknown.sum() > 50
 

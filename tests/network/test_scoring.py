@@ -85,6 +85,9 @@ def test_every_token(state: str, layers: int, activation: str) -> None:
     np.testing.assert_allclose(column("log_probability"), log_probability, rtol=0, atol=1e-11)
     np.testing.assert_array_equal(column("rank"), oracle.ranks(*arguments, state=state))
     np.testing.assert_allclose(column("entropy") / np.log(2), oracle.entropies(*arguments, state=state), atol=1e-10)
+    alternative, its_log_probability = oracle.alternatives(*arguments, state=state)
+    np.testing.assert_array_equal(column("alternative"), alternative)
+    np.testing.assert_allclose(column("alternative_log_probability"), its_log_probability, rtol=0, atol=1e-11)
     np.testing.assert_array_equal(column("unknown"), text.stored == len(text.vocabulary))
     assert mean_loss(net, text, state) == pytest.approx(-log_probability.mean(), rel=1e-12)
 

@@ -255,6 +255,14 @@ def entropies(
     return np.array([-(np.exp(row) * row).sum() / np.log(2) for row in rows])
 
 
+def alternatives(
+    parameters: Parameters, ids: NDArray[np.integer], line_end: int, activation: str, state: str = "carry"
+) -> tuple[NDArray[np.int64], Array]:
+    """The most probable token of each prediction, and its log y^."""
+    rows = predictions(parameters, ids, line_end, activation, state)
+    return np.array([row.argmax() for row in rows]), np.array([row.max() for row in rows])
+
+
 def perplexity(
     parameters: Parameters,
     ids: NDArray[np.integer],

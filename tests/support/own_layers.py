@@ -123,8 +123,9 @@ class Bigram(OutputLayer[Arrays]):
         log_y, each = bigram_log_y_hat(self, parameters, rows.h, rows.history), np.arange(len(rows.h))
         own = log_y[each, rows.targets].astype(np.float64)
         if not details:
-            return Scores(own, np.zeros(len(own), np.int64), np.zeros(len(own)))
-        return Scores(own, 1 + (log_y > own[:, None]).sum(axis=1), -(np.exp(log_y) * log_y).sum(axis=1))
+            return Scores.zeros(len(own))._replace(log_probability=own)
+        rank, entropy = 1 + (log_y > own[:, None]).sum(axis=1), -(np.exp(log_y) * log_y).sum(axis=1)
+        return Scores(own, rank, entropy, log_y.argmax(axis=1), log_y.max(axis=1))
 
     def loss(self, parameters: Arrays, rows: Rows, objective: Objective, context: Context) -> float:
         return -float(self.scores(parameters, rows, context).log_probability.sum())

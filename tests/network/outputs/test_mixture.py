@@ -13,7 +13,7 @@ from rnnlm.kernels.matmul.layout import Layout, Numbers
 from rnnlm.kernels.workspace import Context, Workspace
 from rnnlm.network.outputs.mixture.layer import Mixture
 from rnnlm.network.outputs.softmax.layer import Softmax
-from rnnlm.network.protocols import Objective, Rows
+from rnnlm.network.protocols import Objective, Rows, Scores
 
 KINDS = kinds(1e-12, 3e-5, 3e-2)
 SCALE = 0.25
@@ -97,7 +97,7 @@ class Problem:
         loss = self.layer.backward(self.parameters, found, rows, Objective(SCALE), dh, context).J
         return loss, found, dh
 
-    def forward(self, threads: int, details: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def forward(self, threads: int, details: bool) -> Scores:
         rows, context = Rows(self.h, self.targets), Context(Workspace(self.h.dtype), threads)
         return self.layer.scores(self.parameters, rows, context, details)
 
@@ -151,12 +151,14 @@ def test_probabilities_ranks_and_entropies(
     y_hat = problem.plain()[3]
     own = y_hat[np.arange(33), problem.targets]
     for threads in (1, 2, 3):
-        quick, _, _ = problem.forward(threads, False)
-        log_probability, rank, entropy = problem.forward(threads, True)
+        quick = problem.forward(threads, False).log_probability
+        log_probability, rank, entropy, alternative, its_log_probability = problem.forward(threads, True)
         np.testing.assert_allclose(quick, np.log(own), rtol=0, atol=bound)
         np.testing.assert_allclose(log_probability, np.log(own), rtol=0, atol=bound)
         np.testing.assert_allclose(entropy, -(y_hat * np.log(y_hat)).sum(axis=1), rtol=bound, atol=bound)
         assert (rank == 1 + (y_hat > own[:, None]).sum(axis=1)).all()
+        assert (alternative == y_hat.argmax(axis=1)).all()
+        np.testing.assert_allclose(its_log_probability, np.log(y_hat.max(axis=1)), rtol=0, atol=bound)
         found = problem.log_distribution(threads)
         np.testing.assert_allclose(found, np.log(y_hat), rtol=0, atol=bound)
         np.testing.assert_allclose(np.exp(found).sum(axis=1), 1, rtol=1e-13)
@@ -196,7 +198,7 @@ def test_a_token_of_almost_no_probability_has_its_own_loss(vocabulary: int) -> N
     assert loss > 4 * 195
     np.testing.assert_allclose(found["W"], gradient["W"], rtol=0, atol=1e-3 * np.abs(gradient["W"]).max())
     for details in (False, True):
-        log_probability, rank, _ = problem.forward(2, details)
+        log_probability, rank, *_ = problem.forward(2, details)
         assert -log_probability.sum() == pytest.approx(wanted, rel=1e-5)
     assert (rank == vocabulary).all()
 

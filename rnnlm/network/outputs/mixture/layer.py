@@ -91,7 +91,7 @@ class Mixture(OutputLayer[rows.Packed]):
 
     def scores(self, parameters: Arrays, rows_: Rows, context: Context, details: bool = False) -> Scores:
         (h, targets, _), weights = rows_, weights_of(parameters)
-        found = Scores(np.zeros(len(h)), np.zeros(len(h), np.int64), np.zeros(len(h)))
+        found = Scores.zeros(len(h))
         made = heads.forward(parameters, h, context)
         if details:
             rows.forward(made, weights, targets, found, context)

@@ -25,7 +25,7 @@ from rnnlm.kernels.workspace import Context, Workspace
 from rnnlm.network.outputs.mixture import heads
 from rnnlm.network.outputs.mixture.heads import Heads
 from rnnlm.network.outputs.softmax import logits
-from rnnlm.network.outputs.softmax.logits import rank_and_entropy
+from rnnlm.network.outputs.softmax.logits import describe
 from rnnlm.network.outputs.softmax.weights import Weights
 from rnnlm.network.protocols import Array, Arrays, Scores
 
@@ -39,7 +39,7 @@ class _Room(NamedTuple):
 
 
 def forward(made: Heads, weights: Weights, targets: NDArray[np.int32], scores: Scores, context: Context) -> None:
-    """Writes log y^, rank and entropy of each row's target (N)."""
+    """Writes all scores of each row's target (N)."""
     workspace, threads = context
     rows, count = made.log_pi.shape
     block = max(1, min(-(-rows // threads), cpu.LOGITS_A_THREAD // (count * weights.V)))
@@ -98,8 +98,9 @@ def _forward(thread, made, weights, targets, room, scores):
             at = (r - first) * count
             log_y = own[at]
             _log_mixture(own[at : at + count], made.log_pi[r], room.spare[thread.number], log_y)
-            scores.rank[r], scores.entropy[r] = rank_and_entropy(log_y, targets[r])
+            describe(log_y, targets[r], r, scores)
             scores.log_probability[r] = log_y[targets[r]]
+            scores.alternative_log_probability[r] += scores.log_probability[r]
 
 
 @parallel

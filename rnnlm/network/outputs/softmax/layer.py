@@ -93,8 +93,7 @@ class Softmax(OutputLayer[Packed]):
 
     def scores(self, parameters: Arrays, rows: Rows, context: Context, details: bool = False) -> Scores:
         block, weights = self._block(parameters, rows, context), weights_of(parameters)
-        count = len(rows.h)
-        found = Scores(np.zeros(count), np.zeros(count, np.int64), np.zeros(count))
+        found = Scores.zeros(len(rows.h))
         if details or self.V < _COLUMNS_FROM:
             logits.forward(block, weights, found, details, context)
         else:

@@ -36,7 +36,7 @@ class Packed(NamedTuple):
 
 
 def forward(rows: Block, weights: Weights, scores: Scores, details: bool, context: Context) -> None:
-    """Writes log y^ of the targets, and with `details` rank and entropy."""
+    """Writes log y^ of the targets, and with `details` all scores."""
     threads = cpu.useful_threads(context.threads, rows.h.size * weights.V, cpu.SCORED_LOGITS)
     block = max(1, min(-(-len(rows.h) // threads), cpu.LOGITS_A_THREAD // weights.V))
     z = context.workspace.take("logits", (threads, block, weights.V))
@@ -145,8 +145,10 @@ def _forward(thread, rows, weights, packed, logits, scores, details):
         multiply_rows(Numbers(rows.h[first:last]), hidden, packed.packed_U, 0, vocabulary, z, True)  # z2 = h U + b2
         for r in range(first, last):
             if details:
-                scores.rank[r], scores.entropy[r] = rank_and_entropy(z[r - first], rows.targets[r])
-            scores.log_probability[r] = _log_probability(z[r - first], rows.targets[r])
+                describe(z[r - first], rows.targets[r], r, scores)
+            own = _log_probability(z[r - first], rows.targets[r])
+            scores.log_probability[r] = own
+            scores.alternative_log_probability[r] += own
 
 
 @jit
@@ -158,15 +160,23 @@ def _log_probability(z, target):
 
 
 @jit
-def rank_and_entropy(z, target):
-    """1 + how many of the logits (|V|) are above the target's; - sum y^ log y^ = log S - sum (z - m) e^(z - m) / S,
-    with m = max z and S = sum e^(z - m)."""
-    shift = np.float64(largest(z))
-    above, total, weighted = 0, 0.0, 0.0
+def describe(z, target, r, scores):
+    """Writes what the logits (|V|) of row r say beside log y^ of the target: its rank is 1 + how many are above its
+    own; the entropy - sum y^ log y^ = log S - sum (z - m) e^(z - m) / S, with m = max z and S = sum e^(z - m); the
+    alternative is the first token whose logit is m. Of the alternative's log y^ it writes m - z_target, which is what
+    log y^ of the target falls short of it."""
+    top = largest(z)
+    shift = np.float64(top)
+    above, total, weighted, alternative = 0, 0.0, 0.0, -1
     for j in range(z.size):
         above += z[j] > z[target]
+        if z[j] == top and alternative < 0:
+            alternative = j
         below = np.float64(z[j]) - shift
         exp_z = math.exp(below)
         total += exp_z
         weighted += below * exp_z
-    return 1 + above, math.log(total) - weighted / total
+    scores.rank[r] = 1 + above
+    scores.entropy[r] = math.log(total) - weighted / total
+    scores.alternative[r] = alternative
+    scores.alternative_log_probability[r] = top - z[target]

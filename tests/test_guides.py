@@ -1,0 +1,129 @@
+"""Every command of the guides in docs/ does what the guide says."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The blocks of a language on a page."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    found: list[str] = re.findall(rf"^```{language}\n(.*?)^```", text, re.M | re.S)
+    return found
+
+
+def commands(page: str) -> list[str]:
+    """The lines of a page's shell blocks."""
+    return "".join(blocks(page, "sh")).splitlines()
+
+
+def write_files(runs: dict[str, Path], config: Path) -> None:
+    """The files that the commands read, in the current folder."""
+    shutil.copytree(runs["word"], "runs/my")
+    shutil.copytree(runs["word"], "runs/other")
+    shutil.copytree(runs["char"], "runs/characters")
+    shutil.copy(config, "my.yaml")
+    sentences = ["the dog sees the cat", "a zebra sings"]
+    Path("sentences.txt").write_text("".join(f"{line}\n" for line in sentences))
+    shutil.copy("sentences.txt", "story.txt")
+    Path("utterances.txt").write_text("".join(f"utt-{i} {line}\n" for i, line in enumerate(sentences)))
+    write_pairs()
+    write_items()
+    write_nbest()
+
+
+def write_pairs() -> None:
+    pair = {"sentence_good": "the cats sleep", "sentence_bad": "the cat sleep", "phenomenon": "agreement"}
+    Path("agreement.jsonl").write_text(json.dumps(pair) + "\n")
+    Path("order.tsv").write_text("good\tbad\tphenomenon\nthe dog sees\tsees the dog\torder\n")
+    Path("good.txt").write_text("the cats sleep\n")
+    Path("bad.txt").write_text("the cat sleep\n")
+    (suite,) = blocks("minimal_pairs.md", "json")
+    for name in ("number.json", "npi.json"):
+        Path(name).write_text(suite)
+
+
+def write_items() -> None:
+    rows = [
+        "1 match subject the_dog 412",
+        "1 match verb sees 365",
+        "1 match object the 330",
+        "1 match object cat 351",
+    ]
+    table = "".join(row.replace(" ", "\t").replace("_", " ") + "\n" for row in rows)
+    Path("items.tsv").write_text(f"item\tcondition\tregion\tword\trt\n{table}{table.replace('match', 'mismatch')}")
+
+
+def write_nbest() -> None:
+    texts = ["the dog see the cat", "the dog sees the cat", "the cat sees", "the cats sleep"]
+    table = "".join(f"u\t{text}\t{i / 4}\n" for i, text in enumerate(texts))
+    for name in ("dev", "test"):
+        Path(f"{name}.tsv").write_text(f"utterance\ttext\tscore\n{table}")
+        Path(f"{name}.txt").write_text("u the dog sees the cat\n")
+    ids = [f"u-{i}" for i in range(1, 5)]
+    Path("words_text").write_text("".join(f"{id} {text}\n" for id, text in zip(ids, texts, strict=True)))
+    for name in ("acwt", "lmwt.withlm"):
+        Path(name).write_text("".join(f"{id} {i / 2}\n" for i, id in enumerate(ids)))
+    whole = {"utterance": "l", "hypotheses": [{"text": text, "score": 0} for text in texts]}
+    Path("lines.jsonl").write_text(json.dumps(whole) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("page", "lines"),
+    [
+        ("scoring.md", {"scores.tsv": 3}),
+        ("reading_times.md", {"words.tsv": 1 + 6 + 4, "regions.tsv": 1 + 6, "tokens.tsv": 1 + 6 + 4}),
+        ("minimal_pairs.md", {"pairs.tsv": 3, "results.tsv": 3, "regions.tsv": 1 + 8}),
+        ("rescoring.md", {"test-best.txt": 1, "test-rescored.tsv": 1 + 4}),
+    ],
+)
+def test_every_command_of_a_guide_runs(
+    page: str, lines: dict[str, int], call: Any, runs: dict[str, Path], config: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """lines: of the files that they write."""
+    monkeypatch.chdir(tmp_path)
+    write_files(runs, config)
+    assert len(commands(page)) > 5
+    for line in commands(page):
+        if "|" in line:
+            found = subprocess.run(
+                line.replace("rnnlm", f"{sys.executable} -m rnnlm"), shell=True, capture_output=True, text=True
+            )
+            assert (found.returncode, found.stderr) == (0, ""), line
+            assert len(found.stdout.splitlines()) == 3
+        else:
+            status, out, err = call(*shlex.split(line)[1:])
+            assert status == 0, (line, err)
+            assert "error: " not in err, line
+            assert out or "-o" in line
+    for file, count in lines.items():
+        assert len(Path(file).read_text().splitlines()) == count, file
+
+
+def test_every_command_of_the_guide_to_runs_runs(
+    call: Any, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(trained / "plain", "runs/my")
+    shutil.copytree(trained / "lstm", "runs/other")
+    assert len(commands("runs.md")) > 5
+    for line in commands("runs.md"):
+        status, out, err = call(*shlex.split(line)[1:])
+        if "--plot" in line and importlib.util.find_spec("matplotlib") is None:
+            assert "pip install '.[plot]'" in err, line
+        else:
+            assert (status, err) == (0, ""), line
+            assert "other" in out
