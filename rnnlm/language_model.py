@@ -232,7 +232,7 @@ class LanguageModel:
             tokens, 1, temperature, top_k, top_p, min_p, repetition_penalty, seed, unk, stop_at_line_end,
             _strings(stop), no_repeat,
         )  # fmt: skip
-        return self._write([prompt], settings)[0].text
+        return self.sample_each([prompt], settings)[0].text
 
     @in_python()
     def samples(
@@ -257,7 +257,7 @@ class LanguageModel:
             tokens, count, temperature, top_k, top_p, min_p, repetition_penalty, seed, unk, stop_at_line_end,
             _strings(stop), no_repeat,
         )  # fmt: skip
-        return [sample.text for sample in self._write([prompt], settings)]
+        return [sample.text for sample in self.sample_each([prompt], settings)]
 
     @in_python()
     def sample_scored(
@@ -290,7 +290,7 @@ class LanguageModel:
             tokens, count, temperature, top_k, top_p, min_p, repetition_penalty, seed, unk, stop_at_line_end,
             _strings(stop), no_repeat, log_probabilities=True,
         )  # fmt: skip
-        return self._write([prompt] if isinstance(prompt, str) else prompt, settings)
+        return self.sample_each([prompt] if isinstance(prompt, str) else prompt, settings)
 
     def curve(self) -> list[dict[str, float | str | None]]:
         """The course of its training: the records of ``log.jsonl`` in its folder.
@@ -306,6 +306,18 @@ class LanguageModel:
         if not found:
             raise InputError(f"{folder / log.LOG}: no such file; the log of a training lies in its run's folder")
         return found
+
+    def sample_each(self, texts: Sequence[str], settings: Settings) -> list[Sample]:
+        """The samples of several prompts, one prompt's after the other's, each as if it were alone."""
+        encoded = [prompts.encode(text, self.vocabulary) for text in texts]
+        made: list[Sample] = []
+        for batch in prompts.batches(encoded, settings.samples):
+            samples = [Sample(prompt.text) for prompt in batch for _ in range(settings.samples)]
+            for record in self.sampling(batch, settings):
+                if isinstance(record, Sampled):
+                    extend(samples, record)
+            made += samples
+        return made
 
     def sampling(self, prompt: str | Sequence[Prompt], settings: Settings) -> Iterator[Note | Sampled]:
         """`samples` as an iterator of records, one Sampled a step.
@@ -375,17 +387,6 @@ class LanguageModel:
         if found is None:
             raise InputError(f"{self.trained.path}: the run's own test text is not there (any more); give a TEXT")
         return found
-
-    def _write(self, texts: Sequence[str], settings: Settings) -> list[Sample]:
-        encoded = [prompts.encode(text, self.vocabulary) for text in texts]
-        made: list[Sample] = []
-        for batch in prompts.batches(encoded, settings.samples):
-            samples = [Sample(prompt.text) for prompt in batch for _ in range(settings.samples)]
-            for record in self.sampling(batch, settings):
-                if isinstance(record, Sampled):
-                    extend(samples, record)
-            made += samples
-        return made
 
     def _state(self, state: str | None) -> str:
         if state is None:

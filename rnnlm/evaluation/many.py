@@ -20,13 +20,15 @@ _BATCH = 64
 
 
 def score_each(
-    network: Network, texts: Sequence[Sequence[str]], vocabulary: Vocabulary, state: str, details: bool = False
-) -> list[Scored]:
+    network: Network, texts: Sequence[Sequence[str]], vocabulary: Vocabulary, state: str, details: bool = False,
+    skipped: Sequence[int] | None = None,
+) -> list[Scored]:  # fmt: skip
     """Every token of each text, in order.
 
     Args:
         texts: their tokens, at least one each.
         state: "carry" or "reset"; details: with rank and entropy.
+        skipped: of each text, how many tokens at its beginning are not asked for: their figures are 0.
     """
     if not texts:
         return []
@@ -38,10 +40,16 @@ def score_each(
     starts = stops - lengths
     # Texts of about the same length side by side: the shorter ones of a batch wait for the longest.
     order = np.argsort(lengths, kind="stable")
+    left_out = None
+    if skipped is not None:
+        left_out = np.zeros(len(together), np.bool_)
+        for start, count in zip(starts.tolist(), skipped, strict=True):
+            left_out[start : start + count] = True
     parts: list[Scored] = []
     for first in range(0, len(texts), _BATCH):
         batch = order[first : first + _BATCH]
-        parts += score_streams(network, Streams(together, starts[batch], stops[batch], state), details=details)
+        streams = Streams(together, starts[batch], stops[batch], state)
+        parts += score_streams(network, streams, details=details, skipped=left_out)
     found = in_order(parts)
     ends = np.cumsum(lengths)
     each = (found[end - length : end] for end, length in zip(ends.tolist(), lengths.tolist(), strict=True))
