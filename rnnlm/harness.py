@@ -16,8 +16,9 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from rnnlm.console import Console
 from rnnlm.errors import InputError, RnnlmError
 from rnnlm.evaluation.many import score_each
 from rnnlm.files import model_file
@@ -25,14 +26,23 @@ from rnnlm.language_model import LanguageModel
 from rnnlm.sampling.sample import Settings
 from rnnlm.text import tokenizers
 
+
+def _fail(error: RnnlmError) -> NoReturn:
+    Console().error(error)
+    sys.exit(error.exit_status)
+
+
 try:
     from lm_eval.api.instance import Instance
     from lm_eval.api.model import LM
     from lm_eval.api.registry import register_model
 except ImportError:
-    raise InputError(
+    _missing = InputError(
         "the package lm-eval is not installed; install it: pip install '.[harness]' in a clone of rnnlm"
-    ) from None
+    )
+    if __name__ == "__main__":
+        _fail(_missing)
+    raise _missing from None
 
 # Tokens of a generated text where the task does not say how many.
 _TOKENS = 256
@@ -173,4 +183,4 @@ if __name__ == "__main__":
     try:
         cli_evaluate()
     except RnnlmError as error:
-        sys.exit(f"error: {error}")
+        _fail(error)

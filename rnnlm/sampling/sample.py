@@ -97,13 +97,16 @@ def sample(
     stops = [Stop(joiner, settings.stop) for joiner in joiners] if settings.stop else []
     writers: Sequence[tokenizers.Joiner] = stops or joiners
     running = [True] * len(writers)
+    scores = np.empty(len(writers)) if settings.log_probabilities else None
     for step in range(settings.tokens):
-        log_y = decoder.log_distribution() if filtered_draw or settings.log_probabilities else None
-        if filtered_draw is not None and log_y is not None:
+        if filtered_draw is not None:
+            log_y = decoder.log_distribution()
             chosen = filtered_draw.draw(log_y, generators)
+            if scores is not None:
+                scores[:] = log_y[np.arange(len(chosen)), chosen]
         else:
             uniforms = np.array([generator.random() for generator in generators])
-            chosen = decoder.draw(Draw(settings.temperature, uniforms, excluded))
+            chosen = decoder.draw(Draw(settings.temperature, uniforms, excluded, scores))
         ids = chosen.tolist()
         tokens = tuple([vocabulary.tokens[id] if on else None for id, on in zip(ids, running, strict=True)])
         texts = ["" if token is None else writers[i].add(token) for i, token in enumerate(tokens)]
@@ -116,10 +119,7 @@ def sample(
         for i in ending:
             texts[i] += writers[i].rest()
             running[i] = False
-        scores = None
-        if settings.log_probabilities and log_y is not None:
-            scores = tuple(log_y[np.arange(len(ids)), chosen].tolist())
-        yield Sampled(tokens, tuple(texts), scores)
+        yield Sampled(tokens, tuple(texts), None if scores is None else tuple(scores.tolist()))
         if ending and not any(running):
             return
         decoder.step(chosen, chosen == vocabulary.line_end if state == "reset" else None)
