@@ -55,7 +55,10 @@ EXAMPLES = {
     "pairs": ["rnnlm pairs runs/my blimp/*.jsonl", "rnnlm pairs runs/my good.txt bad.txt -o pairs.tsv"],
     "compare": ["rnnlm compare runs/my runs/other", "rnnlm compare runs/my runs/other my.txt --state reset"],
     "next": ["rnnlm next runs/my 'the dog'"],
-    "sample": ["rnnlm sample runs/my --prompt 'the dog' --temperature 0.8"],
+    "sample": [
+        "rnnlm sample runs/my --prompt 'the dog' --temperature 0.8",
+        "rnnlm sample runs/my --prompts prompts.txt --samples 3 --logprobs --json",
+    ],
     "ngram": ["rnnlm ngram my.yaml -o 5gram.arpa"],
     "vocab": ["rnnlm vocab my.yaml -o vocab.txt"],
     "embed": ["rnnlm embed my.yaml --set embedding.init=skipgram -o vectors.txt"],
