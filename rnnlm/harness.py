@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from rnnlm.console import Console
-from rnnlm.errors import InputError, RnnlmError
+from rnnlm.errors import InputError, RnnlmError, in_python
 from rnnlm.evaluation.many import score_each
 from rnnlm.files import model_file
 from rnnlm.language_model import LanguageModel
@@ -153,6 +153,7 @@ class HarnessModel(LM):
         return found
 
 
+@in_python()
 def settings(keywords: dict[str, Any], seed: int) -> Settings:
     """Settings of sampling from a task's ``generation_kwargs``.
 

@@ -128,8 +128,8 @@ def test_generation(harness: Any, runs: dict[str, Path]) -> None:
     ("keywords", "message"),
     [
         ({"num_beams": 4}, "generation_kwargs: found num_beams; must be of until, do_sample,"),
-        ({"max_gen_toks": 0}, "--tokens: found 0; must be at least 1"),
-        ({"do_sample": True, "top_p": 2.0}, "--top-p: found 2.0; must be more than 0 and at most 1"),
+        ({"max_gen_toks": 0}, "tokens: found 0; must be at least 1"),
+        ({"do_sample": True, "top_p": 2.0}, "top_p: found 2.0; must be more than 0 and at most 1"),
     ],
 )
 def test_settings_that_it_does_not_have(harness: Any, keywords: dict[str, Any], message: str) -> None:
