@@ -13,6 +13,7 @@ import numpy as np
 from rnnlm.corpora import prepare
 from rnnlm.errors import InputError, TextError, in_python
 from rnnlm.evaluation.columns import DEFAULT
+from rnnlm.evaluation.hidden import hidden_states
 from rnnlm.evaluation.lines import LineScore, score_lines
 from rnnlm.evaluation.many import score_each, token_scores_of
 from rnnlm.evaluation.next_token import next_tokens
@@ -149,6 +150,39 @@ class LanguageModel:
         tokens_of = self._all_tokens(text, line_end)
         each = zip(tokens_of, self._score_each(tokens_of, state, details=True), strict=True)
         return [token_scores_of(tokens, scored, self.vocabulary.unit) for tokens, scored in each]
+
+    @overload
+    def hidden(self, text: str, state: str | None = None, *, layer: int = -1, line_end: bool = True) -> Tensor: ...
+
+    @overload
+    def hidden(
+        self, text: list[str], state: str | None = None, *, layer: int = -1, line_end: bool = True
+    ) -> list[Tensor]: ...
+
+    @in_python()
+    def hidden(
+        self, text: str | list[str], state: str | None = None, *, layer: int = -1, line_end: bool = True
+    ) -> Tensor | list[Tensor]:
+        """The hidden states of a text, T x D_h for its T tokens (those of `surprisal`); of a list of texts, of each.
+
+        Row t is h(t) after token t has been read, so the next token is predicted from it. It is the recurrent layer's
+        output before layer normalisation; of an SCRN the fast units, then the slow ones; of an LSTM h, not c.
+
+        Args:
+            state: "carry" or "reset"; None: as in training. Under "reset" the row of a line end is the state in which
+                every line begins.
+            layer: of the recurrent layers, 0 the lowest; -1: the top one.
+            line_end: false: a text of words that does not end a line gets no </s>: a prefix.
+
+        Raises:
+            InputError: there is no such layer.
+        """
+        layers = len(self.network.cells)
+        if not -layers <= layer < layers:
+            raise InputError(f"layer: found {layer}; must be from 0 to {layers - 1}, or -1, the top one")
+        tokens = self._all_tokens([text] if isinstance(text, str) else text, line_end)
+        found = hidden_states(self.network, tokens, self.vocabulary, self._state(state), layer)
+        return found[0] if isinstance(text, str) else found
 
     @in_python()
     def score(self, text: str | list[str], *, line_end: bool = True) -> list[LineScore]:

@@ -7,27 +7,31 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from rnnlm import vectors
 from rnnlm.config.schema import Config
+from rnnlm.config.tuned import Tuned
 from rnnlm.corpora import cache, prepare
-from rnnlm.errors import InputError
+from rnnlm.errors import InputError, ResourceError
+from rnnlm.evaluation.dynamic import DynamicPredictor
 from rnnlm.evaluation.mixture import NetworkPredictor, Predictor, evaluate_mixture
 from rnnlm.evaluation.neural_cache import CachePredictor
-from rnnlm.evaluation.records import Mixture
-from rnnlm.files import model_file, own_texts
+from rnnlm.evaluation.records import Evaluation, Mixture
+from rnnlm.evaluation.tuning import tune_cache, tune_dynamic
+from rnnlm.files import log, model_file, own_texts
 from rnnlm.language_model import LanguageModel
 from rnnlm.ngram import arpa
 from rnnlm.ngram.predictor import NGramPredictor
 from rnnlm.sampling.records import Samples
 from rnnlm.text import corpus
+from rnnlm.text.corpus import Corpus
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import loop as training
 from rnnlm.training import loss_curve
-from rnnlm.training.records import End, Start
+from rnnlm.training.records import End, FinalTest, Start
 from rnnlm.vectors import pretrained
 from rnnlm.work import Note, Task
 
@@ -63,7 +67,19 @@ def run(
         evaluation = yield from _until(stop, model.evaluating_own_text())
         yield evaluation
         result["test"] = evaluation.json()
+        try:
+            log.append(Path(config.run), _final_test(end, evaluation))
+        except ResourceError as error:
+            yield Note(str(error), warning=True)
     return result
+
+
+def _final_test(end: End, found: Evaluation) -> FinalTest:
+    """The record of the log that ``rnnlm runs`` reads."""
+    loss = found.bits_per_token * math.log(2)
+    return FinalTest(
+        end.updates, end.epoch, end.tokens, end.seconds, loss, found.perplexity, found.tokens, found.unknown
+    )
 
 
 def train(config: Config, resume: bool, stop: Callable[[], bool], restart: bool = False) -> Task[End]:
@@ -110,47 +126,69 @@ def mix(
     others: Sequence[Path],
     text: Path,
     state: str | None,
-    weights: str | None,
-    cache: tuple[int, float] | None = None,
-) -> Task[Mixture]:
-    """Evaluate a model together with others. Yields records, returns a Mixture.
+    wanted: Tuned,
+    tune: bool = False,
+) -> Task[tuple[Mixture, Tuned]]:
+    """Evaluate a model together with others. Yields records; returns a Mixture, and what it was made with.
 
     Args:
         name: the model's. others: ARPA files (``.arpa``, ``.arpa.gz``), or runs and model files, of the same tokens.
         state: "carry" or "reset"; None: as the model was trained.
-        weights: "0.6,0.4", the model's first, the cache's last; None: by EM on the model's own validation text.
-        cache: window and theta of the model's neural cache; None: without.
+        wanted: the cache and dynamic evaluation, None: without; the weights, None: by EM on the model's own
+            validation text.
+        tune: find the settings of the cache and of dynamic evaluation on that text, too.
 
     Raises:
-        InputError: a model of other tokens; weights that are none; there is no validation text.
+        InputError: a model of other tokens; weights that are none; the validation text or, for dynamic evaluation,
+            the training text is not there.
         TextError: an ARPA file that is damaged or of other tokens.
     """
-    shares = None if weights is None else _numbers(weights)
-    vocabulary, predictors = model.vocabulary, list[Predictor]([NetworkPredictor(name, model.network)])
-    for path in others:
-        if path.name.endswith((".arpa", ".arpa.gz")):
-            predictors.append(NGramPredictor(str(path), arpa.read(path, vocabulary)))
-            continue
-        other = LanguageModel(model_file.load(path), model.network.threads)
-        own, theirs = ((words.unit, words.lowercase, words.tokens) for words in (vocabulary, other.vocabulary))
-        if own != theirs:
-            raise InputError(f"{path}: its vocabulary is another one; only models of the same tokens can be mixed")
-        predictors.append(NetworkPredictor(str(path), other.network))
-    if cache is not None:
-        if not math.isfinite(cache[1]):
-            raise InputError(f"--cache-theta: found {cache[1]}; must be a number of 0 or more")
-        predictors.append(CachePredictor("cache", model.network, *cache))
     state = state or model.config.train.state
+    predictors = [NetworkPredictor(name, model.network), *(_other(model, path) for path in others)]
     with tempfile.TemporaryDirectory(prefix="rnnlm-") as folder:
-        held_out = None
-        if shares is None and (valid := own_texts.own_text(model.trained, "valid")) is not None:
-            (Path(folder) / "valid").mkdir()
-            held_out = yield from corpus.read(valid, vocabulary, Path(folder) / "valid")
-        read = yield from corpus.read(text, vocabulary, folder)
+        read = yield from corpus.read(text, model.vocabulary, folder)
         yield from prepare.check_coverage(read)
-        found = yield from evaluate_mixture(predictors, read, state, shares, held_out)
-        del read, held_out  # a mapped file cannot be removed on every system
-    return found
+        held_out = None
+        if tune or wanted.weights is None:
+            held_out = yield from _own_text(model, "valid", Path(folder), "give --weights" + " and no --tune" * tune)
+        cache, dynamic = wanted.cache, wanted.dynamic
+        if cache is not None:
+            if tune and held_out is not None:
+                cache = yield from tune_cache(model.network, held_out, state)
+            predictors.append(CachePredictor(model.network, cache))
+        if dynamic is not None:
+            training = yield from _own_text(model, "train", Path(folder), "leave --dynamic out")
+            predictors.append(learner := DynamicPredictor(model.network, training, dynamic))
+            if tune and held_out is not None:
+                dynamic = yield from tune_dynamic(learner, held_out, state)
+        found = yield from evaluate_mixture(predictors, read, state, wanted.weights, held_out)
+        predictors.clear()  # a mapped file cannot be removed on every system
+        del read, held_out
+    return found, Tuned(cache=cache, dynamic=dynamic, weights=[part.weight for part in found.parts])
+
+
+def _other(model: LanguageModel, path: Path) -> Predictor:
+    """Another model of the same tokens as a predictor."""
+    if path.name.endswith((".arpa", ".arpa.gz")):
+        return NGramPredictor(str(path), arpa.read(path, model.vocabulary))
+    other = LanguageModel(model_file.load(path), model.network.threads)
+    own, theirs = ((words.unit, words.lowercase, words.tokens) for words in (model.vocabulary, other.vocabulary))
+    if own != theirs:
+        raise InputError(f"{path}: its vocabulary is another one; only models of the same tokens can be mixed")
+    return NetworkPredictor(str(path), other.network)
+
+
+def _own_text(model: LanguageModel, name: Literal["train", "valid"], folder: Path, advice: str) -> Task[Corpus]:
+    """The text of that name that the model was trained with, read into a folder of its own.
+
+    Raises:
+        InputError: it is not there.
+    """
+    path = own_texts.own_text(model.trained, name)
+    if path is None:
+        raise InputError(f"{model.trained.path}: its {own_texts.TEXTS[name]} text is not there (any more); {advice}")
+    (folder / name).mkdir()
+    return (yield from corpus.read(path, model.vocabulary, folder / name))
 
 
 def _until(stop: Callable[[], bool], task: Task[_T]) -> Task[_T]:
@@ -164,10 +202,3 @@ def _until(stop: Callable[[], bool], task: Task[_T]) -> Task[_T]:
         if stop():
             raise KeyboardInterrupt
         yield record
-
-
-def _numbers(text: str) -> list[float]:
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise InputError(f"--weights: found {text}; must be numbers with commas between them") from None

@@ -50,4 +50,4 @@ def _closing_terminals() -> None:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
-pytest_plugins = ["small", "training_runs"]
+pytest_plugins = ["small", "training_runs", "run_folders"]

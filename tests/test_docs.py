@@ -225,11 +225,16 @@ def test_the_configuration_of_the_readme_is_one(tmp_path: Path) -> None:
         config_file.load(path)
 
 
-def run_commands(call: Any, page: str) -> None:
-    """Run every line of a page's shell blocks; one with a pipe in a shell, without a word on standard error."""
-    commands = "".join(re.findall(r"^```sh\n(.*?)^```", (ROOT / "docs" / page).read_text("utf-8"), re.M | re.S))
-    assert len(commands.splitlines()) > 5
-    for line in commands.splitlines():
+def shell_lines(page: str) -> list[str]:
+    """The commands of a page's shell blocks, one a line."""
+    return "".join(re.findall(r"^```sh\n(.*?)^```", page, re.M | re.S)).splitlines()
+
+
+def run_commands(call: Any, name: str) -> None:
+    """Run every command of a page; one with a pipe in a shell, without a word on standard error."""
+    lines = shell_lines((ROOT / "docs" / name).read_text(encoding="utf-8"))
+    assert len(lines) > 5
+    for line in lines:
         if "|" in line:
             found = subprocess.run(
                 line.replace("rnnlm", f"{sys.executable} -m rnnlm"), shell=True, capture_output=True, text=True
@@ -272,3 +277,20 @@ def test_every_command_of_the_guide_to_scores_runs(call: Any, runs: dict[str, Pa
     run_commands(call, "scoring.md")
     assert len(Path("scores.tsv").read_text().splitlines()) == 3
     assert len(Path("words.tsv").read_text().splitlines()) == 1 + 6 + 4
+
+
+def test_every_command_of_the_guide_to_runs_runs(
+    call: Any, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "runs.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(trained / "plain", "runs/my")
+    shutil.copytree(trained / "lstm", "runs/other")
+    assert len(shell_lines(page)) > 5
+    for line in shell_lines(page):
+        status, out, err = call(*shlex.split(line)[1:])
+        if "--plot" in line and importlib.util.find_spec("matplotlib") is None:
+            assert "pip install '.[plot]'" in err, line
+        else:
+            assert (status, err) == (0, ""), line
+            assert "other" in out

@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "ngram": LIBRARY | {"evaluation"},
     "gradients": LIBRARY | {"training"},
     "interchange": LIBRARY,
+    "runs": LIBRARY,
     "measure": LIBRARY | {"training", "evaluation", "sampling"},
     "console": BASE,  # and the records of all
 }

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from small import settings, write_texts
+from training_runs import log_of
 
 import rnnlm
 from rnnlm import pipeline
 from rnnlm.corpora import cache
+from rnnlm.files import lock, log
 from rnnlm.sampling.records import Samples
-from rnnlm.work import Progress, run_to_end
+from rnnlm.work import Note, Progress, run_to_end
 
 
 @pytest.mark.parametrize("last", [Progress, Samples])
@@ -41,3 +45,46 @@ def test_the_result_of_a_run(tmp_path: Path) -> None:
     )
     assert len(result["samples"]) == 3
     json.dumps(result)
+
+
+def test_the_log_has_the_test_text(tmp_path: Path) -> None:
+    """Of the best model, once, after the end; whatever goes on from a checkpoint has the same log."""
+    write_texts(tmp_path)
+    once, twice = settings(tmp_path, run="once", epochs=2), settings(tmp_path, run="twice", epochs=1)
+    run_to_end(pipeline.run(once))
+    run_to_end(pipeline.run(twice))
+    longer = settings(tmp_path, run="twice", epochs=2)
+    for _ in range(2):  # a run that is complete already leaves all as it is
+        run_to_end(pipeline.run(longer, resume=True))
+        assert log_of(longer)[1:] == log_of(once)[1:], "all but the plan"
+    end, test = log.read(Path(once.run))[-2:]
+    found = rnnlm.load(once.run).evaluate(path=tmp_path / "test.txt")
+    assert (end["event"], test["event"]) == ("end", "test")
+    assert test["perplexity"] == found.perplexity
+    assert test["loss"] == pytest.approx(math.log(found.perplexity), rel=1e-12)
+    assert (test["scored"], test["unknown"]) == (found.tokens, found.unknown)
+    assert {key: test[key] for key in ("updates", "epoch", "tokens", "seconds")}.items() <= end.items()
+    assert [record["event"] for record in log.read(Path(once.run))].count("test") == 1
+
+
+@pytest.mark.parametrize("damage", ["deleted", "a folder", "a full disk", "another training"])
+def test_a_log_without_the_test_text_never_fails_a_run(tmp_path: Path, damage: str) -> None:
+    write_texts(tmp_path)
+    config = settings(tmp_path, epochs=1)
+    path, notes = Path(config.run) / "log.jsonl", []
+    with ExitStack() as held:
+        for record in (task := pipeline.run(config)):
+            if isinstance(record, Samples):  # the training has ended
+                if damage == "another training":
+                    held.enter_context(lock.held(path.parent))
+                else:
+                    path.unlink()
+                if damage == "a folder":
+                    path.mkdir()
+                elif damage == "a full disk":
+                    path.symlink_to("/dev/full")
+            if isinstance(record, Note) and record.warning:
+                notes.append(record.text)
+    assert task.gi_frame is None, "at its end"
+    wanted = "another training has the folder" if damage == "another training" else ""
+    assert [f"log.jsonl: not written any more: {wanted}" in note for note in notes] == [True]

@@ -34,6 +34,7 @@ from rnnlm.cli import (
     next,
     ngram,
     pairs,
+    runs,
     sample,
     score,
     train,
@@ -65,6 +66,7 @@ _add("eval", eval.command)
 _add("score", score.command)
 _add("pairs", pairs.command)
 _add("compare", compare.command)
+_add("runs", runs.command)
 _add("sample", sample.command)
 _add("next", next.command)
 _add("ngram", ngram.command)

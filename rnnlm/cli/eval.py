@@ -56,21 +56,49 @@ def command(
         ),
     ] = None,
     cache: Annotated[
-        bool,
-        typer.Option("--cache", help="Mix the model with its neural cache: words just read come again."),
+        bool, typer.Option("--cache", help="Mix the model with its neural cache: words just read come again.")
     ] = False,
     cache_window: Annotated[
-        int, typer.Option("--cache-window", metavar="N", min=1, help="Tokens that the cache remembers.")
-    ] = 500,
+        Optional[int], typer.Option("--cache-window", metavar="N", help="Tokens that the cache remembers: 500.")
+    ] = None,
     cache_theta: Annotated[
-        float, typer.Option("--cache-theta", metavar="X", min=0, help="How much the likeness of states counts.")
-    ] = 0.3,
+        Optional[float],
+        typer.Option("--cache-theta", metavar="X", help="How much the likeness of states counts: 0.3."),
+    ] = None,
+    dynamic: Annotated[
+        bool, typer.Option("--dynamic", help="Mix the model with itself as it goes on learning from the text.")
+    ] = False,
+    dynamic_window: Annotated[
+        Optional[int],
+        typer.Option("--dynamic-window", metavar="N", help="Tokens that are scored before each step: 20."),
+    ] = None,
+    dynamic_rate: Annotated[
+        Optional[float], typer.Option("--dynamic-rate", metavar="X", help="Of that learning: 0.001.")
+    ] = None,
+    dynamic_decay: Annotated[
+        Optional[float],
+        typer.Option("--dynamic-decay", metavar="X", help="Back to the trained weights, at each step: 0.005."),
+    ] = None,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="Find these numbers of the cache and of --dynamic on the validation text.")
+    ] = False,
+    tuned: Annotated[
+        Optional[Path],
+        typer.Option(
+            "--tuned", metavar="FILE", help="Take the cache, --dynamic, their numbers and the weights from it."
+        ),
+    ] = None,
+    save_tuned: Annotated[
+        Optional[Path],
+        typer.Option("--save-tuned", metavar="FILE", help="Write all these numbers and the weights there."),
+    ] = None,
     weights: Annotated[
         Optional[str],
         typer.Option(
             "--weights",
             metavar="A,B,...",
-            help="Of the model, the others, the cache; left out: those that make the validation text most probable.",
+            help="Of the model, the others, the cache, --dynamic; left out: those that make the validation text most "
+            "probable.",
         ),
     ] = None,
     force: ForceOption = False,
@@ -81,6 +109,8 @@ def command(
     """Perplexity of a text, with the counts that belong to it."""
     from dataclasses import asdict
 
+    from rnnlm.config import file as config_file
+    from rnnlm.config.tuned import Tuned, chosen
     from rnnlm.console import Console
     from rnnlm.console.views.evaluation import evaluation_view
     from rnnlm.console.views.mixture import mixture_view
@@ -88,6 +118,7 @@ def command(
     from rnnlm.evaluation.columns import DEFAULT, parse
     from rnnlm.files import model_file
     from rnnlm.files import output as output_file
+    from rnnlm.files.atomic import write_text
     from rnnlm.language_model import LanguageModel
     from rnnlm.pipeline import mix
     from rnnlm.text import files
@@ -95,20 +126,33 @@ def command(
     if columns is not None and per_token is None:
         raise InputError("--columns is for the table of --per-token; give --per-token FILE too")
     names = DEFAULT if columns is None else parse(columns)
-    if weights is not None and not (others or cache):
-        raise InputError("--weights are those of a mixture; give --with FILE or --cache too")
-    if (others or cache) and per_token is not None:
-        raise InputError("--per-token is of the model alone; leave --with and --cache out")
+    wanted = chosen(
+        Tuned() if tuned is None else config_file.load_section(tuned, Tuned),
+        cache, {"window": cache_window, "theta": cache_theta},
+        dynamic, {"window": dynamic_window, "rate": dynamic_rate, "decay": dynamic_decay},
+        weights,
+    )  # fmt: skip
+    mixed = bool(others or wanted.cache or wanted.dynamic)
+    if not mixed and (wanted.weights is not None or save_tuned is not None):
+        option = "--save-tuned is" if wanted.weights is None else "--weights are those"
+        raise InputError(f"{option} of a mixture; give --with FILE, --cache or --dynamic too")
+    if tune and not (wanted.cache or wanted.dynamic):
+        raise InputError("--tune is for the cache and for dynamic evaluation; give --cache or --dynamic too")
+    if mixed and per_token is not None:
+        raise InputError("--per-token is of the model alone; leave what it is mixed with out")
     console = Console(quiet)
     network = LanguageModel(model_file.load(model), threads, initial_state)
     source = network.own_text() if text is None else text
     if per_token is not None:
         output_file.check(per_token, "table", [source, *model_files(model)], force)
-    if others or cache:
-        remembered = (cache_window, cache_theta) if cache else None
-        mixture = console.watch(mix(network, str(model), others or (), source, state, weights, remembered))
+    if save_tuned is not None:
+        output_file.check(save_tuned, "file of settings", [source, *model_files(model)], force)
+    if mixed:
+        mixture, made_with = console.watch(mix(network, str(model), others or (), source, state, wanted, tune))
+        if save_tuned is not None:
+            write_text(save_tuned, config_file.dump(made_with))
         if json:
-            console.json({"text": files.name(source), **asdict(mixture)})
+            console.json({"text": files.name(source), **asdict(mixture), "tuned": made_with.model_dump()})
         else:
             console.show(mixture_view(mixture, files.name(source)))
         return

@@ -54,6 +54,7 @@ EXAMPLES = {
     "score": ["rnnlm score runs/my sentences.txt -o scores.tsv", "rnnlm score runs/my sentences.txt --by word"],
     "pairs": ["rnnlm pairs runs/my blimp/*.jsonl", "rnnlm pairs runs/my good.txt bad.txt -o pairs.tsv"],
     "compare": ["rnnlm compare runs/my runs/other", "rnnlm compare runs/my runs/other my.txt --state reset"],
+    "runs": ["rnnlm runs runs", "rnnlm runs runs/my runs/other --plot runs.png --by seconds"],
     "next": ["rnnlm next runs/my 'the dog'"],
     "sample": [
         "rnnlm sample runs/my --prompt 'the dog' --temperature 0.8",

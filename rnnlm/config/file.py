@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import ValidationError
@@ -21,6 +21,8 @@ from rnnlm.config.errors import explain, kind
 from rnnlm.config.places import Place, compose, note_places
 from rnnlm.config.schema import Config
 from rnnlm.errors import ConfigError
+
+_S = TypeVar("_S", bound=Section)
 
 
 class _Loader(yaml.SafeLoader):
@@ -102,14 +104,44 @@ def load(path: str | Path | Mapping[str, Any], overrides: Overrides = ()) -> Con
     return config
 
 
+def load_section(path: Path, section: type[_S]) -> _S:
+    """Read a YAML file that is one section by itself.
+
+    Raises:
+        ConfigError: as `load`.
+    """
+    keys = ", ".join([*section.model_fields][:2])
+    values, places = _values_of(path, f"{path}: no such file; give a YAML file", keys)
+    try:
+        return section.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        location = first["loc"]
+        known = next(place for stop in range(len(location), -1, -1) if (place := location[:stop]) in places)
+        wrong = f"found {first['input']!r}; {first['msg'].replace('Input should', 'must')}"
+        if first["type"] == "extra_forbidden":
+            wrong = f"unknown key; there are {', '.join(section.model_fields)}"
+        raise ConfigError(f"{places[known]}: {'.'.join(map(str, location))}: {wrong}") from None
+
+
 def _read(path: str | Path) -> tuple[dict[str, Any], dict[Place, str]]:
-    """A file's content, and where each key stands."""
+    """A configuration's content, and where each key stands."""
     path = resources.find("configs", path, ".yaml")
+    names = ", ".join(resources.names("configs", ".yaml"))
+    missing = f"{path}: no such file; give a YAML file or one of our recipes ({names})"
+    values, places = _values_of(path, missing, "data, model")
+    if not values:
+        raise ConfigError(f"{path}: empty; a configuration needs at least the section data")
+    return values, places
+
+
+def _values_of(path: Path, missing: str, keys: str) -> tuple[dict[str, Any], dict[Place, str]]:
+    """A file's content, and where each key stands. missing: the message where there is no such file; keys: some of
+    those that there may be."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        names = ", ".join(resources.names("configs", ".yaml"))
-        raise ConfigError(f"{path}: no such file; give a YAML file or one of our recipes ({names})") from None
+        raise ConfigError(missing) from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 at byte {error.start}; a configuration is UTF-8 text") from None
     except OSError as error:
@@ -124,13 +156,11 @@ def _read(path: str | Path) -> tuple[dict[str, Any], dict[Place, str]]:
         raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     places: dict[Place, str] = {(): f"{path}:1:1"}
     if node is None:
-        raise ConfigError(f"{path}: empty; a configuration needs at least the section data")
+        return {}, places
     places |= note_places(node, str(path))
     values = _values(node, str(path))
     if not isinstance(values, dict):
-        raise ConfigError(
-            f"{path}:1:1: found {kind(values)}; a configuration is a mapping of sections (data, model, ...)"
-        )
+        raise ConfigError(f"{path}:1:1: found {kind(values)}; must be a mapping of keys ({keys}, ...)")
     return values, places
 
 
@@ -150,8 +180,8 @@ def validate(values: dict[str, Any], places: dict[Place, str] | None = None) -> 
         raise ConfigError(explain(first, places)) from None
 
 
-def dump(config: Config) -> str:
-    """The complete configuration as YAML, in the schema's order."""
+def dump(config: Section) -> str:
+    """A complete configuration, or one section, as YAML in the schema's order."""
     return yaml.dump(
         config.model_dump(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -32,28 +33,43 @@ def score_each(
     """
     if not texts:
         return []
+    left_out = None
+    if skipped is not None:
+        # In the corpus of `side_by_side`: a line end before each text, and one after the last.
+        left_out = np.array(
+            [0 <= i < count for text, count in zip(texts, skipped, strict=True) for i in range(-1, len(text))]
+            + [False]
+        )
+    parts: list[Scored] = []
+    for _, streams in side_by_side(texts, vocabulary, state):
+        parts += score_streams(network, streams, details=details, skipped=left_out)
+    found = in_order(parts)
+    lengths = [len(text) for text in texts]
+    each = (found[end - length : end] for end, length in zip(itertools.accumulate(lengths), lengths, strict=True))
+    return [replace(scored, position=np.arange(len(scored.position))) for scored in each]
+
+
+def side_by_side(
+    texts: Sequence[Sequence[str]], vocabulary: Vocabulary, state: str, past: int = 0
+) -> Iterator[tuple[list[int], Streams]]:
+    """Streams of some texts at a time, each with the numbers of its texts.
+
+    Args:
+        texts: their tokens, at least one text. past: steps past a text's last token, 0 or 1: at step T its last token
+            is the input.
+    """
     line_end = [tokenizers.line_end(vocabulary.unit)]
-    # One corpus, with a line end before each text: what a text's first token is predicted from.
-    together = corpus.from_tokens([token for text in texts for token in (*line_end, *text)], 0, vocabulary, "texts")
+    # One corpus, with a line end before each text, what its first token is predicted from, and one after the last.
+    tokens = [token for text in texts for token in (*line_end, *text)] + line_end
+    together = corpus.from_tokens(tokens, 0, vocabulary, "texts")
     lengths = np.array([len(text) for text in texts], np.int64)
     stops = np.cumsum(lengths + 1)
     starts = stops - lengths
     # Texts of about the same length side by side: the shorter ones of a batch wait for the longest.
     order = np.argsort(lengths, kind="stable")
-    left_out = None
-    if skipped is not None:
-        left_out = np.zeros(len(together), np.bool_)
-        for start, count in zip(starts.tolist(), skipped, strict=True):
-            left_out[start : start + count] = True
-    parts: list[Scored] = []
     for first in range(0, len(texts), _BATCH):
         batch = order[first : first + _BATCH]
-        streams = Streams(together, starts[batch], stops[batch], state)
-        parts += score_streams(network, streams, details=details, skipped=left_out)
-    found = in_order(parts)
-    ends = np.cumsum(lengths)
-    each = (found[end - length : end] for end, length in zip(ends.tolist(), lengths.tolist(), strict=True))
-    return [replace(scored, position=np.arange(len(scored.position))) for scored in each]
+        yield batch.tolist(), Streams(together, starts[batch], stops[batch] + past, state)
 
 
 def token_scores_of(tokens: Sequence[str], scored: Scored, unit: str) -> list[TokenScore]:

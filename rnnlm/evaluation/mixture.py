@@ -33,7 +33,8 @@ _ROUNDS, _CHANGE = 1000, 1e-7
 class Predictor(Protocol):
     """Gives log p of every token of an encoded text, in nats and in the text's order."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def log_probabilities(self, text: Corpus, state: str) -> Task[NDArray[np.float64]]:
         """Yields Progress. state: "carry" or "reset", where it makes a difference."""
@@ -75,7 +76,7 @@ def evaluate_mixture(
     if weights is not None:
         shares = checked(weights, len(predictors))
     elif held_out is None:
-        raise InputError("--with: there is no validation text to find the weights on (any more); give --weights")
+        raise InputError("there is no held-out text to find the weights on; give them")
     else:
         shares = by_em((yield from _all(predictors, held_out, state)))
     began = time.perf_counter()

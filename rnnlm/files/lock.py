@@ -52,6 +52,21 @@ def held(folder: Path) -> Iterator[None]:
                 path.rmdir()
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a training holds the lock of a folder; where the system has no locks, whether its file is there."""
+    try:
+        with open(folder / LOCK, encoding="utf-8") as file:
+            # A shared lock, which several readers get at once; closing the file lets it go.
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return False
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
 def _locked(folder: Path) -> IO[str]:
     path = folder / LOCK
     while True:

@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
-from rnnlm.errors import ResourceError
-from rnnlm.files import atomic
+from rnnlm.errors import ModelError, ResourceError
+from rnnlm.files import atomic, lock
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -53,7 +53,7 @@ class Log:
         self.records += 1
         if self._file is not None:
             try:
-                self._file.write(json.dumps(_finite(asdict(record))) + "\n")
+                self._file.write(_line(record))
                 self._file.flush()
             except OSError as error:
                 self._give_up(error)
@@ -79,13 +79,37 @@ class Log:
         self.close()
 
 
+def append(folder: Path, record: DataclassInstance) -> None:
+    """Write a record after the end of a training, whose own log is closed. A run that goes on drops it, as it does
+    the end.
+
+    Raises:
+        ResourceError: the log is not there or cannot be written; another training has the folder by now.
+    """
+    path = folder / LOG
+    if not path.is_file():
+        raise ResourceError(f"{path}: not written any more: no regular file")
+    try:
+        with lock.held(folder), open(path, "a", encoding="utf-8") as file:
+            file.write(_line(record))
+    except ModelError:
+        raise ResourceError(f"{path}: not written any more: another training has the folder") from None
+    except OSError as error:
+        raise ResourceError(f"{path}: not written any more: {error.strerror}") from None
+
+
 def read(folder: Path) -> list[dict[str, Any]]:
     """The records of a log; lines that are none, and a log that is not there, are passed over."""
     try:
-        text = (folder / LOG).read_text(encoding="utf-8", errors="replace")
+        # A pipe in its place would be waited for.
+        text = (folder / LOG).read_text(encoding="utf-8", errors="replace") if (folder / LOG).is_file() else ""
     except OSError:
         return []
     return [record for line in text.split("\n") if (record := _record(line)) is not None]
+
+
+def _line(record: DataclassInstance) -> str:
+    return json.dumps(_finite(asdict(record))) + "\n"
 
 
 def _record(line: str) -> dict[str, Any] | None:

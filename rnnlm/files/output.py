@@ -16,12 +16,14 @@ from rnnlm.files.atomic import atomic_write
 # By what is written: the endings of a file's name that go with it.
 ENDINGS = {
     "configuration": (".yaml", ".yml"),
+    "file of settings": (".yaml", ".yml"),
     "vocabulary": (".txt", ".tsv", ".vocab"),
     "file of word vectors": (".txt", ".vec"),
     "table": (".tsv", ".txt"),
     "model of n-grams": (".arpa",),
     "table of scores": (".tsv", ".txt", ".jsonl"),
     "page": (".html", ".htm"),
+    "picture": (".png", ".svg"),
     "safetensors file": (".safetensors",),
     "ONNX graph": (".onnx",),
     "text": (".txt",),

@@ -15,7 +15,8 @@ from rnnlm.files.model_file import Trained
 from rnnlm.files.run_folder import CONFIG, TEXT
 from rnnlm.text import files
 
-_TEXTS = {"train": "training", "valid": "validation", "test": "test"}
+# What a text is called in messages.
+TEXTS = {"train": "training", "valid": "validation", "test": "test"}
 
 
 def own_text(trained: Trained, name: Literal["train", "valid", "test"]) -> Path | None:
@@ -37,7 +38,7 @@ def own_text(trained: Trained, name: Literal["train", "valid", "test"]) -> Path 
             return path
     if found:
         raise InputError(
-            f"{found[0]}: no longer the {_TEXTS[name]} text of {trained.path}, its content has changed; name it as "
+            f"{found[0]}: no longer the {TEXTS[name]} text of {trained.path}, its content has changed; name it as "
             "TEXT to take it all the same"
         )
     return None

@@ -41,7 +41,7 @@ def check(folder: Path) -> None:
     """
     if not str(folder).strip() or folder.is_file():
         raise ModelError(f"run: {str(folder)!r} is no folder; name a new one")
-    if not folder.exists() or _is_run(folder):
+    if not folder.exists() or is_run(folder):
         return
     ours = {*_OURS, *(path.name for _, path in numbered_models(folder))}
     others = sorted(path.name for path in folder.iterdir() if path.name not in ours and not _is_beside(path))
@@ -52,7 +52,7 @@ def check(folder: Path) -> None:
         )
 
 
-def _is_run(folder: Path) -> bool:
+def is_run(folder: Path) -> bool:
     """Whether a training has begun here: it wrote the configuration, or, in an older version, a model beside it."""
     try:
         text = (folder / CONFIG).read_text(encoding="utf-8")

@@ -93,5 +93,24 @@ class End:
     event: str = "end"
 
 
+@dataclass(frozen=True)
+class FinalTest:
+    """The best model on the test text, after training; ``loss`` in nats a token of that text.
+
+    updates, epoch, tokens, seconds: those of the `End` before it. scored, unknown: tokens of the test text, and those
+    out of the vocabulary.
+    """
+
+    updates: int
+    epoch: int
+    tokens: int
+    seconds: float
+    loss: float
+    perplexity: float
+    scored: int
+    unknown: int
+    event: str = "test"
+
+
 # Whatever training yields.
 Record = Note | Progress | Start | Updates | Valid | Checkpoint | End

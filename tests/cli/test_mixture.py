@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 
 @pytest.fixture
@@ -38,18 +39,77 @@ def test_with_a_cache(call: Any, runs: dict[str, Path]) -> None:
     assert status == 0
     rows = [line.split() for line in out.splitlines() if line.strip()]
     assert [row[0] for row in rows[2:5]] == [str(runs["word"]), "cache", "together"]
-    assert len(rows[3]) == 2, "alone it holds the first token impossible"
+    assert rows[3][1:5] == ["(window", "50,", "theta", "0.3)"]
+    assert len(rows[3]) == 6, "alone it holds the first token impossible"
+
+
+def test_dynamic_evaluation(call: Any, runs: dict[str, Path]) -> None:
+    status, out, _ = call("eval", runs["word"], "--dynamic", "--dynamic-rate", "0.01", "-q")
+    assert status == 0
+    assert "dynamic evaluation (window 20, rate 0.01, decay 0.005)" in out
+
+
+def test_tuned_numbers_are_written_and_read_back(call: Any, runs: dict[str, Path], tmp_path: Path) -> None:
+    path = tmp_path / "tuned.yaml"
+    asked = ("eval", runs["word"], "--cache", "--dynamic", "--tune", "--save-tuned", path, "--json")
+    status, out, err = call(*asked)
+    assert status == 0
+    assert "are the best of 21 settings" in err
+    assert "dynamic: rate 0.001, decay 0.005: perplexity" in err
+    found = json.loads(out)
+    assert yaml.safe_load(path.read_text()) == found["tuned"]
+    assert [part["weight"] for part in found["parts"]] == found["tuned"]["weights"]
+    again = json.loads(call("eval", runs["word"], "--tuned", path, "--json", "-q")[1])
+    assert again["together"]["perplexity"] == pytest.approx(found["together"]["perplexity"], rel=1e-12)
+    assert [part["name"] for part in again["parts"]] == [part["name"] for part in found["parts"]]
+    other = json.loads(call("eval", runs["word"], "--tuned", path, "--cache-theta", "0.7", "--json", "-q")[1])
+    assert other["tuned"]["cache"] == {"window": found["tuned"]["cache"]["window"], "theta": 0.7}
+    assert call(*asked)[0] == 2, "it is there already"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("cache: {theta: -1}", "tuned.yaml:1:9: cache.theta: found -1; must be greater than or equal to 0"),
+        ("cache: {thet: 1}", "tuned.yaml:1:9: cache.thet: unknown key"),
+        ("dynamo: 1", "tuned.yaml:1:1: dynamo: unknown key"),
+        ("weights: [0.5, x]", "tuned.yaml:1:16: weights.1: found 'x'; must be a valid number"),
+        ("weights: [0.5, 0.25, 0.25]", "give --with FILE, --cache or --dynamic too"),
+        ("cache: {}\nweights: [0.5, 0.25, 0.25]", "--weights: found 0.5,0.25,0.25; must be 2 numbers"),
+        ("[", "tuned.yaml:1:2: not YAML"),
+        ("x", "tuned.yaml:1:1: found 'x'; must be a mapping of keys (cache, dynamic, ...)"),
+    ],
+)
+def test_a_file_of_settings_that_is_wrong(
+    call: Any, runs: dict[str, Path], tmp_path: Path, content: str, message: str
+) -> None:
+    path = tmp_path / "tuned.yaml"
+    path.write_text(content)
+    status, out, err = call("eval", runs["word"], "--tuned", path, "-q")
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert message in err.replace("\n", " ")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--weights", "1,2"], "--weights are those of a mixture; give --with FILE or --cache too"),
-        (["--cache", "--cache-theta", "inf"], "--cache-theta: found inf; must be a number of 0 or more"),
+        (["--weights", "1,2"], "--weights are those of a mixture; give --with FILE, --cache or --dynamic too"),
+        (["--cache", "--cache-theta", "inf"], "--cache-theta: found inf; must be a finite number"),
         (["--cache", "--weights", "0,1"], "--weights: a token is impossible then"),
         (["--with", "x.arpa"], "x.arpa: No such file or directory"),
         (["--with", "nowhere"], "nowhere: no such file"),
         (["--with", "{run}", "--weights", "1"], "--weights: found 1.0; must be 2 numbers"),
+        (["--save-tuned", "x.yaml"], "--save-tuned is of a mixture; give --with FILE, --cache or --dynamic too"),
+        (["--cache", "--save-tuned", "x.txt"], "x.txt: a file of settings is written; name it NAME.yaml or NAME.yml"),
+        (["--tune"], "--tune is for the cache and for dynamic evaluation; give --cache or --dynamic too"),
+        (["--with", "{run}", "--tune"], "--tune is for the cache and for dynamic evaluation"),
+        (["--cache-window", "9"], "--cache-window goes with --cache; give that too"),
+        (["--dynamic-rate", "1e-3"], "--dynamic-rate goes with --dynamic; give that too"),
+        (["--cache", "--cache-window", "0"], "--cache-window: found 0; must be greater than or equal to 1"),
+        (["--dynamic", "--dynamic-rate", "0"], "--dynamic-rate: found 0.0; must be greater than 0"),
+        (["--dynamic", "--dynamic-decay", "nan"], "--dynamic-decay: found nan; must be a finite number"),
+        (["--tuned", "nowhere.yaml"], "nowhere.yaml: no such file; give a YAML file"),
+        (["--cache", "--weights", "-1,2"], "--weights: found -1,2; must be numbers of 0 or more"),
         (["--with", "{run}", "--weights", "a,b"], "--weights: found a,b; must be numbers with commas between them"),
         (["--with", "{run}", "--per-token", "{folder}/t.tsv"], "--per-token is of the model alone"),
     ],

@@ -96,7 +96,7 @@ def test_mistakes(tmp_path: Path, text: str, message: str) -> None:
 
 WHOLE = [
     ("", r"c.yaml: empty; a configuration needs at least the section data"),
-    ("- a\n", r"c.yaml:1:1: found the list \['a'\]; a configuration is a mapping of sections"),
+    ("- a\n", r"c.yaml:1:1: found the list \['a'\]; must be a mapping of keys \(data, model, ...\)"),
     ("model: {}\n", r"data: missing; the section data says which text to train on"),
     ("data: {}\n", r"data: give exactly one of train, text and grammar; found none of them"),
     ("data: {train: a, text: b}\n", r"exactly one of train, text and grammar; found train and text"),

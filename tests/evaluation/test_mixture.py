@@ -107,7 +107,7 @@ def test_weights_that_are_none(weights: list[float]) -> None:
 
 def test_what_cannot_be_mixed() -> None:
     parts = predictors()
-    with pytest.raises(InputError, match="give --weights"):
+    with pytest.raises(InputError, match="no held-out text to find the weights on"):
         run_to_end(evaluate_mixture(parts, text(1), "reset", None, None))
     with pytest.raises(InputError, match="a token is impossible then"):
         run_to_end(evaluate_mixture([Impossible()], text(1), "reset", [1], None))

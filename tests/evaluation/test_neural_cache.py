@@ -9,6 +9,7 @@ import pytest
 from every_cell import every_cell
 from networks import config, network
 
+from rnnlm.config.tuned import Cache
 from rnnlm.evaluation import neural_cache
 from rnnlm.evaluation.mixture import NetworkPredictor, evaluate_mixture
 from rnnlm.evaluation.neural_cache import CachePredictor
@@ -53,7 +54,7 @@ def test_every_token_as_one_by_one(
 ) -> None:
     monkeypatch.setattr(neural_cache, "_TOGETHER", together)
     net, read = network(config(model=model, layers=2), 9, deviation=0.6), text(drawn(120))
-    predictor = CachePredictor("cache", net, window, 0.7)
+    predictor = CachePredictor(net, Cache(window=window, theta=0.7))
     found = np.exp(run_to_end(predictor.log_probabilities(read, state)))
     np.testing.assert_allclose(found, slow(net, read, state, window, 0.7), rtol=1e-9, atol=1e-15)
 
@@ -61,7 +62,7 @@ def test_every_token_as_one_by_one(
 def test_it_never_looks_ahead() -> None:
     """Another token at place t changes no score before t; at t and behind it does."""
     net, ids = network(config(), 9, deviation=0.6), drawn()
-    predictor = CachePredictor("cache", net, 50, 0.7)
+    predictor = CachePredictor(net, Cache(window=50, theta=0.7))
     wanted = run_to_end(predictor.log_probabilities(text(ids), "carry"))
     for t in (0, 1, 100, 299):
         other = ids.copy()
@@ -75,7 +76,7 @@ def test_it_never_looks_ahead() -> None:
 def test_states_that_are_very_like() -> None:
     """Weights of e^(theta h h) beyond what a float64 holds."""
     net, read = network(config(), 9, deviation=3), text(drawn())
-    found = run_to_end(CachePredictor("cache", net, 50, 1e4).log_probabilities(read, "carry"))
+    found = run_to_end(CachePredictor(net, Cache(window=50, theta=1e4)).log_probabilities(read, "carry"))
     assert not np.isnan(found).any()
     assert (found <= 1e-12).all()
 
@@ -83,8 +84,17 @@ def test_states_that_are_very_like() -> None:
 def test_what_repeats_is_more_probable_with_it() -> None:
     net = network(config(), 9, deviation=0.6)
     read = text(np.tile([0, 1, 2, 3, 4, 8], 60))
-    parts = [NetworkPredictor("net", net), CachePredictor("cache", net, 100, 1.0)]
+    parts = [NetworkPredictor("net", net), CachePredictor(net, Cache(window=100, theta=1))]
     found = run_to_end(evaluate_mixture(parts, read, "carry", [0.5, 0.5], None))
     assert found.parts[1].alone is None, "the first token is impossible to a cache"
     assert found.parts[0].alone is not None
     assert found.together.perplexity < 0.6 * found.parts[0].alone.perplexity
+
+
+def test_several_settings_at_once_are_each_alone() -> None:
+    net, read = network(config(), 9, deviation=0.6), text(drawn())
+    several = [Cache(window=window, theta=theta) for window in (5, 60, 1000) for theta in (0.2, 2)]
+    together = run_to_end(neural_cache.cached(net, read, "carry", several))
+    for row, own in zip(together, several, strict=True):
+        alone = run_to_end(CachePredictor(net, own).log_probabilities(read, "carry"))
+        np.testing.assert_allclose(row, alone, rtol=1e-12)

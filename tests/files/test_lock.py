@@ -70,3 +70,17 @@ def test_a_system_without_locks_does_without(tmp_path: Path, monkeypatch: pytest
     with lock.held(tmp_path / "run"):
         pass
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(lock.fcntl is None, reason="no locks")
+def test_whether_a_training_holds_it(tmp_path: Path) -> None:
+    assert not lock.is_held(tmp_path / "nowhere")
+    assert not lock.is_held(tmp_path)
+    first = holder(tmp_path)
+    assert lock.is_held(tmp_path)
+    os.kill(first.pid, signal.SIGKILL)
+    first.communicate()
+    assert (tmp_path / lock.LOCK).exists(), "left by a process that was killed"
+    assert not lock.is_held(tmp_path)
+    with lock.held(tmp_path):
+        pass

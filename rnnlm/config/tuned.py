@@ -1,0 +1,85 @@
+"""The YAML file of ``rnnlm eval --save-tuned``: what is mixed with a network, and the weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Optional, TypeVar
+
+from pydantic import Field, ValidationError
+
+from rnnlm.config.base import NOT_BOOL, Count, NotNegative, Section
+from rnnlm.errors import InputError
+
+_S = TypeVar("_S", bound=Section)
+
+
+class Cache(Section):
+    """The neural cache (``evaluation.neural_cache``)."""
+
+    window: Annotated[Count, Field(description="Tokens that are remembered.")] = 500
+    theta: Annotated[NotNegative, Field(description="How much the likeness of states counts.")] = 0.3
+
+
+class Dynamic(Section):
+    """Dynamic evaluation (``evaluation.dynamic``)."""
+
+    window: Annotated[Count, Field(description="Tokens that are scored before each step of learning.")] = 20
+    rate: Annotated[float, Field(gt=0, description="Of learning."), NOT_BOOL] = 1e-3
+    decay: Annotated[NotNegative, Field(description="Back to the trained weights, at each step.")] = 0.005
+
+
+class Tuned(Section):
+    """cache, dynamic: None: without. weights: of the model, the others, the cache, dynamic evaluation, in this order;
+    None: not given."""
+
+    cache: Optional[Cache] = None
+    dynamic: Optional[Dynamic] = None
+    weights: Optional[list[NotNegative]] = None
+
+
+def chosen(
+    tuned: Tuned,
+    cache: bool,
+    of_cache: Mapping[str, Any],
+    dynamic: bool,
+    of_dynamic: Mapping[str, Any],
+    weights: str | None,
+) -> Tuned:
+    """What options ask for: the settings of a file, and those of single options (None: not given) over them.
+
+    Args:
+        cache, dynamic: whether it is asked for. weights: "0.6,0.4".
+
+    Raises:
+        InputError: a value is out of its range, or of something that is not asked for.
+    """
+    return Tuned(
+        cache=_with(Cache, tuned.cache, "--cache", cache, of_cache),
+        dynamic=_with(Dynamic, tuned.dynamic, "--dynamic", dynamic, of_dynamic),
+        weights=tuned.weights if weights is None else _numbers(weights),
+    )
+
+
+def _with(kind: type[_S], own: _S | None, option: str, asked: bool, values: Mapping[str, Any]) -> _S | None:
+    given = {key: value for key, value in values.items() if value is not None}
+    if own is None and not asked:
+        if given:
+            raise InputError(f"{option}-{next(iter(given))} goes with {option}; give that too")
+        return None
+    try:
+        return kind.model_validate(({} if own is None else own.model_dump()) | given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        wanted = first["msg"].replace("Input should", "must")
+        raise InputError(f"{option}-{first['loc'][0]}: found {first['input']}; {wanted}") from None
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(f"--weights: found {text}; must be numbers with commas between them") from None
+    if not all(math.isfinite(number) and number >= 0 for number in found):
+        raise InputError(f"--weights: found {text}; must be numbers of 0 or more")
+    return found
