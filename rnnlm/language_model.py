@@ -33,7 +33,9 @@ from rnnlm.files.model_file import Trained
 from rnnlm.network import build
 from rnnlm.network.parameters import unflatten
 from rnnlm.network.scored import Scored
-from rnnlm.sampling.records import Sampled
+from rnnlm.sampling import prompts
+from rnnlm.sampling.prompts import Prompt
+from rnnlm.sampling.records import Sample, Sampled, extend
 from rnnlm.sampling.sample import Settings, sample
 from rnnlm.text import corpus, files, tokenizers
 from rnnlm.text.corpus import Corpus
@@ -261,25 +263,31 @@ class LanguageModel:
         top_p: float | None = None,
         min_p: float | None = None,
         repetition_penalty: float = 1.0,
+        no_repeat: int | None = None,
         seed: int = 0,
         unk: bool = True,
         stop_at_line_end: bool = False,
+        stop: str | Sequence[str] = (),
     ) -> str:
         """A sampled text, with the prompt before it.
 
         Args:
             tokens: how many to draw.
             temperature, top_k, top_p, min_p, repetition_penalty: see ``rnnlm.sampling.filters``; None: off.
+            no_repeat: no n-gram of so many tokens occurs twice in prompt and sample together; where no other token
+                could be drawn, the one that comes may repeat one.
             seed: of the random numbers. unk: whether <unk> may be drawn. stop_at_line_end: the text ends
                 there.
+            stop: a string or several; what is written ends before the first place where it holds one of them.
 
         Raises:
             InputError: a setting out of its range.
         """
         settings = Settings(
-            tokens, 1, temperature, top_k, top_p, min_p, repetition_penalty, seed, unk, stop_at_line_end
-        )
-        return self._write(prompt, settings)[0]
+            tokens, 1, temperature, top_k, top_p, min_p, repetition_penalty, seed, unk, stop_at_line_end,
+            _strings(stop), no_repeat,
+        )  # fmt: skip
+        return self.sample_each([prompt], settings)[0].text
 
     @in_python()
     def samples(
@@ -293,15 +301,51 @@ class LanguageModel:
         top_p: float | None = None,
         min_p: float | None = None,
         repetition_penalty: float = 1.0,
+        no_repeat: int | None = None,
         seed: int = 0,
         unk: bool = True,
         stop_at_line_end: bool = False,
+        stop: str | Sequence[str] = (),
     ) -> list[str]:
         """`count` texts in one batch, each as `sample` writes them; the first is that of `sample`."""
         settings = Settings(
-            tokens, count, temperature, top_k, top_p, min_p, repetition_penalty, seed, unk, stop_at_line_end
-        )
-        return self._write(prompt, settings)
+            tokens, count, temperature, top_k, top_p, min_p, repetition_penalty, seed, unk, stop_at_line_end,
+            _strings(stop), no_repeat,
+        )  # fmt: skip
+        return [sample.text for sample in self.sample_each([prompt], settings)]
+
+    @in_python()
+    def sample_scored(
+        self,
+        prompt: str | Sequence[str] = "",
+        tokens: int = 100,
+        *,
+        count: int = 1,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        min_p: float | None = None,
+        repetition_penalty: float = 1.0,
+        no_repeat: int | None = None,
+        seed: int = 0,
+        unk: bool = True,
+        stop_at_line_end: bool = False,
+        stop: str | Sequence[str] = (),
+    ) -> list[Sample]:
+        """Sampled texts with their tokens and the log-probability of each, in nats.
+
+        The log-probabilities are the network's own, log y^ before temperature and filters: those that `surprisal`
+        gives the same tokens. The texts are those of `sample`.
+
+        Args:
+            prompt: one, or a list; the samples of one prompt come after those of the one before.
+            count: samples of each prompt. The others: as for `sample`.
+        """
+        settings = Settings(
+            tokens, count, temperature, top_k, top_p, min_p, repetition_penalty, seed, unk, stop_at_line_end,
+            _strings(stop), no_repeat, log_probabilities=True,
+        )  # fmt: skip
+        return self.sample_each([prompt] if isinstance(prompt, str) else prompt, settings)
 
     def curve(self) -> list[dict[str, float | str | None]]:
         """The course of its training: the records of ``log.jsonl`` in its folder.
@@ -318,9 +362,26 @@ class LanguageModel:
             raise InputError(f"{folder / log.LOG}: no such file; the log of a training lies in its run's folder")
         return found
 
-    def sampling(self, prompt: str, settings: Settings) -> Iterator[Note | Sampled]:
-        """`samples` as an iterator of records, one Sampled a token."""
-        return sample(self.network, self.vocabulary, prompt, self.config.train.state, settings)
+    def sample_each(self, texts: Sequence[str], settings: Settings) -> list[Sample]:
+        """The samples of several prompts, one prompt's after the other's, each as if it were alone."""
+        encoded = [prompts.encode(text, self.vocabulary) for text in texts]
+        made: list[Sample] = []
+        for batch in prompts.batches(encoded, settings.samples):
+            samples = [Sample(prompt.text) for prompt in batch for _ in range(settings.samples)]
+            for record in self.sampling(batch, settings):
+                if isinstance(record, Sampled):
+                    extend(samples, record)
+            made += samples
+        return made
+
+    def sampling(self, prompt: str | Sequence[Prompt], settings: Settings) -> Iterator[Note | Sampled]:
+        """`samples` as an iterator of records, one Sampled a step.
+
+        Args:
+            prompt: a text, or several as ``rnnlm.sampling.prompts`` reads them, all in one batch.
+        """
+        batch = [prompts.encode(prompt, self.vocabulary)] if isinstance(prompt, str) else prompt
+        return sample(self.network, self.vocabulary, batch, self.config.train.state, settings)
 
     def evaluating(
         self,
@@ -382,15 +443,6 @@ class LanguageModel:
             raise InputError(f"{self.trained.path}: the run's own test text is not there (any more); give a TEXT")
         return found
 
-    def _write(self, prompt: str, settings: Settings) -> list[str]:
-        joiners = [tokenizers.joiner(self.config.data.unit, prompt) for _ in range(settings.samples)]
-        texts = [prompt] * settings.samples
-        for record in self.sampling(prompt, settings):
-            if isinstance(record, Sampled):
-                for i, piece in enumerate(record.pieces):
-                    texts[i] += "" if piece is None else joiners[i].add(piece)
-        return [text + joiner.rest() for text, joiner in zip(texts, joiners, strict=True)]
-
     def _state(self, state: str | None) -> str:
         if state is None:
             return self.config.train.state
@@ -420,6 +472,11 @@ class LanguageModel:
     def _corpus(self, text: str, line_end: bool = True) -> Corpus:
         characters = len(text.replace("\r\n", "\n")) if self.config.data.unit != "byte" else len(text)
         return corpus.from_tokens(self._tokens(text, line_end), characters, self.vocabulary, "text")
+
+
+def _strings(stop: str | Sequence[str]) -> tuple[str, ...]:
+    """One stop string, or several."""
+    return (stop,) if isinstance(stop, str) else tuple(stop)
 
 
 def _lines(text: str | list[str], unit: str) -> list[Line]:

@@ -65,7 +65,10 @@ EXAMPLES = {
     "compare": ["rnnlm compare runs/my runs/other", "rnnlm compare runs/my runs/other my.txt --state reset"],
     "runs": ["rnnlm runs runs", "rnnlm runs runs/my runs/other --plot runs.png --by seconds"],
     "next": ["rnnlm next runs/my 'the dog'"],
-    "sample": ["rnnlm sample runs/my --prompt 'the dog' --temperature 0.8"],
+    "sample": [
+        "rnnlm sample runs/my --prompt 'the dog' --temperature 0.8",
+        "rnnlm sample runs/my --prompts prompts.txt --samples 3 --logprobs --json",
+    ],
     "ngram": ["rnnlm ngram my.yaml -o 5gram.arpa"],
     "vocab": ["rnnlm vocab my.yaml -o vocab.txt"],
     "embed": ["rnnlm embed my.yaml --set embedding.init=skipgram -o vectors.txt"],

@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
-from rnnlm.cli.arguments import InitialState, InitialStateOption, JsonOption, ModelArgument, QuietOption
+from rnnlm.cli.arguments import (
+    InitialState,
+    InitialStateOption,
+    JsonOption,
+    ModelArgument,
+    QuietOption,
+    refuse_given,
+)
+
+if TYPE_CHECKING:
+    from rnnlm.sampling.records import Sample
 
 
 def command(
+    context: typer.Context,
     model: ModelArgument,
     prompt: Annotated[str, typer.Option("--prompt", metavar="TEXT", help="What every sample begins with.")] = "",
+    prompts: Annotated[
+        Optional[Path],
+        typer.Option(
+            "--prompts",
+            metavar="FILE",
+            help="A text with a prompt a line (- is standard input); each is sampled as if it were alone.",
+        ),
+    ] = None,
     tokens: Annotated[int, typer.Option("--tokens", metavar="N", help="Tokens to write.")] = 100,
-    samples: Annotated[int, typer.Option("--samples", metavar="N", help="How many, side by side.")] = 1,
+    samples: Annotated[
+        int, typer.Option("--samples", metavar="N", help="How many of each prompt, side by side.")
+    ] = 1,
     temperature: Annotated[
         float, typer.Option("--temperature", metavar="X", help="0: always the most likely.")
     ] = 1.0,
@@ -31,9 +53,28 @@ def command(
     repetition_penalty: Annotated[
         float, typer.Option("--repetition-penalty", metavar="R", help="Above 1: repeat less.")
     ] = 1.0,
+    no_repeat: Annotated[
+        Optional[int],
+        typer.Option(
+            "--no-repeat",
+            metavar="N",
+            help="No N tokens in a row twice in prompt and sample; where nothing else could come, they may.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", metavar="S", help="Another number, another sample.")] = 0,
     no_unk: Annotated[bool, typer.Option("--no-unk", help="Never write <unk>.")] = False,
     line: Annotated[bool, typer.Option("--line", help="Stop at the end of the line.")] = False,
+    stop: Annotated[
+        Optional[list[str]],
+        typer.Option("--stop", metavar="STRING", help="Stop before this string comes; may be repeated."),
+    ] = None,
+    logprobs: Annotated[
+        bool,
+        typer.Option(
+            "--logprobs",
+            help="Give each token's natural log-probability: the network's own, before temperature and filters.",
+        ),
+    ] = False,
     initial_state: InitialStateOption = InitialState.model,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -43,16 +84,36 @@ def command(
     from rnnlm.console.stream import stream
     from rnnlm.files import model_file
     from rnnlm.language_model import LanguageModel
+    from rnnlm.sampling import prompts as prompts_
+    from rnnlm.sampling.records import named
     from rnnlm.sampling.sample import Settings
-    from rnnlm.text import tokenizers
 
     settings = Settings(
         tokens=tokens, samples=samples, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p,
-        repetition_penalty=repetition_penalty, seed=seed, unk=not no_unk, stop_at_line_end=line,
+        repetition_penalty=repetition_penalty, no_repeat=no_repeat, seed=seed, unk=not no_unk, stop_at_line_end=line,
+        stop=tuple(stop or ()), log_probabilities=logprobs,
     )  # fmt: skip
+    if prompts is not None:
+        refuse_given(context, ["prompt"], "does not go with --prompts; give one of them")
     console = Console(quiet)
     network = LanguageModel(model_file.load(model), initial_state=initial_state)
-    joiners = [tokenizers.joiner(network.config.data.unit, prompt) for _ in range(samples)]
-    texts = stream(console, network.sampling(prompt, settings), prompt, joiners, show=not json)
+    vocabulary = network.vocabulary
+    encoded = [prompts_.encode(prompt, vocabulary)] if prompts is None else prompts_.read(prompts, vocabulary)
+    made = named([prompt.text for prompt in encoded], samples)
+    for batch in prompts_.batches(range(len(encoded)), samples):
+        together = [sample for i in batch for sample in made[i]]
+        stream(console, network.sampling([encoded[i] for i in batch], settings), together, vocabulary.unit, not json)
     if json:
-        console.json({"prompt": prompt, "initial_state": network.initial_state, "samples": texts})
+        results = [_json(prompt.text, found, logprobs) for prompt, found in zip(encoded, made, strict=True)]
+        state = {"initial_state": network.initial_state}
+        console.json({**results[0], **state} if prompts is None else {**state, "prompts": results})
+
+
+def _json(prompt: str, samples: list[Sample], logprobs: bool) -> dict[str, Any]:
+    """A prompt's samples as --json gives them."""
+    found: dict[str, Any] = {"prompt": prompt, "samples": [sample.text for sample in samples]}
+    if logprobs:
+        found["tokens"] = [sample.tokens for sample in samples]
+        found["log_probabilities"] = [sample.log_probabilities for sample in samples]
+        found["log_probability"] = [sample.log_probability for sample in samples]
+    return found

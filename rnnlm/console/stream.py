@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from rich.console import Group
 from rich.live import Live
@@ -11,64 +11,57 @@ from rich.text import Text
 
 from rnnlm.console.console import Console
 from rnnlm.console.controls import visible
-from rnnlm.console.views.sampling import samples_view
-from rnnlm.sampling.records import Sampled, Samples
-
-
-class Joiner(Protocol):
-    """What puts one sample's tokens together: the text that each token adds, and what is held back to the end."""
-
-    def add(self, token: str) -> str: ...
-    def rest(self) -> str: ...
+from rnnlm.console.views.sampling import heading, log_probabilities_view, written_view
+from rnnlm.sampling.records import Sample, Sampled, extend
 
 
 def stream(
-    console: Console, task: Iterator[Any], prompt: str, joiners: Sequence[Joiner], show: bool = True
-) -> list[str]:
-    """Run a sampling task to its end and draw it; returns the texts, one a joiner.
+    console: Console, task: Iterator[Any], samples: Sequence[Sample], unit: str = "word", show: bool = True
+) -> None:
+    """Run a sampling task to its end, add to the samples what it draws, and draw it.
 
     One text is written token by token. Several grow side by side in a terminal, and are written at the end elsewhere.
 
     Args:
-        show: False: draw the notes alone, since the texts are printed as JSON.
+        unit: of the tokens. show: False: draw the notes alone, since the texts are printed as JSON.
     """
-    steps = _steps(console, task, joiners)
-    if show and len(joiners) == 1:
-        return [_write(console, steps, prompt)]
-    texts = [prompt] * len(joiners)
+    steps = _steps(console, task, samples)
+    if show and len(samples) == 1:
+        _write(console, steps, samples[0])
+        console.show(log_probabilities_view(samples[0], unit))
+        return
     live = Live(console=console.out, transient=True, refresh_per_second=12)
     if show and console.out.is_terminal:
         live.start()
     try:
-        for added in steps:
-            texts = [text + piece for text, piece in zip(texts, added, strict=True)]
+        for _ in steps:
             if live.is_started:
-                live.update(Group(*(Text(f"{i}: {visible(text.strip())}") for i, text in enumerate(texts, 1))))
+                texts = (visible(sample.text.strip()) for sample in samples)
+                live.update(Group(*(Text(f"{i}: {text}") for i, text in enumerate(texts, 1))))
     finally:
         live.stop()
     if show:
-        console.show(samples_view(Samples(tuple(texts))))
-    return texts
+        console.show(written_view(samples, unit))
 
 
-def _steps(console: Console, task: Iterator[Any], joiners: Sequence[Joiner]) -> Iterator[list[str]]:
-    """What each step of sampling adds to each text, and what the joiners held back; other records are drawn."""
+def _steps(console: Console, task: Iterator[Any], samples: Sequence[Sample]) -> Iterator[Sampled]:
+    """The steps of sampling, added to the samples; other records are drawn."""
     for record in task:
         if isinstance(record, Sampled):
-            pieces = zip(joiners, record.pieces, strict=True)
-            yield ["" if piece is None else joiner.add(piece) for joiner, piece in pieces]
+            extend(samples, record)
+            yield record
         else:
             console.draw(record)
-    yield [joiner.rest() for joiner in joiners]
 
 
-def _write(console: Console, steps: Iterator[list[str]], prompt: str) -> str:
+def _write(console: Console, steps: Iterator[Sampled], sample: Sample) -> None:
     """Write a single text as it grows."""
-    text = ""
-    for (added,) in steps:
-        added = added if text else prompt + added
-        text += added
+    begun, last = False, ""
+    for step in steps:
+        if not begun:
+            console.show(heading(sample.name))
+        added = step.texts[0] if begun else sample.prompt + step.texts[0]
+        begun, last = True, added or last
         console.text(added)
-    if not text.endswith("\n"):
+    if not last.endswith("\n"):
         console.text("\n")
-    return text

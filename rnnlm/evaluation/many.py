@@ -21,19 +21,28 @@ _BATCH = 64
 
 
 def score_each(
-    network: Network, texts: Sequence[Sequence[str]], vocabulary: Vocabulary, state: str, details: bool = False
-) -> list[Scored]:
+    network: Network, texts: Sequence[Sequence[str]], vocabulary: Vocabulary, state: str, details: bool = False,
+    skipped: Sequence[int] | None = None,
+) -> list[Scored]:  # fmt: skip
     """Every token of each text, in order.
 
     Args:
         texts: their tokens, at least one each.
         state: "carry" or "reset"; details: with rank and entropy.
+        skipped: of each text, how many tokens at its beginning are not asked for: their figures are 0.
     """
     if not texts:
         return []
+    left_out = None
+    if skipped is not None:
+        # In the corpus of `side_by_side`: a line end before each text, and one after the last.
+        left_out = np.array(
+            [0 <= i < count for text, count in zip(texts, skipped, strict=True) for i in range(-1, len(text))]
+            + [False]
+        )
     parts: list[Scored] = []
     for _, streams in side_by_side(texts, vocabulary, state):
-        parts += score_streams(network, streams, details=details)
+        parts += score_streams(network, streams, details=details, skipped=left_out)
     found = in_order(parts)
     lengths = [len(text) for text in texts]
     each = (found[end - length : end] for end, length in zip(itertools.accumulate(lengths), lengths, strict=True))

@@ -153,14 +153,16 @@ def _scorer(network: Network, corpora: Corpora) -> Callable[[], int]:
 
 def _sampler(network: Network, vocabulary: Vocabulary, samples: int) -> Callable[[], int]:
     """Draws one token of each sample a call."""
+    from rnnlm.sampling import prompts
     from rnnlm.sampling.sample import Settings, sample
 
+    empty = prompts.encode("", vocabulary)
     parts: Iterator[Any] = iter(())
 
     def step() -> int:
         nonlocal parts
         if next(parts, None) is None:
-            parts = sample(network, vocabulary, "", "carry", Settings(tokens=10_000, samples=samples))
+            parts = sample(network, vocabulary, [empty], "carry", Settings(tokens=10_000, samples=samples))
             next(parts)
         return samples
 

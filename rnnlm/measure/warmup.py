@@ -169,7 +169,7 @@ def _sample(network: Network) -> None:
     decoder = Decoder(network, network.initial_states(1))
     decoder.step(np.zeros(1, np.int32))
     decoder.log_distribution()
-    decoder.draw(Draw(1.0, np.zeros(1)))
+    decoder.draw(Draw(1.0, np.zeros(1), log_probability=np.zeros(1)))
 
 
 def _read_a_text(precision: str) -> None:

@@ -227,6 +227,7 @@ class Draw(NamedTuple):
     temperature: float  # 0: the most probable token
     uniforms: NDArray[np.float64]  # B, each in [0, 1): which token of the cumulated probabilities
     excluded: NDArray[np.int64] | None = None  # tokens that are never drawn, not all of them; None: none
+    log_probability: NDArray[np.float64] | None = None  # B, written: log y^ (untempered) of what is drawn
 
 
 class OutputLayer(Protocol[PackedT]):
@@ -316,7 +317,7 @@ class OutputLayer(Protocol[PackedT]):
     def draw(
         self, packed: PackedT, h: Array, history: NDArray[np.int32] | None, how: Draw, threads: int
     ) -> NDArray[np.int32]:
-        """A token for each row of h (B x D_h): B."""
+        """A token for each row of h (B x D_h): B. Its log y^ is written where `how` has room for it."""
 
     @abstractmethod
     def multiplications(self) -> int:

@@ -2,6 +2,7 @@
 
     repetition penalty r   log y^_j := log y^_j * r for every token j that stands in the sample or its prompt already
                            (Keskar et al. 2019, on log-probabilities, which are never positive)
+    no repeat              no token that would complete an n-gram which stands there already     (``repeats``)
     temperature T          log y^ / T;  T = 0 takes the most probable token
     top-k                  only the k most probable                                        (Fan et al. 2018)
     top-p                  only the fewest that together have probability p                (Holtzman et al. 2020)
@@ -21,6 +22,14 @@ def penalised(log_probability: NDArray[np.float64], seen: NDArray[np.bool_], pen
     with np.errstate(over="ignore"):
         lowered = np.maximum(log_probability * penalty, np.finfo(np.float64).min)
     return np.where(seen, lowered, log_probability)
+
+
+def forbid(log_probability: NDArray[np.float64], tokens: list[int]) -> None:
+    """Leave these tokens out of log y^ (|V|), in place; none of them where nothing else would be left."""
+    before = log_probability[tokens]
+    log_probability[tokens] = -np.inf
+    if log_probability.max() == -np.inf:
+        log_probability[tokens] = before
 
 
 def tempered(log_probability: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:

@@ -2,12 +2,12 @@
 
 From log y^ of the next token a sample draws in two steps: the filters change or leave out probabilities
 (``filters``), then one token is drawn from what is left (``draw``). Every sample has its own stream of
-random numbers, so sample i is the same whatever the number of samples.
+random numbers, so sample i of a prompt is the same whatever the number of samples and of prompts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,10 @@ from rnnlm.network.network import Network, Window
 from rnnlm.network.protocols import Draw
 from rnnlm.sampling import filters
 from rnnlm.sampling.draw import draw_token
+from rnnlm.sampling.prompts import Prompt
 from rnnlm.sampling.records import Sampled
+from rnnlm.sampling.repeats import Repeats
+from rnnlm.sampling.stop import Stop
 from rnnlm.text import tokenizers
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.work import Note
@@ -29,7 +32,9 @@ from rnnlm.work import Note
 class Settings:
     """Settings of sampling; None switches a filter off.
 
-    tokens: of each sample. unk: whether <unk> may be drawn. stop_at_line_end: a sample ends there.
+    tokens: of each sample. samples: of each prompt. unk: whether <unk> may be drawn. stop_at_line_end: a sample ends
+    there. stop: a sample ends before the first of these strings in it. no_repeat: no n-gram of so many tokens occurs
+    twice in a prompt and its sample. log_probabilities: whether each step has them.
     """
 
     tokens: int = 100
@@ -42,12 +47,15 @@ class Settings:
     seed: int = 0
     unk: bool = True
     stop_at_line_end: bool = False
+    stop: tuple[str, ...] = ()
+    no_repeat: int | None = None
+    log_probabilities: bool = False
 
     @property
     def only_temperature(self) -> bool:
         """Nothing is left out of what is drawn from: no sorting, no memory of what was drawn."""
-        filters = (self.top_k, self.top_p, self.min_p)
-        return filters == (None, None, None) and self.repetition_penalty == 1.0
+        filters = (self.top_k, self.top_p, self.min_p, self.no_repeat)
+        return filters == (None, None, None, None) and self.repetition_penalty == 1.0
 
     def __post_init__(self) -> None:
         rules = [
@@ -59,68 +67,113 @@ class Settings:
             ("min_p", self.min_p is None or 0 <= self.min_p <= 1, "between 0 and 1"),
             ("repetition_penalty", 1 <= self.repetition_penalty < float("inf"), "1 or more"),
             ("seed", self.seed >= 0, "0 or more"),
+            ("no_repeat", self.no_repeat is None or self.no_repeat >= 1, "at least 1"),
         ]
         for name, fits, wanted in rules:
             if not fits:
                 raise InputError(f"--{name.replace('_', '-')}: found {getattr(self, name)}; must be {wanted}")
+        if "" in self.stop:
+            raise InputError("--stop: found an empty string; must have at least one character")
 
 
 def sample(
-    network: Network, vocabulary: Vocabulary, prompt: str, state: str, settings: Settings
+    network: Network, vocabulary: Vocabulary, prompts: Sequence[Prompt], state: str, settings: Settings
 ) -> Iterator[Note | Sampled]:
-    """Sample from the network. Yields a Note for unknown words of the prompt, then one Sampled a step.
+    """Sample from the network. Yields a Note for unknown words of a prompt, then one Sampled a step.
 
     Args:
-        prompt: begins every sample; a line end comes before it. Not part of what is yielded.
+        prompts: each begins ``settings.samples`` samples, one prompt's after the other's; a line end comes before
+            it. Not part of what is yielded.
         state: "carry" or "reset", as the network was trained.
-
-    Raises:
-        InputError: the prompt is not UTF-8 text (a command line can hold any bytes), or has a literal </s>.
     """
-    try:
-        prompt.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise InputError(f"--prompt: not UTF-8 at character {error.start + 1}; give UTF-8 text") from None
-    words = tokenizers.split(prompt, vocabulary.unit, vocabulary.lowercase, "--prompt")
-    ids = vocabulary.encode(words)
-    if (note := vocabulary.unknown(words)) is not None:
-        yield note
-    history = np.array([vocabulary.line_end, *vocabulary.to_unk(ids)], np.int32)
-    count = settings.samples
-    generators = [np.random.default_rng([settings.seed, i]) for i in range(count)]
-    inputs = np.repeat(history[:, None], count, axis=1)
-    reset = (inputs == vocabulary.line_end) & (state == "reset")
-    with network.lock:
-        trace = network.forward(Window(inputs, reset, network.initial_states(count)))
-        states = network.states_after(trace, len(inputs))
-    decoder = Decoder(network, states, inputs)
-    running = np.ones(count, np.bool_)
+    for prompt in prompts:
+        if prompt.unknown is not None:
+            yield prompt.unknown
     excluded = left_out(vocabulary, settings.unk)
-    if not settings.only_temperature:
-        seen = np.zeros((count, len(vocabulary)), np.bool_)
-        seen[:, history[1:]] = True
-    for _ in range(settings.tokens):
-        if settings.only_temperature:
-            uniforms = np.array([generator.random() for generator in generators])
-            chosen = decoder.draw(Draw(settings.temperature, uniforms, excluded))
+    decoder = _decoder(network, vocabulary, prompts, state, settings.samples)
+    generators = [np.random.default_rng([settings.seed, i]) for _ in prompts for i in range(settings.samples)]
+    filtered_draw = None if settings.only_temperature else _Filtered(vocabulary, prompts, settings, excluded)
+    joiners = [tokenizers.joiner(vocabulary.unit, prompt.text) for prompt in prompts for _ in range(settings.samples)]
+    stops = [Stop(joiner, settings.stop) for joiner in joiners] if settings.stop else []
+    writers: Sequence[tokenizers.Joiner] = stops or joiners
+    running = [True] * len(writers)
+    scores = np.empty(len(writers)) if settings.log_probabilities else None
+    for step in range(settings.tokens):
+        if filtered_draw is not None:
+            log_y = decoder.log_distribution()
+            chosen = filtered_draw.draw(log_y, generators)
+            if scores is not None:
+                scores[:] = log_y[np.arange(len(chosen)), chosen]
         else:
-            log_probability = filters.penalised(decoder.log_distribution(), seen, settings.repetition_penalty)
-            log_probability[:, excluded] = -np.inf
-            chosen = np.array(
-                [
-                    draw_token(filtered(row, settings), generator)
-                    for row, generator in zip(log_probability, generators, strict=True)
-                ],
-                np.int32,
-            )
-            seen[np.arange(count), chosen] = True
-        ids_ = chosen.tolist()
-        yield Sampled(tuple(vocabulary.tokens[id] if on else None for id, on in zip(ids_, running, strict=True)))
-        if settings.stop_at_line_end:
-            running &= chosen != vocabulary.line_end
-            if not running.any():
-                return
+            uniforms = np.array([generator.random() for generator in generators])
+            chosen = decoder.draw(Draw(settings.temperature, uniforms, excluded, scores))
+        ids = chosen.tolist()
+        tokens = tuple([vocabulary.tokens[id] if on else None for id, on in zip(ids, running, strict=True)])
+        texts = ["" if token is None else writers[i].add(token) for i, token in enumerate(tokens)]
+        if step + 1 == settings.tokens:
+            ending = [i for i, on in enumerate(running) if on]
+        else:
+            ending = [i for i, stop in enumerate(stops) if running[i] and stop.found]
+            if settings.stop_at_line_end:
+                ending += [i for i, id in enumerate(ids) if running[i] and id == vocabulary.line_end]
+        for i in ending:
+            texts[i] += writers[i].rest()
+            running[i] = False
+        yield Sampled(tokens, tuple(texts), None if scores is None else tuple(scores.tolist()))
+        if ending and not any(running):
+            return
         decoder.step(chosen, chosen == vocabulary.line_end if state == "reset" else None)
+
+
+def _decoder(
+    network: Network, vocabulary: Vocabulary, prompts: Sequence[Prompt], state: str, samples: int
+) -> Decoder:
+    """The decoder of `samples` streams a prompt, each of which has read its prompt.
+
+    A prompt is read by itself, in a window of its own: so its samples are the same whatever other prompts there are.
+    """
+    states, histories = [], []
+    for prompt in prompts:
+        history = np.array([vocabulary.line_end, *prompt.ids], np.int32)
+        inputs = np.repeat(history[:, None], samples, axis=1)
+        reset = (inputs == vocabulary.line_end) & (state == "reset")
+        with network.lock:
+            trace = network.forward(Window(inputs, reset, network.initial_states(samples)))
+            states.append([layer.copy() for layer in network.states_after(trace, len(inputs))])
+        histories.append(inputs)
+    shortest = min(map(len, histories))
+    last = np.concatenate([inputs[len(inputs) - shortest :] for inputs in histories], axis=1)
+    return Decoder(network, [np.concatenate(layer) for layer in zip(*states, strict=True)], last)
+
+
+class _Filtered:
+    """Draws from filtered distributions, with what filters remember of each sample."""
+
+    def __init__(
+        self, vocabulary: Vocabulary, prompts: Sequence[Prompt], settings: Settings, excluded: NDArray[np.int64]
+    ) -> None:
+        self._settings, self._excluded = settings, excluded
+        texts = [prompt.ids for prompt in prompts for _ in range(settings.samples)]
+        self._seen = np.zeros((len(texts), len(vocabulary)), np.bool_)
+        for seen, ids in zip(self._seen, texts, strict=True):
+            seen[ids] = True
+        n = settings.no_repeat
+        self._repeats = [] if n is None else [Repeats(n, ids.tolist()) for ids in texts]
+
+    def draw(self, log_y: NDArray[np.float64], generators: Sequence[np.random.Generator]) -> NDArray[np.int32]:
+        """A token of each sample from log y^ (B x |V|), which is left alone."""
+        log_probability = filters.penalised(log_y, self._seen, self._settings.repetition_penalty)
+        log_probability[:, self._excluded] = -np.inf
+        for row, repeats in zip(log_probability, self._repeats, strict=False):
+            filters.forbid(row, repeats.completing())
+        chosen = [
+            draw_token(filtered(row, self._settings), generator)
+            for row, generator in zip(log_probability, generators, strict=True)
+        ]
+        self._seen[np.arange(len(chosen)), chosen] = True
+        for repeats, token in zip(self._repeats, chosen, strict=False):
+            repeats.add(token)
+        return np.array(chosen, np.int32)
 
 
 def left_out(vocabulary: Vocabulary, unk: bool) -> NDArray[np.int64]:

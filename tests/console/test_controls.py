@@ -13,8 +13,7 @@ from rnnlm.console.controls import visible
 from rnnlm.console.stream import stream
 from rnnlm.console.views.inspection import inspection_view
 from rnnlm.errors import InputError
-from rnnlm.sampling.records import Sampled, Samples
-from rnnlm.text import tokenizers
+from rnnlm.sampling.records import Sample, Sampled, Samples
 from rnnlm.work import Note
 
 # A title for the window, a bell, a carriage return, C1's escape sequence, a reversal of the direction.
@@ -30,8 +29,10 @@ def test_controls_are_shown_as_less_shows_them() -> None:
 
 def _written(console: Console, texts: int) -> None:
     """One sample or several, token by token, as ``rnnlm sample`` writes them."""
-    work = iter([Sampled((token,) * texts) for token in HOSTILE])
-    assert stream(console, work, "", [tokenizers.joiner("char", "") for _ in range(texts)]) == [HOSTILE] * texts
+    work = iter([Sampled((token,) * texts, (token,) * texts) for token in HOSTILE])
+    found = [Sample("") for _ in range(texts)]
+    stream(console, work, found)
+    assert [sample.text for sample in found] == [HOSTILE] * texts
 
 
 @pytest.mark.parametrize("texts", [1, 2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from rnnlm.network.parameters import Parameters
 from rnnlm.network.protocols import Cell, Draw, OutputLayer
 from rnnlm.network.reference import cells as reference_cells
 from rnnlm.network.reference import outputs as reference_outputs
+from rnnlm.sampling import prompts
+from rnnlm.sampling.records import Sampled
 from rnnlm.sampling.sample import Settings, sample
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training.optimizers.optimizer import Optimizer
@@ -93,9 +96,17 @@ def test_token_by_token_is_a_window(name: str) -> None:
 def test_sampling_and_training(name: str) -> None:
     network = made(name, learning_rate=0.1)
     words = Vocabulary([*"abcdefg", "<unk>", "</s>"], COUNTS, "word", False)
+    several = [prompts.encode(text, words) for text in ("a b", "", "c d e")]
+
+    def steps_of(settings: Settings) -> list[Sampled]:
+        return [step for step in sample(network, words, several, "reset", settings) if isinstance(step, Sampled)]
+
     for settings in (Settings(tokens=20), Settings(tokens=20, top_k=3)):
-        pieces = [record for record in sample(network, words, "a b", "reset", settings)]
-        assert len(pieces) == 20
+        steps = steps_of(settings)
+        assert len(steps) == 20
+        scored = steps_of(replace(settings, log_probabilities=True))
+        assert [step.tokens for step in scored] == [step.tokens for step in steps]
+        assert all(step.log_probabilities and max(step.log_probabilities) < 0 for step in scored)
     ids = np.random.default_rng(0).integers(0, V, (8, 4)).astype(np.int32)
     window = Window(ids[:-1], np.zeros((7, 4), np.bool_), network.initial_states(4))
     optimizer = Optimizer(network.config.train, network.named)

@@ -44,7 +44,7 @@ def test_every_choice_is_made_from_the_oracles_prediction(model: rnnlm.LanguageM
         log_y_hat[vocabulary.counts == 0] = -np.inf
         for seen in set(tokens):
             log_y_hat[seen] *= 1.7
-        assert record.pieces == (vocabulary.tokens[int(log_y_hat.argmax())],)
+        assert record.tokens == (vocabulary.tokens[int(log_y_hat.argmax())],)
         tokens.append(int(log_y_hat.argmax()))
 
 
@@ -84,17 +84,18 @@ def test_the_largest_penalty(model: rnnlm.LanguageModel) -> None:
 
 
 @pytest.mark.parametrize("unit", ["word", "char", "byte"])
-def test_the_pieces_joined_are_the_text(runs: dict[str, Path], unit: str) -> None:
+def test_the_tokens_joined_are_the_text(runs: dict[str, Path], unit: str) -> None:
     """Also where the network draws bytes that are no UTF-8."""
     model = rnnlm.load(runs[unit])
     settings = Settings(tokens=120, temperature=2.5, seed=4)
     joiner = tokenizers.joiner(unit, "the dog")
-    pieces = [record.pieces[0] for record in model.sampling("the dog", settings) if isinstance(record, Sampled)]
-    assert len(pieces) == 120
-    shown = [joiner.add(piece) for piece in pieces if piece is not None]
-    text = "the dog" + "".join(shown) + joiner.rest()
+    steps = [record for record in model.sampling("the dog", settings) if isinstance(record, Sampled)]
+    tokens = [step.tokens[0] for step in steps]
+    assert len(tokens) == 120
+    text = "the dog" + "".join(joiner.add(token) for token in tokens if token is not None) + joiner.rest()
     assert text == model.sample("the dog", tokens=120, temperature=2.5, seed=4)
-    assert all(piece.encode("utf-8").decode("utf-8") == piece for piece in shown)
+    assert text == "the dog" + "".join(step.texts[0] for step in steps)
+    assert all(step.texts[0].encode("utf-8").decode("utf-8") == step.texts[0] for step in steps)
 
 
 @pytest.mark.parametrize("prompt", ["", " ", "\n", "the", "the ", "the\n", "the\r\n", "\n\nthe"])
@@ -130,7 +131,7 @@ def test_a_prompt_of_unknown_words_only(model: rnnlm.LanguageModel) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [("tokens", 0), ("samples", 0), ("temperature", -1), ("temperature", float("nan")), ("top_k", 0), ("top_p", 0),
-     ("top_p", 1.5), ("min_p", 2), ("repetition_penalty", 0.5), ("seed", -1)],
+     ("top_p", 1.5), ("min_p", 2), ("repetition_penalty", 0.5), ("seed", -1), ("no_repeat", 0)],
 )  # fmt: skip
 def test_settings_out_of_range(name: str, value: float) -> None:
     with pytest.raises(InputError, match=f"--{name.replace('_', '-')}: found {value}; must be"):
@@ -216,7 +217,7 @@ def test_the_repetition_penalty(runs: dict[str, Path]) -> None:
     seen = sorted(token for token, count in zip(vocabulary.tokens, vocabulary.counts.tolist(), strict=True) if count)
     words = len(seen) - 2
     records = list(model.sampling("the dog", Settings(tokens=words, repetition_penalty=1e6)))
-    pieces = [record.pieces[0] for record in records]
+    pieces = [record.tokens[0] for record in records]
     assert sorted([*pieces, "the", "dog"]) == seen
 
 

@@ -155,13 +155,18 @@ class Bigram(OutputLayer[Arrays]):
     def draw(
         self, packed: Arrays, h: Array, history: NDArray[np.int32] | None, how: Draw, threads: int
     ) -> NDArray[np.int32]:
-        log_y = self.log_distribution(packed, h, history, threads)
+        own = self.log_distribution(packed, h, history, threads)
+        log_y = own.copy()
         if how.excluded is not None:
             log_y[:, how.excluded] = -np.inf
         if how.temperature == 0:
-            return log_y.argmax(axis=1).astype(np.int32)
-        p = np.exp((log_y - log_y.max(axis=1, keepdims=True)) / how.temperature).cumsum(axis=1)
-        return (p <= how.uniforms[:, None] * p[:, -1:]).sum(axis=1).astype(np.int32)
+            chosen = log_y.argmax(axis=1)
+        else:
+            p = np.exp((log_y - log_y.max(axis=1, keepdims=True)) / how.temperature).cumsum(axis=1)
+            chosen = (p <= how.uniforms[:, None] * p[:, -1:]).sum(axis=1)
+        if how.log_probability is not None:
+            how.log_probability[:] = own[np.arange(len(own)), chosen]
+        return chosen.astype(np.int32)
 
     def multiplications(self) -> int:
         return self.D_h * self.V

@@ -162,6 +162,11 @@ def test_token_by_token_is_a_window(layer: dict[str, Any], precision: str, layer
             np.testing.assert_allclose(network.scores(trace, case.targets[: t + 1], details)[0][t], own, **close)
         chosen = decoder.draw(Draw(0.0, np.zeros(case.batch)))
         assert (found[np.arange(case.batch), chosen] >= found.max(axis=1) - 1e-6).all()
+        own = np.empty(case.batch)
+        excluded = np.flatnonzero(found[0] > np.median(found[0]))  # which does not change log y^
+        chosen = decoder.draw(Draw(1.7, np.linspace(0, 0.99, case.batch), excluded, own))
+        assert not np.isin(chosen, excluded).any()
+        np.testing.assert_allclose(own, found[np.arange(case.batch), chosen], **close)
 
 
 @every_layer

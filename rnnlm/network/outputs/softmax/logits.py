@@ -72,6 +72,7 @@ def log_softmax(z: Array) -> NDArray[np.float64]:
 def draw(z: Array, how: Draw, threads: int) -> NDArray[np.int32]:
     """A token of each row of z2 (B x |V|, written over), from the probabilities e^(z2 / temperature), cumulated."""
     chosen = np.empty(len(z), np.int32)
+    own = None if how.log_probability is None else z.copy()
     if how.excluded is not None:
         z[:, how.excluded] = -np.inf
     if len(z) == 1:
@@ -80,6 +81,8 @@ def draw(z: Array, how: Draw, threads: int) -> NDArray[np.int32]:
     # As a float32, 1e39 would be infinite, and 0 / infinity for what is excluded no number.
     temperature = z.dtype.type(min(how.temperature, float(np.finfo(z.dtype).max)))
     _draw(threads, z, temperature, how.uniforms, chosen)
+    if own is not None:
+        _log_probabilities(threads, own, chosen, how.log_probability)
     return chosen
 
 
@@ -104,6 +107,14 @@ def _draw(thread, z, temperature, uniforms, chosen):
     start, stop = partition(thread, z.shape[0], 1)
     for b in range(start, stop):
         chosen[b] = _draw_one(z[b], temperature, uniforms[b])
+
+
+@parallel
+def _log_probabilities(thread, z, chosen, log_probability):
+    """log y^ of what was drawn (B) from rows of z2 (B x |V|, written over). Each thread has its own rows."""
+    start, stop = partition(thread, z.shape[0], 1)
+    for b in range(start, stop):
+        log_probability[b] = _log_probability(z[b], chosen[b])
 
 
 @jit
