@@ -25,7 +25,7 @@ from rnnlm.errors import NotFiniteError
 from rnnlm.kernels.cpu import UPDATED_NUMBERS, useful_threads
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
-from rnnlm.network.network import Network, Window
+from rnnlm.network.network import Network, Trace, Window
 from rnnlm.network.parameters import Gradients, flatten, unflatten
 from rnnlm.network.protocols import Arrays
 from rnnlm.text.corpus import Corpus
@@ -33,7 +33,7 @@ from rnnlm.text.streams import Streams
 from rnnlm.work import Progress, Task
 
 # The mean squares are those of so many stretches of the training text, of so many windows each.
-_STRETCHES, _WINDOWS = 50, 20
+_STRETCHES, _WINDOWS = 25, 20
 # The mean log y^ of a window below which its perplexity is beyond a float.
 _WORST = -700.0
 
@@ -66,14 +66,16 @@ class DynamicPredictor:
         roots = yield from self._roots_for(self.settings.window, state)
         learning, found = _copied(self.network), np.empty(len(text))
         moved: dict[str, NDArray[np.bool_]] = {}
-        for step in _windows(learning, text, state, 0, len(text), self.settings.window):
-            found[step.start : step.stop] = step.log_probability
-            if not step.log_probability.mean() > _WORST:
+        for part in _windows(learning, text, state, 0, len(text), self.settings.window):
+            log_probability = learning.scores(part.trace, part.targets).log_probability[:, 0]
+            if not log_probability.mean() > _WORST:
                 raise NotFiniteError(
-                    f"{self.name}: after {step.start:,} tokens the weights are far too large; lower --dynamic-rate"
+                    f"{self.name}: after {part.start:,} tokens the weights are far too large; lower --dynamic-rate"
                 )
-            self._learn(learning, step.gradients, roots, moved)
-            yield Progress(f"scoring by {self.name}", step.stop, len(text), "tokens")
+            found[part.start : part.stop] = log_probability
+            _, gradients = learning.backward(part.trace, part.targets, len(part.targets))
+            self._learn(learning, gradients, roots, moved)
+            yield Progress(f"scoring by {self.name}", part.stop, len(text), "tokens")
         return found
 
     def _learn(
@@ -107,11 +109,12 @@ class DynamicPredictor:
             starts = np.unique(np.linspace(0, max(0, len(text) - length), _STRETCHES).astype(np.int64))
             for number, start in enumerate(starts.tolist(), 1):
                 stop = min(start + length, len(text))
-                for step in _windows(self.network, text, state, start, stop, window):
+                for part in _windows(self.network, text, state, start, stop, window):
                     done += 1
-                    for name, g in step.gradients.dense.items():
+                    _, gradients = self.network.backward(part.trace, part.targets, len(part.targets))
+                    for name, g in gradients.dense.items():
                         _add_squares(self.network.threads, squares[name].reshape(-1), g.reshape(-1))
-                    for name, (tokens, g) in step.gradients.rows.items():
+                    for name, (tokens, g) in gradients.rows.items():
                         squares[name][tokens] += np.square(g)
                 yield Progress("gradients of the training text", number, len(starts), "stretches")
             of = {name: np.sqrt(sums / self.network.dtype.type(done)) for name, sums in squares.items()}
@@ -123,16 +126,16 @@ class DynamicPredictor:
         return self._roots[window]
 
 
-class _Step(NamedTuple):
-    """A window [start, stop) of a text: the scores of its tokens, and the gradients of its loss."""
+class _Window(NamedTuple):
+    """The forward pass over [start, stop) of a text."""
 
     start: int
     stop: int
-    log_probability: NDArray[np.float64]
-    gradients: Gradients  # live until the next one
+    trace: Trace  # lives until the next one
+    targets: NDArray[np.int32]  # T x 1
 
 
-def _windows(network: Network, text: Corpus, state: str, start: int, stop: int, length: int) -> Iterator[_Step]:
+def _windows(network: Network, text: Corpus, state: str, start: int, stop: int, length: int) -> Iterator[_Window]:
     """The windows of [start, stop) of a text, read in its order; the weights may change between them."""
     streams = Streams(text, np.array([start]), np.array([stop]), state)
     states = network.initial_states(1)
@@ -141,10 +144,8 @@ def _windows(network: Network, text: Corpus, state: str, start: int, stop: int, 
         tokens = len(part.inputs)
         with network.lock:
             trace = network.forward(Window(part.inputs, part.reset, states))
-            scores = network.scores(trace, part.targets).log_probability[:, 0]
             states = network.states_after(trace, tokens)
-            _, gradients = network.backward(trace, part.targets, tokens)
-            yield _Step(start + first, start + first + tokens, scores, gradients)
+            yield _Window(start + first, start + first + tokens, trace, part.targets)
 
 
 def _copied(network: Network) -> Network:
