@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -19,11 +19,12 @@ from rnnlm.errors import InputError, ResourceError
 from rnnlm.evaluation.dynamic import DynamicPredictor
 from rnnlm.evaluation.mixture import NetworkPredictor, Predictor, evaluate_mixture
 from rnnlm.evaluation.neural_cache import CachePredictor
-from rnnlm.evaluation.records import Evaluation, Mixture
+from rnnlm.evaluation.records import Baseline, Evaluation, Mixture
 from rnnlm.evaluation.tuning import tune_cache, tune_dynamic
 from rnnlm.files import log, model_file, own_texts
 from rnnlm.language_model import LanguageModel
 from rnnlm.ngram import arpa
+from rnnlm.ngram.baseline import beside
 from rnnlm.ngram.predictor import NGramPredictor
 from rnnlm.sampling.records import Samples
 from rnnlm.text import corpus
@@ -36,6 +37,8 @@ from rnnlm.vectors import pretrained
 from rnnlm.work import Note, Task
 
 _T = TypeVar("_T")
+
+_UNNOTICED = 0.1  # seconds
 
 
 def run(
@@ -65,6 +68,7 @@ def run(
     result["samples"] = texts
     if model.test_text() is not None:
         evaluation = yield from _until(stop, model.evaluating_own_text())
+        evaluation = yield from with_baseline(model, evaluation, model.own_text(), end.seconds)
         yield evaluation
         result["test"] = evaluation.json()
         try:
@@ -75,11 +79,47 @@ def run(
 
 
 def _final_test(end: End, found: Evaluation) -> FinalTest:
-    """The record of the log that ``rnnlm runs`` reads."""
+    """The record of the log that ``rnnlm runs`` and ``rnnlm eval`` read."""
     loss = found.bits_per_token * math.log(2)
+    baseline = None if found.baseline is None else asdict(found.baseline)
     return FinalTest(
-        end.updates, end.epoch, end.tokens, end.seconds, loss, found.perplexity, found.tokens, found.unknown
+        end.updates, end.epoch, end.tokens, end.seconds, loss, found.perplexity, found.tokens, found.unknown, baseline
     )
+
+
+def evaluate(
+    model: LanguageModel, text: Path | None, state: str | None, per_token: Path | None, columns: Sequence[str]
+) -> Task[Evaluation]:
+    """``rnnlm eval``: `LanguageModel.evaluating`, of the run's own text where `text` is None, with the baseline that
+    the run's log has or that takes less than a tenth of the time."""
+    if text is not None:
+        found = yield from model.evaluating(path=text, state=state, per_token=per_token, columns=columns)
+        return (yield from with_baseline(model, found, text, found.seconds))
+    found = yield from model.evaluating_own_text(state, per_token, columns)
+    if model.test_text() is not None and (baseline := _logged_baseline(model)) is not None:
+        return replace(found, baseline=baseline)
+    return (yield from with_baseline(model, found, model.own_text(), found.seconds))
+
+
+def with_baseline(model: LanguageModel, found: Evaluation, text: Path, seconds: float) -> Task[Evaluation]:
+    """The evaluation of a text with its baseline, where the training text is there and this takes less than a tenth
+    of `seconds`, or so little that nobody would notice."""
+    try:
+        train = own_texts.own_text(model.trained, "train")
+    except InputError:  # another text is in its place
+        return found
+    if train is None:
+        return found
+    return replace(found, baseline=(yield from beside(train, text, model.vocabulary, max(_UNNOTICED, seconds / 10))))
+
+
+def _logged_baseline(model: LanguageModel) -> Baseline | None:
+    """That of the run's own test text."""
+    tests = [record for record in log.read(model.trained.path.parent) if record.get("event") == "test"]
+    match tests[-1:]:
+        case [{"baseline": {"order": int(order), "perplexity": float(perplexity)}}]:
+            return Baseline(order, perplexity)
+    return None
 
 
 def train(config: Config, resume: bool, stop: Callable[[], bool], restart: bool = False) -> Task[End]:

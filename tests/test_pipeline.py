@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,11 @@ from training_runs import log_of
 import rnnlm
 from rnnlm import pipeline
 from rnnlm.corpora import cache
+from rnnlm.evaluation.columns import DEFAULT
+from rnnlm.evaluation.records import Baseline
 from rnnlm.files import lock, log
+from rnnlm.ngram import baseline as baseline_module
+from rnnlm.ngram.baseline import _SECONDS, beside, ngram
 from rnnlm.sampling.records import Samples
 from rnnlm.work import Note, Progress, run_to_end
 
@@ -88,3 +93,46 @@ def test_a_log_without_the_test_text_never_fails_a_run(tmp_path: Path, damage: s
     assert task.gi_frame is None, "at its end"
     wanted = "another training has the folder" if damage == "another training" else ""
     assert [f"log.jsonl: not written any more: {wanted}" in note for note in notes] == [True]
+
+
+def test_the_baseline_stands_beside_the_test_text(tmp_path: Path) -> None:
+    """After training, and in ``rnnlm eval``, which reads it from the log."""
+    write_texts(tmp_path)
+    config = settings(tmp_path, epochs=1)
+    found = run_to_end(pipeline.run(config))["test"]["baseline"]
+    own = run_to_end(ngram(config, None, None))["test"]
+    assert found == {"order": 5, "perplexity": own.perplexity}
+    assert log.read(Path(config.run))[-1]["baseline"] == found
+    model = rnnlm.load(config.run)
+
+    def baseline(text: Path | None = None) -> Baseline | None:
+        return run_to_end(pipeline.evaluate(model, text, None, None, DEFAULT)).baseline
+
+    assert baseline() == Baseline(**found)
+    path = Path(config.run) / log.LOG
+    lines = path.read_text().splitlines()
+    for other, wanted in (({"order": 3, "perplexity": 7.5}, Baseline(3, 7.5)), ({"order": "x"}, Baseline(**found))):
+        record = json.dumps(json.loads(lines[-1]) | {"baseline": other})
+        path.write_text("\n".join([*lines[:-1], record]) + "\n")
+        assert baseline() == wanted, "one that is none is computed"
+    assert baseline(tmp_path / "test.txt") == Baseline(**found)
+    valid = run_to_end(ngram(config, None, None))["valid"]
+    assert baseline(tmp_path / "valid.txt") == Baseline(5, valid.perplexity)
+    with open(tmp_path / "train.txt", "a") as file:
+        file.write("another text\n")
+    assert baseline(tmp_path / "test.txt") is None, "the training text is not there any more"
+
+
+def test_no_baseline_that_would_take_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_texts(tmp_path)
+    config = settings(tmp_path, epochs=1)
+    run_to_end(pipeline.train(config, False, lambda: False))
+    model, text = rnnlm.load(config.run), tmp_path / "test.txt"
+    bytes_of_both = (tmp_path / "train.txt").stat().st_size + text.stat().st_size
+    took = 5 * bytes_of_both * _SECONDS["word"]
+    assert run_to_end(beside(tmp_path / "train.txt", text, model.vocabulary, 1.01 * took)) is not None
+    assert run_to_end(beside(tmp_path / "train.txt", text, model.vocabulary, 0.99 * took)) is None
+    monkeypatch.setattr(baseline_module, "_MOST", 5 * bytes_of_both - 1)
+    assert run_to_end(beside(tmp_path / "train.txt", text, model.vocabulary, 1e9)) is None
+    os.mkfifo(tmp_path / "pipe")
+    assert run_to_end(beside(tmp_path / "train.txt", tmp_path / "pipe", model.vocabulary, 1e9)) is None

@@ -121,7 +121,7 @@ def command(
     from rnnlm.files import output as output_file
     from rnnlm.files.atomic import write_text
     from rnnlm.language_model import LanguageModel
-    from rnnlm.pipeline import mix
+    from rnnlm.pipeline import evaluate, mix
     from rnnlm.text import files
 
     if columns is not None and per_token is None:
@@ -157,10 +157,7 @@ def command(
         else:
             console.show(mixture_view(mixture, files.name(source)))
         return
-    if text is None:
-        found = console.watch(network.evaluating_own_text(state, per_token, names))
-    else:
-        found = console.watch(network.evaluating(path=text, state=state, per_token=per_token, columns=names))
+    found = console.watch(evaluate(network, text, state, per_token, names))
     if json:
         console.json({"text": files.name(source), **found.json()})
     else:

@@ -6,6 +6,14 @@ from dataclasses import asdict, dataclass
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """Perplexity of the n-gram model of the same training text and vocabulary. order: its longest n-grams."""
+
+    order: int
+    perplexity: float
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Perplexity of a text, with the counts and settings that it depends on.
 
@@ -17,6 +25,7 @@ class Evaluation:
     state: "carry" or "reset". seconds: of scoring. initial_state: what the text begins with, "model" (the state that
     the model's file holds) or "zero".
     lowest_perplexity: the lowest that any model can reach on this text; None where nobody knows.
+    baseline: what an n-gram model reaches on it; None where that would take long.
     """
 
     perplexity: float
@@ -34,6 +43,7 @@ class Evaluation:
     lowest_perplexity: float | None = None
     notes: tuple[str, ...] = ()
     initial_state: str = "zero"
+    baseline: Baseline | None = None
 
     def json(self) -> dict[str, object]:
         return asdict(self)

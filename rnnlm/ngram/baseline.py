@@ -1,4 +1,4 @@
-"""``rnnlm ngram``: the n-gram model of a configuration's texts, and its perplexity."""
+"""The n-gram model of a training text, and its perplexity: what a network has to beat."""
 
 from __future__ import annotations
 
@@ -6,19 +6,25 @@ import time
 from pathlib import Path
 
 from rnnlm.config.schema import Config
-from rnnlm.corpora import prepare
+from rnnlm.corpora import cache, prepare
 from rnnlm.errors import InputError
 from rnnlm.evaluation.perplexity import evaluation_of
-from rnnlm.evaluation.records import Evaluation
+from rnnlm.evaluation.records import Baseline, Evaluation
 from rnnlm.ngram import arpa
 from rnnlm.ngram.kneser_ney import estimate
 from rnnlm.ngram.model import NGram
+from rnnlm.text import corpus, files
 from rnnlm.text.corpus import Corpus
+from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.work import Note, Task
 
 # The longest n-grams where nothing is said: more of them hardly lower the perplexity.
 ORDERS = {"word": 5, "char": 7, "byte": 7}
 LONGEST = 10
+
+# Where nobody has asked for the model: seconds for each byte of the texts and each length of n-grams, about twice
+# what was measured, and how many of these it is still a model of little memory with.
+_SECONDS, _MOST = {"word": 0.06e-6, "char": 0.15e-6, "byte": 0.15e-6}, 100_000_000
 
 
 def ngram(config: Config, order: int | None, path: Path | None) -> Task[dict[str, Evaluation]]:
@@ -48,6 +54,25 @@ def ngram(config: Config, order: int | None, path: Path | None) -> Task[dict[str
         yield from arpa.write(path, model, vocabulary)
     texts = {"valid": corpora.valid, "test": corpora.test}
     return {name: evaluation(model, text) for name, text in texts.items() if text is not None}
+
+
+def beside(train: Path, text: Path, vocabulary: Vocabulary, seconds: float) -> Task[Baseline | None]:
+    """The baseline of a text; None where it might take more than so many seconds, or much memory. Yields Progress.
+
+    Args:
+        train: the text that the network was trained with. text: a file; each of its lines is scored by itself.
+    """
+    order, sizes = ORDERS[vocabulary.unit], (files.size(train), files.size(text))
+    if None in sizes:
+        return None  # a pipe, which is read once
+    work = order * sum(size for size in sizes if size is not None)
+    if work * _SECONDS[vocabulary.unit] > seconds or work > _MOST:
+        return None
+    corpora = []
+    for path in (train, text):
+        corpora.append((yield from corpus.encode(path, vocabulary, cache.folder())))
+    model = estimate(corpora[0].ids(0, len(corpora[0])), order, len(vocabulary), vocabulary.line_end)
+    return Baseline(order, evaluation(model, corpora[1]).perplexity)
 
 
 def evaluation(model: NGram, text: Corpus) -> Evaluation:

@@ -98,7 +98,8 @@ class FinalTest:
     """The best model on the test text, after training; ``loss`` in nats a token of that text.
 
     updates, epoch, tokens, seconds: those of the `End` before it. scored, unknown: tokens of the test text, and those
-    out of the vocabulary.
+    out of the vocabulary. baseline: order and perplexity of an n-gram model of the same training text, on that text;
+    None where it would have taken long.
     """
 
     updates: int
@@ -109,6 +110,7 @@ class FinalTest:
     perplexity: float
     scored: int
     unknown: int
+    baseline: dict[str, float] | None = None
     event: str = "test"
 
 

@@ -19,6 +19,10 @@ def evaluation_view(found: Evaluation, source: str | None = None) -> Iterator[Te
         over = found.perplexity / found.lowest_perplexity - 1
         lowest = f"{figure(found.lowest_perplexity)}   (this model: {over:+.1%})"
         rows.append(("lowest possible perplexity", lowest))
+    if found.baseline is not None:
+        over = found.perplexity / found.baseline.perplexity - 1
+        row = f"{figure(found.baseline.perplexity)}   (this model: {over:+.1%})"
+        rows.append((f"{found.baseline.order}-gram model of its training text", row))
     without = "none is known" if found.perplexity_without_unk is None else figure(found.perplexity_without_unk)
     mark = "" if found.comparable else " *"
     rows += [

@@ -8,7 +8,7 @@ import pytest
 
 from rnnlm.console import Console
 from rnnlm.console.views.evaluation import evaluation_view
-from rnnlm.evaluation.records import Evaluation
+from rnnlm.evaluation.records import Baseline, Evaluation
 
 
 def evaluation(**changes: Any) -> Evaluation:
@@ -21,13 +21,15 @@ def evaluation(**changes: Any) -> Evaluation:
 
 
 def test_an_evaluation_says_what_it_stands_on(capfd: pytest.CaptureFixture[str]) -> None:
-    Console().show(evaluation_view(evaluation(lowest_perplexity=100.0), "test.txt"))
+    found = evaluation(lowest_perplexity=100.0, baseline=Baseline(5, 241.0))
+    Console().show(evaluation_view(found, "test.txt"))
     lines = capfd.readouterr().out.splitlines()[:-1]
     assert len({len(line) - len(line.split("   ", 1)[1].lstrip()) for line in lines}) == 1, "values in one column"
-    assert [tuple(part.strip() for part in line.split("   ", 1)) for line in lines[:6]] == [
+    assert [tuple(part.strip() for part in line.split("   ", 1)) for line in lines[:7]] == [
         ("text", "test.txt"),
         ("perplexity", "120.50"),
         ("lowest possible perplexity", "100.00   (this model: +20.5%)"),
+        ("5-gram model of its training text", "241.00   (this model: -50.0%)"),
         ("perplexity without unknown tokens", "110.25"),
         ("tokens scored", "2,000   (line ends counted: 100)"),
         ("unknown tokens", "50   (2.50%)"),
