@@ -57,10 +57,12 @@ class DynamicPredictor:
     settings: Dynamic
     _roots: dict[int, _Roots] = field(default_factory=dict)  # by the window's length
 
+    name = "dynamic evaluation"
+
     @property
-    def name(self) -> str:
+    def numbers(self) -> str:
         own = self.settings
-        return f"dynamic evaluation (window {own.window}, rate {own.rate:g}, decay {own.decay:g})"
+        return f"window {own.window}, rate {own.rate:g}, decay {own.decay:g}"
 
     def log_probabilities(self, text: Corpus, state: str) -> Task[NDArray[np.float64]]:
         roots = yield from self._roots_for(self.settings.window, state)

@@ -36,6 +36,11 @@ class Predictor(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def numbers(self) -> str:
+        """Its settings, in words; empty: it has none."""
+        ...
+
     def log_probabilities(self, text: Corpus, state: str) -> Task[NDArray[np.float64]]:
         """Yields Progress. state: "carry" or "reset", where it makes a difference."""
 
@@ -46,6 +51,7 @@ class NetworkPredictor:
 
     name: str
     network: Network
+    numbers = ""
 
     def log_probabilities(self, text: Corpus, state: str) -> Task[NDArray[np.float64]]:
         found, done = np.empty(len(text)), 0
@@ -88,7 +94,7 @@ def evaluate_mixture(
         raise InputError("--weights: a token is impossible then; give the model itself a weight above 0")
     together = evaluation_of(all_together, text, state, seconds)
     parts = zip(predictors, shares.tolist(), alone, strict=True)
-    return Mixture(together, tuple(Part(one.name, share, found) for one, share, found in parts), tuned)
+    return Mixture(together, tuple(Part(one.name, share, found, one.numbers) for one, share, found in parts), tuned)
 
 
 def checked(weights: Sequence[float], count: int) -> NDArray[np.float64]:

@@ -167,11 +167,13 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Part:
-    """One predictor of a mixture: its weight, and its own evaluation; None where it holds a token impossible."""
+    """One predictor of a mixture: its weight, and its own evaluation; None where it holds a token impossible.
+    numbers: its settings, in words."""
 
     name: str
     weight: float
     alone: Evaluation | None
+    numbers: str = ""
 
 
 @dataclass(frozen=True)
