@@ -104,9 +104,10 @@ def checked(weights: Sequence[float], count: int) -> NDArray[np.float64]:
         InputError: there are not `count`, one is below 0 or no number, or all are 0.
     """
     found = np.array(weights, np.float64)
-    if len(found) != count or not np.isfinite(found).all() or (found < 0).any() or found.sum() == 0:
+    if len(found) != count or not np.isfinite(found).all() or (found < 0).any() or found.max(initial=0) == 0:
         listed = ",".join(map(str, weights))
         raise InputError(f"--weights: found {listed}; must be {count} numbers of 0 or more, the model's first")
+    found /= found.max()  # the sum of very large numbers would be infinite
     return found / found.sum()
 
 
