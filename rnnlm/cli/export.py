@@ -1,4 +1,4 @@
-"""``rnnlm export``: a model for other programs, as PyTorch weights or an ONNX graph."""
+"""``rnnlm export``: a model for other programs."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ class Target(StrEnum):
 
     pytorch = "pytorch"
     onnx = "onnx"
+    hf = "hf"
 
 
 def command(
@@ -23,7 +24,10 @@ def command(
     output: Annotated[
         Path,
         typer.Option(
-            "-o", "--output", metavar="FILE", help="Where to: a safetensors file (pytorch) or an ONNX file (onnx)."
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Where to: a safetensors file (pytorch), an ONNX file (onnx), or a folder (hf).",
         ),
     ],
     to: Annotated[
@@ -32,26 +36,18 @@ def command(
             "--to",
             metavar=choices(Target),
             help="As what; left out: by FILE's ending. pytorch, weights as its nn.Embedding, nn.RNN, nn.GRU or "
-            "nn.LSTM, and nn.Linear have them; onnx, a graph that other programs run (needs the package onnx).",
+            "nn.LSTM, and nn.Linear have them; onnx, a graph that other programs run (needs the package onnx); hf, a "
+            "folder that transformers loads, with code and tokenizer.",
         ),
     ] = None,
     force: ForceOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Write a model for PyTorch or as an ONNX file."""
+    """Write a model for PyTorch, transformers or other programs."""
     from rnnlm.console import Console
     from rnnlm.files import model_file
-    from rnnlm.files import output as output_file
-    from rnnlm.interchange import pytorch as interchange
-    from rnnlm.interchange.onnx import export as onnx_file
+    from rnnlm.interchange import targets
 
-    to = to or (Target.onnx if output.suffix.lower() == ".onnx" else Target.pytorch)
-    output_file.check(output, "ONNX graph" if to is Target.onnx else "safetensors file", model_files(model), force)
-    trained = model_file.load(model)
-    if to is Target.onnx:
-        graph = onnx_file.export(trained, output).graph
-        given, answered = (", ".join(value.name for value in values) for values in (graph.input, graph.output))
-        says = f"{given} -> {answered}"
-    else:
-        says = ", ".join(interchange.export(trained, output))
-    Console(quiet).line(f"{output}: {says}")
+    target = targets.TARGETS[to or targets.by_ending(output)]
+    target.check(output, model_files(model), force)
+    Console(quiet).line(f"{output}: {target.write(model_file.load(model), output)}")

@@ -7,7 +7,7 @@ Every file that a command is told to write goes through `check`. (A run's folder
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rnnlm.errors import InputError, ResourceError
@@ -55,6 +55,27 @@ def check(path: Path, what: str, reads: Iterable[Path], force: bool) -> None:
     if path.exists() and not force:
         raise InputError(f"{path}: is there already; --force replaces it")
     _try(path)
+
+
+def check_folder(folder: Path, names: Sequence[str], reads: Iterable[Path], force: bool) -> None:
+    """Check a folder that files of these names are written to; reads, force: as of `check`.
+
+    Raises:
+        InputError: it is a file, or the command reads one of its files; it has files already.
+        ResourceError: it cannot be written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is no folder, and one is written; give another name")
+    reads = list(reads)
+    for name in names:
+        if any(_same(folder / name, read) for read in reads):
+            raise InputError(f"{folder}: this command reads {name} there; give another folder")
+    if folder.is_dir() and any(folder.iterdir()) and not force:
+        raise InputError(f"{folder}: is there already and has files; --force replaces those of the same names")
+    for name in names:
+        if (folder / name).is_dir():
+            raise ResourceError(f"{folder / name}: cannot be written: it is a folder; give another folder")
+    _try(folder / names[0])
 
 
 def _same(path: Path, other: Path) -> bool:

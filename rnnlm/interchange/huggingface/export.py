@@ -7,8 +7,9 @@
     tokenizer.json, tokenizer_config.json
     README.md                 the model card: what the network is, and what its perplexity stands on
 
-transformers takes it with ``trust_remote_code=True``; nothing of rnnlm need be installed there. The vocabulary has one
-token more than ours, the last, which pads: its row of the table is 0, and its bias so low that its probability is 0.
+transformers takes it with ``trust_remote_code=True``; nothing of rnnlm need be installed there. The vocabulary has
+one token more than ours, the last, which pads: its row of the table is 0, and its bias so low that its probability
+is 0.
 """
 
 from __future__ import annotations

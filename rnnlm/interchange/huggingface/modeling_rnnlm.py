@@ -186,8 +186,9 @@ class RnnlmModel(RnnlmPreTrainedModel):
         read = input_ids != config.pad_token_id
         if attention_mask is not None:
             read &= attention_mask[:, -input_ids.shape[1] :] != 0
-        begins = state is None
-        if begins:
+        line_ends_before = 0
+        if state is None:
+            line_ends_before = 1
             first = input_ids.gather(1, read.int().argmax(1, keepdim=True))
             read = torch.cat([first != line_end, read], 1)
             input_ids = torch.cat([torch.full_like(first, line_end), input_ids], 1)
@@ -207,7 +208,7 @@ class RnnlmModel(RnnlmPreTrainedModel):
             up = norm(torch.stack(h, 1))
             outputs.append(up)
             after.append(before)
-        outputs = [value[:, begins:] for value in outputs]
+        outputs = [value[:, line_ends_before:] for value in outputs]
         wanted = config.output_hidden_states if output_hidden_states is None else output_hidden_states
         result = RnnlmOutput(
             last_hidden_state=outputs[-1], state=tuple(after), hidden_states=tuple(outputs) if wanted else None
@@ -268,6 +269,8 @@ class RnnlmForCausalLM(RnnlmPreTrainedModel, GenerationMixin):
         read = input_ids if state is None else input_ids[:, -1:]
         return {"input_ids": read, "attention_mask": attention_mask, "state": state}
 
-    def _update_model_kwargs_for_generation(self, outputs: RnnlmOutput, *others: Any, **kwargs: Any) -> dict[str, Any]:
+    def _update_model_kwargs_for_generation(
+        self, outputs: RnnlmOutput, *others: Any, **kwargs: Any
+    ) -> dict[str, Any]:
         updated: dict[str, Any] = super()._update_model_kwargs_for_generation(outputs, *others, **kwargs)
         return updated | {"state": outputs.state}

@@ -5,7 +5,9 @@
     bytes         no token matches a character, so each falls back to its bytes, which are called <0x00> to <0xFF>
 
 The line end (</s>, the newline) is a special token, which begins and ends a text. Beside the model's tokens there is
-one that pads, the last. What is out of the vocabulary becomes <unk>.
+one that pads, the last. A character out of the vocabulary is <|unk|>, so that a literal <unk> is five characters.
+
+The library finds special tokens inside of words too: "a</s>b" ends a line there, and is one unknown word here.
 """
 
 from __future__ import annotations
@@ -36,24 +38,35 @@ def line_end(vocabulary: Vocabulary) -> str:
     return {"word": LINE_END, "char": "\n", "byte": _BYTE.format(10)}[vocabulary.unit]
 
 
+def unknown(vocabulary: Vocabulary) -> str | None:
+    """The name of the token that stands for those out of the vocabulary; None for bytes."""
+    return {"word": UNKNOWN, "char": "<|unk|>", "byte": None}[vocabulary.unit]
+
+
 def names(vocabulary: Vocabulary) -> list[str]:
     """The tokens by id, as the library has them."""
-    return [_BYTE.format(ord(token)) if vocabulary.unit == "byte" else token for token in vocabulary.tokens]
+    if vocabulary.unit == "byte":
+        return [_BYTE.format(ord(token)) for token in vocabulary.tokens]
+    return [unknown(vocabulary) or "" if i == vocabulary.unk else token for i, token in enumerate(vocabulary.tokens)]
 
 
 def tokenizer(vocabulary: Vocabulary) -> Json:
     """``tokenizer.json``."""
     normalizers, pre_tokenizer, decoder = _UNITS[vocabulary.unit](vocabulary.lowercase)
     ids = {name: i for i, name in enumerate(names(vocabulary))}
-    model: Json = {"type": "WordLevel", "vocab": ids, "unk_token": UNKNOWN}
+    model: Json = {"type": "WordLevel", "vocab": ids, "unk_token": unknown(vocabulary)}
     if vocabulary.unit == "byte":
         model = {"type": "BPE", "vocab": ids, "merges": [], "byte_fallback": True}
-    special = {line_end(vocabulary): vocabulary.line_end, padding(vocabulary): len(vocabulary)}
+    # A newline is found after the normalizers, which make one of CR LF.
+    end = _special(line_end(vocabulary), vocabulary.line_end) | {"normalized": vocabulary.unit == "char"}
+    special = [end, _special(padding(vocabulary), len(vocabulary))]
+    if (unk := unknown(vocabulary)) is not None and vocabulary.unk is not None:
+        special.append(_special(unk, vocabulary.unk) | {"single_word": True})
     return {
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [_special(name, id) for name, id in special.items()],
+        "added_tokens": sorted(special, key=lambda token: token["id"]),
         "normalizer": {"type": "Sequence", "normalizers": normalizers},
         "pre_tokenizer": pre_tokenizer,
         "post_processor": None,
@@ -64,13 +77,16 @@ def tokenizer(vocabulary: Vocabulary) -> Json:
 
 def settings(vocabulary: Vocabulary) -> Json:
     """``tokenizer_config.json``."""
-    end = line_end(vocabulary)
-    found = {"bos_token": end, "eos_token": end, "pad_token": padding(vocabulary)}
-    return found | ({} if vocabulary.unk is None else {"unk_token": UNKNOWN}) | {
+    end, unk = line_end(vocabulary), unknown(vocabulary)
+    return {
         "tokenizer_class": "PreTrainedTokenizerFast",
+        "bos_token": end,
+        "eos_token": end,
+        "pad_token": padding(vocabulary),
+        **({} if unk is None else {"unk_token": unk}),
         "clean_up_tokenization_spaces": False,
         "model_input_names": ["input_ids", "attention_mask"],
-    }  # fmt: skip
+    }
 
 
 def _words(lowercase: bool) -> tuple[list[Json], Json | None, Json | None]:
