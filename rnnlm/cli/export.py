@@ -17,6 +17,7 @@ class Target(StrEnum):
     pytorch = "pytorch"
     onnx = "onnx"
     hf = "hf"
+    word2vec = "word2vec"
 
 
 def command(

@@ -19,6 +19,7 @@ ENDINGS = {
     "file of settings": (".yaml", ".yml"),
     "vocabulary": (".txt", ".tsv", ".vocab"),
     "file of word vectors": (".txt", ".vec"),
+    "file of trained word vectors": (".txt", ".vec", ".bin"),
     "table": (".tsv", ".txt"),
     "model of n-grams": (".arpa",),
     "table of scores": (".tsv", ".txt", ".jsonl"),

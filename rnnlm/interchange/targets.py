@@ -8,9 +8,11 @@ from typing import NamedTuple
 
 from rnnlm.files import output as output_file
 from rnnlm.files.model_file import Trained
-from rnnlm.interchange import pytorch
+from rnnlm.interchange import pytorch, word2vec
 from rnnlm.interchange.huggingface import export as huggingface
 from rnnlm.interchange.onnx import export as onnx
+
+_BY_ENDING = {".onnx": "onnx"} | dict.fromkeys((".txt", ".vec", ".bin"), "word2vec")
 
 
 class Target(NamedTuple):
@@ -30,7 +32,7 @@ class Target(NamedTuple):
 
 def by_ending(output: Path) -> str:
     """The target that a file's name speaks of."""
-    return {".onnx": "onnx"}.get(output.suffix.lower(), "pytorch")
+    return _BY_ENDING.get(output.suffix.lower(), "pytorch")
 
 
 def _onnx(trained: Trained, output: Path) -> str:
@@ -47,9 +49,15 @@ def _huggingface(trained: Trained, output: Path) -> str:
     return ", ".join(huggingface.export(trained, output))
 
 
+def _word2vec(trained: Trained, output: Path) -> str:
+    count, size = word2vec.export(trained, output)
+    return f"{count:,} vectors of {size:,} numbers"
+
+
 # By the name that ``rnnlm export --to`` gives it; `write` returns what is said of the output.
 TARGETS = {
     "pytorch": Target(_pytorch, "safetensors file"),
     "onnx": Target(_onnx, "ONNX graph"),
     "hf": Target(_huggingface, files=huggingface.FILES),
+    "word2vec": Target(_word2vec, "file of trained word vectors"),
 }
