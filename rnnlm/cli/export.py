@@ -16,6 +16,7 @@ class Target(StrEnum):
 
     pytorch = "pytorch"
     onnx = "onnx"
+    sherpa = "sherpa"
     hf = "hf"
     word2vec = "word2vec"
 

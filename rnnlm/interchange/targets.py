@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rnnlm.files import output as output_file
 from rnnlm.files.model_file import Trained
 from rnnlm.interchange import pytorch, word2vec
 from rnnlm.interchange.huggingface import export as huggingface
 from rnnlm.interchange.onnx import export as onnx
+from rnnlm.interchange.onnx import sherpa
 
 _BY_ENDING = {".onnx": "onnx"} | dict.fromkeys((".txt", ".vec", ".bin"), "word2vec")
 
@@ -36,7 +37,15 @@ def by_ending(output: Path) -> str:
 
 
 def _onnx(trained: Trained, output: Path) -> str:
-    graph = onnx.export(trained, output).graph
+    return _graph(onnx.export(trained, output).graph)
+
+
+def _sherpa(trained: Trained, output: Path) -> str:
+    return _graph(sherpa.export(trained, output).graph)
+
+
+def _graph(graph: Any) -> str:
+    """The inputs and outputs of an ONNX graph."""
     given, answered = (", ".join(value.name for value in values) for values in (graph.input, graph.output))
     return f"{given} -> {answered}"
 
@@ -58,6 +67,7 @@ def _word2vec(trained: Trained, output: Path) -> str:
 TARGETS = {
     "pytorch": Target(_pytorch, "safetensors file"),
     "onnx": Target(_onnx, "ONNX graph"),
+    "sherpa": Target(_sherpa, "ONNX graph"),
     "hf": Target(_huggingface, files=huggingface.FILES),
     "word2vec": Target(_word2vec, "file of trained word vectors"),
 }
