@@ -15,6 +15,7 @@ class Target(StrEnum):
     """What the model is written for."""
 
     pytorch = "pytorch"
+    espnet = "espnet"
     onnx = "onnx"
     sherpa = "sherpa"
     hf = "hf"
@@ -29,7 +30,8 @@ def command(
             "-o",
             "--output",
             metavar="FILE",
-            help="Where to: a safetensors file (pytorch), an ONNX file (onnx), or a folder (hf).",
+            help="Where to: a safetensors file (pytorch, espnet), an ONNX file (onnx, sherpa), a folder (hf), or a "
+            "file of word vectors (word2vec).",
         ),
     ],
     to: Annotated[
@@ -37,9 +39,11 @@ def command(
         typer.Option(
             "--to",
             metavar=choices(Target),
-            help="As what; left out: by FILE's ending. pytorch, weights as its nn.Embedding, nn.RNN, nn.GRU or "
-            "nn.LSTM, and nn.Linear have them; onnx, a graph that other programs run (needs the package onnx); hf, a "
-            "folder that transformers loads, with code and tokenizer.",
+            help="As what; left out: by FILE's ending. pytorch: weights as its nn.Embedding, nn.RNN, nn.GRU or "
+            "nn.LSTM, and nn.Linear have them; espnet: the same by the names of its SequentialRNNLM; onnx: a graph "
+            "that other programs run; sherpa: a graph for sherpa-onnx, from tokens to the negative log-likelihood "
+            "(both need the package onnx); hf: a folder that transformers loads, with code and tokenizer; word2vec: "
+            "the trained word vectors (binary where FILE ends in .bin).",
         ),
     ] = None,
     force: ForceOption = False,

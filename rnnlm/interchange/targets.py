@@ -54,6 +54,10 @@ def _pytorch(trained: Trained, output: Path) -> str:
     return ", ".join(pytorch.export(trained, output))
 
 
+def _espnet(trained: Trained, output: Path) -> str:
+    return ", ".join(pytorch.export(trained, output, pytorch.ESPNET))
+
+
 def _huggingface(trained: Trained, output: Path) -> str:
     return ", ".join(huggingface.export(trained, output))
 
@@ -66,6 +70,7 @@ def _word2vec(trained: Trained, output: Path) -> str:
 # By the name that ``rnnlm export --to`` gives it; `write` returns what is said of the output.
 TARGETS = {
     "pytorch": Target(_pytorch, "safetensors file"),
+    "espnet": Target(_espnet, "safetensors file"),
     "onnx": Target(_onnx, "ONNX graph"),
     "sherpa": Target(_sherpa, "ONNX graph"),
     "hf": Target(_huggingface, files=huggingface.FILES),
