@@ -74,10 +74,9 @@ def trained(model: dict[str, Any], precision: str = "float32", state: str = "car
 
 
 def loaded(hub: Any, folder: Path) -> tuple[Any, Any]:
-    """The model and the tokenizer, as their users load them."""
-    names = (hub.AutoModelForCausalLM, hub.AutoTokenizer)
-    model, words = (name.from_pretrained(str(folder), trust_remote_code=True) for name in names)
-    return model, words
+    """The model and the tokenizer, as their users load them (``dtype``: before transformers 5 it was float32)."""
+    model = hub.AutoModelForCausalLM.from_pretrained(str(folder), trust_remote_code=True, dtype="auto")
+    return model, hub.AutoTokenizer.from_pretrained(str(folder), trust_remote_code=True)
 
 
 def log_probabilities(model: Any, ids: list[list[int]], **arguments: Any) -> np.ndarray:
@@ -169,6 +168,10 @@ def test_a_text_may_be_read_in_parts(hub: Any, tmp_path: Path) -> None:
     theirs, _ = loaded(hub, tmp_path)
     whole = theirs(torch.tensor([[0, 2, 3, 4]]), output_hidden_states=True)
     part = theirs(torch.tensor([[0, 2]]))
+    listed = theirs(torch.tensor([[0, 2]]), return_dict=False)
+    assert torch.equal(listed[0], part["logits"])
+    base = hub.AutoModel.from_pretrained(str(tmp_path), trust_remote_code=True)
+    assert torch.equal(base(torch.tensor([[0, 2]])).last_hidden_state, part.last_hidden_state)
     rest = theirs(torch.tensor([[3, 4]]), state=part.state)
     assert torch.allclose(whole.logits[:, 2:], rest.logits, atol=1e-6)
     assert [value.shape for value in whole.hidden_states] == [(1, 4, 5), (1, 4, 6)]

@@ -235,7 +235,7 @@ class RnnlmForCausalLM(RnnlmPreTrainedModel, GenerationMixin):
         """z2 (... x |V| + 1) from h (... x D_h); of a mixture, log y^."""
         p, count = self.output, self.config.softmaxes
         U = self.model.embedding.weight.T if self.config.tied_embeddings else p.U
-        if self.config.softmaxes == 1:
+        if count == 1:
             return (h @ p.P if hasattr(p, "P") else h) @ U + p.b2
         log_pi = torch.log_softmax(h @ p.W, -1)
         g = torch.tanh(h @ p.P + p.c).unflatten(-1, (count, -1))
@@ -253,10 +253,11 @@ class RnnlmForCausalLM(RnnlmPreTrainedModel, GenerationMixin):
     ) -> RnnlmOutput | tuple[Any, ...]:
         """As `RnnlmModel`, with logits; with labels (B x T, -100: not counted), the mean loss of tokens 2 to T."""
         found = self.model(input_ids, attention_mask, state, output_hidden_states, return_dict=True)
-        found.logits = self.logits(found.last_hidden_state)
+        logits, loss = self.logits(found.last_hidden_state), None
         if labels is not None:
-            found.loss = F.cross_entropy(found.logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
-        return found.to_tuple() if return_dict is False else found
+            loss = F.cross_entropy(logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
+        result = RnnlmOutput(loss, logits, found.last_hidden_state, found.state, found.hidden_states)
+        return result.to_tuple() if return_dict is False else result
 
     def prepare_inputs_for_generation(
         self,
