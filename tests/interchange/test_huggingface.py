@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import os
 import random
@@ -190,6 +191,27 @@ def test_generation_is_greedy_as_ours(hub: Any, tmp_path: Path, runs: dict[str, 
     made = theirs.generate(**ids, max_new_tokens=12, do_sample=False, eos_token_id=-1, suppress_tokens=_unknown(ours))
     text = words.decode(made[0, 1:]).replace(" </s> ", "\n").removesuffix(" </s>")
     assert text.strip() == ours.sample("the dog", 12, top_k=1, unk=False).strip()
+
+
+def test_a_beam_of_all_texts_finds_the_best_one(hub: Any, tmp_path: Path) -> None:
+    """Of 4 tokens that may be drawn there are 64 texts of 3, and a beam of 16 keeps all that begin them."""
+    network = trained({"cell": "lstm", "hidden": 12})
+    export.export(network, tmp_path)
+    theirs, _ = loaded(hub, tmp_path)
+    allowed = [3, 4, 5, 6]
+    others = [i for i in range(12) if i not in allowed]
+    torch = importlib.import_module("torch")
+    made = theirs.generate(
+        torch.tensor([[0, 2]]), max_new_tokens=3, num_beams=16, do_sample=False, suppress_tokens=others,
+        eos_token_id=-1, length_penalty=0.0,
+    )  # fmt: skip
+    scores = {}
+    for continuation in itertools.product(allowed, repeat=3):
+        ids = [0, 2, *continuation]
+        found = log_probabilities(theirs, [ids])[0]
+        found[:, others] = -np.inf
+        scores[continuation] = of_tokens(found, ids)[1:].sum()
+    assert tuple(made[0, 2:].tolist()) == max(scores, key=lambda continuation: scores[continuation])
 
 
 def _unknown(model: LanguageModel) -> list[int] | None:

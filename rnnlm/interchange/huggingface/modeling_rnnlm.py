@@ -260,18 +260,7 @@ class RnnlmForCausalLM(RnnlmPreTrainedModel, GenerationMixin):
         return result.to_tuple() if return_dict is False else result
 
     def prepare_inputs_for_generation(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor | None = None,
-        state: tuple[Tensor, ...] | None = None,
-        **ignored: Any,
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, **ignored: Any
     ) -> dict[str, Any]:
-        """All tokens at first, then the last one with the state before it."""
-        read = input_ids if state is None else input_ids[:, -1:]
-        return {"input_ids": read, "attention_mask": attention_mask, "state": state}
-
-    def _update_model_kwargs_for_generation(
-        self, outputs: RnnlmOutput, *others: Any, **kwargs: Any
-    ) -> dict[str, Any]:
-        updated: dict[str, Any] = super()._update_model_kwargs_for_generation(outputs, *others, **kwargs)
-        return updated | {"state": outputs.state}
+        """All tokens each time: a beam search orders its texts anew at every step, but not their states."""
+        return {"input_ids": input_ids, "attention_mask": attention_mask}
