@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import ForceOption, ModelArgument, QuietOption, choices, model_files
+from rnnlm.cli.arguments import ForceOption, ModelArgument, QuietOption, model_files
 
 
 class Target(StrEnum):
@@ -38,7 +38,7 @@ def command(
         Optional[Target],
         typer.Option(
             "--to",
-            metavar=choices(Target),
+            metavar="TARGET",
             help="As what; left out: by FILE's ending. pytorch: weights as its nn.Embedding, nn.RNN, nn.GRU or "
             "nn.LSTM, and nn.Linear have them; espnet: the same by the names of its SequentialRNNLM; onnx: a graph "
             "that other programs run; sherpa: a graph for sherpa-onnx, from tokens to the negative log-likelihood "
