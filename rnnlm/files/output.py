@@ -30,6 +30,9 @@ ENDINGS = {
     "text": (".txt",),
 }
 
+# Of these a run's folder always has one, and nothing else does that a command writes.
+_OF_A_RUN = ("config.yaml", "log.jsonl", "state.safetensors")
+
 
 def check(path: Path, what: str, reads: Iterable[Path], force: bool) -> None:
     """Check an output.
@@ -62,7 +65,7 @@ def check_folder(folder: Path, names: Sequence[str], reads: Iterable[Path], forc
     """Check a folder that files of these names are written to; reads, force: as of `check`.
 
     Raises:
-        InputError: it is a file, or the command reads one of its files; it has files already.
+        InputError: it is a file, or the folder of a run, or the command reads one of its files; it has files already.
         ResourceError: it cannot be written.
     """
     if folder.exists() and not folder.is_dir():
@@ -71,6 +74,8 @@ def check_folder(folder: Path, names: Sequence[str], reads: Iterable[Path], forc
     for name in names:
         if any(_same(folder / name, read) for read in reads):
             raise InputError(f"{folder}: this command reads {name} there; give another folder")
+    if any((folder / name).exists() for name in _OF_A_RUN):
+        raise InputError(f"{folder}: is the folder of a run, whose model would be written over; give another folder")
     if folder.is_dir() and any(folder.iterdir()) and not force:
         raise InputError(f"{folder}: is there already and has files; --force replaces those of the same names")
     for name in names:

@@ -336,8 +336,9 @@ def test_the_model_card_says_what_the_perplexity_stands_on(tmp_path: Path, runs:
 
 
 def test_folders_that_nothing_is_written_to(tmp_path: Path, call: Any, runs: dict[str, Path]) -> None:
-    run, full, file = tmp_path / "run", tmp_path / "full", tmp_path / "file"
+    run, full, file, other = (tmp_path / name for name in ("run", "full", "file", "other"))
     shutil.copytree(runs["word"], run)
+    shutil.copytree(runs["char"], other)
     full.mkdir()
     (full / "README.md").write_text("mine")
     file.write_text("mine")
@@ -345,6 +346,7 @@ def test_folders_that_nothing_is_written_to(tmp_path: Path, call: Any, runs: dic
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     for folder, flags, message in (
         (run, ["--force"], "this command reads model.safetensors there; give another folder"),
+        (other, ["--force"], "is the folder of a run, whose model would be written over; give another folder"),
         (full, [], "is there already and has files; --force replaces those of the same names"),
         (file, ["--force"], "is no folder, and one is written; give another name"),
         (tmp_path / "twisted", ["--force"], "config.json: cannot be written: it is a folder"),
