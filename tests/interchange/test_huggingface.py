@@ -17,6 +17,7 @@ import pytest
 from every_cell import CELLS
 from networks import Case, config
 from safetensors import safe_open
+from safetensors.numpy import load_file
 
 import rnnlm
 from rnnlm.errors import InputError, ResourceError
@@ -24,6 +25,8 @@ from rnnlm.files import log, model_file
 from rnnlm.files.model_file import Trained
 from rnnlm.interchange.huggingface import export, tokenizer
 from rnnlm.language_model import LanguageModel
+from rnnlm.network import build
+from rnnlm.network.reference.cells import STEPS
 from rnnlm.text import tokenizers
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training.records import FinalTest
@@ -118,6 +121,33 @@ def test_transformers_gives_the_same_probabilities(
         wanted = {token.token: token.log_probability for token in ours.next(prefix)}
         np.testing.assert_allclose(found[end, :-1], [wanted[token] for token in WORDS.tokens], rtol=0, atol=1e-5)
     assert (found[:, -1] < -1e8).all(), "the token that pads"
+
+
+@pytest.mark.parametrize("sizes", [{"hidden": [4, 7]}, {"hidden": [4, 6], "tie_weights": True, "layer_norm": True}])
+@pytest.mark.parametrize("model", NETWORKS.values(), ids=NETWORKS.keys())
+def test_the_tensors_are_the_network(tmp_path: Path, model: dict[str, Any], sizes: dict[str, Any]) -> None:
+    """By the equations of each cell's reference and a few lines of NumPy, with nothing but the folder's files."""
+    network = trained(model | sizes)
+    export.export(network, tmp_path)
+    tensors = {name: value.astype(float) for name, value in load_file(tmp_path / "model.safetensors").items()}
+    settings = json.loads((tmp_path / "config.json").read_text())
+    table, ids = tensors["model.embedding.weight"], [0, 2, 10, 1, 0]
+    x = table[ids[:-1]]
+    for layer, cell in enumerate(build.cells(network.config)):
+        p = {name: tensors[f"model.cells.{layer}.{name}"] for name in settings["cell_shapes"][layer]}
+        state, h = p["initial"][None], []
+        for e in x:
+            state = STEPS[type(cell)](cell, p, state, e[None])
+            h.append(state[0, : settings["hidden_sizes"][layer]])
+        x = np.array(h)
+        if settings["layer_norm"]:
+            x = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-5)
+            x = x * tensors[f"model.norms.{layer}.weight"] + tensors[f"model.norms.{layer}.bias"]
+    x = x @ tensors["output.P"] if "output.P" in tensors else x
+    z2 = x @ (table.T if settings["tied_embeddings"] else tensors["output.U"]) + tensors["output.b2"]
+    found = z2 - np.log(np.exp(z2).sum(1, keepdims=True))
+    wanted = [score.log_probability for score in LanguageModel(network).surprisal("a ü zebra\n", "reset")]
+    np.testing.assert_allclose(of_tokens(found, ids), wanted, rtol=0, atol=1e-5)
 
 
 def test_a_float64_network_stays_one(hub: Any, tmp_path: Path) -> None:
