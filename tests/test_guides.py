@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import re
 import shlex
 import shutil
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+import rnnlm
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -90,6 +93,7 @@ def write_nbest() -> None:
         ("minimal_pairs.md", {"pairs.tsv": 3, "results.tsv": 3, "regions.tsv": 1 + 8}),
         ("sampling.md", {}),
         ("rescoring.md", {"test-best.txt": 1, "test-rescored.tsv": 1 + 4}),
+        ("interchange.md", {"vectors.txt": 1 + 16}),
     ],
 )
 def test_every_command_of_a_guide_runs(
@@ -130,3 +134,28 @@ def test_every_command_of_the_guide_to_runs_runs(
         else:
             assert (status, err) == (0, ""), line
             assert "other" in out
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_code_of_the_guide_to_other_programs_runs(
+    call: Any, runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("torch", "transformers", "minicons", "surprisal"):
+        pytest.importorskip(package)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("builtins.input", lambda question: "y")
+    call("export", runs["word"], "--to", "hf", "-o", "my-hf")
+    card = re.findall(r"^```python\n(.*?)^```", Path("my-hf/README.md").read_text(), re.M | re.S)
+    model = rnnlm.load(runs["word"])
+    wanted = [score.log_probability for score in model.surprisal("the dog sleeps\n", "reset")]
+    guide = blocks("interchange.md", "python")
+    assert (len(guide), len(card)) == (3, 2)
+    found: dict[str, Any] = {}
+    for block in guide:
+        exec(block, found)
+    assert found["log_probabilities"].tolist() == pytest.approx(wanted, abs=1e-5)
+    bits = [-score / math.log(2) for score in wanted]
+    assert [score for _, score in found["scores"][0][1:]] == pytest.approx(bits, abs=1e-4)
+    assert [-float(score) for score in found["surprisals"]] == pytest.approx(wanted[:-1], abs=1e-4)
+    for block in card:
+        exec(block, {})

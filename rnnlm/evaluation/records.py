@@ -64,6 +64,22 @@ class NextToken:
 
 
 @dataclass(frozen=True)
+class Neighbour:
+    """A token near another one, as vocab.txt spells it. cosine: of their vectors."""
+
+    token: str
+    cosine: float
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """A token with those nearest to it."""
+
+    token: str
+    nearest: list[Neighbour]
+
+
+@dataclass(frozen=True)
 class PairScore:
     """Score of a minimal pair: log p of both sentences, in nats. unknown: they differ in a word that is scored as
     <unk>."""
