@@ -1,7 +1,7 @@
 """ONNX Runtime for the browser: onnxruntime-web from the npm registry, or a copy of it.
 
-npm itself gets the package, so that its settings (a mirror, a proxy) hold here too, and the user's cache keeps it. Its
-version and its hash are fixed: what npm brings is compared with the hash before anything is read from it.
+npm itself gets the package, so that its settings (a mirror, a proxy) hold here too, and the user's cache keeps it.
+Version and hash are fixed: what npm brings is compared with the hash before anything is read from it.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -104,7 +105,9 @@ def _pack(folder: Path) -> Path:
         raise InputError(
             f"{PACKAGE} is needed, and the program npm that gets it is not installed; install it, {advice}"
         )
-    command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--pack-destination", str(folder), "--loglevel=error"]
+    # Left alone, npm waits for more than a minute where there is no network.
+    retries = ["--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
+    command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--pack-destination", str(folder), "--loglevel=error", *retries]
     done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0 or not (folder / _ARCHIVE).is_file():
         raise ResourceError(
@@ -114,10 +117,9 @@ def _pack(folder: Path) -> Path:
 
 
 def _reason(errors: str) -> str:
-    """What npm complains of: the first line that is no code or number of an error."""
-    lines = [line.removeprefix("npm").strip().removeprefix("error").strip() for line in errors.splitlines()]
-    told = [line for line in lines if line and line.split()[0] not in ("code", "errno", "syscall")]
-    return told[0].rstrip(".;") if told else "it gives no reason"
+    """What npm complains of: its first line that is more than an error's code."""
+    found = re.search(r"^npm error (?!code |errno |syscall )(?:network |notarget |\w+: )?(\S.*)", errors, re.M | re.I)
+    return found[1].rstrip(".") if found else "it gives no reason"
 
 
 def _integrity(path: Path) -> str:
