@@ -36,9 +36,9 @@ def command(
         typer.Option(
             "--to",
             metavar=choices(Target),
-            help="As what; left out: by PATH's ending (pytorch, onnx). pytorch, weights as its nn.Embedding, nn.RNN, nn.GRU "
-            "or nn.LSTM, and nn.Linear have them; onnx, a graph that other programs run (needs the package onnx); "
-            "web, a page for the browser that scores and samples (needs onnx, and npm for its runtime).",
+            help="As what; left out: by PATH's ending (pytorch, onnx). pytorch, weights as its nn.Embedding, nn.RNN, "
+            "nn.GRU or nn.LSTM, and nn.Linear have them; onnx, a graph that other programs run (needs the package "
+            "onnx); web, a page for the browser that scores and samples (needs onnx, and npm for its runtime).",
         ),
     ] = None,
     runtime: Annotated[

@@ -63,12 +63,13 @@ def export(trained: Trained, folder: Path, runtime_copy: Path | None = None) -> 
     """
     model = to_onnx(trained).SerializeToString()
     files = {_MODEL: model, **(yield from runtime.load(runtime_copy))}
-    written = {f"{name}.js": _script(name, content) for name, content in files.items()}
-    written[_INDEX] = _page(trained).encode()
-    # All of them take their places at the end, or none.
+    written = {_INDEX: _page(trained).encode()} | {f"{name}.js": _script(name, files[name]) for name in files}
+    # They take their places when all are written, the last one first: where index.html is, the others are too.
     with ExitStack() as stack:
         for name, content in written.items():
-            stack.enter_context(atomic_write(folder / name)).write(content)
+            file = stack.enter_context(atomic_write(folder / name))
+            file.write(content)
+            file.flush()
     return [folder / name for name in (_INDEX, *_SCRIPTS)]
 
 

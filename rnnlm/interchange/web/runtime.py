@@ -102,9 +102,7 @@ def _pack(folder: Path) -> Path:
     npm = shutil.which("npm")
     advice = f"or give a copy of {PACKAGE}@{VERSION} by --runtime"
     if npm is None:
-        raise InputError(
-            f"{PACKAGE} is needed, and the program npm that gets it is not installed; install it, {advice}"
-        )
+        raise InputError(f"npm, which gets {PACKAGE}, is not installed; install npm (Node.js), {advice}")
     # Left alone, npm waits for more than a minute where there is no network.
     retries = ["--fetch-retries=1", "--fetch-retry-mintimeout=1000"]
     command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--pack-destination", str(folder), "--loglevel=error", *retries]
@@ -118,7 +116,9 @@ def _pack(folder: Path) -> Path:
 
 def _reason(errors: str) -> str:
     """What npm complains of: its first line that is more than an error's code."""
-    found = re.search(r"^npm error (?!code |errno |syscall )(?:network |notarget |\w+: )?(\S.*)", errors, re.M | re.I)
+    found = re.search(
+        r"^npm (?:error|ERR!) (?!code |errno |syscall )(?:network |notarget |\w+: )?(\S.*)", errors, re.M
+    )
     return found[1].rstrip(".") if found else "it gives no reason"
 
 
