@@ -68,7 +68,7 @@ def refused(call: Any, status: int, message: str, output: Path, *arguments: obje
     assert (found, out) == (status, "")
     assert err.splitlines()[-1].startswith("error: ")
     assert message in err.splitlines()[-1]
-    assert len([line for line in err.splitlines() if "comes from npm" not in line]) == 1
+    assert len([line for line in err.splitlines() if "by npm (33 MB" not in line]) == 1
     assert not output.is_dir() or not list(output.glob("*.js"))
 
 
@@ -205,7 +205,7 @@ def test_npm_gets_the_package_once(
     for number in range(2):
         status, _, err = call("export", runs["word"], "--to", "web", "-o", tmp_path / f"page{number}")
         assert status == 0, err
-        assert ("comes from npm" in err) == (number == 0)
+        assert ("by npm (33 MB" in err) == (number == 0)
         assert dict(content(tmp_path / f"page{number}" / name) for name in FILES[2:]) == web_runtime.CONTENTS
     assert [path.name for path in cache.iterdir()] == [archive]
     # A damaged one is got again.

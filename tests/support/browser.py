@@ -8,6 +8,7 @@ import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,16 @@ from typing import Any
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 _SECONDS = 60
+
+# The browser reads from file descriptor 3 and writes to 4; above 10 neither is in the other's way.
+_START = """
+import fcntl, os, sys
+ends = [fcntl.fcntl(int(number), fcntl.F_DUPFD, 10) for number in sys.argv[1:3]]
+for end, number in zip(ends, (3, 4)):
+    os.dup2(end, number)
+    os.close(end)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 class Page:
@@ -103,11 +114,9 @@ def browser(profile: Path) -> Iterator[Page]:
     assert CHROMIUM is not None
     its_input, to = os.pipe()
     back, its_output = os.pipe()
-    # It reads from file descriptor 3 and writes to 4.
-    command = f'exec "$0" "$@" 3<&{its_input} 4>&{its_output}'
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", f"--user-data-dir={profile}"]
     process = subprocess.Popen(
-        ["sh", "-c", command, CHROMIUM, *options],
+        [sys.executable, "-c", _START, str(its_input), str(its_output), CHROMIUM, *options],
         pass_fds=(its_input, its_output),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

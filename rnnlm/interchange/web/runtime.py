@@ -85,7 +85,7 @@ def _cached() -> Task[Path]:
         raise ResourceError("no cache folder can be written; set XDG_CACHE_HOME to one, or give a copy by --runtime")
     path = root / _ARCHIVE
     if not path.is_file() or _integrity(path) != INTEGRITY:
-        yield Note(f"{PACKAGE} {VERSION} (33 MB, once) comes from npm")
+        yield Note(f"downloading {PACKAGE} {VERSION} by npm (33 MB, once)")
         with tempfile.TemporaryDirectory(dir=root) as folder:
             packed = _pack(Path(folder))
             found = _integrity(packed)
