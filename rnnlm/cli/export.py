@@ -1,4 +1,4 @@
-"""``rnnlm export``: a model for other programs: PyTorch weights, an ONNX graph, or a page for the browser."""
+"""``rnnlm export``: a model for other programs, as PyTorch weights, an ONNX graph, or a web page."""
 
 from __future__ import annotations
 

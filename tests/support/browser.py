@@ -114,7 +114,8 @@ def browser(profile: Path) -> Iterator[Page]:
     assert CHROMIUM is not None
     its_input, to = os.pipe()
     back, its_output = os.pipe()
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", f"--user-data-dir={profile}"]
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--remote-debugging-pipe"]
+    options.append(f"--user-data-dir={profile}")
     process = subprocess.Popen(
         [sys.executable, "-c", _START, str(its_input), str(its_output), CHROMIUM, *options],
         pass_fds=(its_input, its_output),
@@ -128,5 +129,4 @@ def browser(profile: Path) -> Iterator[Page]:
     finally:
         os.close(to)  # the browser ends with its pipe
         os.close(back)
-        process.terminate()
         process.wait(30)
