@@ -14,13 +14,19 @@ from typing import Any
 
 import pytest
 from browser import CHROMIUM, Page, browser
+from every_cell import CELLS
+from networks import Case, config
 from small import settings, write_texts
 
 import rnnlm
 from rnnlm import api
 from rnnlm.errors import RnnlmError
 from rnnlm.files import model_file
+from rnnlm.files.model_file import Trained
+from rnnlm.interchange.onnx.export import _CELLS
 from rnnlm.interchange.web import export, runtime
+from rnnlm.language_model import LanguageModel
+from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.work import run_to_end
 
 READY = "document.documentElement.dataset.ready === 'true'"
@@ -138,6 +144,20 @@ def test_the_numbers_are_the_models(
     assert chromium.errors == []
 
 
+@pytest.mark.parametrize("cell", [*_CELLS, "mixture"])
+def test_every_cell(cell: str, chromium: Page, tmp_path: Path) -> None:
+    model = {"output": {"type": "mixture", "softmaxes": 2}} if cell == "mixture" else CELLS[cell]
+    chosen = config(d=5, model=model | {"hidden": [4, 6]})
+    words = Vocabulary(["</s>", "<unk>", *"abcdefgh"], range(10), "word", False)
+    parameters = Case(chosen, len(words), resets=False).network.named
+    network = LanguageModel(Trained(chosen, words, parameters, {}, tmp_path / "model.safetensors"))
+    run_to_end(export.export(network.trained, tmp_path))
+    open_page(chromium, tmp_path)
+    text = "a b c\nx b e f g h a\n" * 3
+    wanted = [score.surprisal for score in network.surprisal(text)]
+    assert [bits for _, bits in write(chromium, text)] == pytest.approx(wanted, abs=1e-4)
+
+
 def test_what_is_typed_goes_on_from_the_words_before(page: Page, models: dict[str, Path]) -> None:
     model = rnnlm.load(models["word"])
     page.run(
@@ -193,12 +213,16 @@ def test_the_next_word_is_appended(page: Page, models: dict[str, Path]) -> None:
         assert page.run("at('text').value") == whole
 
 
-def test_a_byte_that_is_no_character_cannot_be_appended(chromium: Page, pages: dict[str, Path]) -> None:
-    open_page(chromium, pages["byte"])
-    made = "bars(Float32Array.from({length: 256}, (_, byte) => byte - 300))[0].firstChild"
-    assert chromium.run(f"{made}.ariaDisabled") == "true"
-    assert chromium.run(f"{made}.onclick") is None
-    assert chromium.run(f"{made}.textContent").startswith("0xff")
+@pytest.mark.parametrize(("name", "best", "shown"), [("byte", 255, "0xff"), ("char", None, "<unk>")])
+def test_what_is_no_character_cannot_be_appended(
+    name: str, best: int | None, shown: str, chromium: Page, pages: dict[str, Path]
+) -> None:
+    open_page(chromium, pages[name])
+    chromium.run(f"var best = {'model.unk' if best is None else best}")
+    made = "bars(Float32Array.from(model.vocabulary, (_, id) => -Math.abs(id - best)))"
+    assert chromium.run(f"{made}[0].textContent").startswith(shown)
+    assert chromium.run(f"{made}[0].firstChild.ariaDisabled") == "true"
+    assert chromium.run(f"{made}[0].firstChild.onclick") is None
 
 
 def test_the_line_ends_own_word(page: Page) -> None:
