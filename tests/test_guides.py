@@ -14,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import web_runtime
 
 import rnnlm
+from rnnlm.interchange.web import runtime
+from rnnlm.work import Task
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -159,3 +162,24 @@ def test_the_code_of_the_guide_to_other_programs_runs(
     assert [-float(score) for score in found["surprisals"]] == pytest.approx(wanted[:-1], abs=1e-4)
     for block in card:
         exec(block, {})
+
+
+def test_every_command_of_the_guide_to_pages_runs(
+    call: Any, runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnx")
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(runs["word"], "runs/my")
+    archive = web_runtime.write_archive(Path(f"onnxruntime-web-{runtime.VERSION}.tgz"))
+
+    def cached() -> Task[Path]:
+        yield from ()
+        return archive
+
+    monkeypatch.setattr(runtime, "_cached", cached)
+    for line in commands("web.md"):
+        assert call(*shlex.split(line)[1:])[::2] == (0, ""), line
+    for folder in ("page", "other"):
+        names = [path.name for path in Path(folder).iterdir()]
+        assert len(names) == 4
+        assert all(f"`{name}`" in (DOCS / "web.md").read_text(encoding="utf-8") for name in names)

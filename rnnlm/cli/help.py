@@ -76,7 +76,7 @@ EXAMPLES = {
     "gradients": ["rnnlm gradients runs/my my.txt --html ledger.html"],
     "derive": ["rnnlm derive --scalar"],
     "inspect": ["rnnlm inspect runs/my", "rnnlm inspect runs/my --nearest dog --nearest cat"],
-    "export": ["rnnlm export runs/my --to onnx -o my.onnx", "rnnlm export runs/my --to hf -o my-hf"],
+    "export": ["rnnlm export runs/my --to onnx -o my.onnx", "rnnlm export runs/my --to web -o page"],
     "import": ["rnnlm import weights.safetensors --vocab vocab.txt -o my.safetensors"],
     "bench": ["rnnlm bench my.yaml"],
     "corpus list": ["rnnlm corpus list"],

@@ -24,6 +24,7 @@ ENDINGS = {
     "model of n-grams": (".arpa",),
     "table of scores": (".tsv", ".txt", ".jsonl"),
     "page": (".html", ".htm"),
+    "script": (".js",),
     "picture": (".png", ".svg"),
     "safetensors file": (".safetensors",),
     "ONNX graph": (".onnx",),

@@ -40,7 +40,12 @@ def test_choices_are_those_of_the_configuration() -> None:
             "float16",
             "'float16' is not one of 'float32', 'float64', 'bfloat16', 'bfloat16x3'",
         ),
-        (["export", "x", "-o", "x"], "--to", "jax", "'jax' is not one of 'pytorch', 'onnx'"),
+        (
+            ["export", "x", "-o", "x"],
+            "--to",
+            "jax",
+            "'jax' is not one of 'pytorch', 'espnet', 'onnx', 'sherpa', 'hf', 'word2vec', 'web'",
+        ),
         (["import", "x", "-o", "y"], "--activation", "sigmoid", "'sigmoid' is not one of 'tanh', 'relu'"),
         (["import", "x", "-o", "y"], "--unit", "line", "'line' is not one of 'word', 'char', 'byte'"),
     ],
