@@ -123,9 +123,10 @@ def test_beginnings_are_read_once() -> None:
 
 
 def test_equal_totals_keep_their_order() -> None:
-    some = [Hypothesis("u", "a", 1.0, None, "x:1"), Hypothesis("u", "a", 1.0, None, "x:2")]
+    scores = [1.0, 2.0] * 50
+    some = [Hypothesis("u", "a", score, None, f"x:{i}") for i, score in enumerate(scores, 1)]
     found = run(network(config(), len(WORDS)), WORDS, some, 1.0)
-    assert [row.rank for row in found.hypotheses] == [1, 2]
+    assert [row.rank for row in found.hypotheses] == [51 + i // 2 if i % 2 == 0 else 1 + i // 2 for i in range(100)]
     assert found.summary.changed == 0
 
 
