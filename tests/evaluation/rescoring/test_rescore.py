@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from collections import Counter
 from typing import Any
 
@@ -14,6 +15,7 @@ from rnnlm.errors import InputError, NotFiniteError, RnnlmError, TextError
 from rnnlm.evaluation.lines import score_lines
 from rnnlm.evaluation.rescoring import rescore as module
 from rnnlm.evaluation.rescoring.nbest_files import Hypothesis
+from rnnlm.evaluation.rescoring.prefixes import score_prefixes
 from rnnlm.evaluation.rescoring.records import Recognition, Weights, WordErrors
 from rnnlm.evaluation.rescoring.rescore import Given, Result, rescore
 from rnnlm.network.network import Network
@@ -190,3 +192,17 @@ def test_texts_and_networks_that_are_wrong() -> None:
     net.parameters["output"]["b2"][:] = math.nan
     with pytest.raises(NotFiniteError, match="x:1: a log-probability is not finite"):
         run(net, WORDS, [Hypothesis("u", "a", 0.0, None, "x:1")], 1.0)
+
+
+def test_one_long_text_takes_no_more_memory_than_short_ones() -> None:
+    """Of 1,000 texts one has 1,000 tokens: 2,000 numbers in all, not a million."""
+    net = network(config(), len(WORDS))
+    texts = [np.zeros(1000 if i == 0 else 1, np.int32) for i in range(1000)]
+    score_prefixes(net, WORDS, texts[:1])
+    tracemalloc.start()
+    found = score_prefixes(net, WORDS, texts)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4_000_000
+    assert found.rows == 1000
+    assert found.log_probability[1:] == pytest.approx(plain(net, [0], WORDS.line_end))
