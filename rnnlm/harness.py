@@ -12,6 +12,7 @@ is ``python -m rnnlm.harness``, with lm-eval's own arguments.
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -47,7 +48,8 @@ except ImportError:
 # Tokens of a generated text where the task does not say how many.
 _TOKENS = 256
 _TOKENS_NAMES = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
-_GENERATION = ("until", "do_sample", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", *_TOKENS_NAMES)
+_WHOLE, _REAL = ("top_k", *_TOKENS_NAMES), ("temperature", "top_p", "min_p", "repetition_penalty")
+_GENERATION = ("until", "do_sample", *_REAL, *_WHOLE)
 
 
 @register_model("rnnlm")
@@ -60,21 +62,29 @@ class HarnessModel(LM):
         batch_size, max_batch_size, device: lm-eval gives them; they change nothing.
 
     Raises:
-        ModelError: not there or damaged.
+        ModelError: not there or damaged. InputError: no model, another argument, or one that is not what it must be.
     """
 
     def __init__(
         self,
-        pretrained: LanguageModel | str | Path,
+        pretrained: LanguageModel | str | Path | None = None,
         initial_state: str = "model",
         threads: int | str = "auto",
         batch_size: int | str | None = None,
         max_batch_size: int | None = None,
         device: str | None = None,
+        **others: object,
     ) -> None:
         super().__init__()
+        if others:
+            raise InputError(f"model_args: found {next(iter(others))}; must be of pretrained, initial_state, threads")
+        if pretrained is None:
+            raise InputError("model_args: no pretrained; give pretrained=RUN, a run's folder or a model file")
+        if threads != "auto" and (type(threads) is not int or threads < 1):
+            raise InputError(f"model_args: threads: found {threads}; must be a number of at least 1, or auto")
         if not isinstance(pretrained, LanguageModel):
-            pretrained = LanguageModel(model_file.load(pretrained), threads, initial_state)
+            # lm-eval takes a folder's name for a number where it is one.
+            pretrained = LanguageModel(model_file.load(str(pretrained)), threads, initial_state)
         self.model = pretrained
 
     def loglikelihood(self, requests: list[Instance]) -> list[tuple[float, bool]]:
@@ -98,12 +108,13 @@ class HarnessModel(LM):
         """Of each (text,) its log-probability in nats, every token counted. The last line of a text of words has a
         line end only where the text has."""
         texts = [self._tokens(request.args[0]) for request in requests]
-        found = [nats for nats, _ in self._scored(texts, [0] * len(texts))]
+        found = [nats for nats, _ in self._scored(texts, [0] * len(texts), greedy=False)]
         return self._cached("loglikelihood_rolling", requests, found)
 
     def generate_until(self, requests: list[Instance]) -> list[str]:
-        """Of each (context, settings) what the network writes after the context: greedy unless ``do_sample`` is set,
-        at most 256 tokens unless the task says how many, up to the first of the strings of ``until``.
+        """Of each (context, settings) what the network writes after the context, up to the first of the strings of
+        ``until``: greedy unless ``do_sample`` is true, or a temperature above 0 is given without it; at most 256
+        tokens unless the task says how many.
 
         A request that comes several times gets a sample of its own each time.
 
@@ -128,18 +139,20 @@ class HarnessModel(LM):
         vocabulary = self.model.vocabulary
         return tokenizers.split(text, vocabulary.unit, vocabulary.lowercase, "a text of the task")
 
-    def _scored(self, texts: list[Sequence[str]], skipped: list[int]) -> list[tuple[float, bool]]:
+    def _scored(
+        self, texts: list[Sequence[str]], skipped: list[int], greedy: bool = True
+    ) -> list[tuple[float, bool]]:
         """Of each text the log-probability of what comes after its `skipped` first tokens, and whether it is the most
-        probable; 0 and true where nothing comes."""
+        probable; 0 and true where nothing comes. greedy: false where that is not asked for: ranks cost time."""
         model, found, tokens, unknown = self.model, [(0.0, True)] * len(texts), 0, 0
         asked = [i for i, text in enumerate(texts) if len(text) > skipped[i]]
         chosen, before = [texts[i] for i in asked], [skipped[i] for i in asked]
-        each = score_each(model.network, chosen, model.vocabulary, model.config.train.state, True, before)
+        each = score_each(model.network, chosen, model.vocabulary, model.config.train.state, greedy, before)
         for i, scored in zip(asked, each, strict=True):
             scored = scored[skipped[i] :]
             tokens, unknown = tokens + len(scored.unknown), unknown + int(scored.unknown.sum())
-            greedy = bool(((scored.rank == 1) & ~scored.unknown).all())
-            found[i] = (float(scored.log_probability.sum()), greedy)
+            most_probable = greedy and bool(((scored.rank == 1) & ~scored.unknown).all())
+            found[i] = (float(scored.log_probability.sum()), most_probable)
         if unknown:
             logging.getLogger(__name__).warning(
                 "%d of %d scored tokens are not in the vocabulary: each has the probability of <unk>", unknown, tokens
@@ -158,14 +171,22 @@ def settings(keywords: dict[str, Any], seed: int) -> Settings:
     """Settings of sampling from a task's ``generation_kwargs``.
 
     Raises:
-        InputError: one that rnnlm does not have, or one out of its range.
+        InputError: one that rnnlm does not have, one out of its range, or one that is not what it must be.
     """
     for name in keywords:
         if name not in _GENERATION:
             raise InputError(f"generation_kwargs: found {name}; must be of {', '.join(_GENERATION)}")
-    given = {name: value for name, value in keywords.items() if value is not None}
-    until = given.get("until", ())
-    temperature = float(given.get("temperature", 1.0 if given.get("do_sample") else 0.0))
+    given = {
+        name: _number(name, value) if name in (*_WHOLE, *_REAL) else value
+        for name, value in keywords.items()
+        if value is not None
+    }
+    until = [given["until"]] if isinstance(given.get("until"), str) else given.get("until", ())
+    if not isinstance(until, list | tuple) or not all(isinstance(one, str) for one in until):
+        raise InputError(f"generation_kwargs: until: found {until!r}; must be a text or a list of texts")
+    if not isinstance(given.get("do_sample", False), bool):
+        raise InputError(f"generation_kwargs: do_sample: found {given['do_sample']!r}; must be true or false")
+    temperature = given.get("temperature", 1.0 if given.get("do_sample") else 0.0)
     return Settings(
         tokens=next((given[name] for name in _TOKENS_NAMES if name in given), _TOKENS),
         temperature=temperature if given.get("do_sample", True) else 0.0,
@@ -174,8 +195,20 @@ def settings(keywords: dict[str, Any], seed: int) -> Settings:
         min_p=given.get("min_p"),
         repetition_penalty=given.get("repetition_penalty", 1.0),
         seed=seed,
-        stop=tuple(filter(None, [until] if isinstance(until, str) else until)),
+        stop=tuple(filter(None, until)),
     )
+
+
+def _number(name: str, value: object) -> Any:
+    """A number of a task's ``generation_kwargs``, or the one that a text spells: YAML takes 1e-5 for a text."""
+    try:
+        found = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        found = math.nan
+    whole = name in _WHOLE
+    if not math.isfinite(found) or (whole and not found.is_integer()):
+        raise InputError(f"generation_kwargs: {name}: found {value!r}; must be a {'whole ' * whole}number")
+    return int(found) if whole else found
 
 
 if __name__ == "__main__":

@@ -182,8 +182,8 @@ class LanguageModel:
             InputError: there is no such layer.
         """
         layers = len(self.network.cells)
-        if not -layers <= layer < layers:
-            raise InputError(f"layer: found {layer}; must be from 0 to {layers - 1}, or -1, the top one")
+        if not isinstance(layer, int | np.integer) or isinstance(layer, bool) or not -layers <= layer < layers:
+            raise InputError(f"layer: found {layer!r}; must be from 0 to {layers - 1}, or -1, the top one")
         tokens = self._all_tokens([text] if isinstance(text, str) else text, line_end)
         found = hidden_states(self.network, tokens, self.vocabulary, self._state(state), layer)
         return found[0] if isinstance(text, str) else found

@@ -130,6 +130,18 @@ def test_generation(harness: Any, runs: dict[str, Path]) -> None:
         ({"num_beams": 4}, "generation_kwargs: found num_beams; must be of until, do_sample,"),
         ({"max_gen_toks": 0}, "tokens: found 0; must be at least 1"),
         ({"do_sample": True, "top_p": 2.0}, "top_p: found 2.0; must be more than 0 and at most 1"),
+        ({"top_k": "abc"}, "generation_kwargs: top_k: found 'abc'; must be a whole number"),
+        ({"top_k": 1.5}, "generation_kwargs: top_k: found 1.5; must be a whole number"),
+        ({"max_gen_toks": "many"}, "generation_kwargs: max_gen_toks: found 'many'; must be a whole number"),
+        ({"max_gen_toks": 10**400}, "generation_kwargs: max_gen_toks: found 1000"),
+        ({"temperature": "hot"}, "generation_kwargs: temperature: found 'hot'; must be a number"),
+        ({"temperature": float("nan")}, "generation_kwargs: temperature: found nan; must be a number"),
+        ({"temperature": -1}, "temperature: found -1.0; must be 0 or more"),
+        ({"min_p": True}, "generation_kwargs: min_p: found True; must be a number"),
+        ({"repetition_penalty": []}, "generation_kwargs: repetition_penalty: found []; must be a number"),
+        ({"do_sample": "abc"}, "generation_kwargs: do_sample: found 'abc'; must be true or false"),
+        ({"until": 5}, "generation_kwargs: until: found 5; must be a text or a list of texts"),
+        ({"until": ["a", 5]}, "generation_kwargs: until: found ['a', 5]; must be a text or a list of texts"),
     ],
 )
 def test_settings_that_it_does_not_have(harness: Any, keywords: dict[str, Any], message: str) -> None:
@@ -143,6 +155,7 @@ def test_settings_that_it_does_not_have(harness: Any, keywords: dict[str, Any], 
     [
         ({}, (256, 0.0, None, ())),
         ({"temperature": 0.5}, (256, 0.5, None, ())),
+        ({"temperature": "1e-5", "top_k": 3.0}, (256, 1e-5, 3, ())),
         ({"do_sample": False, "temperature": 0.5, "top_k": 0}, (256, 0.0, None, ())),
         ({"do_sample": True, "max_new_tokens": 3, "top_k": 4, "until": ["a", "", "b"]}, (3, 1.0, 4, ("a", "b"))),
     ],
@@ -151,6 +164,51 @@ def test_settings(harness: Any, keywords: dict[str, Any], wanted: tuple[Any, ...
     found = harness.settings(keywords, seed=3)
     assert (found.tokens, found.temperature, found.top_k, found.stop) == wanted
     assert found.seed == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("", "model_args: no pretrained; give pretrained=RUN, a run's folder or a model file"),
+        ("threads=2", "model_args: no pretrained; "),
+        ("pretrained=RUN,state=reset", "model_args: found state; must be of pretrained, initial_state, threads"),
+        ("pretrained=RUN,threads=abc", "model_args: threads: found abc; must be a number of at least 1, or auto"),
+        ("pretrained=RUN,threads=1.5", "model_args: threads: found 1.5; must be a number"),
+        ("pretrained=RUN,threads=0", "model_args: threads: found 0; must be a number"),
+        ("pretrained=RUN,threads=true", "model_args: threads: found True; must be a number"),
+        ("pretrained=RUN,initial_state=one", "initial_state: found one; must be model or zero"),
+        ("pretrained=5", "5: no such file"),
+    ],
+)
+def test_arguments_that_are_wrong(harness: Any, runs: dict[str, Path], arguments: str, message: str) -> None:
+    with pytest.raises(InputError) as found:
+        harness.HarnessModel.create_from_arg_string(
+            arguments.replace("RUN", str(runs["word"])), {"batch_size": 1, "device": "cpu"}
+        )
+    assert str(found.value).startswith(message)
+
+
+def test_the_command_line_says_what_is_wrong(harness: Any, runs: dict[str, Path], tmp_path: Path) -> None:
+    task = TASK.replace("FILE", str(tmp_path / "none.jsonl"))
+    (tmp_path / "task.yaml").write_text(task)
+    command = [
+        sys.executable, "-m", "rnnlm.harness", "--model", "rnnlm", "--tasks", "my_agreement",
+        "--include_path", str(tmp_path), "--model_args", f"pretrained={runs['word']},threads=abc",
+    ]  # fmt: skip
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert found.returncode == 2
+    assert "Traceback" not in found.stderr
+    assert found.stderr.splitlines()[-1].startswith("error: model_args: threads: found abc; ")
+
+
+def test_rolling_needs_no_ranks(harness: Any, runs: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    score_each = harness.score_each
+    monkeypatch.setattr(harness, "score_each", lambda *given: (asked.append(given[4]), score_each(*given))[1])
+    wrapped = harness.HarnessModel(runs["word"])
+    wrapped.loglikelihood_rolling([Request("the dog")])
+    wrapped.loglikelihood([Request("the dog", " sees")])
+    assert asked == [False, True]
 
 
 TASK = """\

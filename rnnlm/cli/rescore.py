@@ -135,8 +135,7 @@ def command(
     from rnnlm.files.atomic import write_text
     from rnnlm.language_model import LanguageModel
 
-    if costs is not None:
-        refuse_given(context, ("score", "old_score"), "names a column; of Kaldi's files give --costs and --old-costs")
+    _check_options(context, (nbest, references, costs, old_costs), output, json)
     console = Console(quiet)
     given = Given(weight, penalty, old_weight)
     starting_weights(given, old_score is not None or old_costs is not None, references is not None)
@@ -161,3 +160,36 @@ def command(
     else:
         console.text("".join(rows))
         console.remark(rescoring_view(found.summary))
+
+
+def _check_options(
+    context: typer.Context,
+    inputs: tuple[Path, Path | None, Path | None, Path | None],
+    output: Path | None,
+    json: bool,
+) -> None:
+    """Refuse options that would do nothing, and files that cannot be two things.
+
+    Args:
+        inputs: NBEST, --references, --costs, --old-costs.
+
+    Raises:
+        InputError: the first of them.
+    """
+    from rnnlm.errors import InputError
+    from rnnlm.evaluation.row_files import ending
+    from rnnlm.text import files
+
+    _, references, costs, _ = inputs
+    if costs is not None:
+        refuse_given(context, ("score", "old_score"), "names a column; of Kaldi's files give --costs and --old-costs")
+        if references is None or ending(references) not in (".tsv", ".jsonl"):
+            refuse_given(context, ("utterance", "text"), "names a column; Kaldi's files have none")
+    if output is None:
+        refuse_given(context, ["force"], "goes with --output")
+        if json:
+            refuse_given(context, ("format", "best"), "goes with --output, or without --json")
+    elif str(output) == "-":
+        raise InputError("--output: found -; leave it out for standard output, or name a file")
+    if sum(path is not None and files.name(path) == "standard input" for path in inputs) > 1:
+        raise InputError("-: standard input can be one file alone; give NBEST and --references as two files")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from rnnlm.text.lines import lines
 
 # A row, with FILE:LINE before it for messages.
 Row = tuple[str, dict[str, object]]
+
+_QUOTED = re.compile('"((?:[^"]|"")*)"')
 
 
 def ending(path: Path) -> str:
@@ -41,7 +44,10 @@ def objects(path: Path) -> Iterator[Row]:
 
 
 def table(path: Path) -> Iterator[Row]:
-    """The rows below the header of a TSV file, each field as it stands between its tabs.
+    """The rows below the header of a TSV file.
+
+    A field in double quotes in which every other double quote is doubled, as pandas, R and ``evaluation.columns``
+    write a text, is read without them. Any other field is what stands between its tabs.
 
     Raises:
         TextError: the file cannot be read; two columns have one name; a row has not as many columns as the header.
@@ -49,7 +55,7 @@ def table(path: Path) -> Iterator[Row]:
     header: list[str] | None = None
     for block in lines(path, "word"):
         for line in block:
-            where, cells = f"{files.name(path)}:{line.number}", line.text.split("\t")
+            where, cells = f"{files.name(path)}:{line.number}", [_unquoted(cell) for cell in line.text.split("\t")]
             if header is None:
                 header = cells
                 if twice := {name for name in header if header.count(name) > 1}:
@@ -58,6 +64,11 @@ def table(path: Path) -> Iterator[Row]:
                 raise TextError(f"{where}: {len(cells)} columns, where the header has {len(header)}")
             else:
                 yield where, dict(zip(header, cells, strict=True))
+
+
+def _unquoted(cell: str) -> str:
+    found = _QUOTED.fullmatch(cell)
+    return cell if found is None else found[1].replace('""', '"')
 
 
 def text_field(row: dict[str, object], names: Sequence[str], where: str) -> str:
@@ -89,8 +100,10 @@ def number(value: object, where: str) -> float:
     Raises:
         TextError: it is none.
     """
+    # Python takes more for a number: 1_0, and the digits of every script.
+    spelled = not isinstance(value, str) or (value.isascii() and "_" not in value)
     try:
-        found = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+        found = float(value) if spelled and not isinstance(value, bool) else math.nan  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError):
         found = math.nan
     if math.isfinite(found):

@@ -26,6 +26,11 @@ except ImportError:  # Windows
 
 LOCK = ".lock"
 
+# Of a file system without locks.
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
+# Who only asks whether a folder is locked holds its lock for an instant: seconds between tries, and how many.
+_PAUSE, _TRIES = 0.01, 6
+
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
@@ -53,22 +58,21 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def is_held(folder: Path) -> bool:
-    """Whether a training holds the lock of a folder; where the system has no locks, whether its file is there."""
+    """Whether a training holds the lock of a folder; where the system or the file system has no locks, whether its
+    file is there."""
     try:
         with open(folder / LOCK, encoding="utf-8") as file:
             # A shared lock, which several readers get at once; closing the file lets it go.
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-                return False
+            return not _lock(file, shared=True)
     except BlockingIOError:
         return True
     except OSError:
         return False
-    return True
 
 
 def _locked(folder: Path) -> IO[str]:
     path = folder / LOCK
+    tries = 0
     while True:
         file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - closed by `held`
         try:
@@ -76,6 +80,10 @@ def _locked(folder: Path) -> IO[str]:
         except BlockingIOError:
             says = _says(file)
             file.close()
+            tries += 1
+            if tries < _TRIES:
+                time.sleep(_PAUSE)
+                continue
             raise ModelError(
                 f"{folder}: another training runs there{says}; wait for its end, or take --run DIR"
             ) from None
@@ -93,17 +101,19 @@ def _locked(folder: Path) -> IO[str]:
     return file
 
 
-def _lock(file: IO[str]) -> None:
-    """Lock a file or raise BlockingIOError. Where the system or the file system has no locks, do without."""
+def _lock(file: IO[str], shared: bool = False) -> bool:
+    """Lock a file or raise BlockingIOError; false where the system or the file system has no locks."""
     if fcntl is None:
-        return
+        return False
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         raise
     except OSError as error:
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL):
+        if error.errno not in _NO_LOCKS:
             raise
+        return False
+    return True
 
 
 def _says(file: IO[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -90,8 +91,11 @@ def append(folder: Path, record: DataclassInstance) -> None:
     if not path.is_file():
         raise ResourceError(f"{path}: not written any more: no regular file")
     try:
-        with lock.held(folder), open(path, "a", encoding="utf-8") as file:
-            file.write(_line(record))
+        with lock.held(folder), open(path, "ab+") as file:
+            # The last line may be one that was cut off.
+            if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
+                file.write(b"\n")
+            file.write(_line(record).encode())
     except ModelError:
         raise ResourceError(f"{path}: not written any more: another training has the folder") from None
     except OSError as error:

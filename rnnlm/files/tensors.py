@@ -203,6 +203,10 @@ def _opened(path: str | Path) -> Iterator[Any]:
     if known := what_it_is(path):
         raise ModelError(f"{path}: {known}")
     try:
+        open(path, "rb").close()  # of a file that may not be read safe_open says that there is none
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}; give a file that can be read") from None
+    try:
         with safe_open(path, "numpy") as file:
             yield file
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:

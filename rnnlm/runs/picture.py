@@ -13,11 +13,16 @@ from rnnlm.runs.records import Group, Ranking, RunSummary
 
 _AXES = {"epochs": "epochs", "updates": "updates", "seconds": "seconds of training"}
 _COLOURS, _STYLES = 10, ("-", "--", ":", "-.")
+_NAMED = _COLOURS * len(_STYLES)  # curves that can be told apart
+_GREY = "0.8"
+_HEIGHT, _LINE = 4.5, 0.18  # inches: of a panel at least, and of a line of its legend
 _LONGEST = 60  # characters of a line of the legend
 
 
 def draw(ranking: Ranking, path: Path, by: str) -> None:
     """Draw one panel a group, one curve a run, a dot at each run's best; .png or .svg, as the name ends.
+
+    In each panel the first `_NAMED` runs of the ranking have a name in the legend, the others are grey.
 
     Args:
         by: what lies across, "epochs", "updates" or "seconds".
@@ -34,8 +39,10 @@ def draw(ranking: Ranking, path: Path, by: str) -> None:
     groups = [group for group in ranking.groups if any(run.validations for run in group.runs)]
     if not groups:
         raise InputError("--plot: none of these runs has a validation in its log; there is nothing to draw")
-    figure = Figure(figsize=(10, 4.5 * len(groups)), layout="constrained")
-    for panel, group in zip(figure.subplots(len(groups), squeeze=False)[:, 0], groups, strict=True):
+    heights = [max(_HEIGHT, 1 + _LINE * min(len(group.runs), _NAMED + 1)) for group in groups]
+    figure = Figure(figsize=(10, sum(heights)), layout="constrained")
+    panels = figure.subplots(len(groups), squeeze=False, height_ratios=heights)[:, 0]
+    for panel, group in zip(panels, groups, strict=True):
         _panel(panel, group, by)
     with warnings.catch_warnings(), atomic.atomic_write(path) as file:
         warnings.simplefilter("ignore")  # a letter that the font does not have
@@ -46,14 +53,18 @@ def _panel(axes: Any, group: Group, by: str) -> None:
     from matplotlib.ticker import MaxNLocator
 
     runs = [run for run in group.runs if run.validations]
-    lines = []
+    names, lines = labels(group.keys, runs)[:_NAMED], []
+    if len(runs) > _NAMED:
+        names.append(f"the other {len(runs) - _NAMED}")
     for number, run in enumerate(runs):
         across = [getattr(validation, by) for validation in run.validations]
         perplexities = [validation.perplexity for validation in run.validations]
-        colour, style = f"C{number % _COLOURS}", _STYLES[number // _COLOURS % len(_STYLES)]
-        lines += axes.plot(across, perplexities, color=colour, linestyle=style, linewidth=1.5)
+        colour, style, above = f"C{number % _COLOURS}", _STYLES[number // _COLOURS % len(_STYLES)], 2
+        if number >= _NAMED:
+            colour, style, above = _GREY, "-", 1
+        lines += axes.plot(across, perplexities, color=colour, linestyle=style, linewidth=1.5, zorder=above)
         best = perplexities.index(min(perplexities))
-        axes.plot(across[best], perplexities[best], "o", color=colour, markersize=5)
+        axes.plot(across[best], perplexities[best], "o", color=colour, markersize=5, zorder=above)
     _logarithmic(axes)
     if by == "epochs" and max(run.validations[-1].epochs for run in runs) > 2:
         axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
@@ -62,8 +73,14 @@ def _panel(axes: Any, group: Group, by: str) -> None:
     axes.set_title(_plain(f"{group.valid}, {group.tokens}"), fontsize="medium")
     axes.grid(alpha=0.3)
     # Beside the curves, where it hides none.
-    names = [_plain(label) for label in labels(group.keys, runs)]
-    axes.legend(lines, names, fontsize="small", loc="upper left", bbox_to_anchor=(1.01, 1), borderaxespad=0)
+    axes.legend(
+        lines[: len(names)],
+        [_plain(name) for name in names],
+        fontsize="small",
+        loc="upper left",
+        bbox_to_anchor=(1.01, 1),
+        borderaxespad=0,
+    )
 
 
 def _logarithmic(axes: Any) -> None:

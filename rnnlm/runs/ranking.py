@@ -54,8 +54,7 @@ def rank(places: Iterable[Path], sort: str = "validation") -> Task[Ranking]:
     spelled = _labels((run.tokens, _tokens(run)) for run in runs)
     groups = []
     for members in by_group.values():
-        own = settings.differing([run.settings for run in members])
-        shared = {key: members[0].settings[key] for key in differ if key not in own and key in members[0].settings}
+        own, shared = settings.divided(differ, [run.settings for run in members])
         valid = _valid(members[0])
         title = None if valid is None else named[valid]
         groups.append(Group(title, spelled[members[0].tokens], tuple(sorted(members, key=key)), own, shared))
@@ -63,17 +62,21 @@ def rank(places: Iterable[Path], sort: str = "validation") -> Task[Ranking]:
 
 
 def _read(places: Iterable[Path]) -> tuple[list[RunSummary], list[str]]:
-    """The runs, each once, and what is said of those that cannot be read."""
+    """The runs, each once, by name, whatever the order of the places; and what is said of those that cannot be
+    read."""
     problems, paths = [], dict[str, Path]()
     for place in places:
         try:
-            for path in folders.find(place):
-                paths.setdefault(os.path.realpath(path), path)
+            runs, unreadable = folders.find(place)
         except ModelError as error:
             problems.append(str(error))
+            continue
+        problems += unreadable
+        for path in runs:
+            paths.setdefault(os.path.realpath(path), path)
     above = os.path.commonpath([os.path.dirname(path) for path in paths]) if paths else ""
     found = []
-    for real, path in paths.items():
+    for real, path in sorted(paths.items()):
         try:
             found.append(reading.read(path, os.path.relpath(real, above)))
         except ModelError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rnnlm.config import paths
@@ -10,13 +11,16 @@ from rnnlm.config.schema import Config
 
 Settings = Mapping[str, Any]
 
-# What says nothing of the model. Texts are compared by their content.
-LEFT_OUT = {"run", "train.threads", "train.checkpoint", "train.log", *paths.TEXTS}
+# What says nothing of the model. Texts and vocabularies are compared by their content.
+LEFT_OUT = {"run", "train.threads", "train.checkpoint", "train.log", "vocab.file", *paths.TEXTS}
+_VECTORS = "embedding.init.path"
 
 
 def of(config: Config) -> dict[str, Any]:
-    """Every key of a configuration with its value, such as ``model.cell.type``, but those `LEFT_OUT`."""
-    return dict(_flat(config.model_dump()))
+    """Every key of a configuration with its value, such as ``model.cell.type``, but those `LEFT_OUT`; of the file of
+    word vectors the name without its folder."""
+    found = dict(_flat(config.model_dump()))
+    return found | {_VECTORS: Path(found[_VECTORS]).name} if found.get(_VECTORS) else found
 
 
 def _flat(section: Mapping[str, Any], within: str = "") -> Iterable[tuple[str, Any]]:
@@ -45,6 +49,20 @@ def differing(runs: Sequence[Settings]) -> tuple[str, ...]:
     """
     keys = dict.fromkeys(key for run in runs for key in run)
     return tuple(key for key in keys if any(run[key] != _first(key, runs) for run in runs if key in run))
+
+
+def divided(keys: Iterable[str], runs: Sequence[Settings]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """The keys that tell some runs from each other or, where only some runs have them, from those of other groups;
+    and the settings that all of these runs have in common.
+
+    Args:
+        keys: that differ between all runs there are.
+    """
+    held = [key for key in keys if any(key in run for run in runs)]
+    shared = {
+        key: _first(key, runs) for key in held if all(key in run and run[key] == _first(key, runs) for run in runs)
+    }
+    return tuple(key for key in held if key not in shared), shared
 
 
 def _first(key: str, runs: Sequence[Settings]) -> Any:

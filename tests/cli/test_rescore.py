@@ -17,7 +17,7 @@ HYPOTHESES = [
     ("u 1", "the dog see the cat", -1.0),
     ("u 1", "the dog sees the cat", -2.0),
     ("v", "", -1.0),
-    ("v", 'a "bird" zebra', -3.5),
+    ("v", '"bird" a zebra', -3.5),
     ("v", "a bird sings", -2.5),
 ]
 REFERENCES = "utterance\ttext\nu 1\tthe dog sees the cat\nv\ta bird sings\n"
@@ -175,6 +175,20 @@ def test_without_jiwer(refused: Callable[..., None], files: dict[str, Path], mon
         (["{folder}/words_text", "--costs", "{empty}", "--weight", "1"], "no cost of u1-1"),
         (["{folder}/words_text", "--costs", "{folder}/acwt", "--old-score", "lm"], "--old-score names a column"),
         (
+            ["{folder}/words_text", "--costs", "{folder}/acwt", "--weight", "1", "--utterance", "u"],
+            "--utterance names a column; Kaldi's files have none",
+        ),
+        (
+            ["{folder}/words_text", "--costs", "{folder}/acwt", "--references", "{folder}/refs.txt", "--text", "t"],
+            "--text names a column; Kaldi's files have none",
+        ),
+        (["{folder}/x.tsv", "--weight", "1", "--force"], "--force goes with --output"),
+        (["{folder}/x.tsv", "--weight", "1", "--json", "--best"], "--best goes with --output, or without --json"),
+        (["{folder}/x.tsv", "--weight", "1", "--json", "--format", "tsv"], "--format goes with --output, or without"),
+        (["{folder}/x.tsv", "--weight", "1", "-o", "-"], "--output: found -; leave it out for standard output"),
+        (["-", "--references", "-"], "-: standard input can be one file alone"),
+        (["-", "--references", "/dev/stdin"], "-: standard input can be one file alone"),
+        (
             ["{folder}/words_text", "--old-costs", "{folder}/acwt", "--references", "x"],
             "--old-costs goes with --costs",
         ),
@@ -182,6 +196,41 @@ def test_without_jiwer(refused: Callable[..., None], files: dict[str, Path], mon
 )
 def test_errors(refused: Callable[..., None], files: dict[str, Path], arguments: list[str], message: str) -> None:
     refused(["rescore", "{run}", *arguments], message)
+
+
+@pytest.mark.parametrize("weights", [["--weight", "1e308"], ["--weight", "1", "--penalty=-1e308"]])
+def test_totals_that_are_not_finite(
+    call: Any, runs: dict[str, Path], files: dict[str, Path], tmp_path: Path, weights: list[str]
+) -> None:
+    status, out, err = call("rescore", runs["word"], files["x.tsv"], *weights, "-o", tmp_path / "o.tsv", "-q")
+    assert (status, out) == (1, "")
+    assert err.startswith("error: the total of a hypothesis is not finite: its scores or the weights (--weight, ")
+    assert err.count("\n") == 1
+    assert not (tmp_path / "o.tsv").exists()
+
+
+def test_the_output_is_a_list_again(call: Any, runs: dict[str, Path], files: dict[str, Path], tmp_path: Path) -> None:
+    """In every format: the same texts, scores and totals."""
+    for name in ("o.tsv", "o.jsonl"):
+        arguments = ["--weight", 0.5, "--penalty", 1, "-q", "--format", name[2:]]
+        assert call("rescore", runs["word"], files["x.tsv"], *arguments, "-o", tmp_path / name)[0] == 0
+        status, out, err = call("rescore", runs["word"], tmp_path / name, *arguments)
+        assert (status, out, err) == (0, (tmp_path / name).read_text(), "")
+
+
+def test_the_weights_that_are_suggested_are_taken(
+    call: Any, runs: dict[str, Path], files: dict[str, Path], tmp_path: Path
+) -> None:
+    """Also one of 0, where the list has old scores."""
+    old = tmp_path / "old.tsv"
+    old.write_text("utterance\ttext\tscore\told\n" + "".join(f"{u}\t{t}\t{s}\t-1\n" for u, t, s in HYPOTHESES))
+    columns = ["--old-score", "old", "--references", files["refs.tsv"]]
+    status, out, err = call("rescore", runs["word"], old, *columns, "--old-weight", 0, "-o", tmp_path / "a.tsv")
+    assert status == 0
+    given = err.split("give ")[1].split()
+    assert given[-2:] == ["--old-weight", "0.0"]
+    assert call("rescore", runs["word"], old, *columns, *given, "-o", tmp_path / "b.tsv")[0] == 0
+    assert (tmp_path / "a.tsv").read_text() == (tmp_path / "b.tsv").read_text()
 
 
 def test_nothing_half_written(call: Any, runs: dict[str, Path], files: dict[str, Path], tmp_path: Path) -> None:

@@ -117,6 +117,10 @@ def test_prefixes_and_arrays_of_ones_own(runs: dict[str, Path]) -> None:
     [
         ({"text": "a", "layer": 1}, InputError, "layer: found 1; must be from 0 to 0, or -1, the top one"),
         ({"text": "a", "layer": -2}, InputError, "layer: found -2"),
+        ({"text": "a", "layer": "top"}, InputError, "^layer: found 'top'; must be from 0 to 0, or -1, the top one$"),
+        ({"text": "a", "layer": None}, InputError, "layer: found None"),
+        ({"text": "a", "layer": 0.5}, InputError, "layer: found 0.5"),
+        ({"text": "a", "layer": False}, InputError, "layer: found False"),
         ({"text": "a", "state": "keep"}, InputError, "state: found keep; must be carry or reset"),
         ({"text": ""}, TextError, "text: empty"),
         ({"text": ["a", ""]}, TextError, "text: empty"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -84,3 +85,38 @@ def test_whether_a_training_holds_it(tmp_path: Path) -> None:
     assert not lock.is_held(tmp_path)
     with lock.held(tmp_path):
         pass
+
+
+@pytest.mark.skipif(lock.fcntl is None, reason="no locks")
+def test_several_readers_ask_at_once(tmp_path: Path) -> None:
+    (tmp_path / lock.LOCK).write_text("")
+    with open(tmp_path / lock.LOCK) as reader:
+        lock.fcntl.flock(reader, lock.fcntl.LOCK_SH)
+        assert not lock.is_held(tmp_path)
+
+
+@pytest.mark.skipif(lock.fcntl is None, reason="no locks")
+def test_who_only_asks_refuses_no_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / lock.LOCK).write_text("")
+    with open(tmp_path / lock.LOCK) as reader:
+        lock.fcntl.flock(reader, lock.fcntl.LOCK_SH)
+        with pytest.raises(ModelError, match="another training"), lock.held(tmp_path):
+            pass
+        monkeypatch.setattr(lock.time, "sleep", lambda _: lock.fcntl.flock(reader, lock.fcntl.LOCK_UN))
+        with lock.held(tmp_path):
+            assert lock.is_held(tmp_path)
+
+
+@pytest.mark.skipif(lock.fcntl is None, reason="no locks")
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOTSUP])
+def test_a_file_system_without_locks_does_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    assert not lock.is_held(tmp_path)
+    with lock.held(tmp_path):
+        assert lock.is_held(tmp_path), "as far as the file says"
+    assert not lock.is_held(tmp_path)

@@ -11,6 +11,7 @@ import pytest
 from run_folders import BROKEN_LOGS
 
 from rnnlm import pipeline
+from rnnlm.files import log
 from rnnlm.training import loss_curve
 from rnnlm.training.loop import train
 from rnnlm.work import Note
@@ -75,3 +76,25 @@ def test_a_picture_never_fails_a_run(make_config: Any, monkeypatch: pytest.Monke
     config = make_config(epochs=1)
     assert list(pipeline.run(config))
     assert not list(Path(config.run).glob("*.png"))
+
+
+@pytest.mark.parametrize("end", ["", "\n", '\n{"event": "up', "\n\xe9"])
+def test_a_record_after_the_end_has_a_line_of_its_own(make_config: Any, end: str) -> None:
+    config = make_config(epochs=1)
+    last = list(train(config))[-1]
+    path = Path(config.run) / "log.jsonl"
+    before = path.read_text().rstrip("\n")
+    path.write_text(before + end, encoding="utf-8")
+    log.append(path.parent, last)
+    whole = before + end
+    added = json.dumps(json.loads(before.splitlines()[-1]))
+    assert path.read_text(encoding="utf-8") == whole + "\n" * (not whole.endswith("\n")) + added + "\n"
+
+
+def test_a_record_of_an_empty_log(make_config: Any) -> None:
+    config = make_config(epochs=1)
+    last = list(train(config))[-1]
+    path = Path(config.run) / "log.jsonl"
+    path.write_text("")
+    log.append(path.parent, last)
+    assert path.read_text().count("\n") == 1

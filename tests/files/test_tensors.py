@@ -138,3 +138,14 @@ def test_not_finite(value: float) -> None:
     assert tensors.is_finite(np.empty((0, 3)))
     array[40, 3] = value
     assert not tensors.is_finite(array)
+
+
+def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tensors.write_tensors(tmp_path / "x", {"a": np.ones(3)}, {"format": 2})
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(tensors, "open", refuse, raising=False)
+    with pytest.raises(ModelError, match=r"x: Permission denied; give a file that can be read$"):
+        tensors.read_tensors(tmp_path / "x")

@@ -45,6 +45,33 @@ def test_a_curve_a_run_and_a_panel_a_group(ranking: Ranking, tmp_path: Path, mon
     assert re.search(r"<svg", (tmp_path / "curves.svg").read_text())
 
 
+@pytest.mark.parametrize("count", [25, 40, 43])
+def test_many_runs(ranking: Ranking, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """The legend stays inside the picture; of more runs than there are kinds of lines it names the first ones."""
+    figure = pytest.importorskip("matplotlib.figure")
+    seen = []
+    monkeypatch.setattr(figure.Figure, "savefig", lambda self, *_, **__: seen.append(self))
+    group = next(group for group in ranking.groups if len(group.runs) == 3)
+    many = tuple(replace(group.runs[i % 3], name=f"run-{i}") for i in range(count))
+    groups = (replace(group, runs=many, keys=()), next(group for group in ranking.groups if len(group.runs) == 1))
+    picture.draw(replace(ranking, groups=groups), tmp_path / "curves.png", "epochs")
+    (drawn,) = seen
+    drawn.draw_without_rendering()
+    axes, other = drawn.axes
+    legend = axes.get_legend()
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names[:40] == [f"run-{i}" for i in range(min(count, 40))]
+    assert names[40:] == (["the other 3"] if count == 43 else [])
+    kinds = [(line.get_color(), line.get_linestyle()) for line in axes.lines[::2]]
+    assert len(kinds) == count
+    assert len(set(kinds[:40])) == min(count, 40)
+    assert all(line.get_color() == "0.8" for line in axes.lines[80:])
+    extent, whole = legend.get_window_extent(), drawn.bbox
+    assert whole.x1 >= extent.x1
+    assert extent.y0 >= other.get_tightbbox().y1
+    assert axes.get_position().height >= other.get_position().height
+
+
 def test_names_that_matplotlib_would_read(ranking: Ranking, tmp_path: Path) -> None:
     """A formula that is none, a name that begins as hidden ones do, letters that the font does not have."""
     pytest.importorskip("matplotlib")

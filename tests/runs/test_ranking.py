@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import shutil
@@ -15,6 +16,7 @@ from run_folders import records, write_records
 
 from rnnlm.errors import InputError, ModelError
 from rnnlm.files import model_file
+from rnnlm.runs import folders
 from rnnlm.runs.ranking import rank
 from rnnlm.runs.records import Ranking
 from rnnlm.text.vocabulary import Vocabulary
@@ -82,7 +84,7 @@ def test_texts_are_told_apart_by_their_content(copied: Path, change_header: Call
 
     change_header(copied / "lstm", texts=texts | {"valid": "d" * 64})
     found = run_to_end(rank(both))
-    assert [group.valid for group in found.groups] == ["valid.txt (bbbbbbbb)", "valid.txt (dddddddd)"]
+    assert [group.valid for group in found.groups] == ["valid.txt (dddddddd)", "valid.txt (bbbbbbbb)"]
     assert "ranked within each table" in found.notes[0]
 
     change_header(copied / "lstm", texts=texts | {"train": "d" * 64})
@@ -162,3 +164,18 @@ def test_nothing_is_left(copied: Path) -> None:
 def test_keys_that_nothing_is_sorted_by(trained: Path, sort: str) -> None:
     with pytest.raises(InputError, match=f"--sort: found {sort}; must be one of validation, test, epoch"):
         run_to_end(rank([trained], sort))
+
+
+def test_a_folder_that_cannot_be_read_is_noted(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "find", lambda folder: ([], [f"{folder}: Permission denied"]))
+    with pytest.raises(ModelError, match=f"^{copied}: Permission denied$"):
+        run_to_end(rank([copied]))
+    monkeypatch.setattr(folders, "find", lambda folder: ([copied / "plain"], [f"{folder}: Permission denied"]))
+    found, notes = run(rank([copied]))
+    assert (names(found), [note.text for note in notes]) == ([["plain"]], [f"{copied}: Permission denied"])
+
+
+def test_the_order_of_the_folders_does_not_matter(copied: Path) -> None:
+    wanted = run_to_end(rank([copied / name for name in ("chars", "ema", "lstm", "plain")]))
+    for order in itertools.permutations(("chars", "ema", "lstm", "plain")):
+        assert run_to_end(rank([copied / name for name in order])) == wanted

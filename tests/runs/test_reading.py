@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -119,11 +119,30 @@ def test_folders_are_searched_two_levels_deep(copied: Path, tmp_path: Path) -> N
     shutil.move(copied / "lstm", tmp_path / "a" / "lstm")
     shutil.move(copied / "ema", tmp_path / "a" / "b" / "c" / "ema")  # three below tmp_path / "a"
     shutil.move(copied / "chars", tmp_path / ".hidden")
-    assert folders.find(copied / "plain") == [copied / "plain"]
-    assert folders.find(copied) == [copied / "plain"]
-    assert folders.find(tmp_path) == [tmp_path / "a" / "lstm", copied / "plain"]
-    assert folders.find(tmp_path / "a") == [tmp_path / "a" / "lstm"]
-    assert folders.find(tmp_path / "a" / "b") == [tmp_path / "a" / "b" / "c" / "ema"]
+    for folder, wanted in (
+        (copied / "plain", [copied / "plain"]),
+        (copied, [copied / "plain"]),
+        (tmp_path, [tmp_path / "a" / "lstm", copied / "plain"]),
+        (tmp_path / "a", [tmp_path / "a" / "lstm"]),
+        (tmp_path / "a" / "b", [tmp_path / "a" / "b" / "c" / "ema"]),
+    ):
+        assert folders.find(folder) == (wanted, [])
+
+
+def test_a_folder_that_cannot_be_read_stops_no_other(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (copied / "closed").mkdir()
+    iterdir = Path.iterdir
+
+    def refuse(path: Path) -> Iterator[Path]:
+        if path.name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    problem = f"{copied / 'closed'}: Permission denied; give a folder that can be read"
+    runs = [copied / name for name in ("chars", "ema", "lstm", "plain")]
+    assert folders.find(copied) == (runs, [problem])
+    assert folders.find(copied / "closed") == ([], [problem])
 
 
 @pytest.mark.parametrize(

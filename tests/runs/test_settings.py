@@ -77,3 +77,26 @@ def test_what_differs(changes: list[dict[str, Any]], wanted: dict[str, list[Any]
     found = differing(*changes)
     assert found == wanted
     assert list(found) == list(wanted), "in the configuration's order"
+
+
+def test_places_of_files_are_no_settings() -> None:
+    """A vocabulary is known by its content, and word vectors by the name of their file."""
+    vectors = {"type": "file", "path": "/a/vectors.txt"}
+    changes: list[dict[str, Any]] = [
+        {"embedding__init": vectors, "vocab__file": "/a/vocab.txt"},
+        {"embedding__init": vectors | {"path": "/b/vectors.txt"}, "vocab__file": "/b/vocab.txt"},
+    ]
+    assert differing(*changes) == {}
+    other = {"embedding__init": vectors | {"path": "/a/other.txt"}, "vocab__file": "/a/vocab.txt"}
+    assert differing(changes[0], other) == {"embedding.init.path": ["vectors.txt", "other.txt"]}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_a_group_has_in_common(order: int) -> None:
+    """A setting of all its runs, with one value; what only some of them have is a column."""
+    keys = ("cell", "peepholes", "rate")
+    group = [{"cell": "elman", "rate": 1}, {"cell": "lstm", "peepholes": False, "rate": 1}][::order]
+    assert settings.divided(keys, group) == (("cell", "peepholes"), {"rate": 1})
+    group = [{"cell": "lstm", "peepholes": False, "rate": rate} for rate in (1, 2)][::order]
+    assert settings.divided(keys, group) == (("rate",), {"cell": "lstm", "peepholes": False})
+    assert settings.divided(keys, [{"cell": "elman"}] * 2) == ((), {"cell": "elman"})

@@ -17,7 +17,7 @@ _NAMES = {"weight": "weight of log p", "penalty": "word penalty", "old_weight": 
 def rescoring_view(found: Rescoring) -> Iterator[Table | Text | Note]:
     """``rnnlm rescore``: how many utterances changed, the weights, word errors before and after."""
     weights = {name: getattr(found.weights, name) for name in _NAMES}
-    if not weights["old_weight"] and "old_weight" not in found.tuned:
+    if not found.old_scores:
         del weights["old_weight"]
     yield from facts(
         [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console as Measure
+from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -35,12 +35,11 @@ def _title(group: Group) -> str:
 
 def _tables(group: Group, width: int) -> Iterator[Table]:
     names, results, settings = _names(group), _results(group), _settings(group)
-    together = _table([names, *results, *settings], width)
-    if _fits(together, width):
-        yield together
+    if _fits([names, *results, *settings], width):
+        yield _table([names, *results, *settings], width)
         return
     yield from _in_parts(names, results, width)
-    if _fits(_table([names, *settings], width), width):
+    if _fits([names, *settings], width):
         yield _table([names, *settings], width)
     else:
         yield from _in_parts(*_turned(group), width)
@@ -48,23 +47,40 @@ def _tables(group: Group, width: int) -> Iterator[Table]:
 
 def _in_parts(first: _Column, columns: Sequence[_Column], width: int) -> Iterator[Table]:
     """As many columns a table as the screen has room for, the first one in each."""
-    while columns:
-        taken = len(columns)
-        while taken > 1 and not _fits(_table([first, *columns[:taken]], width), width):
-            taken -= 1
-        yield _table([first, *columns[:taken]], width)
-        columns = columns[taken:]
+    widths = _widths([first, *columns], width)
+    part, room = [first], width - widths[0]
+    for column, own in zip(columns, widths[1:], strict=True):
+        if own > room and len(part) > 1:
+            yield _table(part, width)
+            part, room = [first], width - widths[0]
+        part.append(column)
+        room -= own
+    if len(part) > 1:
+        yield _table(part, width)
 
 
-def _fits(made: Table, width: int) -> bool:
-    return Measure(width=10_000).measure(made).maximum <= width
+def _fits(columns: Sequence[_Column], width: int) -> bool:
+    return sum(_widths(columns, width)) <= width
+
+
+def _widths(columns: Sequence[_Column], width: int) -> list[int]:
+    """How wide each column of a `_table` is, with the two spaces beside it."""
+    return [
+        min(limit, max(cell_len(line) for cell in (heading, *cells) for line in cell.split("\n"))) + 2
+        for (heading, _, cells), limit in zip(columns, _limits(len(columns), width), strict=True)
+    ]
+
+
+def _limits(count: int, width: int) -> list[int]:
+    """The most that each column of a table may have; a longer name or path goes on in the next line."""
+    return [max(16, width // 2)] + [max(16, width // 3)] * (count - 1)
 
 
 def _table(columns: Sequence[_Column], width: int) -> Table:
     rows = zip(*(cells for _, _, cells in columns), strict=True)
     made = table([(heading, side) for heading, side, _ in columns], [list(map(Text, row)) for row in rows], padding=1)
-    for column in made.columns:  # a long name or path goes on in the next line
-        column.max_width, column.overflow = max(16, width // 2 if column is made.columns[0] else width // 3), "fold"
+    for column, limit in zip(made.columns, _limits(len(columns), width), strict=True):
+        column.max_width, column.overflow = limit, "fold"
     return made
 
 

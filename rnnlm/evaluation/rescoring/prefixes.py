@@ -37,17 +37,15 @@ def score_prefixes(network: Network, vocabulary: Vocabulary, texts: Sequence[NDA
     """
     outside = len(vocabulary)
     lengths = np.array([len(text) for text in texts])
-    padded = np.zeros((len(texts), int(lengths.max())), np.int64)
-    for row, text in zip(padded, texts, strict=True):
-        row[: len(text)] = text
+    together, begins = np.concatenate(texts).astype(np.int64), np.cumsum(lengths) - lengths
     log_probability, unknown = np.zeros(len(texts)), np.zeros(len(texts), np.int64)
     # Of each text that is not at its end: the row of its prefix in the step before.
     rows, going = np.zeros(len(texts), np.int64), np.arange(len(texts))
     # Of each row of the step before: its token and its sums; of each layer the state before the token is read.
     before, totals, unknowns = np.array([vocabulary.line_end], np.int32), np.zeros(1), np.zeros(1, np.int64)
     states, count = network.initial_states(1), 0
-    for t in range(padded.shape[1]):
-        keys, own = np.unique(rows[going] * (outside + 1) + padded[going, t], return_inverse=True)
+    for t in range(int(lengths.max())):
+        keys, own = np.unique(rows[going] * (outside + 1) + together[begins[going] + t], return_inverse=True)
         parents, tokens = np.divmod(keys, outside + 1)
         totals, unknowns = totals[parents], unknowns[parents] + (tokens == outside)
         targets = vocabulary.to_unk(tokens)

@@ -79,7 +79,8 @@ class Rescoring:
 
     changed: utterances whose best hypothesis is another text than the first of their list. tokens: of all hypotheses;
     scored: how many of them went through the network, what hypotheses begin with alike once. unknown: tokens scored
-    as <unk>. tuned: the weights that were found on the references. errors: None without references.
+    as <unk>. tuned: the weights that were found on the references. old_scores: whether the list has them. errors:
+    None without references.
     """
 
     utterances: int
@@ -90,6 +91,7 @@ class Rescoring:
     unknown: int
     weights: Weights
     tuned: tuple[str, ...]
+    old_scores: bool
     errors: Recognition | None
 
     def json(self) -> dict[str, object]:

@@ -58,7 +58,7 @@ def rescore(
 
     Raises:
         InputError: see `starting_weights`; jiwer, which references need, is not installed.
-        TextError: a literal ``</s>``. NotFiniteError: a score is not finite.
+        TextError: a literal ``</s>``. NotFiniteError: a log-probability or a total is not finite.
     """
     weights, tuned = starting_weights(given, hypotheses[0].old_score is not None, references is not None)
     counts = None
@@ -78,13 +78,15 @@ def rescore(
     if tuned and counts is not None:
         names = [field.name for field in fields(Weights)]
         free = [names.index(name) for name in tuned]
-        errors = made.of_each(counts[:, :3].sum(axis=1))
-        weights = Weights(*tuning.tune(made, errors, as_array(weights), free).tolist())
+        weights = Weights(*tuning.tune(made, counts[:, :3].sum(axis=1), as_array(weights), free).tolist())
+    totals = made.totals(as_array(weights))
+    first, best = made.first_highest(np.zeros(len(totals))), made.first_highest(totals)
     return Result(
-        _ranked(hypotheses, made, found, words, weights),
+        _ranked(hypotheses, made, found, words, totals),
         Rescoring(
-            len(made.index), len(hypotheses), _changed(hypotheses, made, weights), tokens, found.rows,
-            int(found.unknown.sum()), weights, tuned, None if counts is None else _recognition(made, counts, weights),
+            len(first), len(hypotheses), _changed(hypotheses, first, best), tokens, found.rows,
+            int(found.unknown.sum()), weights, tuned, hypotheses[0].old_score is not None,
+            None if counts is None else _recognition(made, counts, first, best),
         ),
     )  # fmt: skip
 
@@ -141,36 +143,26 @@ def _score(network: Network, vocabulary: Vocabulary, hypotheses: Sequence[Hypoth
 
 
 def _ranked(
-    hypotheses: Sequence[Hypothesis], made: Lists, found: Found, words: Sequence[int], weights: Weights
+    hypotheses: Sequence[Hypothesis], made: Lists, found: Found, words: Sequence[int], totals: NDArray[np.float64]
 ) -> list[RescoredHypothesis]:
-    totals = made.totals(as_array(weights))
-    # Of equal totals the first is the better one; what is behind the list's end comes last.
-    ranks = np.argsort(np.argsort(-totals, axis=1, kind="stable"), axis=1) + 1
-    rows: list[RescoredHypothesis | None] = [None] * len(hypotheses)
-    for utterance, place in np.argwhere(made.valid).tolist():
-        i = int(made.index[utterance, place])
-        one = hypotheses[i]
-        rows[i] = RescoredHypothesis(
-            one.utterance, place + 1, one.text, one.score, one.old_score, float(found.log_probability[i]), words[i],
-            int(found.unknown[i]), float(totals[utterance, place]), int(ranks[utterance, place]),
-        )  # fmt: skip
-    return [row for row in rows if row is not None]
+    columns = (made.places(), found.log_probability, found.unknown, totals, made.ranks(totals))
+    return [
+        RescoredHypothesis(one.utterance, place, one.text, one.score, one.old_score, log_p, N, unknown, total, rank)
+        for one, N, place, log_p, unknown, total, rank in zip(
+            hypotheses, words, *(column.tolist() for column in columns), strict=True
+        )
+    ]
 
 
-def _changed(hypotheses: Sequence[Hypothesis], made: Lists, weights: Weights) -> int:
-    chosen = _chosen(made, made.best(as_array(weights)))
+def _changed(hypotheses: Sequence[Hypothesis], first: NDArray[np.int64], best: NDArray[np.int64]) -> int:
     return sum(
-        hypotheses[best].text.split() != hypotheses[first].text.split()
-        for best, first in zip(chosen.tolist(), made.index[:, 0].tolist(), strict=True)
+        hypotheses[i].text.split() != hypotheses[j].text.split()
+        for i, j in zip(first.tolist(), best.tolist(), strict=True)
     )
 
 
-def _chosen(made: Lists, places: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The hypotheses at these places of their lists."""
-    return np.take_along_axis(made.index, places[:, None], axis=1)[:, 0]
-
-
-def _recognition(made: Lists, counts: NDArray[np.int64], weights: Weights) -> Recognition:
-    errors = np.where(made.valid, made.of_each(counts[:, :3].sum(axis=1)), np.iinfo(np.int64).max)
-    first, best = np.zeros(len(errors), np.int64), made.best(as_array(weights))
-    return Recognition(*(word_errors.summed(counts[_chosen(made, p)]) for p in (first, best, errors.argmin(axis=1))))
+def _recognition(
+    made: Lists, counts: NDArray[np.int64], first: NDArray[np.int64], best: NDArray[np.int64]
+) -> Recognition:
+    fewest = made.first_highest(-counts[:, :3].sum(axis=1))
+    return Recognition(*(word_errors.summed(counts[chosen]) for chosen in (first, best, fewest)))

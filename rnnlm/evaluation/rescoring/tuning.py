@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlm.evaluation.rescoring.lists import Lists
+from rnnlm.evaluation.rescoring.lists import Lists, first_highest
 
 # The search begins at so many of the best points of a grid, which has so many values of each weight.
 _STARTS, _POINTS = 5, 7
@@ -35,7 +35,7 @@ def tune(lists: Lists, errors: NDArray[np.int64], start: Floats, free: Sequence[
     """The weights with the fewest errors that the search finds; of equal ones those of the widest interval.
 
     Args:
-        errors: of each hypothesis, U x n. start: the weights in the order of ``Lists.features``.
+        errors: N, of each hypothesis. start: the weights in the order of ``Lists.features``.
         free: which of them may change; that of log p stays at 0 or above.
     """
     directions = list(_directions(lists, free))
@@ -45,7 +45,7 @@ def tune(lists: Lists, errors: NDArray[np.int64], start: Floats, free: Sequence[
 
 def count(lists: Lists, errors: NDArray[np.int64], weights: Floats) -> int:
     """The errors of the best hypotheses."""
-    return int(np.take_along_axis(errors, lists.best(weights)[:, None], axis=1).sum())
+    return int(errors[lists.best(weights)].sum())
 
 
 def _directions(lists: Lists, free: Sequence[int]) -> Iterator[Floats]:
@@ -54,9 +54,9 @@ def _directions(lists: Lists, free: Sequence[int]) -> Iterator[Floats]:
     axes = np.eye(3)[list(free)]
     yield from axes
     features = lists.features @ axes.T
-    sizes = lists.valid.sum(axis=1)[:, None, None]
-    inner = np.where(lists.valid[:, :, None], features - features.sum(axis=1, keepdims=True) / sizes, 0.0)
-    variances, vectors = np.linalg.eigh(np.einsum("uni,unj->ij", inner, inner))
+    sums = np.stack([np.bincount(lists.utterance, one) for one in features.T], axis=1)
+    inner = features - (sums / lists.sizes[:, None])[lists.utterance]
+    variances, vectors = np.linalg.eigh(inner.T @ inner)
     some = variances > 1e-12 * variances.max()
     vectors = vectors[:, some] / np.sqrt(variances[some])
     for signs in itertools.product((-1, 0, 1), repeat=int(some.sum())):
@@ -80,7 +80,7 @@ def _grid(lists: Lists, errors: NDArray[np.int64], weights: Floats, free: Sequen
     axis = np.eye(3)[free[0]]
     low = 0.0 if free[0] == _WEIGHT else -np.inf
     weights = np.where(axis != 0, 0.0, weights)
-    corners, _, _ = _corners(lists.totals(weights), lists.features @ axis, lists.valid, errors, low)
+    corners, _, _ = _corners(lists.totals(weights), lists.features @ axis, lists.utterance, errors, low)
     for value in np.quantile(corners, (np.arange(_POINTS) + 0.5) / _POINTS) if len(corners) else [0.0]:
         yield from _grid(lists, errors, weights + value * axis, free[1:])
 
@@ -109,23 +109,23 @@ def _along(lists: Lists, errors: NDArray[np.int64], weights: Floats, direction: 
         weights = np.where(direction != 0, 0.0, weights)
     low = -weights[_WEIGHT] / direction[_WEIGHT] if direction[_WEIGHT] else -np.inf
     base, slope = lists.totals(weights), lists.features @ direction
-    found = line_search(base, slope, lists.valid, errors, low)
+    found = line_search(base, slope, lists.utterance, errors, low)
     moved: Floats = weights + _inside(found) * direction
     moved[_WEIGHT] = max(0.0, moved[_WEIGHT])
     return moved
 
 
 def line_search(
-    base: Floats, slope: Floats, valid: NDArray[np.bool_], errors: NDArray[np.int64], low: float
+    base: Floats, slope: Floats, utterance: NDArray[np.int64], errors: NDArray[np.int64], low: float
 ) -> Interval:
     """The interval of g >= low with the fewest errors of the hypotheses with the highest base + g slope.
 
     Of several the longest one; one without an end only where there is no other.
 
     Args:
-        base, slope, valid, errors: U x n; base is -inf where valid is false.
+        base, slope, utterance, errors: N, of each hypothesis.
     """
-    corners, changes, first = _corners(base, slope, valid, errors, low)
+    corners, changes, first = _corners(base, slope, utterance, errors, low)
     corners, places = np.unique(corners, return_inverse=True)
     steps = np.zeros(len(corners), np.int64)
     np.add.at(steps, places, changes)
@@ -140,32 +140,35 @@ def line_search(
 
 
 def _corners(
-    base: Floats, slope: Floats, valid: NDArray[np.bool_], errors: NDArray[np.int64], low: float
+    base: Floats, slope: Floats, utterance: NDArray[np.int64], errors: NDArray[np.int64], low: float
 ) -> tuple[Floats, NDArray[np.int64], int]:
     """The corners of all utterances' envelopes above low, the change of errors at each, and the errors at low."""
-    if np.isfinite(low):
-        value = base + low * slope
-        highest = value == value.max(axis=1, keepdims=True)
-        at = np.where(highest, slope, -np.inf).argmax(axis=1)
-    else:
-        flattest = valid & (slope == np.where(valid, slope, np.inf).min(axis=1, keepdims=True))
-        at = np.where(flattest, base, -np.inf).argmax(axis=1)
-    rows = np.arange(len(base))
-    first = int(errors[rows, at].sum())
+    # At low the highest line is the best, of several the steepest; at -inf the flattest, of several the highest.
+    value, then = (base + low * slope, slope) if np.isfinite(low) else (-slope, base)
+    best = first_highest(value, utterance)
+    best = first_highest(np.where(value == value[best][utterance], then, -np.inf), utterance)
+    first = int(errors[best].sum())
     corners, changes = [np.empty(0)], [np.empty(0, np.int64)]
-    while len(rows):
-        rise = np.where(valid[rows], slope[rows] - slope[rows, at][:, None], 0.0)
-        crossing = np.divide(
-            base[rows, at][:, None] - base[rows], rise, out=np.full(rise.shape, np.inf), where=rise > 0
-        )
-        corner = crossing.min(axis=1)
+    going = np.arange(len(base))
+    while True:
+        # Of no steeper lines, those already passed among them, none is the best again.
+        going = going[slope[going] > slope[best[utterance[going]]]]
+        if not len(going):
+            break
+        own = utterance[going]
+        with np.errstate(over="ignore"):  # of lines that are as good as parallel
+            crossing = (base[best[own]] - base[going]) / (slope[going] - slope[best[own]])
+        finite = np.isfinite(crossing)
+        going, own, crossing = going[finite], own[finite], crossing[finite]
+        nearest = first_highest(-crossing, own, len(best))
+        goes_on = np.flatnonzero(nearest >= 0)
+        corner = crossing[nearest[goes_on]]
         # Of several lines through a corner the steepest goes on.
-        then = np.where(crossing == corner[:, None], slope[rows], -np.inf).argmax(axis=1)
-        goes_on = np.isfinite(corner)
-        rows, at, then = rows[goes_on], at[goes_on], then[goes_on]
-        corners.append(np.maximum(corner[goes_on], low))
-        changes.append(errors[rows, then] - errors[rows, at])
-        at = then
+        through = crossing == crossing[nearest[own]]
+        steepest = going[first_highest(np.where(through, slope[going], -np.inf), own, len(best))[goes_on]]
+        corners.append(np.maximum(corner, low))
+        changes.append(errors[steepest] - errors[best[goes_on]])
+        best[goes_on] = steepest
     return np.concatenate(corners), np.concatenate(changes), first
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from collections import Counter
 from typing import Any
 
@@ -14,6 +15,7 @@ from rnnlm.errors import InputError, NotFiniteError, RnnlmError, TextError
 from rnnlm.evaluation.lines import score_lines
 from rnnlm.evaluation.rescoring import rescore as module
 from rnnlm.evaluation.rescoring.nbest_files import Hypothesis
+from rnnlm.evaluation.rescoring.prefixes import score_prefixes
 from rnnlm.evaluation.rescoring.records import Recognition, Weights, WordErrors
 from rnnlm.evaluation.rescoring.rescore import Given, Result, rescore
 from rnnlm.network.network import Network
@@ -123,9 +125,10 @@ def test_beginnings_are_read_once() -> None:
 
 
 def test_equal_totals_keep_their_order() -> None:
-    some = [Hypothesis("u", "a", 1.0, None, "x:1"), Hypothesis("u", "a", 1.0, None, "x:2")]
+    scores = [1.0, 2.0] * 50
+    some = [Hypothesis("u", "a", score, None, f"x:{i}") for i, score in enumerate(scores, 1)]
     found = run(network(config(), len(WORDS)), WORDS, some, 1.0)
-    assert [row.rank for row in found.hypotheses] == [1, 2]
+    assert [row.rank for row in found.hypotheses] == [51 + i // 2 if i % 2 == 0 else 1 + i // 2 for i in range(100)]
     assert found.summary.changed == 0
 
 
@@ -189,3 +192,17 @@ def test_texts_and_networks_that_are_wrong() -> None:
     net.parameters["output"]["b2"][:] = math.nan
     with pytest.raises(NotFiniteError, match="x:1: a log-probability is not finite"):
         run(net, WORDS, [Hypothesis("u", "a", 0.0, None, "x:1")], 1.0)
+
+
+def test_one_long_text_takes_no_more_memory_than_short_ones() -> None:
+    """Of 1,000 texts one has 1,000 tokens: 2,000 numbers in all, not a million."""
+    net = network(config(), len(WORDS))
+    texts = [np.zeros(1000 if i == 0 else 1, np.int32) for i in range(1000)]
+    score_prefixes(net, WORDS, texts[:1])
+    tracemalloc.start()
+    found = score_prefixes(net, WORDS, texts)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4_000_000
+    assert found.rows == 1000
+    assert found.log_probability[1:] == pytest.approx(plain(net, [0], WORDS.line_end))
