@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rnnlm.config import paths
+from rnnlm.config.fingerprint import LEFT_OUT
 from rnnlm.config.schema import Config
 
 Settings = Mapping[str, Any]
-
-# What says nothing of the model. Texts are compared by their content.
-LEFT_OUT = {"run", "train.threads", "train.checkpoint", "train.log", *paths.TEXTS}
 
 
 def of(config: Config) -> dict[str, Any]:

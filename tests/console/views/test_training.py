@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from screen import ORIGIN
+
 from rnnlm.console.views.training import VALID_HEADING, end_view, start_line, updates_line, valid_line, valid_row
 from rnnlm.training.records import End, Start, Updates, Valid
 
-START = Start(20, 1, 3, 10, 30, 5000, 98816, 1, "float32", "train.precision")
+START = Start(20, 1, 3, 10, 30, 5000, 98816, 1, "float32", "train.precision", *ORIGIN)
 UPDATES = Updates(22, 2, 500, 44.0, 1.5, 4.48, 1e5, 0.5, 2.25)
 VALID = Valid(30, 3, 500, 75.0, 1.25, 3.49, 1e5, 0.5, 4.0, True)
 
