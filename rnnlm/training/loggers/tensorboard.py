@@ -26,8 +26,9 @@ _SCALARS = {
 class TensorBoard:
     """An event file in the run's folder. A step of TensorBoard is an update.
 
-    When a run goes on it gets another file, whose first event tells TensorBoard to drop what comes after the updates
-    made so far: it will come again. Without an earlier file what ``log.jsonl`` has comes first.
+    A file begins with the event START. TensorBoard passes over a run's first one; every other makes it drop what has
+    the same step or a later one. So a run that goes on has another file: what is dropped is written again as
+    ``log.jsonl`` has it, which is the whole log where there was no file before.
 
     The events are written here and now, not by tensorboardX's own thread: what that cannot write it says to nobody,
     and waits for ever.
@@ -46,10 +47,11 @@ class TensorBoard:
         # The time in the name has whole seconds: of two files in one second the later one has more updates.
         place = os.path.abspath(self._folder / EVENTS)
         self._writer = EventsWriter(place, filename_suffix=f".{updates:09d}")
-        if updates and known:
-            self._write(updates + 1, session_log=SessionLog(status=SessionLog.START))
-        elif updates:
-            for record in earlier:
+        self.path = event_files(self._folder)[-1]
+        first = updates if known else 0
+        self._write(first, session_log=SessionLog(status=SessionLog.START))
+        for record in earlier:
+            if record["updates"] >= first:
                 self.add(record)
         self._writer.flush()
 

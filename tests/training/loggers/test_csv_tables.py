@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from training_runs import CLOCK, stopped_run
+from training_runs import CLOCK
 
 from rnnlm.config.schema import Config
 from rnnlm.training.loggers.csv_tables import CsvTables
