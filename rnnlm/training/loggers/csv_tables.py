@@ -14,6 +14,12 @@ from rnnlm.files import atomic
 from rnnlm.files.run_folder import UPDATES, VALIDATIONS
 from rnnlm.training.records import Updates, Valid
 
+# The file and the fields of each event.
+_TABLES: dict[str, tuple[str, type[Updates | Valid]]] = {
+    "updates": (UPDATES, Updates),
+    "valid": (VALIDATIONS, Valid),
+}
+
 
 class CsvTables:
     """``updates.csv`` and ``validations.csv``: the fields of `Updates` and of `Valid` as columns.
@@ -22,8 +28,6 @@ class CsvTables:
     too large for a float, which is empty. A file is written anew from ``log.jsonl`` when a run goes on.
     """
 
-    _TABLES = {"updates": (UPDATES, Updates), "valid": (VALIDATIONS, Valid)}  # noqa: RUF012 - never changed
-
     def __init__(self, folder: Path) -> None:
         self.path = folder / UPDATES
         self._folder = folder
@@ -31,7 +35,7 @@ class CsvTables:
         self._closing = ExitStack()
 
     def open(self, updates: int, earlier: list[dict[str, Any]]) -> None:
-        for event, (name, kind) in self._TABLES.items():
+        for event, (name, kind) in _TABLES.items():
             self.path = self._folder / name
             rows = [_row(record, kind) for record in earlier if record.get("event") == event]
             atomic.write_text(self.path, "".join([_line(_columns(kind)), *map(_line, rows)]))
@@ -41,7 +45,7 @@ class CsvTables:
     def add(self, record: Mapping[str, Any]) -> None:
         event = record["event"]
         if event in self._files:
-            name, kind = self._TABLES[event]
+            name, kind = _TABLES[event]
             self.path = self._folder / name
             self._files[event].write(_line(_row(record, kind)))
             self._files[event].flush()
