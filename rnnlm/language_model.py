@@ -366,9 +366,9 @@ class LanguageModel:
         """The samples of several prompts, one prompt's after the other's, each as if it were alone."""
         encoded = [prompts.encode(text, self.vocabulary) for text in texts]
         made: list[Sample] = []
-        for batch in prompts.batches(encoded, settings.samples):
-            samples = [Sample(prompt.text) for prompt in batch for _ in range(settings.samples)]
-            for record in self.sampling(batch, settings):
+        for batch, part in prompts.batches(encoded, settings.samples):
+            samples = [Sample(prompt.text) for prompt in batch for _ in part]
+            for record in self.sampling(batch, replace(settings, samples=len(part), first=part.start)):
                 if isinstance(record, Sampled):
                     extend(samples, record)
             made += samples

@@ -17,17 +17,17 @@ from rnnlm.config.tuned import Tuned
 from rnnlm.corpora import cache, prepare
 from rnnlm.errors import InputError, ResourceError
 from rnnlm.evaluation.dynamic import DynamicPredictor
-from rnnlm.evaluation.mixture import NetworkPredictor, Predictor, evaluate_mixture
+from rnnlm.evaluation.mixture import NetworkPredictor, Predictor, checked, evaluate_mixture
 from rnnlm.evaluation.neural_cache import CachePredictor
 from rnnlm.evaluation.records import Baseline, Evaluation, Mixture
 from rnnlm.evaluation.tuning import tune_cache, tune_dynamic
 from rnnlm.files import log, model_file, own_texts
 from rnnlm.language_model import LanguageModel
 from rnnlm.ngram import arpa
-from rnnlm.ngram.baseline import beside
+from rnnlm.ngram.baseline import beside, quick
 from rnnlm.ngram.predictor import NGramPredictor
 from rnnlm.sampling.records import Samples
-from rnnlm.text import corpus
+from rnnlm.text import corpus, files
 from rnnlm.text.corpus import Corpus
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import loop as training
@@ -104,13 +104,13 @@ def evaluate(
 def with_baseline(model: LanguageModel, found: Evaluation, text: Path, seconds: float) -> Task[Evaluation]:
     """The evaluation of a text with its baseline, where the training text is there and this takes less than a tenth
     of `seconds`, or so little that nobody would notice."""
+    if not quick(model.vocabulary, found.tokens, max(_UNNOTICED, seconds / 10)) or files.size(text) is None:
+        return found  # the last: a pipe, which is read once
     try:
         train = own_texts.own_text(model.trained, "train")
     except InputError:  # another text is in its place
         return found
-    if train is None:
-        return found
-    return replace(found, baseline=(yield from beside(train, text, model.vocabulary, max(_UNNOTICED, seconds / 10))))
+    return found if train is None else replace(found, baseline=(yield from beside(train, text, model.vocabulary)))
 
 
 def _logged_baseline(model: LanguageModel) -> Baseline | None:
@@ -163,19 +163,19 @@ def write_embedding(config: Config, path: Path) -> Task[np.ndarray]:
 def mix(
     model: LanguageModel,
     name: str,
-    others: Sequence[Path],
     text: Path,
     state: str | None,
+    initial_state: str,
     wanted: Tuned,
     tune: bool = False,
 ) -> Task[tuple[Mixture, Tuned]]:
     """Evaluate a model together with others. Yields records; returns a Mixture, and what it was made with.
 
     Args:
-        name: the model's. others: ARPA files (``.arpa``, ``.arpa.gz``), or runs and model files, of the same tokens.
-        state: "carry" or "reset"; None: as the model was trained.
-        wanted: the cache and dynamic evaluation, None: without; the weights, None: by EM on the model's own
-            validation text.
+        name: the model's. state: "carry" or "reset"; None: as the model was trained.
+        initial_state: of the others, as of `LanguageModel`.
+        wanted: the others, ARPA files (``.arpa``, ``.arpa.gz``) or runs and model files of the same tokens; the cache
+            and dynamic evaluation, None: without; the weights, None: by EM on the model's own validation text.
         tune: find the settings of the cache and of dynamic evaluation on that text, too.
 
     Raises:
@@ -184,7 +184,10 @@ def mix(
         TextError: an ARPA file that is damaged or of other tokens.
     """
     state = state or model.config.train.state
-    predictors = [NetworkPredictor(name, model.network), *(_other(model, path) for path in others)]
+    if wanted.weights is not None:
+        checked(wanted.weights, 1 + len(wanted.others) + (wanted.cache is not None) + (wanted.dynamic is not None))
+    predictors = list[Predictor]([NetworkPredictor(name, model.network)])
+    predictors += [_other(model, Path(path), initial_state) for path in wanted.others]
     with tempfile.TemporaryDirectory(prefix="rnnlm-") as folder:
         read = yield from corpus.read(text, model.vocabulary, folder)
         yield from prepare.check_coverage(read)
@@ -204,14 +207,16 @@ def mix(
         found = yield from evaluate_mixture(predictors, read, state, wanted.weights, held_out)
         predictors.clear()  # a mapped file cannot be removed on every system
         del read, held_out
-    return found, Tuned(cache=cache, dynamic=dynamic, weights=[part.weight for part in found.parts])
+    found = replace(found, together=replace(found.together, initial_state=model.initial_state))
+    used = {"cache": cache, "dynamic": dynamic, "weights": [part.weight for part in found.parts]}
+    return found, wanted.model_copy(update=used)
 
 
-def _other(model: LanguageModel, path: Path) -> Predictor:
+def _other(model: LanguageModel, path: Path, initial_state: str) -> Predictor:
     """Another model of the same tokens as a predictor."""
     if path.name.endswith((".arpa", ".arpa.gz")):
         return NGramPredictor(str(path), arpa.read(path, model.vocabulary))
-    other = LanguageModel(model_file.load(path), model.network.threads)
+    other = LanguageModel(model_file.load(path), model.network.threads, initial_state)
     own, theirs = ((words.unit, words.lowercase, words.tokens) for words in (model.vocabulary, other.vocabulary))
     if own != theirs:
         raise InputError(f"{path}: its vocabulary is another one; only models of the same tokens can be mixed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import re
 import shlex
 import shutil
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import rnnlm
 from rnnlm.training.loggers import tensorboard
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -92,6 +94,7 @@ def write_nbest() -> None:
         ("minimal_pairs.md", {"pairs.tsv": 3, "results.tsv": 3, "regions.tsv": 1 + 8}),
         ("sampling.md", {}),
         ("rescoring.md", {"test-best.txt": 1, "test-rescored.tsv": 1 + 4}),
+        ("interchange.md", {"vectors.txt": 1 + 16}),
     ],
 )
 def test_every_command_of_a_guide_runs(
@@ -154,3 +157,28 @@ def test_every_command_of_the_guide_to_logging_runs(
         assert tags == {tag for names in tensorboard._SCALARS.values() for tag in names.values()}
         assert Path("runs/a/validations.csv").read_text().startswith("updates,epoch,")
         assert [*Path("runs/a").glob("events.out.tfevents.*")]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_code_of_the_guide_to_other_programs_runs(
+    call: Any, runs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("torch", "transformers", "minicons", "surprisal"):
+        pytest.importorskip(package)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("builtins.input", lambda question: "y")
+    call("export", runs["word"], "--to", "hf", "-o", "my-hf")
+    card = re.findall(r"^```python\n(.*?)^```", Path("my-hf/README.md").read_text(), re.M | re.S)
+    model = rnnlm.load(runs["word"])
+    wanted = [score.log_probability for score in model.surprisal("the dog sleeps\n", "reset")]
+    guide = blocks("interchange.md", "python")
+    assert (len(guide), len(card)) == (3, 2)
+    found: dict[str, Any] = {}
+    for block in guide:
+        exec(block, found)
+    assert found["log_probabilities"].tolist() == pytest.approx(wanted, abs=1e-5)
+    bits = [-score / math.log(2) for score in wanted]
+    assert [score for _, score in found["scores"][0][1:]] == pytest.approx(bits, abs=1e-4)
+    assert [-float(score) for score in found["surprisals"]] == pytest.approx(wanted[:-1], abs=1e-4)
+    for block in card:
+        exec(block, {})

@@ -20,7 +20,7 @@ from rnnlm.evaluation.columns import DEFAULT
 from rnnlm.evaluation.records import Baseline
 from rnnlm.files import lock, log
 from rnnlm.ngram import baseline as baseline_module
-from rnnlm.ngram.baseline import _SECONDS, beside, ngram
+from rnnlm.ngram.baseline import _SECONDS, ngram, quick
 from rnnlm.sampling.records import Samples
 from rnnlm.work import Note, Progress, run_to_end
 
@@ -127,12 +127,14 @@ def test_no_baseline_that_would_take_long(tmp_path: Path, monkeypatch: pytest.Mo
     write_texts(tmp_path)
     config = settings(tmp_path, epochs=1)
     run_to_end(pipeline.train(config, False, lambda: False))
-    model, text = rnnlm.load(config.run), tmp_path / "test.txt"
-    bytes_of_both = (tmp_path / "train.txt").stat().st_size + text.stat().st_size
-    took = 5 * bytes_of_both * _SECONDS["word"]
-    assert run_to_end(beside(tmp_path / "train.txt", text, model.vocabulary, 1.01 * took)) is not None
-    assert run_to_end(beside(tmp_path / "train.txt", text, model.vocabulary, 0.99 * took)) is None
-    monkeypatch.setattr(baseline_module, "_MOST", 5 * bytes_of_both - 1)
-    assert run_to_end(beside(tmp_path / "train.txt", text, model.vocabulary, 1e9)) is None
+    model = rnnlm.load(config.run)
+    work = 5 * (int(model.vocabulary.counts.sum()) + 100)
+    assert quick(model.vocabulary, 100, 1.01 * work * _SECONDS)
+    assert not quick(model.vocabulary, 100, 0.99 * work * _SECONDS)
+    monkeypatch.setattr(baseline_module, "_MOST", work)
+    assert not quick(model.vocabulary, 100, 1e9)
+    monkeypatch.undo()
     os.mkfifo(tmp_path / "pipe")
-    assert run_to_end(beside(tmp_path / "train.txt", tmp_path / "pipe", model.vocabulary, 1e9)) is None
+    found = run_to_end(model.evaluating(path=tmp_path / "test.txt"))
+    assert run_to_end(pipeline.with_baseline(model, found, tmp_path / "pipe", 1e9)) == found
+    assert run_to_end(pipeline.with_baseline(model, found, tmp_path / "test.txt", 1e9)).baseline is not None

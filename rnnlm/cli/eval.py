@@ -81,17 +81,19 @@ def command(
         typer.Option("--dynamic-decay", metavar="X", help="Back to the trained weights, at each step: 0.005."),
     ] = None,
     tune: Annotated[
-        bool, typer.Option("--tune", help="Find these numbers of the cache and of --dynamic on the validation text.")
+        bool,
+        typer.Option(
+            "--tune",
+            help="Find the window and theta of the cache, the rate and decay of --dynamic, on the validation text.",
+        ),
     ] = False,
     tuned: Annotated[
         Optional[Path],
-        typer.Option(
-            "--tuned", metavar="FILE", help="Take the cache, --dynamic, their numbers and the weights from it."
-        ),
+        typer.Option("--tuned", metavar="FILE", help="Take from it what is mixed, the numbers and the weights."),
     ] = None,
     save_tuned: Annotated[
         Optional[Path],
-        typer.Option("--save-tuned", metavar="FILE", help="Write all these numbers and the weights there."),
+        typer.Option("--save-tuned", metavar="FILE", help="Write them there."),
     ] = None,
     weights: Annotated[
         Optional[str],
@@ -129,11 +131,14 @@ def command(
     names = DEFAULT if columns is None else parse(columns)
     wanted = chosen(
         Tuned() if tuned is None else config_file.load_section(tuned, Tuned),
+        others or (),
         cache, {"window": cache_window, "theta": cache_theta},
         dynamic, {"window": dynamic_window, "rate": dynamic_rate, "decay": dynamic_decay},
         weights,
     )  # fmt: skip
-    mixed = bool(others or wanted.cache or wanted.dynamic)
+    if tune and weights is None:  # those of the file belong to other numbers
+        wanted = wanted.model_copy(update={"weights": None})
+    mixed = bool(wanted.others or wanted.cache or wanted.dynamic)
     if not mixed and (wanted.weights is not None or save_tuned is not None):
         option = "--save-tuned is" if wanted.weights is None else "--weights are those"
         raise InputError(f"{option} of a mixture; give --with FILE, --cache or --dynamic too")
@@ -147,9 +152,10 @@ def command(
     if per_token is not None:
         output_file.check(per_token, "table", [source, *model_files(model)], force)
     if save_tuned is not None:
-        output_file.check(save_tuned, "file of settings", [source, *model_files(model)], force)
+        read = [path for other in (model, *map(Path, wanted.others)) for path in model_files(other)]
+        output_file.check(save_tuned, "file of settings", [source, *filter(None, [tuned]), *read], force)
     if mixed:
-        mixture, made_with = console.watch(mix(network, str(model), others or (), source, state, wanted, tune))
+        mixture, made_with = console.watch(mix(network, str(model), source, state, initial_state, wanted, tune))
         if save_tuned is not None:
             write_text(save_tuned, config_file.dump(made_with))
         if json:

@@ -1,4 +1,4 @@
-"""``rnnlm export``: a model for other programs, as PyTorch weights or an ONNX graph."""
+"""``rnnlm export``: a model for other programs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import ForceOption, ModelArgument, QuietOption, choices, model_files
+from rnnlm.cli.arguments import ForceOption, ModelArgument, QuietOption, model_files
 
 
 class Target(StrEnum):
     """What the model is written for."""
 
     pytorch = "pytorch"
+    espnet = "espnet"
     onnx = "onnx"
+    sherpa = "sherpa"
+    hf = "hf"
+    word2vec = "word2vec"
 
 
 def command(
@@ -23,35 +27,33 @@ def command(
     output: Annotated[
         Path,
         typer.Option(
-            "-o", "--output", metavar="FILE", help="Where to: a safetensors file (pytorch) or an ONNX file (onnx)."
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Where to: a safetensors file (pytorch, espnet), an ONNX file (onnx, sherpa), a folder (hf), or a "
+            "file of word vectors (word2vec).",
         ),
     ],
     to: Annotated[
         Optional[Target],
         typer.Option(
             "--to",
-            metavar=choices(Target),
-            help="As what; left out: by FILE's ending. pytorch, weights as its nn.Embedding, nn.RNN, nn.GRU or "
-            "nn.LSTM, and nn.Linear have them; onnx, a graph that other programs run (needs the package onnx).",
+            metavar="TARGET",
+            help="As what; left out: by FILE's ending. pytorch: weights as its nn.Embedding, nn.RNN, nn.GRU or "
+            "nn.LSTM, and nn.Linear have them; espnet: the same by the names of its SequentialRNNLM; onnx: a graph "
+            "that other programs run; sherpa: a graph for sherpa-onnx, from tokens to the negative log-likelihood "
+            "(both need the package onnx); hf: a folder that transformers loads, with code and tokenizer; word2vec: "
+            "the trained word vectors (binary where FILE ends in .bin).",
         ),
     ] = None,
     force: ForceOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Write a model for PyTorch or as an ONNX file."""
+    """Write a model for PyTorch, transformers or other programs."""
     from rnnlm.console import Console
     from rnnlm.files import model_file
-    from rnnlm.files import output as output_file
-    from rnnlm.interchange import pytorch as interchange
-    from rnnlm.interchange.onnx import export as onnx_file
+    from rnnlm.interchange import targets
 
-    to = to or (Target.onnx if output.suffix.lower() == ".onnx" else Target.pytorch)
-    output_file.check(output, "ONNX graph" if to is Target.onnx else "safetensors file", model_files(model), force)
-    trained = model_file.load(model)
-    if to is Target.onnx:
-        graph = onnx_file.export(trained, output).graph
-        given, answered = (", ".join(value.name for value in values) for values in (graph.input, graph.output))
-        says = f"{given} -> {answered}"
-    else:
-        says = ", ".join(interchange.export(trained, output))
-    Console(quiet).line(f"{output}: {says}")
+    target = targets.TARGETS[to or targets.by_ending(output)]
+    target.check(output, model_files(model), force)
+    Console(quiet).line(f"{output}: {target.write(model_file.load(model), output)}")

@@ -80,6 +80,8 @@ def command(
     quiet: QuietOption = False,
 ) -> None:
     """Write text with a trained network."""
+    from dataclasses import replace
+
     from rnnlm.console import Console
     from rnnlm.console.stream import stream
     from rnnlm.files import model_file
@@ -100,9 +102,10 @@ def command(
     vocabulary = network.vocabulary
     encoded = [prompts_.encode(prompt, vocabulary)] if prompts is None else prompts_.read(prompts, vocabulary)
     made = named([prompt.text for prompt in encoded], samples)
-    for batch in prompts_.batches(range(len(encoded)), samples):
-        together = [sample for i in batch for sample in made[i]]
-        stream(console, network.sampling([encoded[i] for i in batch], settings), together, vocabulary.unit, not json)
+    for batch, part in prompts_.batches(range(len(encoded)), samples):
+        together = [made[i][number] for i in batch for number in part]
+        own = replace(settings, samples=len(part), first=part.start)
+        stream(console, network.sampling([encoded[i] for i in batch], own), together, vocabulary.unit, not json)
     if json:
         results = [_json(prompt.text, found, logprobs) for prompt, found in zip(encoded, made, strict=True)]
         state = {"initial_state": network.initial_state}

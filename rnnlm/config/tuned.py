@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any, Optional, TypeVar
 
 from pydantic import Field, ValidationError
@@ -13,26 +14,29 @@ from rnnlm.errors import InputError
 
 _S = TypeVar("_S", bound=Section)
 
+_MOST = 1e9  # far beyond what is of use, and within what a float32 can be multiplied by
+
 
 class Cache(Section):
     """The neural cache (``evaluation.neural_cache``)."""
 
     window: Annotated[Count, Field(description="Tokens that are remembered.")] = 500
-    theta: Annotated[NotNegative, Field(description="How much the likeness of states counts.")] = 0.3
+    theta: Annotated[NotNegative, Field(le=_MOST, description="How much the likeness of states counts.")] = 0.3
 
 
 class Dynamic(Section):
     """Dynamic evaluation (``evaluation.dynamic``)."""
 
     window: Annotated[Count, Field(description="Tokens that are scored before each step of learning.")] = 20
-    rate: Annotated[float, Field(gt=0, description="Of learning."), NOT_BOOL] = 1e-3
-    decay: Annotated[NotNegative, Field(description="Back to the trained weights, at each step.")] = 0.005
+    rate: Annotated[float, Field(gt=0, le=_MOST, description="Of learning."), NOT_BOOL] = 1e-3
+    decay: Annotated[NotNegative, Field(le=_MOST, description="Back to the trained weights, at each step.")] = 0.005
 
 
 class Tuned(Section):
-    """cache, dynamic: None: without. weights: of the model, the others, the cache, dynamic evaluation, in this order;
-    None: not given."""
+    """others: files of the models that the network is mixed with. cache, dynamic: None: without. weights: of the
+    network, the others, the cache, dynamic evaluation, in this order; None: not given."""
 
+    others: list[str] = Field(default_factory=list)
     cache: Optional[Cache] = None
     dynamic: Optional[Dynamic] = None
     weights: Optional[list[NotNegative]] = None
@@ -40,6 +44,7 @@ class Tuned(Section):
 
 def chosen(
     tuned: Tuned,
+    others: Sequence[Path],
     cache: bool,
     of_cache: Mapping[str, Any],
     dynamic: bool,
@@ -49,12 +54,21 @@ def chosen(
     """What options ask for: the settings of a file, and those of single options (None: not given) over them.
 
     Args:
-        cache, dynamic: whether it is asked for. weights: "0.6,0.4".
+        others: files to mix with; none: those of the file. cache, dynamic: whether it is asked for.
+        weights: "0.6,0.4".
 
     Raises:
-        InputError: a value is out of its range, or of something that is not asked for.
+        InputError: a value is out of its range, or of something that is not asked for; the file's weights are those
+            of other models.
     """
+    names = [str(other) for other in others] or tuned.others
+    if weights is None and tuned.weights is not None and names != tuned.others:
+        raise InputError(
+            f"--tuned: its weights are those of {', '.join(tuned.others) or 'no other model'}, and --with names "
+            f"{', '.join(names)}; give --weights too"
+        )
     return Tuned(
+        others=names,
         cache=_with(Cache, tuned.cache, "--cache", cache, of_cache),
         dynamic=_with(Dynamic, tuned.dynamic, "--dynamic", dynamic, of_dynamic),
         weights=tuned.weights if weights is None else _numbers(weights),

@@ -5,9 +5,9 @@ The text is read in windows. A window is scored first, and learnt from then, by 
     w := w - rate g / (r + m) + min(1, decay r / m) (w0 - w)            every parameter by itself
 
 r is the root of the mean square that this parameter's gradient had over windows of the training text, so that what
-learnt fast in training learns fast now, and m the mean of r over all parameters; w0 is the trained weight, which w
-decays to. (The paper has a small constant where m stands below g. A parameter that hardly any training window had a
-gradient for would go much too far with it.)
+learnt fast in training learns fast now, and m the mean of r over all parameters that are trained; w0 is the trained
+weight, which w decays to. (The paper has a small constant where m stands below g. A parameter that hardly any
+training window had a gradient for would go much too far with it.)
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _WORST = -700.0
 
 
 class _Roots(NamedTuple):
-    """r of each parameter by its flat name, and m."""
+    """r of each parameter that is trained, by its flat name, and m."""
 
     of: Arrays
     mean: float
@@ -57,10 +57,12 @@ class DynamicPredictor:
     settings: Dynamic
     _roots: dict[int, _Roots] = field(default_factory=dict)  # by the window's length
 
+    name = "dynamic evaluation"
+
     @property
-    def name(self) -> str:
+    def numbers(self) -> str:
         own = self.settings
-        return f"dynamic evaluation (window {own.window}, rate {own.rate:g}, decay {own.decay:g})"
+        return f"window {own.window}, rate {own.rate:g}, decay {own.decay:g}"
 
     def log_probabilities(self, text: Corpus, state: str) -> Task[NDArray[np.float64]]:
         roots = yield from self._roots_for(self.settings.window, state)
@@ -104,7 +106,7 @@ class DynamicPredictor:
         """Of windows of this length."""
         if window not in self._roots:
             text = self.training
-            squares = {name: np.zeros_like(w) for name, w in self.network.named.items()}
+            squares: Arrays = {}
             length, done = window * _WINDOWS, 0
             starts = np.unique(np.linspace(0, max(0, len(text) - length), _STRETCHES).astype(np.int64))
             for number, start in enumerate(starts.tolist(), 1):
@@ -112,6 +114,8 @@ class DynamicPredictor:
                 for part in _windows(self.network, text, state, start, stop, window):
                     done += 1
                     _, gradients = self.network.backward(part.trace, part.targets, len(part.targets))
+                    for name in (*gradients.dense, *gradients.rows):
+                        squares.setdefault(name, np.zeros_like(self.network.named[name]))
                     for name, g in gradients.dense.items():
                         _add_squares(self.network.threads, squares[name].reshape(-1), g.reshape(-1))
                     for name, (tokens, g) in gradients.rows.items():

@@ -58,7 +58,7 @@ _OPERATORS = {
 }
 _BRACKETS = {"(": ")", "[": "]"}
 _REFERENCE = re.compile(r"\(\s*([0-9]{1,9}|\*)\s*;\s*%([\w-]+)%\s*\)")
-_NUMBER = re.compile(r"[+-]?[0-9]{1,15}(?:\.[0-9]{1,15})?")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,400}(?:\.[0-9]{1,400})?")
 _KINDS: Mapping[type[Any], str] = {float: "a number", bool: "a comparison"}
 
 

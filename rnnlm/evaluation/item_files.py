@@ -146,10 +146,14 @@ class ItemTable:
         try:
             return next(csv.reader([line.text], delimiter=self._delimiter, strict=True), [])
         except csv.Error as error:
-            raise TextError(
-                f"{self.source}:{line.number}: {error}; a cell with a double quote in it must stand in quotes, as "
-                '""""'
-            ) from None
+            why = str(error)
+            if "field larger" in why:
+                why = f"a cell of more than {csv.field_size_limit():,} characters"
+            elif "unexpected end" in why:
+                why = "a quote is opened and not closed; a cell is one line, and a quote in it stands twice"
+            else:
+                why += '; a cell with a double quote in it must stand in quotes, as """"'
+            raise TextError(f"{self.source}:{line.number}: {why}") from None
 
     def _index(self, name: str) -> int:
         if name not in self.names:

@@ -36,6 +36,11 @@ class Predictor(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def numbers(self) -> str:
+        """Its settings, in words; empty: it has none."""
+        ...
+
     def log_probabilities(self, text: Corpus, state: str) -> Task[NDArray[np.float64]]:
         """Yields Progress. state: "carry" or "reset", where it makes a difference."""
 
@@ -46,6 +51,7 @@ class NetworkPredictor:
 
     name: str
     network: Network
+    numbers = ""
 
     def log_probabilities(self, text: Corpus, state: str) -> Task[NDArray[np.float64]]:
         found, done = np.empty(len(text)), 0
@@ -88,7 +94,7 @@ def evaluate_mixture(
         raise InputError("--weights: a token is impossible then; give the model itself a weight above 0")
     together = evaluation_of(all_together, text, state, seconds)
     parts = zip(predictors, shares.tolist(), alone, strict=True)
-    return Mixture(together, tuple(Part(one.name, share, found) for one, share, found in parts), tuned)
+    return Mixture(together, tuple(Part(one.name, share, found, one.numbers) for one, share, found in parts), tuned)
 
 
 def checked(weights: Sequence[float], count: int) -> NDArray[np.float64]:
@@ -98,9 +104,10 @@ def checked(weights: Sequence[float], count: int) -> NDArray[np.float64]:
         InputError: there are not `count`, one is below 0 or no number, or all are 0.
     """
     found = np.array(weights, np.float64)
-    if len(found) != count or not np.isfinite(found).all() or (found < 0).any() or found.sum() == 0:
+    if len(found) != count or not np.isfinite(found).all() or (found < 0).any() or found.max(initial=0) == 0:
         listed = ",".join(map(str, weights))
         raise InputError(f"--weights: found {listed}; must be {count} numbers of 0 or more, the model's first")
+    found /= found.max()  # the sum of very large numbers would be infinite
     return found / found.sum()
 
 

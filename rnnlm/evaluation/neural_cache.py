@@ -32,9 +32,11 @@ class CachePredictor:
     network: Network
     settings: Cache
 
+    name = "cache"
+
     @property
-    def name(self) -> str:
-        return f"cache (window {self.settings.window}, theta {self.settings.theta:g})"
+    def numbers(self) -> str:
+        return f"window {self.settings.window}, theta {self.settings.theta:g}"
 
     def log_probabilities(self, text: Corpus, state: str) -> Task[NDArray[np.float64]]:
         (found,) = yield from cached(self.network, text, state, [self.settings])

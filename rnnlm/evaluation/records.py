@@ -64,6 +64,22 @@ class NextToken:
 
 
 @dataclass(frozen=True)
+class Neighbour:
+    """A token near another one, as vocab.txt spells it. cosine: of their vectors."""
+
+    token: str
+    cosine: float
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """A token with those nearest to it."""
+
+    token: str
+    nearest: list[Neighbour]
+
+
+@dataclass(frozen=True)
 class PairScore:
     """Score of a minimal pair: log p of both sentences, in nats. unknown: they differ in a word that is scored as
     <unk>."""
@@ -167,11 +183,13 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Part:
-    """One predictor of a mixture: its weight, and its own evaluation; None where it holds a token impossible."""
+    """One predictor of a mixture: its weight, and its own evaluation; None where it holds a token impossible.
+    numbers: its settings, in words."""
 
     name: str
     weight: float
     alone: Evaluation | None
+    numbers: str = ""
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ class _Meta(_Object):
 
 class _Suite(_Object):
     meta: _Meta
-    predictions: list[_Prediction]
+    predictions: list[_Prediction] = Field(default_factory=list)
     items: Annotated[list[_Item], Field(min_length=1)]
 
 

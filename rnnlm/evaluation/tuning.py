@@ -17,15 +17,18 @@ from rnnlm.text.corpus import Corpus
 from rnnlm.work import Note, Task
 
 _WINDOWS = (100, 500, 2000)
-_THETAS = (0.03, 0.06, 0.1, 0.2, 0.3, 0.5, 0.8)
+_THETAS = (0.03, 0.06, 0.1, 0.2, 0.3, 0.5, 0.8, 1.5, 3.0, 6.0)
+_CACHED = 100_000  # tokens of the text, from its beginning
 # Dynamic evaluation takes long, so it is tuned on the beginning of the text, from where many networks are good: a
-# setting is changed by its factor, up or down, as long as that helps.
-_TOKENS, _FACTORS = 20_000, {"rate": 2.0, "decay": 4.0}
+# setting is changed by its factor, up or down, as long as that gains some nats a token.
+_TOKENS, _FACTORS, _GAIN = 20_000, {"rate": 2.0, "decay": 4.0}, 1e-4
+_LOWEST_RATE = 1e-9
 
 
 def tune_cache(network: Network, text: Corpus, state: str) -> Task[Cache]:
     """The cache of a grid with which the network's mixture is best. Yields Progress and a Note."""
     several = [Cache(window=window, theta=theta) for window, theta in itertools.product(_WINDOWS, _THETAS)]
+    text = text.part(0, min(len(text), _CACHED))
     plain = yield from NetworkPredictor("the network", network).log_probabilities(text, state)
     losses = []
     for row in (yield from cached(network, text, state, several)):
@@ -67,12 +70,15 @@ def tune_dynamic(predictor: DynamicPredictor, text: Corpus, state: str) -> Task[
 
     best, changed = predictor.settings, True
     least = yield from loss(best)
+    while not math.isfinite(least) and best.rate > _LOWEST_RATE:
+        best = best.model_copy(update={"rate": best.rate / _FACTORS["rate"]})
+        least = yield from loss(best)
     while changed:
         changed = False
         for name, way in itertools.product(_FACTORS, (1, -1)):
             while True:
                 other = best.model_copy(update={name: getattr(best, name) * _FACTORS[name] ** way})
-                if not (yield from loss(other)) < least:
+                if not (yield from loss(other)) < least - _GAIN:
                     break
                 best, least, changed = other, losses[other], True
     if not math.isfinite(least):

@@ -7,7 +7,7 @@ Every file that a command is told to write goes through `check`. (A run's folder
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rnnlm.errors import InputError, ResourceError
@@ -19,6 +19,7 @@ ENDINGS = {
     "file of settings": (".yaml", ".yml"),
     "vocabulary": (".txt", ".tsv", ".vocab"),
     "file of word vectors": (".txt", ".vec"),
+    "file of trained word vectors": (".txt", ".vec", ".bin"),
     "table": (".tsv", ".txt"),
     "model of n-grams": (".arpa",),
     "table of scores": (".tsv", ".txt", ".jsonl"),
@@ -28,6 +29,9 @@ ENDINGS = {
     "ONNX graph": (".onnx",),
     "text": (".txt",),
 }
+
+# Of these a run's folder always has one, and nothing else does that a command writes.
+_OF_A_RUN = ("config.yaml", "log.jsonl", "state.safetensors")
 
 
 def check(path: Path, what: str, reads: Iterable[Path], force: bool) -> None:
@@ -55,6 +59,29 @@ def check(path: Path, what: str, reads: Iterable[Path], force: bool) -> None:
     if path.exists() and not force:
         raise InputError(f"{path}: is there already; --force replaces it")
     _try(path)
+
+
+def check_folder(folder: Path, names: Sequence[str], reads: Iterable[Path], force: bool) -> None:
+    """Check a folder that files of these names are written to; reads, force: as of `check`.
+
+    Raises:
+        InputError: it is a file, or the folder of a run, or the command reads one of its files; it has files already.
+        ResourceError: it cannot be written.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is no folder, and one is written; give another name")
+    reads = list(reads)
+    for name in names:
+        if any(_same(folder / name, read) for read in reads):
+            raise InputError(f"{folder}: this command reads {name} there; give another folder")
+    if any((folder / name).exists() for name in _OF_A_RUN):
+        raise InputError(f"{folder}: is the folder of a run, whose model would be written over; give another folder")
+    if folder.is_dir() and any(folder.iterdir()) and not force:
+        raise InputError(f"{folder}: is there already and has files; --force replaces those of the same names")
+    for name in names:
+        if (folder / name).is_dir():
+            raise ResourceError(f"{folder / name}: cannot be written: it is a folder; give another folder")
+    _try(folder / names[0])
 
 
 def _same(path: Path, other: Path) -> bool:

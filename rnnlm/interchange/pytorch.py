@@ -14,6 +14,8 @@ where we have their sum; of a GRU's candidate it needs both, since ``bh`` is ins
     rnn.weight_hh_l0 (G D_h x D_h)      cell.0.H'            rnn.bias_hh_l0    0; for a GRU's n: cell.0.bh
     output.weight (|V| x D_h)           output.U'            output.bias       output.b2
 
+ESPnet's SequentialRNNLM has the same modules under other names: encoder, rnn, decoder (`ESPNET`).
+
 A model's initial state stands in the metadata (``initial_state``, of each layer a list of numbers: h; an LSTM's h and
 c behind one another).
 
@@ -23,6 +25,7 @@ c behind one another).
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,18 +47,29 @@ from rnnlm.text.vocabulary import Vocabulary
 
 Tensors = dict[str, np.ndarray]
 
+# The names of the modules.
+NAMES = {"embedding": "embedding", "rnn": "rnn", "output": "output"}
+ESPNET = {"embedding": "encoder", "rnn": "rnn", "output": "decoder"}
+
 # Which module of torch.nn has the cell's equations; blocks of D_h columns.
 _BLOCKS = {1: "elman", 3: "gru", 4: "lstm"}
 
 
-def export(trained: Trained, path: str | Path) -> Tensors:
+def export(trained: Trained, path: str | Path, names: Mapping[str, str] = NAMES) -> Tensors:
     """Write a model's weights as PyTorch's; returns them. The file's metadata has the configuration, the vocabulary
     and the initial state: as a tensor ``load_state_dict`` would refuse it.
+
+    Args:
+        names: of the modules, `NAMES` or `ESPNET`.
 
     Raises:
         InputError: torch.nn has no such network; ResourceError: the file cannot be written.
     """
-    tensors = to_pytorch(trained.config, trained.parameters)
+    made = to_pytorch(trained.config, trained.parameters)
+    tensors = {}
+    for name, value in made.items():
+        module, _, own = name.partition(".")
+        tensors[f"{names[module]}.{own}"] = value
     storage.write_tensors(path, tensors, model_file.exported_header(trained))
     return tensors
 

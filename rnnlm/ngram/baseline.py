@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from rnnlm.evaluation.records import Baseline, Evaluation
 from rnnlm.ngram import arpa
 from rnnlm.ngram.kneser_ney import estimate
 from rnnlm.ngram.model import NGram
-from rnnlm.text import corpus, files
+from rnnlm.text import corpus
 from rnnlm.text.corpus import Corpus
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.work import Note, Task
@@ -22,9 +23,9 @@ from rnnlm.work import Note, Task
 ORDERS = {"word": 5, "char": 7, "byte": 7}
 LONGEST = 10
 
-# Where nobody has asked for the model: seconds for each byte of the texts and each length of n-grams, about twice
-# what was measured, and how many of these it is still a model of little memory with.
-_SECONDS, _MOST = {"word": 0.06e-6, "char": 0.15e-6, "byte": 0.15e-6}, 100_000_000
+# Where nobody has asked for the model: seconds for each token and each length of n-grams, about twice what was
+# measured, and how many of these it is still a model of little memory with.
+_SECONDS, _MOST = 0.3e-6, 50_000_000
 
 
 def ngram(config: Config, order: int | None, path: Path | None) -> Task[dict[str, Evaluation]]:
@@ -56,23 +57,30 @@ def ngram(config: Config, order: int | None, path: Path | None) -> Task[dict[str
     return {name: evaluation(model, text) for name, text in texts.items() if text is not None}
 
 
-def beside(train: Path, text: Path, vocabulary: Vocabulary, seconds: float) -> Task[Baseline | None]:
-    """The baseline of a text; None where it might take more than so many seconds, or much memory. Yields Progress.
+def quick(vocabulary: Vocabulary, tokens: int, seconds: float) -> bool:
+    """Whether `beside` takes less than so many seconds, and little memory.
+
+    Args:
+        vocabulary: with the counts of the training text. tokens: of the text to score.
+    """
+    work = ORDERS[vocabulary.unit] * (int(vocabulary.counts.sum()) + tokens)
+    return work * _SECONDS < seconds and work < _MOST
+
+
+def beside(train: Path, text: Path, vocabulary: Vocabulary) -> Task[Baseline]:
+    """The baseline of a text. Yields Progress.
 
     Args:
         train: the text that the network was trained with. text: a file; each of its lines is scored by itself.
     """
-    order, sizes = ORDERS[vocabulary.unit], (files.size(train), files.size(text))
-    if None in sizes:
-        return None  # a pipe, which is read once
-    work = order * sum(size for size in sizes if size is not None)
-    if work * _SECONDS[vocabulary.unit] > seconds or work > _MOST:
-        return None
-    corpora = []
-    for path in (train, text):
-        corpora.append((yield from corpus.encode(path, vocabulary, cache.folder())))
-    model = estimate(corpora[0].ids(0, len(corpora[0])), order, len(vocabulary), vocabulary.line_end)
-    return Baseline(order, evaluation(model, corpora[1]).perplexity)
+    order = ORDERS[vocabulary.unit]
+    known = yield from corpus.encode(train, vocabulary, cache.folder())
+    model = estimate(known.ids(0, len(known)), order, len(vocabulary), vocabulary.line_end)
+    with tempfile.TemporaryDirectory(prefix="rnnlm-") as folder:
+        read = yield from corpus.read(text, vocabulary, folder)
+        perplexity = evaluation(model, read).perplexity
+        del read  # a mapped file cannot be removed on every system
+    return Baseline(order, perplexity)
 
 
 def evaluation(model: NGram, text: Corpus) -> Evaluation:

@@ -18,6 +18,7 @@ class NGramPredictor:
 
     name: str
     model: NGram
+    numbers = ""
 
     def log_probabilities(self, text: Corpus, state: str) -> Task[NDArray[np.float64]]:
         found = self.model.scores(text.ids(0, len(text)))

@@ -65,8 +65,9 @@ def read(path: str | Path, vocabulary: Vocabulary) -> list[Prompt]:
     return [encode(line.text, vocabulary, where, line.number) for line in found]
 
 
-def batches(prompts: Sequence[_T], samples: int) -> Iterator[Sequence[_T]]:
-    """The prompts in their order, as many at a time as are sampled together; `samples` of each."""
+def batches(prompts: Sequence[_T], samples: int) -> Iterator[tuple[Sequence[_T], range]]:
+    """The prompts in their order, as many at a time as are sampled together, and which of their `samples`."""
     together = max(1, _TOGETHER // samples)
     for first in range(0, len(prompts), together):
-        yield prompts[first : first + together]
+        for begin in range(0, samples, _TOGETHER):
+            yield prompts[first : first + together], range(begin, min(begin + _TOGETHER, samples))

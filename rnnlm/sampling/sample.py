@@ -34,7 +34,8 @@ class Settings:
 
     tokens: of each sample. samples: of each prompt. unk: whether <unk> may be drawn. stop_at_line_end: a sample ends
     there. stop: a sample ends before the first of these strings in it. no_repeat: no n-gram of so many tokens occurs
-    twice in a prompt and its sample. log_probabilities: whether each step has them.
+    twice in a prompt and its sample. log_probabilities: whether each step has them. first: the first sample's
+    number.
     """
 
     tokens: int = 100
@@ -50,6 +51,12 @@ class Settings:
     stop: tuple[str, ...] = ()
     no_repeat: int | None = None
     log_probabilities: bool = False
+    first: int = 0
+
+    @property
+    def numbers(self) -> range:
+        """The samples' numbers: each has random numbers of its own."""
+        return range(self.first, self.first + self.samples)
 
     @property
     def only_temperature(self) -> bool:
@@ -91,7 +98,7 @@ def sample(
             yield prompt.unknown
     excluded = left_out(vocabulary, settings.unk)
     decoder = _decoder(network, vocabulary, prompts, state, settings.samples)
-    generators = [np.random.default_rng([settings.seed, i]) for _ in prompts for i in range(settings.samples)]
+    generators = [np.random.default_rng([settings.seed, i]) for _ in prompts for i in settings.numbers]
     filtered_draw = None if settings.only_temperature else _Filtered(vocabulary, prompts, settings, excluded)
     joiners = [tokenizers.joiner(vocabulary.unit, prompt.text) for prompt in prompts for _ in range(settings.samples)]
     stops = [Stop(joiner, settings.stop) for joiner in joiners] if settings.stop else []

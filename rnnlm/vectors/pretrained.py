@@ -116,10 +116,10 @@ def fill_missing(
         table[unk] = rows.mean(axis=0, dtype=np.float64)
 
 
-def save(path: str | Path, tokens: Sequence[str], table: np.ndarray) -> None:
-    """Write word vectors in word2vec's text format: "|V| d", then a token and its d numbers a line.
+def save(path: str | Path, tokens: Sequence[str], table: np.ndarray, binary: bool = False) -> None:
+    """Write word vectors in word2vec's format: "|V| d", then a token and its d numbers a line.
 
-    Nine digits give each float32 back, bit by bit.
+    In its text format nine digits give each float32 back, bit by bit; in the binary one they stand as they are.
 
     Args:
         tokens: by id; give spellings (``Vocabulary.spell``) where a token may be a space or a newline.
@@ -140,6 +140,7 @@ def save(path: str | Path, tokens: Sequence[str], table: np.ndarray) -> None:
             if not name or " " in name or "\n" in name:
                 raise InputError(
                     f"{path}: not written: the token {name!r} is empty or has a space or newline in it; "
-                    "word2vec text needs a spelling without"
+                    "word2vec's format needs a spelling without"
                 )
-            file.write(f"{name} {' '.join(map(form, row.tolist()))}\n".encode("utf-8", "surrogateescape"))
+            numbers = row.astype("<f4").tobytes() if binary else " ".join(map(form, row.tolist())).encode()
+            file.write(name.encode("utf-8", "surrogateescape") + b" " + numbers + b"\n")

@@ -32,7 +32,7 @@ def text(seed: int, tokens: int = 400) -> Corpus:
 class Impossible:
     """A predictor that knows one token."""
 
-    name = "one"
+    name, numbers = "one", ""
 
     def log_probabilities(self, read: Corpus, state: str) -> Task[np.ndarray]:
         yield Progress("", 0, 1, "")

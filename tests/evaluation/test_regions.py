@@ -204,7 +204,7 @@ def test_comma_separated_and_packed_tables(tmp_path: Path) -> None:
         (b"item\troi\ttoken\n1\t1\t\xff\n", "items.tsv:2: not UTF-8 at byte 5 of the line"),
         (
             b'item\troi\ttoken\n1\t1\t"a\n',
-            "items.tsv:2: unexpected end of data; a cell with",
+            "items.tsv:2: a quote is opened and not closed; a cell",
         ),
     ],
 )

@@ -206,7 +206,7 @@ CONDITION = ("items", 1, "conditions", 0)
     [
         ([], "suite.json: found []; must be an object"),
         (changed("items"), "suite.json: items: missing"),
-        (changed("predictions"), "suite.json: predictions: missing"),
+        (changed("predictions"), "suite.json: predictions: there is none; must be at least one formula"),
         (changed("items", value=[]), "suite.json: items: found []; List should have at least 1 item"),
         (changed("predictions", value=[]), "suite.json: predictions: there is none; must be at least one formula"),
         (changed("predictions", 0, "type", value="x"), "predictions[0].type: found \"x\"; must be 'formula'"),

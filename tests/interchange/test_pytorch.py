@@ -85,6 +85,43 @@ def test_pytorch_gives_the_same_probabilities(model: dict[str, Any], tmp_path: P
     np.testing.assert_allclose(found, own, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("model", NETWORKS, ids=str)
+def test_espnet_gives_the_same_probabilities(model: dict[str, Any], tmp_path: Path, call: Any) -> None:
+    """By the modules of its SequentialRNNLM, whose first axis is the batch."""
+    torch = pytest.importorskip("torch")
+    case, path = saved(tmp_path, model)
+    file = tmp_path / "espnet.safetensors"
+    status, out, err = call("export", path, "--to", "espnet", "-o", file)
+    assert (status, err) == (0, "")
+    assert "encoder.weight, rnn.weight_ih_l0" in " ".join(out.split())
+    settings = case.network.config.model
+    cell, hidden, layers = settings.cell.type, settings.sizes[0], len(settings.sizes)
+    options = {"nonlinearity": settings.cell.activation} if cell == "elman" else {}
+    rnn = {"elman": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}[cell]
+    net = torch.nn.ModuleDict(
+        {
+            "encoder": torch.nn.Embedding(len(WORDS), 5, padding_idx=0),
+            "rnn": rnn(5, hidden, layers, batch_first=True, **options),
+            "decoder": torch.nn.Linear(hidden, len(WORDS)),
+        }
+    )
+    if settings.tie_weights:
+        net.decoder.weight = net.encoder.weight
+    tensors, metadata = storage.read_tensors(file)
+    net.load_state_dict({name: torch.from_numpy(value) for name, value in tensors.items()})
+    assert metadata["vocabulary"] == WORDS
+    with torch.no_grad():
+        h, _ = net.rnn(net.encoder(torch.from_numpy(case.inputs.T).long()))
+        wanted = torch.log_softmax(net.decoder(h), 2).numpy().swapaxes(0, 1)
+    case.states = case.network.initial_states(case.batch)
+    found = case.network.scores(case.forward(), case.targets).log_probability
+    own = np.take_along_axis(wanted, case.targets[..., None].astype(int), 2)[..., 0]
+    np.testing.assert_allclose(found, own, rtol=0, atol=1e-5)
+    assert call("import", "--force", file, "-o", tmp_path / "back.safetensors")[0] == 0
+    back = model_file.load(tmp_path / "back.safetensors").parameters
+    assert all((back[name] == value).all() for name, value in case.network.named.items())
+
+
 def test_weights_of_another_program(tmp_path: Path, call: Any) -> None:
     """Other names, no biases, a vocabulary file."""
     generator = np.random.default_rng(1)

@@ -69,8 +69,20 @@ def test_lines_as_prompts(runs: dict[str, Path], tmp_path: Path) -> None:
         ]
 
 
-@pytest.mark.parametrize(("samples", "sizes"), [(1, [64, 36]), (5, [12] * 8 + [4]), (100, [1] * 100)])
+@pytest.mark.parametrize(
+    ("samples", "sizes"), [(1, [64, 36]), (5, [12 * 5] * 8 + [4 * 5]), (64, [64] * 100), (100, [64, 36] * 100)]
+)
 def test_batches(samples: int, sizes: list[int]) -> None:
     found = list(prompts.batches(range(100), samples))
-    assert [len(batch) for batch in found] == sizes
-    assert [i for batch in found for i in batch] == list(range(100))
+    assert [len(batch) * len(part) for batch, part in found] == sizes
+    each = [(i, number) for batch, part in found for i in batch for number in part]
+    assert each == [(i, number) for i in range(100) for number in range(samples)]
+
+
+def test_many_samples_are_those_of_few(runs: dict[str, Path]) -> None:
+    """Of 150 samples no more than 64 are drawn at once."""
+    model = rnnlm.load(runs["word"])
+    many = model.samples(150, "the dog", 5, top_k=5)
+    assert many[:40] == model.samples(40, "the dog", 5, top_k=5)
+    assert len(set(many)) > 10
+    assert many[64:] != many[:86], "each has random numbers of its own"

@@ -291,7 +291,7 @@ def test_characters_are_saved_by_their_spelling(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("token", ["", " ", "a b", "\n", "a\n"])
 def test_tokens_that_the_format_cannot_hold_are_refused_and_nothing_is_written(token: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="word2vec text needs a spelling"):
+    with pytest.raises(InputError, match="word2vec's format needs a spelling"):
         file.save(tmp_path / "v", ["fine", token], np.zeros((2, 2), np.float32))
     assert list(tmp_path.iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""View of a model file's contents."""
+"""Views of a model file's contents, and of the words near some words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from rnnlm.console.controls import visible
-from rnnlm.console.formats import counted, facts, figure, table, value_text
+from rnnlm.console.formats import counted, facts, figure, in_cells, table, value_text
+from rnnlm.evaluation.records import Neighbours
 
 _INDENT = 11  # columns of a section's name
 
@@ -41,6 +42,15 @@ def inspection_view(found: dict[str, Any], width: int) -> Iterator[RenderableTyp
     for section, values in found["config"].items():
         parts = [f"{key}: {value_text(value)}" for key, value in values.items()]
         yield Text(section_lines(section, parts, width))
+
+
+def nearest_view(found: Sequence[Neighbours], width: int) -> Iterator[RenderableType]:
+    """``rnnlm inspect --nearest``: a line a word, and below it a neighbour a line, with the cosine."""
+    for neighbours in found:
+        yield Text(in_cells(visible(neighbours.token), width).rstrip(), style="bold")
+        for neighbour in neighbours.nearest:
+            token = in_cells(visible(neighbour.token), max(width - 11, 1)).rstrip()
+            yield Text(f"  {neighbour.cosine:7.4f}  {token}")
 
 
 def section_lines(name: str, parts: Sequence[str], width: int) -> str:

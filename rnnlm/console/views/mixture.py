@@ -24,6 +24,9 @@ def mixture_view(found: Mixture, source: str) -> Iterator[Table | Text]:
         table.add_row(Text(name), weight, *bits, style=style)
     yield table
     whence = "those that make the validation text most probable" if found.tuned else "as given"
+    for part in found.parts:
+        if part.numbers:
+            yield Text(f"{part.name}: {part.numbers}")
     one = found.together
     yield Text(
         f"{source}: {one.tokens:,} tokens, {one.unknown:,} unknown, line ends counted: {one.line_ends:,}; weights: "

@@ -87,10 +87,23 @@ def to_onnx(trained: Trained) -> onnx.ModelProto:
         InputError: the package onnx is not installed; this file has no nodes for the cell or the output layer; the
             model is too large for one file.
     """
-    graph = _Graph()
-    _add_network(graph, trained.config, trained.parameters)
+    graph = Graph()
+    graph.inputs.append(graph.value("tokens", "T", "B", kind="INT64"))
+    graph.outputs.append(graph.value("log_probability", "T", "B", len(trained.vocabulary)))
+    for layer, cell in enumerate(build.cells(trained.config)):
+        graph.inputs.append(graph.value(f"state.{layer}", "B", cell.state_size))
+        graph.outputs.append(graph.value(f"state_after.{layer}", "B", cell.state_size))
+    add_network(graph, trained.config, trained.parameters)
     header = model_file.exported_header(trained)
-    metadata = {key: json.dumps(value, sort_keys=True) for key, value in header.items()}
+    return assembled(graph, {key: json.dumps(value, sort_keys=True) for key, value in header.items()})
+
+
+def assembled(graph: Graph, metadata: dict[str, str]) -> onnx.ModelProto:
+    """The file of a graph.
+
+    Raises:
+        InputError: it would be too large.
+    """
     size = sum(value.nbytes for value in graph.weights.values()) + sum(map(len, metadata.values()))
     if size > _LARGEST:
         raise InputError(f"an ONNX file holds less than 2 GiB; this model would take {size / 2**30:.2f} GiB")
@@ -106,8 +119,12 @@ def to_onnx(trained: Trained) -> onnx.ModelProto:
     return made
 
 
-class _Graph:
-    """Inputs, outputs, weights and nodes as they are added; values are known by their names."""
+class Graph:
+    """Inputs, outputs, weights and nodes as they are added; values are known by their names.
+
+    Raises:
+        InputError: the package onnx is not installed.
+    """
 
     def __init__(self) -> None:
         try:
@@ -138,21 +155,21 @@ class _Graph:
         return self.onnx.helper.make_graph(self._nodes, name, self.inputs, self.outputs, tensors)
 
 
-def _add_network(graph: _Graph, config: Config, parameters: Tensors) -> None:
+def add_network(graph: Graph, config: Config, parameters: Tensors) -> None:
+    """Add the nodes from ``tokens`` and ``state.0`` ... to ``log_probability`` and ``state_after.0`` ...
+
+    Raises:
+        InputError: this file has no nodes for the cell or the output layer.
+    """
     settings, tree = config.model, model.unflatten(parameters)
     add_cell = _nodes(_CELLS, "cell", settings.cell.type)
     add_output = _nodes(_OUTPUTS, "output layer", settings.output.type)
     table = graph.weight(model.TABLE, parameters[model.TABLE])
-    graph.inputs.append(graph.value("tokens", "T", "B", kind="INT64"))
-    graph.outputs.append(graph.value("log_probability", "T", "B", len(parameters[model.TABLE])))
     graph.node("Gather", [table, "tokens"], ["e"])
     e = "e"
     for layer, cell in enumerate(build.cells(config)):
-        hidden, size = cell.D_h, cell.state_size
-        graph.inputs.append(graph.value(f"state.{layer}", "B", size))
-        graph.outputs.append(graph.value(f"state_after.{layer}", "B", size))
         own = tree["cells"][layer]
-        e = add_cell(graph, settings, own, layer, hidden, e)
+        e = add_cell(graph, settings, own, layer, cell.D_h, e)
         if settings.layer_norm:
             g, b = (graph.weight(f"norm.{layer}.{name}", parameters[f"norm.{layer}.{name}"]) for name in ("g", "b"))
             e = _add_norm(graph, layer, g, b, e)
@@ -170,7 +187,7 @@ def _nodes(table: dict[str, Add], what: str, name: str) -> Add:
     return table[name]
 
 
-def _add_operator(graph: _Graph, settings: Model, own: Tensors, layer: int, hidden: int, e: str) -> str:
+def _add_operator(graph: Graph, settings: Model, own: Tensors, layer: int, hidden: int, e: str) -> str:
     """A layer that is one operator, from e (T x B x d); returns the name of its h, T x B x D_h."""
     cell, name = settings.cell.type, f"cell.{layer}."
     lstm = settings.cell if isinstance(settings.cell, Lstm) else Lstm()
@@ -214,7 +231,7 @@ def _blocks(value: np.ndarray, hidden: int, order: tuple[int, ...], coupled: boo
     return np.concatenate([value[..., block * hidden : (block + 1) * hidden] for block in order], axis=-1).T[None]
 
 
-def _add_mingru(graph: _Graph, settings: Model, own: Tensors, layer: int, hidden: int, e: str) -> str:
+def _add_mingru(graph: Graph, settings: Model, own: Tensors, layer: int, hidden: int, e: str) -> str:
     """As `_add_operator`."""
     name = f"cell.{layer}."
     weights = {key: graph.weight(name + key, value) for key, value in own.items()}
@@ -224,7 +241,7 @@ def _add_mingru(graph: _Graph, settings: Model, own: Tensors, layer: int, hidden
     graph.node("Sigmoid", [name + "z_u"], [name + "u"])
 
     # The body's names must not stand outside of it too. To the next step, and to be kept: two outputs of one value.
-    body = _Graph()
+    body = Graph()
     before, u, n, after, h = (f"{name}step.{key}" for key in ("before", "u", "n", "after", "h"))
     difference, change = f"{name}step.difference", f"{name}step.change"
     body.inputs = [body.value(key, "B", hidden) for key in (before, u, n)]
@@ -240,7 +257,7 @@ def _add_mingru(graph: _Graph, settings: Model, own: Tensors, layer: int, hidden
     return name + "h"
 
 
-def _add_scrn(graph: _Graph, settings: Model, own: Tensors, layer: int, hidden: int, e: str) -> str:
+def _add_scrn(graph: Graph, settings: Model, own: Tensors, layer: int, hidden: int, e: str) -> str:
     """As `_add_operator`."""
     assert isinstance(settings.cell, Scrn)
     name, context, a = f"cell.{layer}.", settings.cell.context, settings.cell.context_decay
@@ -251,7 +268,7 @@ def _add_scrn(graph: _Graph, settings: Model, own: Tensors, layer: int, hidden: 
     graph.node("MatMul", [e, graph.weight(name + "I", I)], [name + "product"])
     graph.node("Add", [name + "product", graph.weight(name + "b1", bias)], [name + "projected"])
 
-    body = _Graph()
+    body = Graph()
     at = {key: f"{name}step.{key}" for key in (
         "before", "projected", "sizes", "h0", "s0", "for_h", "for_s", "kept", "s", "x", "product", "z1", "h", "after",
         "up",
@@ -280,7 +297,7 @@ def _add_scrn(graph: _Graph, settings: Model, own: Tensors, layer: int, hidden: 
     return name + "h"
 
 
-def _add_softmax(graph: _Graph, settings: Model, own: Tensors, h: str) -> None:
+def _add_softmax(graph: Graph, settings: Model, own: Tensors, h: str) -> None:
     """The output layer, from h~ (T x B x D_h)."""
     if "P" in own:
         graph.node("MatMul", [h, graph.weight("output.P", own["P"])], ["p"])
@@ -290,7 +307,7 @@ def _add_softmax(graph: _Graph, settings: Model, own: Tensors, h: str) -> None:
     graph.node("LogSoftmax", ["z2"], ["log_probability"], axis=-1)
 
 
-def _add_mixture(graph: _Graph, settings: Model, own: Tensors, h: str) -> None:
+def _add_mixture(graph: Graph, settings: Model, own: Tensors, h: str) -> None:
     """As `_add_softmax`; the K softmaxes are an axis before the last one: log sum_k exp(log pi_k + log q_k)."""
     W, P, c, b2 = (graph.weight(f"output.{name}", own[name]) for name in ("W", "P", "c", "b2"))
     assert isinstance(settings.output, Mixture)
@@ -314,7 +331,7 @@ def _add_mixture(graph: _Graph, settings: Model, own: Tensors, h: str) -> None:
         graph.node(operator, inputs, [output], **attributes)
 
 
-def _add_norm(graph: _Graph, layer: int, g: str, b: str, h: str) -> str:
+def _add_norm(graph: Graph, layer: int, g: str, b: str, h: str) -> str:
     """Layer normalisation in single operators: ONNX has one for it only from opset 17 on."""
     names = {part: f"norm.{layer}.{part}" for part in ("m", "c", "c2", "v", "v_eps", "s", "x", "gx", "out")}
     epsilon = graph.weight(f"norm.{layer}.eps", np.array(normalization.EPSILON))

@@ -1,0 +1,1 @@
+"""Folders for Hugging Face's transformers: weights, tokenizer, code and model card."""
