@@ -179,7 +179,9 @@ def _yaml(value: Any) -> str:
         return str(value.model_dump()["type"])
     if isinstance(value, Section):
         return "{}"
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(_yaml, value))}]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value) or '""'
 
 
 def _kind(annotation: Any, metadata: Any = ()) -> str:

@@ -8,6 +8,7 @@ import importlib.util
 import inspect
 import re
 import shlex
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from rnnlm.config import file as config_file
 from rnnlm.network.cells import elman, recurrence
 from rnnlm.network.outputs import softmax
 from rnnlm.network.reference import equations
+from rnnlm.version import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -172,6 +174,12 @@ def test_nothing_installs_the_rnnlm_of_the_package_index() -> None:
     assert ROOT / "rnnlm" / "interchange" / "onnx" / "export.py" in texts
     for path in texts:
         assert not re.search(r"pip install +(?:-\S+ +)*['\"]?rnnlm", path.read_text(encoding="utf-8")), path
+
+
+def test_the_changelog_has_the_version() -> None:
+    versions = re.findall(r"^## (\d+\.\d+\.\d+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+    assert versions[0] == __version__
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"] == __version__
 
 
 DERIVATION = ROOT / "docs" / "derivation.md"

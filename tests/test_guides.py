@@ -18,6 +18,7 @@ import web_runtime
 
 import rnnlm
 from rnnlm.interchange.web import runtime
+from rnnlm.training.loggers import tensorboard
 from rnnlm.work import Task
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -137,6 +138,28 @@ def test_every_command_of_the_guide_to_runs_runs(
         else:
             assert (status, err) == (0, ""), line
             assert "other" in out
+
+
+def test_every_command_of_the_guide_to_logging_runs(
+    call: Any, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(config, "my.yaml")
+    assert len(commands("logging.md")) == 2
+    for line in commands("logging.md"):
+        status, _, err = call(*shlex.split(line)[1:])
+        if "tensorboard" in line and importlib.util.find_spec("tensorboardX") is None:
+            assert "pip install '.[tensorboard]'" in err, line
+        else:
+            assert status == 0, (line, err)
+    assert "--- sample after update 20\nthe dog" in err
+    events = {json.loads(line)["event"] for line in Path("runs/b/log.jsonl").read_text().splitlines()}
+    assert events == set(re.findall(r"^\| `(\w+)` \|", (DOCS / "logging.md").read_text(), re.M))
+    if importlib.util.find_spec("tensorboardX") is not None:
+        tags = set(re.findall(r"`((?:train|valid)/\w+)`", (DOCS / "logging.md").read_text()))
+        assert tags == {tag for names in tensorboard._SCALARS.values() for tag in names.values()}
+        assert Path("runs/a/validations.csv").read_text().startswith("updates,epoch,")
+        assert [*Path("runs/a").glob("events.out.tfevents.*")]
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "vectors": NETWORK,
     "corpora": NETWORK | {"vectors"},
     "files": NETWORK,
-    "training": LIBRARY,
+    "training": LIBRARY | {"sampling"},  # samples on the way
     "evaluation": LIBRARY,
     "sampling": LIBRARY,
     "ngram": LIBRARY | {"evaluation"},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import StrEnum
+from glob import escape, glob
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -14,11 +15,21 @@ from rnnlm.cli.first_tries import config_argument, model_argument
 if TYPE_CHECKING:
     from rnnlm.config.schema import Config
 
+
+def complete_config(incomplete: str) -> list[str]:
+    """What a shell offers for a CONFIG: recipes and YAML files. Where it gets none, it offers all files itself."""
+    from rnnlm.config import recipes
+
+    names = [*recipes.names("configs", ".yaml"), *sorted(glob(f"{escape(incomplete)}*.yaml"))]
+    return [name for name in names if name.startswith(incomplete)]
+
+
 ConfigArgument = Annotated[
     str,
     typer.Argument(
         metavar="CONFIG",
         callback=config_argument,
+        autocompletion=complete_config,
         help="A YAML file, or a recipe: quickstart, ptb-elman, ptb-lstm, shakespeare-elman, shakespeare-lstm, "
         "wikitext2-lstm.",
     ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import warnings
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from rnnlm.config.base import (
     NOT_BOOL,
@@ -220,9 +220,28 @@ class Validate(Section):
 
 
 class Log(Section):
-    """When progress is logged."""
+    """When progress is logged, and in which formats."""
 
     every_updates: Count = Field(50, description="updates between progress records")
+    to: list[Literal["jsonl", "csv", "tensorboard"]] = Field(
+        ["jsonl"],
+        description="formats of the log in the run's folder: jsonl (log.jsonl, always written, since --resume and "
+        "rnnlm runs read it), csv (updates.csv, validations.csv), tensorboard (event files, with '.[tensorboard]')",
+    )
+
+    @field_validator("to")
+    @classmethod
+    def jsonl_is_always_there(cls, to: list[str]) -> list[str]:
+        """A saved configuration says what was written."""
+        return [name for name in ("jsonl", "csv", "tensorboard") if name == "jsonl" or name in to]
+
+
+class Sample(Section):
+    """Texts that the network writes while it is trained; the training itself stays the same."""
+
+    every_updates: Count | None = Field(None, description="updates between samples; null: none before the end")
+    tokens: Count = Field(40, description="tokens of a sample; one of words ends at a line end before that")
+    prompt: str = Field("", description="what a sample begins with")
 
 
 with warnings.catch_warnings():
@@ -284,7 +303,8 @@ with warnings.catch_warnings():
         validate: Validate = Field(  # type: ignore[assignment]
             Validate(), description="when the validation text is scored"
         )
-        log: Log = Field(Log(), description="when progress is logged")
+        log: Log = Field(Log(), description="when progress is logged, and in which formats")
+        sample: Sample = Field(Sample(), description="texts that the network writes while it is trained")
 
         @model_validator(mode="after")
         def stride_fits(self) -> Self:

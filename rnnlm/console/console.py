@@ -22,7 +22,7 @@ from rnnlm.console.views.sampling import samples_view
 from rnnlm.errors import RnnlmError
 from rnnlm.evaluation.records import Evaluation
 from rnnlm.sampling.records import Samples
-from rnnlm.training.records import End, Start, Updates, Valid
+from rnnlm.training.records import End, Start, TrainingSample, Updates, Valid
 from rnnlm.work import Note, Progress, Task
 
 _T = TypeVar("_T")
@@ -96,6 +96,8 @@ class Console:
             display.updates(record)
         elif isinstance(record, Valid):
             display.valid(record)
+        elif isinstance(record, TrainingSample):
+            display.sample(record)
         elif isinstance(record, End):
             self._stop_bars()
             display.end(record)

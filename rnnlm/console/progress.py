@@ -14,7 +14,7 @@ from rich.text import Text
 
 from rnnlm.console.formats import amount, time_left
 from rnnlm.console.views import training
-from rnnlm.training.records import TASK, End, Start, Updates, Valid
+from rnnlm.training.records import TASK, End, Start, TrainingSample, Updates, Valid
 from rnnlm.work import Progress
 
 _SECONDS = 10.0  # between two plain lines about one task
@@ -41,6 +41,10 @@ class Display:
     def updates(self, record: Updates) -> None:
         self._first = self._first or record
         self._losses.append(record.loss)
+
+    def sample(self, record: TrainingSample) -> None:
+        for line in training.sample_lines(record):
+            self.console.print(line)
 
     def end(self, record: End) -> None:
         for line in training.end_view(record, self._start, self._losses):

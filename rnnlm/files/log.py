@@ -112,8 +112,14 @@ def read(folder: Path) -> list[dict[str, Any]]:
     return [record for line in text.split("\n") if (record := _record(line)) is not None]
 
 
+def plain(record: DataclassInstance) -> dict[str, Any]:
+    """A record as the log has it. JSON has no infinity: a perplexity too large for a float is null."""
+    values = asdict(record)
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}
+
+
 def _line(record: DataclassInstance) -> str:
-    return json.dumps(_finite(asdict(record))) + "\n"
+    return json.dumps(plain(record)) + "\n"
 
 
 def _record(line: str) -> dict[str, Any] | None:
@@ -130,8 +136,3 @@ def _updates_of(line: str) -> float:
     """After how many updates a line was written; infinity for one that was cut off."""
     record = _record(line)
     return math.inf if record is None else record["updates"]
-
-
-def _finite(values: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no infinity: a perplexity too large for a float is null."""
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in values.items()}

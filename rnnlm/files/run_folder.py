@@ -22,14 +22,16 @@ from rnnlm.files.model_file import MODEL, MODEL_BEFORE, STATE, Trained, numbered
 from rnnlm.text import files
 
 CONFIG, VOCABULARY, CURVE, TEXT = "config.yaml", "vocab.txt", "loss.png", "text"
+# The log as tables, and what the names of TensorBoard's event files begin with.
+UPDATES, VALIDATIONS, EVENTS = "updates.csv", "validations.csv", "events"
 
 # What may differ when a run goes on: how long and how watched, not what is trained.
 MAY_CHANGE = (
     "run", "train.epochs", "train.max_updates", "train.max_minutes", "train.patience", "train.threads",
-    "train.checkpoint", "train.log",
+    "train.checkpoint", "train.log", "train.sample",
 )  # fmt: skip
 
-_OURS = (CONFIG, VOCABULARY, CURVE, TEXT, LOG, LOCK, MODEL, MODEL_BEFORE, STATE)
+_OURS = (CONFIG, VOCABULARY, CURVE, TEXT, LOG, UPDATES, VALIDATIONS, LOCK, MODEL, MODEL_BEFORE, STATE)
 _MARK = "# The whole configuration of this run, written by rnnlm train.\n"
 
 
@@ -43,7 +45,7 @@ def check(folder: Path) -> None:
         raise ModelError(f"run: {str(folder)!r} is no folder; name a new one")
     if not folder.exists() or is_run(folder):
         return
-    ours = {*_OURS, *(path.name for _, path in numbered_models(folder))}
+    ours = {*_OURS, *(path.name for path in event_files(folder)), *(path.name for _, path in numbered_models(folder))}
     others = sorted(path.name for path in folder.iterdir() if path.name not in ours and not _is_beside(path))
     if others or (folder / CONFIG).exists():
         what = others[0] if others else CONFIG
@@ -97,6 +99,11 @@ def keep_texts(folder: Path, texts: Mapping[str, Path]) -> bool:
                 shutil.copyfileobj(source, target)
             new = True
     return new
+
+
+def event_files(folder: Path) -> list[Path]:
+    """TensorBoard's event files of a run."""
+    return sorted(folder.glob(f"{EVENTS}.out.tfevents.*"))
 
 
 def earlier_run(config: Config, resume: bool) -> State | None:
@@ -162,7 +169,7 @@ def _differences(had: Any, asked: Any, key: str = "") -> Iterator[tuple[str, Any
 def remove(config: Config) -> None:
     """Remove an earlier run's files from the folder; nothing else that lies there, and not its texts."""
     folder = Path(config.run)
-    for _, path in numbered_models(folder):
+    for path in [*event_files(folder), *(path for _, path in numbered_models(folder))]:
         path.unlink()
-    for name in (MODEL, MODEL_BEFORE, STATE, CONFIG, VOCABULARY, LOG, CURVE):
+    for name in (MODEL, MODEL_BEFORE, STATE, CONFIG, VOCABULARY, LOG, UPDATES, VALIDATIONS, CURVE):
         (folder / name).unlink(missing_ok=True)

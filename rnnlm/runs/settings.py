@@ -6,20 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rnnlm.config import paths
+from rnnlm.config.fingerprint import LEFT_OUT
 from rnnlm.config.schema import Config
 
 Settings = Mapping[str, Any]
 
-# What says nothing of the model. Texts and vocabularies are compared by their content.
-LEFT_OUT = {"run", "train.threads", "train.checkpoint", "train.log", "vocab.file", *paths.TEXTS}
-_VECTORS = "embedding.init.path"
+# Vocabularies are compared by their content.
+_VOCABULARY, _VECTORS = "vocab.file", "embedding.init.path"
 
 
 def of(config: Config) -> dict[str, Any]:
-    """Every key of a configuration with its value, such as ``model.cell.type``, but those `LEFT_OUT`; of the file of
-    word vectors the name without its folder."""
+    """Every key of a configuration with its value, such as ``model.cell.type``, but those `LEFT_OUT` and the file of
+    the vocabulary; of the file of word vectors the name without its folder."""
     found = dict(_flat(config.model_dump()))
+    found.pop(_VOCABULARY, None)
     return found | {_VECTORS: Path(found[_VECTORS]).name} if found.get(_VECTORS) else found
 
 

@@ -22,9 +22,10 @@ from typing import Any
 from rnnlm.config.schema import Config
 from rnnlm.corpora.prepare import Corpora
 from rnnlm.files import lock, run_folder
-from rnnlm.files.log import Log
+from rnnlm.training.loggers.loggers import Loggers
 from rnnlm.training.records import TASK, Valid
 from rnnlm.training.run import Run
+from rnnlm.training.samples import sample
 from rnnlm.training.start import start
 from rnnlm.training.validation import validate, validate_at_the_end
 from rnnlm.work import Note, Progress, Task
@@ -69,30 +70,33 @@ def _train(config: Config, resume: bool, stop: Callable[[], bool], restart: bool
                 records.append(log.add(run.progress(norm)))
             if run.end_epoch() or run.validation_due():
                 records += _logged(log, (yield from validate(run)))
+            if run.sample_due():
+                records.append(log.add(sample(run)))
             run.finish_if_done()
             interrupted = not run.at.finished and stop()
             if (due := run.checkpoint_due(time.monotonic() - saved)) or interrupted:
                 saved = time.monotonic()
                 records.append(run.save(log, due))
+            records += log.problems()
             if not records and time.monotonic() - told > _SECONDS:
                 records.append(Progress(TASK, run.at.updates, run.total_updates, "updates"))
             if records:
                 told = time.monotonic()
                 yield from _saved_if_dropped(run, log, records)
         yield from _logged(log, (yield from validate_at_the_end(run)))
-        if log.problem:
-            yield Note(log.problem, warning=True)
-        yield log.add(run.end())
+        end = log.add(run.end())
+        yield from log.problems()
+        yield end
     finally:
         log.close()
     return run.corpora
 
 
-def _logged(log: Log, found: Sequence[Valid | Note]) -> list[Valid | Note]:
+def _logged(log: Loggers, found: Sequence[Valid | Note]) -> list[Valid | Note]:
     return [log.add(record) if isinstance(record, Valid) else record for record in found]
 
 
-def _saved_if_dropped(run: Run, log: Log, records: Sequence[Any]) -> Iterator[Any]:
+def _saved_if_dropped(run: Run, log: Loggers, records: Sequence[Any]) -> Iterator[Any]:
     """Yield records. Where their reader gives up (an error of its own, Ctrl-C in it) the run is saved first: here,
     and not in the middle of an update, it is whole."""
     try:

@@ -13,7 +13,10 @@ TASK = "training"  # of Progress between these records
 class Start:
     """Training begins (or goes on, when ``updates`` > 0; the log keeps its beginning alone).
 
-    products: how it multiplies (``kernels.matmul.choice``), and why.
+    products: how it multiplies, which is also the layout of its operands (``kernels.matmul.choice``), and why.
+    version: of rnnlm. config_sha256: of what is trained (``config.fingerprint``). texts: sha256 of the "train",
+    "valid" and "test" text. ranks: processes that train together. processor: as LLVM calls it. started: the date and
+    time in UTC (ISO 8601).
     """
 
     updates: int
@@ -26,6 +29,12 @@ class Start:
     threads: int
     products: str
     products_why: str
+    version: str
+    config_sha256: str
+    texts: dict[str, str]
+    ranks: int
+    processor: str
+    started: str
     event: str = "start"
 
 
@@ -65,6 +74,18 @@ class Valid:
     best: bool
     share: float = 0.0
     event: str = "valid"
+
+
+@dataclass(frozen=True)
+class TrainingSample:
+    """A text that the network wrote as it was after so many updates, the prompt before it."""
+
+    updates: int
+    epoch: int
+    tokens: int
+    seconds: float
+    text: str
+    event: str = "sample"
 
 
 @dataclass(frozen=True)
@@ -115,4 +136,4 @@ class FinalTest:
 
 
 # Whatever training yields.
-Record = Note | Progress | Start | Updates | Valid | Checkpoint | End
+Record = Note | Progress | Start | Updates | Valid | TrainingSample | Checkpoint | End

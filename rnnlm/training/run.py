@@ -5,19 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlm.config import fingerprint
 from rnnlm.config.schema import Config
 from rnnlm.corpora.prepare import Corpora
 from rnnlm.errors import NotFiniteError
 from rnnlm.files.checkpoint import save_state
-from rnnlm.files.log import Log
 from rnnlm.files.model_file import STATE, initial_tensors
 from rnnlm.files.tensors import check
+from rnnlm.kernels import cpu
 from rnnlm.network.network import Network, Trace, Window
 from rnnlm.network.protocols import Array
 from rnnlm.text.streams import Streams, equal_streams
@@ -25,12 +27,14 @@ from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import position as position_of
 from rnnlm.training import windows
 from rnnlm.training.averaging import Average
+from rnnlm.training.loggers.loggers import Loggers
 from rnnlm.training.models import Models
 from rnnlm.training.optimizers.optimizer import Optimizer
 from rnnlm.training.position import Position
 from rnnlm.training.records import Checkpoint, End, Start, Updates
 from rnnlm.training.schedule import learning_rate
 from rnnlm.training.update import TrainingWindow, update
+from rnnlm.version import __version__
 
 
 class Run:
@@ -72,7 +76,9 @@ class Run:
         return Start(
             self.at.updates, self.at.epoch, self.settings.epochs,
             windows.updates_of_epoch(self.settings, self.streams.length, self.at.epoch), self.total_updates, tokens,
-            parameters, self.network.threads, *self.network.products,
+            parameters, self.network.threads, *self.network.products, __version__,
+            fingerprint.sha256(self.config), self.corpora.hashes, 1, cpu.NAME,
+            datetime.now(UTC).isoformat(timespec="seconds"),
         )  # fmt: skip
 
     def update(self) -> float:
@@ -146,6 +152,11 @@ class Run:
         every = self.settings.validate.every_updates
         return every is not None and self.at.updates % every == 0
 
+    def sample_due(self) -> bool:
+        """Whether it is time for a text that the network writes."""
+        every = self.settings.sample.every_updates
+        return every is not None and self.at.updates % every == 0
+
     def finish_if_done(self) -> None:
         """Note in the position why training has ended, where it has."""
         at, settings = self.at, self.settings
@@ -171,7 +182,7 @@ class Run:
         by_minutes = wanted.every_minutes is not None and seconds >= 60 * wanted.every_minutes
         return bool(at.finished) or at.offset == 0 or by_updates or by_minutes
 
-    def save(self, log: Log, due: bool = True) -> Checkpoint:
+    def save(self, log: Loggers, due: bool = True) -> Checkpoint:
         """Write a checkpoint; without any validation so far the last weights are also the model.
 
         Args:
@@ -185,7 +196,7 @@ class Run:
         except NotFiniteError as error:
             raise NotFiniteError(self.explain(f"update {self.at.updates}: {error}")) from None
 
-    def _save(self, log: Log, due: bool) -> Checkpoint:
+    def _save(self, log: Loggers, due: bool) -> Checkpoint:
         at, path = self.at, self.folder / STATE
         record = Checkpoint(at.updates, at.epoch, at.tokens, at.seconds, str(path))
         if at.best is None:

@@ -19,18 +19,22 @@ from rnnlm.kernels.matmul.choice import before_it_was_kept, choose
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.network import build
 from rnnlm.network.parameters import unflatten
+from rnnlm.sampling import prompts
 from rnnlm.text import files
 from rnnlm.training import memory, schedule, windows
+from rnnlm.training.loggers import loggers
+from rnnlm.training.loggers.loggers import Loggers
 from rnnlm.training.optimizers.optimizer import Optimizer
 from rnnlm.training.run import Run
 from rnnlm.work import Note, Task
 
 
-def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
+def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Loggers]]:
     """Prepare a new run, or resume one that was stopped. Whatever can be wrong is found before anything is
     written."""
     if resume and restart:
         raise InputError("--resume goes on with a run, --restart throws it away; give one of them")
+    loggers.check(config.train.log)
     folder = Path(config.run)
     old = None if restart else earlier_run(config, resume)
     if resume and old is None:
@@ -39,6 +43,10 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
     products = choose(config.train.precision, before)
     paths = (old and _kept_texts(config, old.trained)) or (yield from _texts(config, old))
     vocabulary = old.trained.vocabulary if old else (yield from prepare.build_vocabulary(config, paths.train))
+    if config.train.sample.every_updates is not None:
+        prompt = prompts.encode(config.train.sample.prompt, vocabulary, "train.sample.prompt")
+        if prompt.unknown is not None:
+            yield prompt.unknown
     corpora = yield from prepare.encode(config, paths, vocabulary)
     if old:
         _check_texts(old.trained, paths, corpora)
@@ -66,7 +74,8 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Log]]:
         yield Note(f"{folder / TEXT}: the texts of this run")
     run_folder.write_config(config)
     vocabulary.save(folder / VOCABULARY)
-    return run, Log(folder, run.at.updates, run.at.logged)
+    log = Log(folder, run.at.updates, run.at.logged)
+    return run, Loggers(folder, log, config.train.log, run.at.updates)
 
 
 def _restore(run: Run, old: State, paths: Texts) -> Task[None]:

@@ -80,7 +80,8 @@ def test_the_defaults_are_off_or_plain() -> None:
         "gradient_noise": 0.0, "average": None,
         "penalties": {"activation": 0.0, "temporal": 0.0, "label_smoothing": 0.0}, "patience": 3,
         "checkpoint": {"every_updates": 1000, "every_minutes": None, "keep": 0},
-        "validate": {"every_updates": None}, "log": {"every_updates": 50},
+        "validate": {"every_updates": None}, "log": {"every_updates": 50, "to": ["jsonl"]},
+        "sample": {"every_updates": None, "tokens": 40, "prompt": ""},
     }  # fmt: skip
 
 

@@ -78,6 +78,23 @@ def test_values_of_options() -> None:
 
 
 @pytest.mark.parametrize(
+    ("to", "wanted"),
+    [
+        ([], ["jsonl"]),
+        (["csv"], ["jsonl", "csv"]),
+        (["tensorboard", "jsonl", "csv", "tensorboard"], ["jsonl", "csv", "tensorboard"]),
+    ],
+)
+def test_the_log_itself_is_always_written(to: list[str], wanted: list[str]) -> None:
+    assert train(log={"to": to}).log.to == wanted
+
+
+def test_samples_are_off_and_have_their_own_keys() -> None:
+    assert train().sample.every_updates is None
+    assert train(sample={"every_updates": 5, "prompt": "a"}).sample.tokens == 40
+
+
+@pytest.mark.parametrize(
     ("penalties", "there"),
     [({}, False), ({"activation": 1}, True), ({"temporal": 1}, True), ({"label_smoothing": 0.1}, True)],
 )

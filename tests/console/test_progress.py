@@ -10,7 +10,7 @@ import pytest
 from screen import in_terminal, terminal, training
 
 from rnnlm.console import Console
-from rnnlm.training.records import End
+from rnnlm.training.records import End, TrainingSample, Valid
 from rnnlm.work import Progress
 
 
@@ -75,3 +75,25 @@ def test_an_interrupted_task_leaves_the_terminal_whole() -> None:
     with pytest.raises(KeyboardInterrupt):
         console.watch(work())
     assert stream.getvalue().rindex("\x1b[?25h") > stream.getvalue().rindex("\x1b[?25l")
+
+
+def test_a_sample_stands_between_the_rows_with_its_controls_visible() -> None:
+    def work() -> Iterator[Any]:
+        records = iter(training())
+        for record in records:
+            yield record
+            if isinstance(record, Valid) and record.epoch == 1:
+                yield TrainingSample(10, 1, 500, 3.0, "a \x1b[2Jdog\nsleeps [bold]\n")
+        return {"reason": "patience"}
+
+    lines = in_terminal(80, work())
+    first, second = (next(i for i, line in enumerate(lines) if line.lstrip().startswith(e)) for e in ("1  ", "2  "))
+    kept = [line for line in lines[first:second] if line.strip() and "epochs" not in line]
+    assert kept[1:] == ["--- sample after update 10", "a ^[[2Jdog", "sleeps [bold]"]
+
+
+def test_quiet_shows_no_samples(capfd: pytest.CaptureFixture[str]) -> None:
+    Console(quiet=True).draw(TrainingSample(10, 1, 500, 3.0, "a dog"))
+    assert capfd.readouterr() == ("", "")
+    Console().draw(TrainingSample(10, 1, 500, 3.0, "a dog"))
+    assert capfd.readouterr() == ("", "--- sample after update 10\na dog\n")

@@ -15,12 +15,14 @@ from rnnlm.training.records import End, Start, Updates, Valid
 from rnnlm.work import Note, Progress
 
 RUN = "runs/[bold]x:dog:"
+# The last fields of `Start`, which no view shows.
+ORIGIN = ("0.1.0", "c0ffee", {}, 1, "znver4", "2026-01-01T00:00:00+00:00")
 
 
 def training(epochs: int = 3) -> Iterator[Any]:
     """The records of a run whose figures are as wide as they get."""
     yield Progress("vocabulary", 2e6, 2e6, "bytes")
-    yield Start(0, 0, epochs, 10, 10 * epochs, 5000, 98816, 2, "float32", "train.precision")
+    yield Start(0, 0, epochs, 10, 10 * epochs, 5000, 98816, 2, "float32", "train.precision", *ORIGIN)
     for epoch in range(epochs):
         yield Updates(10 * epoch + 5, epoch, 500, 60.0 * epoch + 1, 9.1, 8955.3, 123456.0, 2.5e-05, 12.345)
         loss = 9 - epoch

@@ -76,6 +76,7 @@ KILLED: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"cell": "lstm", "tie_weights": True}, dict(
         optimizer="momentum", state="reset", validate={"every_updates": 31}, average={"type": "asgd", "patience": 1}
     )),
+    ({}, dict(sample={"every_updates": 5, "prompt": "the"}, log={"every_updates": 3, "to": ["csv"]})),
     ({"cell": "gru", "layers": 2}, dict(optimizer="nadam", schedule={"type": "cosine", "warmup_updates": 20})),
     ({"cell": "gru_before"}, dict(optimizer="rmsprop", bptt_stride=2, precision="float64")),
     ({"cell": "mingru", "layer_norm": True}, dict(optimizer="adagrad", accumulate=3)),

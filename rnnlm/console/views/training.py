@@ -8,7 +8,7 @@ from rich.text import Text
 
 from rnnlm.console.curve import curve_lines
 from rnnlm.console.formats import counted, duration, figure, time_left
-from rnnlm.training.records import End, Start, Updates, Valid
+from rnnlm.training.records import End, Start, TrainingSample, Updates, Valid
 
 _REASONS = {
     "epochs": "all epochs done",
@@ -94,6 +94,14 @@ def valid_row(record: Valid) -> str:
             duration(record.seconds),
         ]
     )
+
+
+def sample_lines(record: TrainingSample) -> Iterator[Text]:
+    """A text that the network wrote, below the number of updates before it."""
+    yield Text(f"--- sample after update {record.updates:,}", style="dim")
+    # The last line may have ended; split("\n") alone knows no other line breaks than the text's own.
+    for line in record.text.removesuffix("\n").split("\n"):
+        yield Text(line, style="dim")
 
 
 def end_view(record: End, start: Start | None, losses: Sequence[float]) -> Iterator[Text]:

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rnnlm.console.views.training import VALID_HEADING, end_view, start_line, updates_line, valid_line, valid_row
-from rnnlm.training.records import End, Start, Updates, Valid
+import pytest
+from screen import ORIGIN
 
-START = Start(20, 1, 3, 10, 30, 5000, 98816, 1, "float32", "train.precision")
+from rnnlm.console.views.training import (
+    VALID_HEADING,
+    end_view,
+    sample_lines,
+    start_line,
+    updates_line,
+    valid_line,
+    valid_row,
+)
+from rnnlm.training.records import End, Start, TrainingSample, Updates, Valid
+
+START = Start(20, 1, 3, 10, 30, 5000, 98816, 1, "float32", "train.precision", *ORIGIN)
 UPDATES = Updates(22, 2, 500, 44.0, 1.5, 4.48, 1e5, 0.5, 2.25)
 VALID = Valid(30, 3, 500, 75.0, 1.25, 3.49, 1e5, 0.5, 4.0, True)
 
@@ -39,6 +50,15 @@ def test_the_end_has_the_curve_of_what_was_trained() -> None:
         "all epochs done after 75 s, best validation perplexity 3.49; the run is in runs/x",
     ]
     assert len(list(end_view(end, START, []))) == 1, "no losses, no curve"
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [("a dog\n", ["a dog"]), ("", [""]), ("a\n\nb\u2028c\n\n", ["a", "", "b\u2028c", ""])],
+)
+def test_a_sample_stands_below_its_update(text: str, lines: list[str]) -> None:
+    shown = [line.plain for line in sample_lines(TrainingSample(1500, 1, 500, 3.0, text))]
+    assert shown == ["--- sample after update 1,500", *lines]
 
 
 def test_a_validation_inside_an_epoch_says_where() -> None:

@@ -1,0 +1,28 @@
+"""The fingerprint of a configuration: a hash of all settings that say what is trained."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from rnnlm.config import paths
+from rnnlm.config.schema import Config
+
+# What says nothing of the model. Texts are compared by their content.
+LEFT_OUT = {"run", "train.threads", "train.checkpoint", "train.log", "train.sample", *paths.TEXTS}
+
+
+def sha256(config: Config) -> str:
+    """The SHA-256 of a configuration's settings without `LEFT_OUT`, in hexadecimal digits: equal where two
+    configurations train the same network on texts of the same content."""
+    kept = _kept(config.model_dump())
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+
+def _kept(section: dict[str, object], within: str = "") -> dict[str, object]:
+    """A section without `LEFT_OUT`."""
+    return {
+        name: _kept(value, f"{within}{name}.") if isinstance(value, dict) else value
+        for name, value in section.items()
+        if f"{within}{name}" not in LEFT_OUT
+    }

@@ -1,0 +1,1 @@
+"""Loggers: the records of a training as files that other programs read."""
