@@ -23,7 +23,8 @@ from rnnlm.config.schema import Config
 from rnnlm.corpora.prepare import Corpora
 from rnnlm.files import lock, run_folder
 from rnnlm.files.log import Log
-from rnnlm.training.records import TASK, Valid
+from rnnlm.training.distributed.ranks import Ranks
+from rnnlm.training.records import TASK, RankSpeeds, Valid
 from rnnlm.training.run import Run
 from rnnlm.training.start import start
 from rnnlm.training.validation import validate, validate_at_the_end
@@ -33,7 +34,11 @@ _SECONDS = 1.0  # between two records of progress, where the log's are further a
 
 
 def train(
-    config: Config, resume: bool = False, stop: Callable[[], bool] = lambda: False, restart: bool = False
+    config: Config,
+    resume: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+    restart: bool = False,
+    ranks: Ranks | None = None,
 ) -> Task[Corpora]:
     """Train a network. Yields records as it goes.
 
@@ -41,6 +46,7 @@ def train(
         resume: go on with the run that the folder holds; restart: throw it away, once everything else is known to be
             right.
         stop: asked after every update; True ends the run with a checkpoint.
+        ranks: those that train it together, of which this is the leader; None: this process alone.
 
     Returns:
         Corpora, the encoded texts (a generator's return value).
@@ -52,11 +58,13 @@ def train(
     """
     run_folder.check(Path(config.run))
     with lock.held(Path(config.run)):
-        return (yield from _train(config, resume, stop, restart))
+        return (yield from _train(config, resume, stop, restart, ranks))
 
 
-def _train(config: Config, resume: bool, stop: Callable[[], bool], restart: bool) -> Task[Corpora]:
-    run, log = yield from start(config, resume, restart)
+def _train(
+    config: Config, resume: bool, stop: Callable[[], bool], restart: bool, ranks: Ranks | None
+) -> Task[Corpora]:
+    run, log = yield from start(config, resume, restart, ranks)
     try:
         begin = run.start()
         yield begin if run.at.updates else log.add(begin)
@@ -68,7 +76,7 @@ def _train(config: Config, resume: bool, stop: Callable[[], bool], restart: bool
             if run.at.updates % config.train.log.every_updates == 0:
                 records.append(log.add(run.progress(norm)))
             if run.end_epoch() or run.validation_due():
-                records += _logged(log, (yield from validate(run)))
+                records += _logged(log, [*run.speeds(), *(yield from validate(run))])
             run.finish_if_done()
             interrupted = not run.at.finished and stop()
             if (due := run.checkpoint_due(time.monotonic() - saved)) or interrupted:
@@ -88,8 +96,8 @@ def _train(config: Config, resume: bool, stop: Callable[[], bool], restart: bool
     return run.corpora
 
 
-def _logged(log: Log, found: Sequence[Valid | Note]) -> list[Valid | Note]:
-    return [log.add(record) if isinstance(record, Valid) else record for record in found]
+def _logged(log: Log, found: Sequence[RankSpeeds | Valid | Note]) -> list[RankSpeeds | Valid | Note]:
+    return [record if isinstance(record, Note) else log.add(record) for record in found]
 
 
 def _saved_if_dropped(run: Run, log: Log, records: Sequence[Any]) -> Iterator[Any]:
