@@ -45,31 +45,33 @@ def joined(tell: Callable[[RnnlmError], None]) -> Iterator[Ranks | None]:
     if started == 1:
         yield None
         return
+    from rnnlm.training.distributed import watch
     from rnnlm.training.distributed.ranks import Order, Ranks
-    from rnnlm.training.distributed.watch import Watch
 
+    # Before MPI, which is not to be forked.
+    watching = None if own_rank() > 0 else watch.start(started, tell)
     ranks = Ranks(_world(started))
     if ranks.rank > 0:
         # The leader hears them too, and ends all after its checkpoint.
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    watch = Watch(ranks, tell)
+    watched = watch.Watched(ranks, watching, tell)
     if ranks.rank > 0:
         try:
             yield ranks
         except Exception as error:
-            watch.fail(str(error) if isinstance(error, RnnlmError) else f"{type(error).__name__}: {error}")
-        watch.end()
+            watched.fail(str(error) if isinstance(error, RnnlmError) else f"{type(error).__name__}: {error}")
+        watched.end()
         return
     try:
         yield ranks
     finally:
         if ranks.free:
             ranks.order(Order.END)
-            watch.end()
+            watched.end()
         else:
             # The others wait for this update, and an order does not reach them: they end when this process does.
-            watch.stop_others()
+            watched.stop_others()
             atexit.register(_leave)
 
 
@@ -97,5 +99,4 @@ def _world(started: int) -> Any:
 
 def _leave() -> None:
     """End without MPI's own end, which waits for all ranks."""
-    sys.stderr.flush()
     os._exit(1)
