@@ -80,12 +80,11 @@ def _watch(names: dict[socket.socket, str], tell: Tell) -> None:
                 with suppress(OSError):
                     said = _line(connection)
                 if said != "end":
-                    name = names.pop(connection)
                     why = f": {said.removeprefix('fail ')}" if said.startswith("fail ") else " has died"
                     if said != "stop":
-                        tell(_error(name + why))
-                    for other in names:
-                        _send(other, "said")
+                        tell(_error(names[connection] + why))
+                    for each in names:
+                        _send(each, "said")
                     return
                 selector.unregister(connection)
                 del names[connection]

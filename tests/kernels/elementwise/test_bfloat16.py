@@ -24,16 +24,16 @@ def nearest(x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_numbers_are_rounded_to_the_nearest(dtype: str) -> None:
     generator = np.random.default_rng(1)
-    x = (generator.normal(size=5000) * 10.0 ** generator.integers(-30, 30, 5000)).astype(dtype)
+    x = (generator.normal(size=5000) * 10.0 ** generator.integers(-20, 20, 5000)).astype(dtype)
     x[:4] = [0.0, -0.0, 1 + 2**-8, 1 + 3 * 2**-8]  # the last two lie in the middle
     halves = np.empty(5000, np.uint16)
     rounded(x, halves)
     back = np.empty(5000, np.float32)
     as_float32(halves, back)
     np.testing.assert_array_equal(back, nearest(x))
-    assert np.abs(back / x.astype(np.float32) - 1)[2:].max() <= 2.0**-8
+    assert (np.abs(back - x) <= 2.0**-8 * np.abs(x)).all()
     rounded(np.array([np.nan, np.inf, -np.inf], dtype), halves)
-    as_float32(halves, back)
+    as_float32(halves[:3], back[:3])
     assert np.isnan(back[0])
     assert back[1:3].tolist() == [np.inf, -np.inf]
 
