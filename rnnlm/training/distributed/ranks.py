@@ -17,7 +17,8 @@ import numpy as np
 from rnnlm.kernels.parallel.thread_pool import available_threads, threads_to_use
 from rnnlm.network.protocols import Array
 
-_BUSY = 0.02  # seconds of waiting after which it sleeps
+_BUSY = 1.0  # seconds of waiting after which it sleeps; what is large travels only while MPI looks
+_IDLE = 0.02  # the same, for an order
 _NAP = 0.0005  # seconds
 _yield = getattr(os, "sched_yield", lambda: time.sleep(0))
 
@@ -64,12 +65,12 @@ class Ranks:
 
     # -- waiting
 
-    def wait(self, requests: list[Any]) -> None:
-        """Until these requests have ended."""
+    def wait(self, requests: list[Any], busy: float = _BUSY) -> None:
+        """Until these requests have ended. busy: seconds after which it sleeps between two looks."""
         began = now = time.perf_counter()
         test = requests[0].Testall
         while not test(requests):
-            if now - began > _BUSY:
+            if now - began > busy:
                 time.sleep(_NAP)
             else:
                 _yield()
@@ -85,7 +86,7 @@ class Ranks:
     def next_order(self) -> tuple[Order, int]:
         """What the leader has this rank do."""
         told = np.empty(2, np.int64)
-        self.wait([self._world.Ibcast(told)])
+        self.wait([self._world.Ibcast(told)], _IDLE)
         return Order(int(told[0])), int(told[1])
 
     # -- Python objects
