@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import mpi
 import pytest
+from mpi import needs_mpi
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
@@ -130,3 +132,17 @@ def test_every_command_of_the_guide_to_runs_runs(
         else:
             assert (status, err) == (0, ""), line
             assert "other" in out
+
+
+@needs_mpi
+def test_every_command_of_the_guide_to_ranks_runs(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(config, "my.yaml")
+    assert len(commands("distributed.md")) > 3
+    for line in commands("distributed.md"):
+        mpiexec, n, ranks, rnnlm, *arguments = shlex.split(line)
+        assert (mpiexec, n, rnnlm) == ("mpiexec", "-n", "rnnlm")
+        found = mpi.rnnlm(int(ranks), *arguments)
+        assert (found.returncode, mpi.errors(found)) == (0, []), line

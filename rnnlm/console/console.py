@@ -18,11 +18,12 @@ from rnnlm.console.controls import Screen, visible
 from rnnlm.console.formats import finite
 from rnnlm.console.progress import Bars, Lines
 from rnnlm.console.views.evaluation import evaluation_view
+from rnnlm.console.views.ranks import ranks_view
 from rnnlm.console.views.sampling import samples_view
 from rnnlm.errors import RnnlmError
 from rnnlm.evaluation.records import Evaluation
 from rnnlm.sampling.records import Samples
-from rnnlm.training.records import End, Start, Updates, Valid
+from rnnlm.training.records import End, RankSpeeds, Start, Updates, Valid
 from rnnlm.work import Note, Progress, Task
 
 _T = TypeVar("_T")
@@ -96,6 +97,8 @@ class Console:
             display.updates(record)
         elif isinstance(record, Valid):
             display.valid(record)
+        elif isinstance(record, RankSpeeds):
+            self.note(ranks_view(record))
         elif isinstance(record, End):
             self._stop_bars()
             display.end(record)
