@@ -12,6 +12,5 @@ def ranks_view(speeds: RankSpeeds) -> Note:
     waiting = [round(100 * waited / max(1e-9, computed + waited)) for computed, waited in times]
     each = f"{min(waiting)}%" if min(waiting) == max(waiting) else f"{min(waiting)} to {max(waiting)}%"
     slowest = max(range(len(waiting)), key=lambda rank: speeds.computing_seconds[rank])
-    return Note(
-        f"{len(waiting)} ranks, waiting {each} of the time; the slowest is rank {slowest} ({speeds.machines[slowest]})"
-    )
+    which = f"rank {slowest} ({speeds.machines[slowest]})"
+    return Note(f"{len(waiting)} ranks, waiting {each} of the time; the slowest is {which}")
