@@ -1,4 +1,7 @@
-"""A rank that follows the leader's orders: it trains its share of a run, and reads, writes and prints nothing."""
+"""A rank that follows the leader's orders, and trains its share of a run.
+
+It reads, writes and prints nothing.
+"""
 
 from __future__ import annotations
 
