@@ -1,4 +1,4 @@
-"""The ranks that train one run: which streams each has, and what they do together beside the sum of gradients.
+"""The ranks that train one run: the streams of each, and what they do together.
 
 With ``train.distributed.every`` k > 1 each rank makes k updates with the gradient of its own streams, then all
 average their weights and moments (local SGD; Stich 2019, "Local SGD converges fast and communicates little",
