@@ -32,6 +32,7 @@ from rnnlm.text.corpus import Corpus
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import loop as training
 from rnnlm.training import loss_curve
+from rnnlm.training.distributed.ranks import Ranks
 from rnnlm.training.records import End, FinalTest, Start
 from rnnlm.vectors import pretrained
 from rnnlm.work import Note, Task
@@ -42,7 +43,11 @@ _UNNOTICED = 0.1  # seconds
 
 
 def run(
-    config: Config, resume: bool = False, stop: Callable[[], bool] = lambda: False, restart: bool = False
+    config: Config,
+    resume: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+    restart: bool = False,
+    ranks: Ranks | None = None,
 ) -> Task[dict[str, Any]]:
     """All of ``rnnlm train``: training, a picture of the loss where matplotlib is there (a Note), three
     samples of the best model (Samples), its perplexity on the test text (an Evaluation). Yields records,
@@ -50,11 +55,12 @@ def run(
 
     Args:
         stop: asked after every record; True ends the training after its update, and anything else at once.
+        ranks: those that train together, of which this is the leader; None: this process alone.
 
     Raises:
         KeyboardInterrupt: `stop` said so before or after the training.
     """
-    end = yield from train(config, resume, stop, restart)
+    end = yield from train(config, resume, stop, restart, ranks)
     result = {key: value for key, value in asdict(end).items() if key != "event"}
     picture = loss_curve.draw(Path(config.run))
     if picture is not None:
@@ -122,7 +128,9 @@ def _logged_baseline(model: LanguageModel) -> Baseline | None:
     return None
 
 
-def train(config: Config, resume: bool, stop: Callable[[], bool], restart: bool = False) -> Task[End]:
+def train(
+    config: Config, resume: bool, stop: Callable[[], bool], restart: bool = False, ranks: Ranks | None = None
+) -> Task[End]:
     """``training.loop.train``, which ends at once where `stop` says so before there is anything to keep; returns its
     last record.
 
@@ -130,7 +138,7 @@ def train(config: Config, resume: bool, stop: Callable[[], bool], restart: bool 
         KeyboardInterrupt: `stop` said so before the training.
     """
     started, end = False, None
-    for record in training.train(config, resume, stop, restart):
+    for record in training.train(config, resume, stop, restart, ranks):
         started = started or isinstance(record, Start)
         if stop() and not started:
             raise KeyboardInterrupt

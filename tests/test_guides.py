@@ -13,8 +13,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import mpi
 import pytest
 import web_runtime
+from mpi import needs_mpi
 
 import rnnlm
 from rnnlm.interchange.web import runtime
@@ -206,3 +208,17 @@ def test_every_command_of_the_guide_to_pages_runs(
         names = [path.name for path in Path(folder).iterdir()]
         assert len(names) == 4
         assert all(f"`{name}`" in (DOCS / "web.md").read_text(encoding="utf-8") for name in names)
+
+
+@needs_mpi
+def test_every_command_of_the_guide_to_ranks_runs(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(config, "my.yaml")
+    assert len(commands("distributed.md")) > 3
+    for line in commands("distributed.md"):
+        mpiexec, n, ranks, rnnlm, *arguments = shlex.split(line)
+        assert (mpiexec, n, rnnlm) == ("mpiexec", "-n", "rnnlm")
+        found = mpi.rnnlm(int(ranks), *arguments)
+        assert (found.returncode, mpi.errors(found)) == (0, []), line

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from rnnlm.cli.arguments import ConfigArgument, JsonOption, QuietOption, SetOption, load_config
+
+if TYPE_CHECKING:
+    from rnnlm.config.schema import Config
+    from rnnlm.console import Console
+    from rnnlm.training.distributed.ranks import Ranks
 
 
 def command(
@@ -25,28 +30,47 @@ def command(
     quiet: QuietOption = False,
     json: JsonOption = False,
 ) -> None:
-    """Train a network: vocabulary, embeddings, training, test perplexity, samples."""
+    """Train a network: vocabulary, embeddings, training, test perplexity, samples.
+
+    mpiexec -n 4 rnnlm train CONFIG trains it in 4 processes, each with its share of train.batch.
+    """
     from rnnlm.console import Console
+    from rnnlm.training.distributed.launch import joined
 
     console = Console(quiet)
-    settings = load_config(config, overrides, run)
-    if plan:
-        from rnnlm.console.views.measure import plan_view
-        from rnnlm.measure.plan import plan as make_plan
+    with joined(console.error) as ranks:
+        if ranks is not None and ranks.rank > 0:
+            from rnnlm.training.distributed.follower import follow
 
-        found = console.watch(make_plan(settings))
-        if json:
-            console.json(found.json())
+            follow(ranks)
         else:
-            console.show(plan_view(found))
-        return
+            settings = load_config(config, overrides, run)
+            if plan:
+                _plan(console, settings, json)
+            else:
+                _train(console, settings, resume, restart, json, ranks)
 
+
+def _plan(console: Console, settings: Config, json: bool) -> None:
+    """What the training would take."""
+    from rnnlm.console.views.measure import plan_view
+    from rnnlm.measure.plan import plan
+
+    found = console.watch(plan(settings))
+    if json:
+        console.json(found.json())
+    else:
+        console.show(plan_view(found))
+
+
+def _train(console: Console, settings: Config, resume: bool, restart: bool, json: bool, ranks: Ranks | None) -> None:
+    """The training itself; ranks: None: by this process alone."""
     from rnnlm import pipeline
     from rnnlm.interrupt import interrupts
     from rnnlm.work import Note
 
     with interrupts(lambda text: console.draw(Note(text))) as stop:
-        result = console.watch(pipeline.run(settings, resume, stop, restart), results=not json)
+        result = console.watch(pipeline.run(settings, resume, stop, restart, ranks), results=not json)
     if json:
         console.json(result)
     if result["reason"] == "interrupted":

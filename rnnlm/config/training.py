@@ -213,6 +213,25 @@ class Checkpoint(Section):
     )
 
 
+class Distributed(Section):
+    """Training by several ranks that mpiexec has started; one process alone does not read it."""
+
+    gradients: Literal["float32", "bfloat16"] = Field(
+        "float32", description="how gradients travel: as they are (float64 too), or rounded to half the bytes"
+    )
+    every: Count = Field(
+        1,
+        description="1: each update has the gradient of the whole batch; more: each rank makes so many updates with "
+        "its own streams, then all average their weights (local SGD)",
+    )
+
+    @model_validator(mode="after")
+    def gradients_travel(self) -> Self:
+        if self.every > 1 and self.gradients != "float32":
+            raise ValueError(f"gradients: {self.gradients} goes with every: 1, where gradients travel")
+        return self
+
+
 class Validate(Section):
     """When the validation text is scored, beside every epoch's end and the end of training."""
 
@@ -305,6 +324,9 @@ with warnings.catch_warnings():
         )
         log: Log = Field(Log(), description="when progress is logged, and in which formats")
         sample: Sample = Field(Sample(), description="texts that the network writes while it is trained")
+        distributed: Distributed = Field(
+            Distributed(), description="training by several processes (mpiexec); batch is the total over all"
+        )
 
         @model_validator(mode="after")
         def stride_fits(self) -> Self:

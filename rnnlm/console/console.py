@@ -18,11 +18,12 @@ from rnnlm.console.controls import Screen, visible
 from rnnlm.console.formats import finite
 from rnnlm.console.progress import Bars, Lines
 from rnnlm.console.views.evaluation import evaluation_view
+from rnnlm.console.views.ranks import ranks_view
 from rnnlm.console.views.sampling import samples_view
 from rnnlm.errors import RnnlmError
 from rnnlm.evaluation.records import Evaluation
 from rnnlm.sampling.records import Samples
-from rnnlm.training.records import End, Start, TrainingSample, Updates, Valid
+from rnnlm.training.records import End, RankSpeeds, Start, TrainingSample, Updates, Valid
 from rnnlm.work import Note, Progress, Task
 
 _T = TypeVar("_T")
@@ -98,6 +99,8 @@ class Console:
             display.valid(record)
         elif isinstance(record, TrainingSample):
             display.sample(record)
+        elif isinstance(record, RankSpeeds):
+            self.note(ranks_view(record))
         elif isinstance(record, End):
             self._stop_bars()
             display.end(record)

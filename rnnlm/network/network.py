@@ -32,6 +32,7 @@ from rnnlm.network.layers import dropout, embedding, layer_norm, penalties
 from rnnlm.network.pace import Pace
 from rnnlm.network.parameters import TABLE, Gradients, Parameters, flatten, in_order
 from rnnlm.network.protocols import Array, Arrays, Cell, CellTrace, Inputs, Objective, OutputLayer, Rows, Scores
+from rnnlm.network.share import Share
 
 # The parts of an update that a stopwatch tells apart.
 CELLS, OUTPUT, REST = "recurrent layers", "output layer", "embedding, dropout, windows"
@@ -45,6 +46,12 @@ class Window(NamedTuple):
     states: list[Array]  # of each recurrent layer before the window, B x S
     initial: list[Array] | None = None  # of each layer the state that a text begins with, S; None: the network's
     before: NDArray[np.int32] | None = None  # n x B, the tokens before the first input, for ``OutputLayer.history``
+    share: Share | None = None  # which streams of a larger batch these are; None: they are the batch
+
+    @property
+    def averaged(self) -> int:
+        """The number of streams that the objective is averaged over."""
+        return self.inputs.shape[1] if self.share is None else self.share.averaged
 
 
 @dataclass(frozen=True)
@@ -192,7 +199,7 @@ class Network:
         workspace = self._training_workspace if training else self._scoring_workspace
         inputs = window.inputs
         steps, batch = inputs.shape
-        masks = dropout.masks(self.config.model, mask, self.threads)
+        masks = dropout.masks(self.config.model, mask, self.threads, window.share)
         tokens, index = self._distinct(inputs)
         read, places = tokens, index
         if self._drops_inputs(masks):
@@ -285,7 +292,8 @@ class Network:
         """The loss of a window and the gradient of every trainable parameter.
 
         The gradient is that of J = sum over the last `loss_steps` steps of J(t), averaged over the B streams; in
-        training, with label smoothing or penalties (section `train`), of J with these, see `loss`.
+        training, with label smoothing or penalties (section `train`), of J with these, see `loss`. Of a share of a
+        batch (``Window.share``) it is this share's part of the sum.
 
         Args:
             complete: called with a layer's name and its gradients as soon as they are complete, from the output layer
@@ -313,7 +321,7 @@ class Network:
         gradients.rows |= {f"output.{name}": value for name, value in (found.rows or {}).items()}
         _tell(complete, "output", own)
         if trace.training and self.config.train.penalties.any:
-            penalties.add_to_dropped(self.config.train.penalties, trace.up, dh, loss_steps)
+            penalties.add_to_dropped(self.config.train.penalties, trace.up, dh, loss_steps, trace.window.averaged)
         for layer in range(len(self.cells) - 1, -1, -1):
             de = self._layer_back(layer, trace, gradients, dh, loss_steps, complete, watch)
             if layer > 0:
@@ -345,7 +353,9 @@ class Network:
             _tell(complete, f"norm.{layer}", norms)
         if trace.training and layer == len(self.cells) - 1:
             before, reset = self._before(trace), trace.window.reset
-            penalties.add_to_hidden(self.config.train.penalties, own.cell.h, before, reset, dh, loss_steps)
+            penalties.add_to_hidden(
+                self.config.train.penalties, own.cell.h, before, reset, dh, loss_steps, trace.window.averaged
+            )
         dense = self._gradients_of(f"cell.{layer}")
         context = Context(trace.workspace.part(f"cell.{layer}"), self.threads)
         watch.lap(REST)
@@ -419,7 +429,7 @@ class Network:
 
     def _objective(self, trace: Trace) -> Objective:
         smoothing = self.config.train.penalties.label_smoothing if trace.training else 0.0
-        return Objective(1 / trace.up.shape[1], smoothing)
+        return Objective(1 / trace.window.averaged, smoothing)
 
     def _output_context(self, trace: Trace) -> Context:
         return Context(trace.workspace.part("output"), self.threads)

@@ -6,9 +6,12 @@ window.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from rnnlm.network.parameters import Gradients
+from rnnlm.network.protocols import RowGradients
 
 
 class Accumulated:
@@ -32,13 +35,15 @@ class Accumulated:
 
     def mean(self) -> Gradients:
         """Every token of any window has one row."""
-        rows = {}
-        for name, parts in self._rows.items():
-            tokens, place = np.unique(np.concatenate([tokens for tokens, _ in parts]), return_inverse=True)
-            total = np.zeros((len(tokens), parts[0][1].shape[1]), parts[0][1].dtype)
-            start = 0
-            for own, values in parts:  # in a window a token stands once
-                total[place[start : start + len(own)]] += values
-                start += len(own)
-            rows[name] = (tokens, total)
-        return Gradients(self._dense, rows)
+        return Gradients(self._dense, {name: sum_of_rows(parts) for name, parts in self._rows.items()})
+
+
+def sum_of_rows(parts: Sequence[RowGradients]) -> RowGradients:
+    """The sum of gradients that come by rows, added in their order; each has a token once, as the sum has."""
+    tokens, place = np.unique(np.concatenate([tokens for tokens, _ in parts]), return_inverse=True)
+    total = np.zeros((len(tokens), parts[0][1].shape[1]), parts[0][1].dtype)
+    start = 0
+    for own, values in parts:
+        total[place[start : start + len(own)]] += values
+        start += len(own)
+    return tokens, total

@@ -22,8 +22,9 @@ from typing import Any
 from rnnlm.config.schema import Config
 from rnnlm.corpora.prepare import Corpora
 from rnnlm.files import lock, run_folder
+from rnnlm.training.distributed.ranks import Ranks
 from rnnlm.training.loggers.loggers import Loggers
-from rnnlm.training.records import TASK, Valid
+from rnnlm.training.records import TASK, RankSpeeds, Valid
 from rnnlm.training.run import Run
 from rnnlm.training.samples import sample
 from rnnlm.training.start import start
@@ -34,7 +35,11 @@ _SECONDS = 1.0  # between two records of progress, where the log's are further a
 
 
 def train(
-    config: Config, resume: bool = False, stop: Callable[[], bool] = lambda: False, restart: bool = False
+    config: Config,
+    resume: bool = False,
+    stop: Callable[[], bool] = lambda: False,
+    restart: bool = False,
+    ranks: Ranks | None = None,
 ) -> Task[Corpora]:
     """Train a network. Yields records as it goes.
 
@@ -42,6 +47,7 @@ def train(
         resume: go on with the run that the folder holds; restart: throw it away, once everything else is known to be
             right.
         stop: asked after every update; True ends the run with a checkpoint.
+        ranks: those that train it together, of which this is the leader; None: this process alone.
 
     Returns:
         Corpora, the encoded texts (a generator's return value).
@@ -53,11 +59,13 @@ def train(
     """
     run_folder.check(Path(config.run))
     with lock.held(Path(config.run)):
-        return (yield from _train(config, resume, stop, restart))
+        return (yield from _train(config, resume, stop, restart, ranks))
 
 
-def _train(config: Config, resume: bool, stop: Callable[[], bool], restart: bool) -> Task[Corpora]:
-    run, log = yield from start(config, resume, restart)
+def _train(
+    config: Config, resume: bool, stop: Callable[[], bool], restart: bool, ranks: Ranks | None
+) -> Task[Corpora]:
+    run, log = yield from start(config, resume, restart, ranks)
     try:
         begin = run.start()
         yield begin if run.at.updates else log.add(begin)
@@ -69,7 +77,7 @@ def _train(config: Config, resume: bool, stop: Callable[[], bool], restart: bool
             if run.at.updates % config.train.log.every_updates == 0:
                 records.append(log.add(run.progress(norm)))
             if run.end_epoch() or run.validation_due():
-                records += _logged(log, (yield from validate(run)))
+                records += _logged(log, [*run.speeds(), *(yield from validate(run))])
             if run.sample_due():
                 records.append(log.add(sample(run)))
             run.finish_if_done()
@@ -92,8 +100,8 @@ def _train(config: Config, resume: bool, stop: Callable[[], bool], restart: bool
     return run.corpora
 
 
-def _logged(log: Loggers, found: Sequence[Valid | Note]) -> list[Valid | Note]:
-    return [log.add(record) if isinstance(record, Valid) else record for record in found]
+def _logged(log: Loggers, found: Sequence[RankSpeeds | Valid | Note]) -> list[RankSpeeds | Valid | Note]:
+    return [record if isinstance(record, Note) else log.add(record) for record in found]
 
 
 def _saved_if_dropped(run: Run, log: Loggers, records: Sequence[Any]) -> Iterator[Any]:

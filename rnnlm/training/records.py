@@ -89,6 +89,25 @@ class TrainingSample:
 
 
 @dataclass(frozen=True)
+class RankSpeeds:
+    """The speeds of the ranks that train together, since the record before; a figure a rank.
+
+    computing_seconds, waiting_seconds: of its updates; it waits for the others and for what travels.
+    """
+
+    updates: int
+    epoch: int
+    tokens: int
+    seconds: float
+    machines: tuple[str, ...]
+    streams: tuple[int, ...]
+    threads: tuple[int, ...]
+    computing_seconds: tuple[float, ...]
+    waiting_seconds: tuple[float, ...]
+    event: str = "ranks"
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """The state was saved under `path`."""
 
@@ -136,4 +155,4 @@ class FinalTest:
 
 
 # Whatever training yields.
-Record = Note | Progress | Start | Updates | Valid | TrainingSample | Checkpoint | End
+Record = Note | Progress | Start | Updates | Valid | TrainingSample | RankSpeeds | Checkpoint | End

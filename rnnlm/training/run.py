@@ -27,11 +27,12 @@ from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import position as position_of
 from rnnlm.training import windows
 from rnnlm.training.averaging import Average
+from rnnlm.training.distributed.group import Group
 from rnnlm.training.loggers.loggers import Loggers
 from rnnlm.training.models import Models
 from rnnlm.training.optimizers.optimizer import Optimizer
 from rnnlm.training.position import Position
-from rnnlm.training.records import Checkpoint, End, Start, Updates
+from rnnlm.training.records import Checkpoint, End, RankSpeeds, Start, Updates
 from rnnlm.training.schedule import learning_rate
 from rnnlm.training.update import TrainingWindow, update
 from rnnlm.version import __version__
@@ -43,17 +44,22 @@ class Run:
     Args:
         places: absolute paths of the configuration, by key.
         lowest: the lowest perplexity that any model can reach on these texts, None where nobody knows.
+        streams: of the training text; None: ``train.batch`` of equal length.
+
+    Attributes:
+        group: the ranks that train it together, after `share_out`; None where this process trains it alone.
     """
 
     def __init__(
         self, config: Config, places: dict[str, str], corpora: Corpora, vocabulary: Vocabulary, lowest: float | None,
-        network: Network, optimizer: Optimizer,
+        network: Network, optimizer: Optimizer, streams: Streams | None = None,
     ) -> None:  # fmt: skip
         self.config, self.settings, self.places = config, config.train, places
         self.corpora, self.vocabulary, self.lowest = corpora, vocabulary, lowest
         self.network, self.optimizer = network, optimizer
         self.folder = Path(config.run)
-        self.streams: Streams = equal_streams(corpora.train, self.settings.batch, self.settings.state)
+        self.streams = streams or equal_streams(corpora.train, self.settings.batch, self.settings.state)
+        self.group: Group | None = None
         self.states = network.initial_states(self.streams.batch)
         self.at = Position(corpus=corpora.train.key)
         self.average = Average(self.settings, network.named)
@@ -72,27 +78,34 @@ class Run:
         self.models.put_back()
         self.last_seconds = self.at.seconds
         parameters = sum(parameter.size for parameter in self.network.named.values())
-        tokens = self.streams.length * self.streams.batch
+        tokens = self.streams.length * self.settings.batch
         return Start(
             self.at.updates, self.at.epoch, self.settings.epochs,
             windows.updates_of_epoch(self.settings, self.streams.length, self.at.epoch), self.total_updates, tokens,
             parameters, self.network.threads, *self.network.products, __version__,
-            fingerprint.sha256(self.config), self.corpora.hashes, 1, cpu.NAME,
-            datetime.now(UTC).isoformat(timespec="seconds"),
+            fingerprint.sha256(self.config), self.corpora.hashes, 1 if self.group is None else self.group.ranks.size,
+            cpu.NAME, datetime.now(UTC).isoformat(timespec="seconds"),
         )  # fmt: skip
 
     def update(self) -> float:
         """One update, with the gradient of the next window (``train.accumulate``: windows). Returns the gradient's
         norm."""
-        at, stops = self.at, self._next_stops()
+        at, stops, group = self.at, self._next_stops(), self.group
+        if group is not None:
+            group.begin_update(self)
         at.rate = learning_rate(self.settings, at.updates, self.total_updates, at.reductions)
         try:
             made = update(
-                self.network, self.optimizer, self._windows(stops), len(stops), at.rate, self.average, self._passed
-            )
+                self.network, self.optimizer, self._windows(stops), len(stops), at.rate, self.average, self._passed,
+                None if group is None else group.sum,
+            )  # fmt: skip
         except NotFiniteError as error:
+            if group is not None:
+                group.give_up_update()
             raise NotFiniteError(self.explain(f"update {at.updates + 1}: {error}")) from None
         at.updates += 1
+        if group is not None:
+            group.end_update(self)
         return made.norm
 
     def _next_stops(self) -> NDArray[np.int64]:
@@ -110,24 +123,39 @@ class Run:
             loss_steps = 1 if settings.loss == "last" else stop - at.offset
             part = self.streams.window(at.window, stop)
             mask = (settings.seed, at.updates * settings.accumulate + number)
-            yield TrainingWindow(Window(part.inputs, part.reset, self.states), part.targets, loss_steps, mask)
+            share = None if self.group is None else self.group.share
+            window = Window(part.inputs, part.reset, self.states, share=share)
+            yield TrainingWindow(window, part.targets, loss_steps, mask)
 
     def _passed(self, trace: Trace, loss: float) -> None:
         """Carry the states past a window, and count its losses."""
-        at, settings, batch = self.at, self.settings, self.streams.batch
+        at, settings, batch = self.at, self.settings, self.settings.batch
         stop = at.window + len(trace.window.inputs)
         next_window = max(at.window, stop - (settings.bptt - settings.stride))
         self.states = self.network.states_after(trace, next_window - at.window)
         counted = (1 if settings.loss == "last" else stop - at.offset) * batch
         at.tokens += (stop - at.offset) * batch
         at.window, at.offset = next_window, stop
-        at.epoch_loss += loss
         at.epoch_tokens += counted
-        at.since_loss += loss
         at.since_tokens += counted
+        if self.group is None:
+            self._add_loss(loss)
+        else:
+            self.group.keep_loss(loss)
+
+    def _add_loss(self, loss: float) -> None:
+        self.at.epoch_loss += loss
+        self.at.since_loss += loss
+
+    def add_losses_of_others(self) -> None:
+        """Count the losses of all ranks so far."""
+        if self.group is not None and self.group.ranks.rank == 0:
+            for loss in self.group.losses():
+                self._add_loss(loss)
 
     def progress(self, norm: float) -> Updates:
         """The record of the updates since the last one."""
+        self.add_losses_of_others()
         at = self.at
         loss = at.since_loss / at.since_tokens
         speed = at.since_tokens / max(1e-9, at.seconds - self.last_seconds)
@@ -140,12 +168,17 @@ class Run:
         at = self.at
         if at.offset < self.streams.length:
             return False
+        self.add_losses_of_others()
         at.epoch += 1
         at.offset = at.window = 0
         self.states = self.network.initial_states(self.streams.batch)
         self.pass_loss = at.epoch_loss / at.epoch_tokens
         at.epoch_loss, at.epoch_tokens = 0.0, 0
         return True
+
+    def speeds(self) -> list[RankSpeeds]:
+        """The speeds of the ranks since the last time; nothing where this process trains alone."""
+        return [] if self.group is None else [self.group.speeds(self)]
 
     def validation_due(self) -> bool:
         """Whether it is time for a validation, inside an epoch too."""
@@ -197,6 +230,11 @@ class Run:
             raise NotFiniteError(self.explain(f"update {self.at.updates}: {error}")) from None
 
     def _save(self, log: Loggers, due: bool) -> Checkpoint:
+        self.add_losses_of_others()
+        states = self.states
+        if self.group is not None:
+            self.group.average(self)
+            states = self.group.states(self)
         at, path = self.at, self.folder / STATE
         record = Checkpoint(at.updates, at.epoch, at.tokens, at.seconds, str(path))
         if at.best is None:
@@ -206,8 +244,10 @@ class Run:
             log.add(record)
             self.models.save_numbered(at.updates, self.training_so_far(), self.initial)
         at.logged, at.averaged, self.saved = log.records, self.average.count, at.updates
-        arrays = self.network.named | self._arrays(self.average.values) | initial_tensors(self.initial)
+        arrays = self.network.named | self._arrays(self.average.values, states) | initial_tensors(self.initial)
         save_state(path, self.config, self.places, self.vocabulary, arrays, asdict(at), self.training_so_far())
+        if self.group is not None and due:
+            self.group.same_weights(self)
         return record
 
     def restore(self, arrays: dict[str, Array], position: dict[str, Any]) -> None:
@@ -225,7 +265,7 @@ class Run:
         # asgd's average begins at some time; what has begun is there whole.
         begun = bool(self.average.values) or any(name.startswith("average.") for name in arrays)
         averaged = self.network.named if begun and self.settings.average is not None else {}
-        wanted = self._arrays(averaged)
+        wanted = self._arrays(averaged, self.states)
         check(arrays, {name: value.shape for name, value in wanted.items()}, self.network.dtype)
         for name in self.optimizer.moments:
             found = arrays[f"optimizer.{name}"]
@@ -240,12 +280,16 @@ class Run:
         if at.logged is None and at.offset == 0:
             at.validated = at.updates  # by an older version
 
-    def _arrays(self, averaged: dict[str, Array]) -> dict[str, Array]:
-        """What a checkpoint holds beside the parameters. averaged: the average of the weights, by their names."""
+    def _arrays(self, averaged: dict[str, Array], states: list[Array]) -> dict[str, Array]:
+        """What a checkpoint holds beside the parameters.
+
+        Args:
+            averaged: the average of the weights, by their names; states: of all streams.
+        """
         return (
             {f"optimizer.{name}": value for name, value in self.optimizer.moments.items()}
             | {f"average.{name}": value for name, value in averaged.items()}
-            | {f"carry.{layer}": value for layer, value in enumerate(self.states)}
+            | {f"carry.{layer}": value for layer, value in enumerate(states)}
         )
 
     def training_so_far(self) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from rnnlm.network.parameters import unflatten
 from rnnlm.sampling import prompts
 from rnnlm.text import files
 from rnnlm.training import memory, schedule, windows
+from rnnlm.training.distributed.group import Group, first_streams
+from rnnlm.training.distributed.ranks import Ranks
 from rnnlm.training.loggers import loggers
 from rnnlm.training.loggers.loggers import Loggers
 from rnnlm.training.optimizers.optimizer import Optimizer
@@ -29,12 +31,14 @@ from rnnlm.training.run import Run
 from rnnlm.work import Note, Task
 
 
-def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Loggers]]:
+def start(config: Config, resume: bool, restart: bool, ranks: Ranks | None = None) -> Task[tuple[Run, Loggers]]:
     """Prepare a new run, or resume one that was stopped. Whatever can be wrong is found before anything is
-    written."""
+    written. ranks: those that train it together, of which this is the leader."""
     if resume and restart:
         raise InputError("--resume goes on with a run, --restart throws it away; give one of them")
     loggers.check(config.train.log)
+    if ranks is not None:
+        first_streams(config.train.batch, ranks.size)
     folder = Path(config.run)
     old = None if restart else earlier_run(config, resume)
     if resume and old is None:
@@ -62,12 +66,17 @@ def start(config: Config, resume: bool, restart: bool) -> Task[tuple[Run, Logger
         parameters = unflatten(old.trained.parameters)
     if products.name == "float32" != config.train.precision:
         yield Note(f"training in float32, not bfloat16: {products.why}", warning=True)
-    network = build.build(config, parameters, products=products)
+    threads = None if ranks is None else ranks.threads_for(config.train.threads)
+    network = build.build(config, parameters, threads, products=products)
     spelled = run_folder.spelled_as_before(config, old.trained) if old else config
     places = config_paths.absolute(config)
     run = Run(spelled, places, corpora, vocabulary, paths.lowest, network, Optimizer(config.train, network.named))
     if old is not None:
         yield from _restore(run, old, paths)
+    if ranks is not None and not run.at.finished:
+        group = Group(ranks, config.train)
+        group.share_out(run)
+        yield Note(group.described())
     if restart:
         run_folder.remove(config)
     if config.data.train is None and run_folder.keep_texts(folder, paths.by_name):

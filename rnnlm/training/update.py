@@ -20,6 +20,7 @@ from rnnlm.training import noise
 from rnnlm.training.accumulation import Accumulated
 from rnnlm.training.averaging import Average
 from rnnlm.training.clipping import clip
+from rnnlm.training.distributed.gradient_sum import GradientSum
 from rnnlm.training.optimizers.optimizer import Optimizer
 
 # The part of an update that a stopwatch tells apart from those of ``network.network``.
@@ -50,7 +51,7 @@ def update(
     learning_rate: float,
     average: Average | None = None,
     passed: Callable[[Trace, float], None] | None = None,
-    between: Callable[[Gradients], None] | None = None,
+    ranks_sum: GradientSum | None = None,
     watch: stopwatch.Stopwatch = stopwatch.OFF,
 ) -> Update:
     """One update, with the mean gradient of `count` windows.
@@ -59,7 +60,7 @@ def update(
         windows: taken one after the other, each when the one before has been passed.
         average: of the weights, kept up to date.
         passed: called after each window with its trace and its loss, while the trace lives.
-        between: called with the gradient before it is clipped.
+        ranks_sum: adds the gradients of the other ranks, which have the other streams of the batch.
 
     Raises:
         NotFiniteError: the loss or the gradient is not finite; the weights are as they were.
@@ -67,9 +68,11 @@ def update(
     settings, threads = network.config.train, network.threads
     accumulated, loss = Accumulated(count), 0.0
     gradients = Gradients()
+    # The mean of several windows is complete only after the last one.
+    complete = ranks_sum.begin if ranks_sum is not None and count == 1 else None
     for part in windows:
         trace = network.forward(part.window, part.mask, watch)
-        own, gradients = network.backward(trace, part.targets, part.loss_steps, watch=watch)
+        own, gradients = network.backward(trace, part.targets, part.loss_steps, complete, watch)
         if count > 1:
             accumulated.add(gradients)
         loss += own
@@ -77,8 +80,8 @@ def update(
             passed(trace, own)
     if count > 1:
         gradients = accumulated.mean()
-    if between is not None:
-        between(gradients)
+    if ranks_sum is not None:
+        ranks_sum.finish(gradients)
     norm, factor = clip(gradients, settings.clip_norm, settings.clip_value, threads)
     if not (math.isfinite(loss) and math.isfinite(norm)):
         raise NotFiniteError(_not_finite(network, loss, gradients))

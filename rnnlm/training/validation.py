@@ -61,6 +61,9 @@ def validate_at_the_end(run: Run) -> Task[list[Valid | Note]]:
 def _score(run: Run, text: Corpus) -> Task[tuple[Valid, list[Array] | None]]:
     """The validation, and the states that a model of these weights begins texts with."""
     at, began = run.at, time.monotonic()
+    run.add_losses_of_others()
+    if run.group is not None:
+        run.group.average(run)
     yield Progress("validating", 0, len(text), "tokens")
     with run.average.in_place():
         carries = run.settings.state == "carry"

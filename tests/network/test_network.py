@@ -149,7 +149,7 @@ def test_dropout_keeps_the_mean_and_the_same_key_gives_the_same_mask() -> None:
     masks = []
     for threads, key in ((1, (1, 2, 0)), (2, (1, 2, 0)), (1, (1, 3, 0)), (1, (1, 2, 1))):
         x = np.ones((100, 1000), np.float32)
-        dropout.apply(threads, x, dropout.key(*key), 0.3, x.size)
+        dropout.apply(threads, x, dropout.key(*key), 0.3, x.size, 0, 0)
         masks.append(x)
         assert (x == 0).mean() == pytest.approx(0.3, abs=0.006)  # four standard deviations
         assert np.unique(x[x > 0]) == np.float32(1 / 0.7)
@@ -163,7 +163,7 @@ def test_dropout_masks_of_neighbouring_places_are_independent() -> None:
     from rnnlm.network.layers import dropout
 
     x = np.ones(200_000, np.float32)
-    dropout.apply(1, x, dropout.key(0, 0, 0), 0.5, x.size)
+    dropout.apply(1, x, dropout.key(0, 0, 0), 0.5, x.size, 0, 0)
     dropped = (x == 0).astype(float)
     for lag in (1, 2, 16, 1000):
         assert abs(np.corrcoef(dropped[:-lag], dropped[lag:])[0, 1]) < 0.01

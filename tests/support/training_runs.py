@@ -82,7 +82,7 @@ def stopped_run(config: Config, stops: tuple[int, ...]) -> Config:
 
 
 # What the clock says, which no two runs have in common.
-CLOCK = ("seconds", "tokens_per_second", "started")
+CLOCK = ("seconds", "tokens_per_second", "started", "computing_seconds", "waiting_seconds")
 
 
 def without_clock(values: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,8 @@
 
 The masks are not drawn from a stream of random numbers but computed from (seed, window, place, j) by a hash
 (``kernels.random``). So they need no state in a checkpoint, no memory (backward computes them
-again), and do not depend on the number of threads.
+again), and do not depend on the number of threads. Nor do they on how streams are shared out among processes: j
+counts the numbers of the whole batch.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from rnnlm.kernels.jit import jit
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 from rnnlm.kernels.random import GAMMA, splitmix64
+from rnnlm.network.share import Share
 
 # Places of masks beside those of the layers, which are numbered from 0, the input.
 _WORDS, _RECURRENT = 1000, 2000
@@ -43,13 +45,18 @@ class Masks:
     seed: int
     window: int
     threads: int
+    share: Share | None = None  # of the batch's streams, where other processes have the others
 
     def numbers(self, x: np.ndarray, place: int, batch: int) -> None:
         """Dropout of a layer's output: place 0 is e(t), place l + 1 the h(t) of layer l. x: T B x D, or T x B x D."""
         p = self.rate(place)
         if p > 0:
-            period = batch * x.shape[-1] if self.settings.dropout.variational else x.size
-            apply(self.threads, x, key(self.seed, self.window, place), p, period)
+            variational, D = self.settings.dropout.variational, x.shape[-1]
+            period, stride, first = batch * D if variational else x.size, 0, 0
+            if self.share is not None:
+                period, first = batch * D, self.share.first * D
+                stride = 0 if variational else self.share.batch * D
+            apply(self.threads, x, key(self.seed, self.window, place), p, period, stride, first)
 
     def words(self, e: np.ndarray, tokens: np.ndarray) -> None:
         """Dropout of words. e: n x d, row i the embedding of tokens[i]."""
@@ -60,7 +67,7 @@ class Masks:
         """DropConnect of a matrix that multiplies the state; number: which of its recurrent matrices, from 0."""
         if self.drops_recurrent:
             place = key(self.seed, self.window, _RECURRENT * (number + 1) + layer)
-            apply(self.threads, weights, place, self.settings.dropout.recurrent, weights.size)
+            apply(self.threads, weights, place, self.settings.dropout.recurrent, weights.size, 0, 0)
 
     def rate(self, place: int) -> float:
         """The rate at which `numbers` drops there."""
@@ -72,17 +79,19 @@ class Masks:
         return self.settings.dropout.recurrent > 0
 
 
-def masks(settings: Model, mask: tuple[int, int] | None, threads: int) -> Masks | None:
+def masks(settings: Model, mask: tuple[int, int] | None, threads: int, share: Share | None = None) -> Masks | None:
     """The masks of `mask` = (seed, number of the window); None where nothing is dropped."""
-    return Masks(settings, *mask, threads) if mask is not None and settings.drops else None
+    return Masks(settings, *mask, threads, share) if mask is not None and settings.drops else None
 
 
 @parallel
-def apply(thread, x, key, p, period):
+def apply(thread, x, key, p, period, stride, first):
     """x := x~, in place. Backward is the same call with the same key on the gradient.
 
     Args:
-        x: contiguous, any shape; period: after so many numbers the mask begins again.
+        x: contiguous, any shape.
+        period, stride, first: number i of x has the number (i // period) stride + first + i % period in the mask.
+            With stride 0 the mask begins again after `period` numbers.
     """
     flat = x.reshape(x.size)
     keep = x.dtype.type(1.0 / (1.0 - p))
@@ -92,6 +101,7 @@ def apply(thread, x, key, p, period):
     while start < stop:
         place = start % period
         own = flat[start : min(stop, start + period - place)]
+        place += start // period * stride + first
         for j in range(own.size):
             kept = splitmix64(base + np.uint64(place + j) * GAMMA) >= threshold
             own[j] = own[j] * keep if kept else own.dtype.type(0)

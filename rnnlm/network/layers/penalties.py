@@ -32,21 +32,22 @@ def value(
     return found / h.shape[2]
 
 
-def add_to_dropped(settings: Penalties, dropped: np.ndarray, dh: np.ndarray, loss_steps: int) -> None:
-    """The activation penalty's gradient, added to dJ/dh~."""
+def add_to_dropped(settings: Penalties, dropped: np.ndarray, dh: np.ndarray, loss_steps: int, streams: int) -> None:
+    """The activation penalty's gradient, added to dJ/dh~. streams: that J is averaged over."""
     if settings.activation > 0:
-        factor = dropped.dtype.type(2 * settings.activation / dropped.shape[2] / dropped.shape[1])
+        factor = dropped.dtype.type(2 * settings.activation / dropped.shape[2] / streams)
         dh[-loss_steps:] += dropped[-loss_steps:] * factor
 
 
 def add_to_hidden(
-    settings: Penalties, h: np.ndarray, before: np.ndarray, reset: np.ndarray, dh: np.ndarray, loss_steps: int
-) -> None:
-    """The temporal penalty's gradient, added to dJ/dh."""
+    settings: Penalties, h: np.ndarray, before: np.ndarray, reset: np.ndarray, dh: np.ndarray, loss_steps: int,
+    streams: int,
+) -> None:  # fmt: skip
+    """The temporal penalty's gradient, added to dJ/dh. streams: that J is averaged over."""
     if settings.temporal > 0:
         first = len(h) - loss_steps
         change = _change(h, before, reset, loss_steps)
-        change *= h.dtype.type(2 * settings.temporal / h.shape[2] / h.shape[1])
+        change *= h.dtype.type(2 * settings.temporal / h.shape[2] / streams)
         dh[first:] += change
         if first > 0:
             dh[first - 1 : -1] -= change

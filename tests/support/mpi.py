@@ -1,0 +1,57 @@
+"""The command line as several ranks of an MPI job."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ENVIRONMENT = {
+    **os.environ,
+    # Open MPI refuses root, as which tests run in containers, and more ranks than cores.
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+    "PYTHONWARNINGS": "ignore",
+}
+
+
+def mpiexec() -> str | None:
+    """The ``mpiexec`` beside this Python, or the system's."""
+    own = Path(sys.executable).parent / "mpiexec"
+    return str(own) if own.exists() else shutil.which("mpiexec")
+
+
+needs_mpi = pytest.mark.skipif(
+    mpiexec() is None or importlib.util.find_spec("mpi4py") is None, reason="MPI is not here: pip install '.[mpi]'"
+)
+
+
+def command(ranks: int, *arguments: str) -> list[str]:
+    return [str(mpiexec()), "-n", str(ranks), sys.executable, *arguments]
+
+
+def rnnlm(ranks: int, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """``mpiexec -n RANKS rnnlm ARGUMENTS``."""
+    return run(command(ranks, "-m", "rnnlm", *arguments))
+
+
+def run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(arguments, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
+
+
+def errors(found: subprocess.CompletedProcess[str]) -> list[str]:
+    """The lines of ours with an error; mpiexec has words of its own."""
+    return [line for line in found.stderr.splitlines() if line.startswith("error: ")]
+
+
+def trained(ranks: int, path: Any, *arguments: str) -> None:
+    """Train the configuration of a file, without an error."""
+    found = rnnlm(ranks, "train", str(path), "--quiet", *arguments)
+    assert found.returncode == 0, found.stderr
