@@ -82,6 +82,7 @@ def test_the_defaults_are_off_or_plain() -> None:
         "checkpoint": {"every_updates": 1000, "every_minutes": None, "keep": 0},
         "validate": {"every_updates": None}, "log": {"every_updates": 50, "to": ["jsonl"]},
         "sample": {"every_updates": None, "tokens": 40, "prompt": ""},
+        "distributed": {"gradients": "float32", "every": 1},
     }  # fmt: skip
 
 
