@@ -144,6 +144,7 @@ def test_the_numbers_are_the_models(
     assert chromium.errors == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", [*_CELLS, "mixture"])
 def test_every_cell(cell: str, chromium: Page, tmp_path: Path) -> None:
     model = {"output": {"type": "mixture", "softmaxes": 2}} if cell == "mixture" else CELLS[cell]
