@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import overload
+from typing import Any, TypedDict, Unpack, overload
 
 import numpy as np
 
@@ -44,6 +44,28 @@ from rnnlm.work import Note, Progress, run_to_end
 
 # NDArray would leave the shape as Any.
 Tensor = np.ndarray[tuple[int, ...], np.dtype[np.float32 | np.float64]]
+
+
+class SamplingOptions(TypedDict, total=False):
+    """Options of sampling; left out: as in ``rnnlm.sampling.sample.Settings``.
+
+    temperature, top_k, top_p, min_p, repetition_penalty: see ``rnnlm.sampling.filters``; None: off.
+    no_repeat: no n-gram of so many tokens occurs twice in prompt and sample together; where no other token could be
+        drawn, the one that comes may repeat one.
+    seed: of the random numbers. unk: whether <unk> may be drawn. stop_at_line_end: the text ends there.
+    stop: a string or several; what is written ends before the first place where it holds one of them.
+    """
+
+    temperature: float
+    top_k: int | None
+    top_p: float | None
+    min_p: float | None
+    repetition_penalty: float
+    no_repeat: int | None
+    seed: int
+    unk: bool
+    stop_at_line_end: bool
+    stop: str | Sequence[str]
 
 
 class LanguageModel:
@@ -253,66 +275,23 @@ class LanguageModel:
         return next_tokens(self.network, self.vocabulary, tokens, self.config.train.state, top)
 
     @in_python()
-    def sample(
-        self,
-        prompt: str = "",
-        tokens: int = 100,
-        *,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        min_p: float | None = None,
-        repetition_penalty: float = 1.0,
-        no_repeat: int | None = None,
-        seed: int = 0,
-        unk: bool = True,
-        stop_at_line_end: bool = False,
-        stop: str | Sequence[str] = (),
-    ) -> str:
+    def sample(self, prompt: str = "", tokens: int = 100, **options: Unpack[SamplingOptions]) -> str:
         """A sampled text, with the prompt before it.
 
         Args:
-            tokens: how many to draw.
-            temperature, top_k, top_p, min_p, repetition_penalty: see ``rnnlm.sampling.filters``; None: off.
-            no_repeat: no n-gram of so many tokens occurs twice in prompt and sample together; where no other token
-                could be drawn, the one that comes may repeat one.
-            seed: of the random numbers. unk: whether <unk> may be drawn. stop_at_line_end: the text ends
-                there.
-            stop: a string or several; what is written ends before the first place where it holds one of them.
+            tokens: how many to draw. options: see `SamplingOptions`.
 
         Raises:
             InputError: a setting out of its range.
         """
-        settings = Settings(
-            tokens, 1, temperature, top_k, top_p, min_p, repetition_penalty, seed, unk, stop_at_line_end,
-            _strings(stop), no_repeat,
-        )  # fmt: skip
-        return self.sample_each([prompt], settings)[0].text
+        return self.sample_each([prompt], _settings(tokens, 1, options))[0].text
 
     @in_python()
     def samples(
-        self,
-        count: int,
-        prompt: str = "",
-        tokens: int = 100,
-        *,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        min_p: float | None = None,
-        repetition_penalty: float = 1.0,
-        no_repeat: int | None = None,
-        seed: int = 0,
-        unk: bool = True,
-        stop_at_line_end: bool = False,
-        stop: str | Sequence[str] = (),
+        self, count: int, prompt: str = "", tokens: int = 100, **options: Unpack[SamplingOptions]
     ) -> list[str]:
         """`count` texts in one batch, each as `sample` writes them; the first is that of `sample`."""
-        settings = Settings(
-            tokens, count, temperature, top_k, top_p, min_p, repetition_penalty, seed, unk, stop_at_line_end,
-            _strings(stop), no_repeat,
-        )  # fmt: skip
-        return [sample.text for sample in self.sample_each([prompt], settings)]
+        return [sample.text for sample in self.sample_each([prompt], _settings(tokens, count, options))]
 
     @in_python()
     def sample_scored(
@@ -321,16 +300,7 @@ class LanguageModel:
         tokens: int = 100,
         *,
         count: int = 1,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        min_p: float | None = None,
-        repetition_penalty: float = 1.0,
-        no_repeat: int | None = None,
-        seed: int = 0,
-        unk: bool = True,
-        stop_at_line_end: bool = False,
-        stop: str | Sequence[str] = (),
+        **options: Unpack[SamplingOptions],
     ) -> list[Sample]:
         """Sampled texts with their tokens and the log-probability of each, in nats.
 
@@ -339,12 +309,9 @@ class LanguageModel:
 
         Args:
             prompt: one, or a list; the samples of one prompt come after those of the one before.
-            count: samples of each prompt. The others: as for `sample`.
+            count: samples of each prompt. tokens, options: as for `sample`.
         """
-        settings = Settings(
-            tokens, count, temperature, top_k, top_p, min_p, repetition_penalty, seed, unk, stop_at_line_end,
-            _strings(stop), no_repeat, log_probabilities=True,
-        )  # fmt: skip
+        settings = replace(_settings(tokens, count, options), log_probabilities=True)
         return self.sample_each([prompt] if isinstance(prompt, str) else prompt, settings)
 
     def curve(self) -> list[dict[str, float | str | None]]:
@@ -474,9 +441,19 @@ class LanguageModel:
         return corpus.from_tokens(self._tokens(text, line_end), characters, self.vocabulary, "text")
 
 
-def _strings(stop: str | Sequence[str]) -> tuple[str, ...]:
-    """One stop string, or several."""
-    return (stop,) if isinstance(stop, str) else tuple(stop)
+def _settings(tokens: int, count: int, options: SamplingOptions) -> Settings:
+    """The settings of `count` samples of each prompt.
+
+    Raises:
+        TypeError: there is no such option. InputError: one is out of its range.
+    """
+    there = SamplingOptions.__annotations__
+    for name in options:
+        if name not in there:
+            raise TypeError(f"{name}= is no option of sampling; there are {', '.join(there)}")
+    stop = options.get("stop", ())
+    given: dict[str, Any] = {**options, "stop": (stop,) if isinstance(stop, str) else tuple(stop)}
+    return Settings(tokens, count, **given)
 
 
 def _lines(text: str | list[str], unit: str) -> list[Line]:
