@@ -11,18 +11,17 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnlm.errors import NotFiniteError, TextError
 from rnnlm.evaluation import columns
 from rnnlm.evaluation.pair_files import Pair
+from rnnlm.evaluation.prefixes import score_prefixes
 from rnnlm.evaluation.records import Accuracy, PairScore
 from rnnlm.network.network import Network
-from rnnlm.network.scored import in_order
-from rnnlm.network.scoring import score
-from rnnlm.text import corpus, tokenizers
+from rnnlm.text import tokenizers
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.work import Progress, Task
 
@@ -35,7 +34,7 @@ _Z = 1.959963984540054
 def score_pairs(network: Network, vocabulary: Vocabulary, pairs: Sequence[Pair]) -> Task[list[PairScore]]:
     """Both sentences of each pair. Yields Progress, returns a record a pair.
 
-    What two sentences begin with alike is scored once.
+    What sentences begin with alike is read once.
 
     Raises:
         TextError: a literal ``</s>``; two sentences that are the same to the model.
@@ -50,8 +49,8 @@ def score_pairs(network: Network, vocabulary: Vocabulary, pairs: Sequence[Pair])
 
 def _score(network: Network, vocabulary: Vocabulary, pairs: Sequence[Pair]) -> Iterator[PairScore]:
     unit, lowercase, end = vocabulary.unit, vocabulary.lowercase, tokenizers.line_end(vocabulary.unit)
-    together: list[str] = []
-    places: list[_Places] = []
+    texts: list[NDArray[np.int32]] = []
+    unknown: list[bool] = []
     for pair in pairs:
         source, _, line = pair.where.rpartition(":")
         good, bad = ([*tokenizers.split(s, unit, lowercase, source, int(line)), end] for s in pair[:2])
@@ -59,41 +58,14 @@ def _score(network: Network, vocabulary: Vocabulary, pairs: Sequence[Pair]) -> I
             raise TextError(f"{pair.where}: both sentences are the same in lower case")
         before = _alike(good, bad)
         behind = _alike(good[before:][::-1], bad[before:][::-1])
-        begin, middle = len(together), len(together) + len(good)
-        places.append(_Places(begin, middle, middle + len(bad), before, behind))
-        together += [*good, *bad]
-    read = corpus.from_tokens(together if unit == "word" else "".join(together), 0, vocabulary, "pairs")
-    skipped = np.zeros(len(read), np.bool_)
-    for at in places:
-        skipped[at.middle : at.middle + at.before] = True
-    found = in_order(score(network, read, "reset", skipped=skipped))
-    for pair, at in zip(pairs, places, strict=True):
-        shared, own, other = (float(found.log_probability[part].sum()) for part in at.parts())
-        if not math.isfinite(shared + own + other):
+        both = [vocabulary.encode(tokens) for tokens in (good, bad)]
+        unknown.append(any((ids[before : len(ids) - behind] == len(vocabulary)).any() for ids in both))
+        texts += both
+    found = score_prefixes(network, vocabulary, texts).log_probability.reshape(-1, 2)
+    for pair, own, (good_p, bad_p) in zip(pairs, unknown, found.tolist(), strict=True):
+        if not math.isfinite(good_p + bad_p):
             raise NotFiniteError(f"{pair.where}: a log-probability is not finite: the weights are far too large")
-        unknown = any(found.unknown[part].any() for part in at.different())
-        yield PairScore(pair.phenomenon, pair.good, pair.bad, shared + own, shared + other, unknown)
-
-
-class _Places(NamedTuple):
-    """Where a pair's tokens are: from begin the good sentence, from middle to before stop the bad one. They begin
-    with `before` tokens that are the same, and end with `behind`."""
-
-    begin: int
-    middle: int
-    stop: int
-    before: int
-    behind: int
-
-    def parts(self) -> tuple[slice, slice, slice]:
-        """What both begin with, and the rest of each."""
-        own, other = self.begin + self.before, self.middle + self.before
-        return slice(self.begin, own), slice(own, self.middle), slice(other, self.stop)
-
-    def different(self) -> tuple[slice, slice]:
-        """What differs, of each."""
-        _, own, other = self.parts()
-        return slice(own.start, self.middle - self.behind), slice(other.start, self.stop - self.behind)
+        yield PairScore(pair.phenomenon, pair.good, pair.bad, good_p, bad_p, own)
 
 
 def _alike(one: Sequence[str], other: Sequence[str]) -> int:

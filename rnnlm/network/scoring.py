@@ -20,18 +20,17 @@ from rnnlm.text.streams import Streams, line_streams
 
 def score(
     network: Network, corpus: Corpus, state: str, batch: int = 32, window: int | None = None, details: bool = False,
-    line_ends: LineEndStates | None = None, skipped: NDArray[np.bool_] | None = None,
+    line_ends: LineEndStates | None = None,
 ) -> Iterator[Scored]:  # fmt: skip
     """Every token of the text once, the first and the last included, whatever `batch` and `window` are.
 
     With state "carry" the hidden state goes through the whole text, and the tokens come in its order; a long text is
     scored in several pieces at once (``network.pieces``) where that is quicker. With "reset" lines are independent
     and up to `batch` streams of them run in parallel. `line_ends` adds up the states in which line ends are read.
-    `skipped`, under "reset" alone: of each token of the text, whether its log-probability is not asked for: 0.
     """
     if state == "carry" and pieces.quicker(network):
         return pieces.score_in_pieces(network, corpus, window, details, line_ends)
-    return score_streams(network, line_streams(corpus, batch, state), window, details, line_ends, skipped)
+    return score_streams(network, line_streams(corpus, batch, state), window, details, line_ends)
 
 
 def score_streams(

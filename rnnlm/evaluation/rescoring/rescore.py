@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from rnnlm.corpora import prepare
 from rnnlm.errors import InputError, NotFiniteError
+from rnnlm.evaluation.prefixes import Found, score_prefixes
 from rnnlm.evaluation.rescoring import tuning, word_errors
 from rnnlm.evaluation.rescoring.lists import Lists, as_array, lists
 from rnnlm.evaluation.rescoring.nbest_files import Hypothesis
-from rnnlm.evaluation.rescoring.prefixes import Found, score_prefixes
 from rnnlm.evaluation.rescoring.records import Recognition, RescoredHypothesis, Rescoring, Weights
 from rnnlm.network.network import Network
 from rnnlm.text import corpus, tokenizers

@@ -13,9 +13,9 @@ from networks import config, network
 
 from rnnlm.errors import InputError, NotFiniteError, RnnlmError, TextError
 from rnnlm.evaluation.lines import score_lines
+from rnnlm.evaluation.prefixes import score_prefixes
 from rnnlm.evaluation.rescoring import rescore as module
 from rnnlm.evaluation.rescoring.nbest_files import Hypothesis
-from rnnlm.evaluation.rescoring.prefixes import score_prefixes
 from rnnlm.evaluation.rescoring.records import Recognition, Weights, WordErrors
 from rnnlm.evaluation.rescoring.rescore import Given, Result, rescore
 from rnnlm.network.network import Network
