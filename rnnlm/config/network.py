@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from rnnlm.config.base import NOT_BOOL, Count, Positive, Probability, Section, Shorthand, Typed
 
@@ -68,6 +69,27 @@ class Softmax(Typed):
     type: Literal["softmax"] = "softmax"
 
 
+class Adaptive(Typed):
+    """Adaptive softmax: clusters of tokens by frequency (Grave et al. 2017)."""
+
+    type: Literal["adaptive"] = "adaptive"
+    cutoffs: Annotated[list[Count], Field(min_length=1, max_length=8)] | None = Field(
+        None,
+        description="where clusters begin, in tokens by falling count: [2000, 10000] makes a head of the 2,000 most "
+        "frequent ones and two clusters; null: chosen by the size of the vocabulary",
+    )
+    factor: Annotated[float, Field(ge=1), NOT_BOOL] = Field(
+        4.0, description="how many times narrower each cluster is than the one before it"
+    )
+
+    @field_validator("cutoffs")
+    @classmethod
+    def cutoffs_rise(cls, cutoffs: list[int] | None) -> list[int] | None:
+        if cutoffs is not None and any(a >= b for a, b in itertools.pairwise(cutoffs)):
+            raise ValueError(f"each cutoff must be more than the one before it; found {cutoffs}")
+        return cutoffs
+
+
 class Mixture(Typed):
     """Mixture of softmaxes (Yang et al. 2018)."""
 
@@ -75,7 +97,7 @@ class Mixture(Typed):
     softmaxes: Count = Field(5, description="how many softmaxes")
 
 
-Output = Annotated[Softmax | Mixture, Field(discriminator="type"), Shorthand()]
+Output = Annotated[Softmax | Adaptive | Mixture, Field(discriminator="type"), Shorthand()]
 
 # -- initializers of I and H
 # -----------------------------------------------------------------------------------------------------------------
@@ -161,6 +183,8 @@ class Model(Section):
     def options_fit(self) -> Self:
         if isinstance(self.hidden, list) and self.layers not in (1, len(self.hidden)):
             raise ValueError(f"hidden lists {len(self.hidden)} layers; found layers: {self.layers}")
+        if isinstance(self.output, Adaptive) and self.tie_weights:
+            raise ValueError("tie_weights goes with output: softmax or mixture; found output: adaptive")
         if isinstance(self.cell, Mingru) and self.dropout.recurrent > 0:
             raise ValueError("dropout.recurrent drops numbers of H, which a mingru has not")
         if isinstance(self.cell, Scrn) and self.cell.context >= min(self.sizes):

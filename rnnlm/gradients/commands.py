@@ -162,7 +162,7 @@ def _only_elman(command: str, found: Source) -> None:
     elif settings.layer_norm:
         other = "layers are normalised"
     elif settings.output.type != "softmax":
-        other = f"output layer is a {settings.output.type}"
+        other = f"output layer is of type {settings.output.type}"
     elif "output.P" in found.network.named:
         other = "tied output layer has a projection"
     if other is not None:

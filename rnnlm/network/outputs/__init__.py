@@ -6,11 +6,16 @@ Each is a package with a class that has the methods of ``protocols.OutputLayer``
 from collections.abc import Callable
 from typing import Any
 
+from rnnlm.network.outputs.adaptive import Adaptive
 from rnnlm.network.outputs.mixture import Mixture
 from rnnlm.network.outputs.softmax import Softmax
 from rnnlm.network.protocols import OutputLayer
 
 # Called with D_h, d, V, tied and the options of the output layer's section in the configuration, by name.
-OUTPUTS: dict[str, Callable[..., OutputLayer[Any]]] = {"softmax": Softmax, "mixture": Mixture}
+OUTPUTS: dict[str, Callable[..., OutputLayer[Any]]] = {
+    "softmax": Softmax,
+    "adaptive": Adaptive,
+    "mixture": Mixture,
+}
 
-__all__ = ["OUTPUTS", "Mixture", "Softmax"]
+__all__ = ["OUTPUTS", "Adaptive", "Mixture", "Softmax"]

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlm.network.outputs import Mixture, Softmax
+from rnnlm.network.outputs import Adaptive, Mixture, Softmax
 from rnnlm.network.protocols import OutputLayer
 from rnnlm.network.reference import equations
 
@@ -39,12 +39,27 @@ def mixture(layer: Mixture, p: Arrays, h: Array, history: Array | None) -> Array
     return np.asarray(top + np.log(np.exp(joint - top).sum(axis=0)))
 
 
+def adaptive(layer: Adaptive, p: Arrays, h: Array, history: Array | None) -> Array:
+    log_a = equations.log_softmax(equations.z2(h, p["U"], p["b2"]))
+    clusters = sum(name.startswith("P_") for name in p)
+    head = log_a.shape[-1] - clusters
+    parts = [log_a[..., :head]]
+    for k in range(1, clusters + 1):
+        log_q = equations.log_softmax(equations.z2(h @ p[f"P_{k}"], p[f"U_{k}"], p[f"b2_{k}"]))
+        parts.append(log_a[..., head + k - 1, None] + log_q)
+    return np.concatenate(parts, axis=-1)
+
+
 def _U(p: Arrays) -> Array:
     return p["E"].T if "E" in p else p["U"]
 
 
 # By the output layer's class.
-LOG_Y_HAT: dict[type, Callable[[Any, Arrays, Array, Array | None], Array]] = {Softmax: softmax, Mixture: mixture}
+LOG_Y_HAT: dict[type, Callable[[Any, Arrays, Array, Array | None], Array]] = {
+    Softmax: softmax,
+    Adaptive: adaptive,
+    Mixture: mixture,
+}
 
 
 def log_y_hat(layer: OutputLayer[Any], p: Arrays, h: Array, history: Array | None) -> Array:

@@ -1,0 +1,123 @@
+"""The adaptive softmax: its clusters, its distribution and draws, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from rnnlm.errors import InputError
+from rnnlm.kernels.workspace import Context, Workspace
+from rnnlm.network.outputs import Adaptive
+from rnnlm.network.outputs.adaptive import cutoffs
+from rnnlm.network.protocols import Arrays, Draw, Objective, Rows
+
+D_h = 24
+
+
+def made(V: int, chosen: list[int] | None = None, seed: int = 0) -> tuple[Adaptive, Arrays, np.random.Generator]:
+    """A layer with weights far from 0."""
+    layer, generator = Adaptive(D_h, 5, V, False, chosen, 2.0), np.random.default_rng(seed)
+    parameters = layer.init(np.float64, generator)
+    for value in parameters.values():
+        value += generator.normal(0, 0.4, value.shape)
+    return layer, parameters, generator
+
+
+def context() -> Context:
+    return Context(Workspace(np.float64), 2)
+
+
+def by_the_equations(layer: Adaptive, p: Arrays, h: np.ndarray) -> np.ndarray:
+    """y^ of each row, token by token."""
+
+    def softmax(z: np.ndarray) -> np.ndarray:
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        return e / e.sum(axis=1, keepdims=True)
+
+    assert isinstance(layer.cutoffs, tuple)
+    a, bounds = softmax(h @ p["U"] + p["b2"]), [*layer.cutoffs, layer.V]
+    y = np.empty((len(h), layer.V))
+    for x in range(layer.V):
+        k = sum(x >= c for c in layer.cutoffs)
+        if k == 0:
+            y[:, x] = a[:, x]
+        else:
+            q = softmax(h @ p[f"P_{k}"] @ p[f"U_{k}"] + p[f"b2_{k}"])
+            y[:, x] = a[:, bounds[0] + k - 1] * q[:, x - bounds[k - 1]]
+    return y
+
+
+@pytest.mark.parametrize(("V", "chosen"), [(2, None), (3, None), (40, [10, 25]), (40, [1, 2, 39]), (700, [520])])
+def test_scores_are_those_of_the_equations(V: int, chosen: list[int] | None) -> None:
+    layer, parameters, generator = made(V, chosen)
+    h = generator.normal(size=(90, D_h))
+    targets = generator.integers(0, V, 90).astype(np.int32)
+    y = by_the_equations(layer, parameters, h)
+    own = y[np.arange(90), targets]
+    for details in (False, True):
+        found = layer.scores(parameters, Rows(h, targets), context(), details)
+        np.testing.assert_allclose(found.log_probability, np.log(own), rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(found.rank, 1 + (y > own[:, None]).sum(axis=1))
+    np.testing.assert_allclose(found.entropy, -(y * np.log(y)).sum(axis=1), rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(found.alternative, y.argmax(axis=1))
+    np.testing.assert_allclose(found.alternative_log_probability, np.log(y.max(axis=1)), rtol=0, atol=1e-12)
+
+
+def test_the_probabilities_sum_to_one() -> None:
+    """Over 5,000 tokens, in 1,000 contexts."""
+    layer, parameters, generator = made(5000)
+    packed = layer.pack(parameters, context())
+    log_y = layer.log_distribution(packed, generator.normal(size=(1000, D_h)), None, 2)
+    np.testing.assert_allclose(np.exp(log_y).sum(axis=1), 1, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_draws_follow_the_distribution(temperature: float) -> None:
+    layer, parameters, generator = made(12, [4, 8])
+    h = np.repeat(generator.normal(size=(1, D_h)), 20_000, axis=0)
+    log_probability = np.empty(len(h))
+    how = Draw(temperature, generator.random(len(h)), np.array([2, 9]), log_probability)
+    drawn = layer.draw(layer.pack(parameters, context()), h, None, how, 2)
+    y = by_the_equations(layer, parameters, h[:1])[0]
+    np.testing.assert_allclose(log_probability, np.log(y[drawn]), rtol=0, atol=1e-12)
+    wanted = y ** (1 / temperature)
+    wanted[[2, 9]] = 0
+    counts = np.bincount(drawn, minlength=12)
+    assert counts[[2, 9]].sum() == 0
+    kept = wanted > 0
+    assert stats.chisquare(counts[kept], len(h) * wanted[kept] / wanted.sum()).pvalue > 1e-3
+
+
+def test_a_cluster_without_a_target_has_no_gradient() -> None:
+    layer, parameters, generator = made(40, [10, 25])
+    rows = Rows(generator.normal(size=(30, D_h)), generator.integers(0, 25, 30).astype(np.int32))
+    gradients = {name: np.full_like(value, np.nan) for name, value in parameters.items()}
+    layer.backward(parameters, gradients, rows, Objective(0.5), np.empty((30, D_h)), context())
+    for name, value in gradients.items():
+        assert np.isfinite(value).all()
+        assert value.any() != name.endswith("_2"), name
+
+
+def test_cutoffs_are_chosen_by_the_size_of_the_vocabulary() -> None:
+    assert cutoffs.choose(10_000) == (1585, 3981)
+    assert cutoffs.choose(100_000) == (10_000, 31_623)
+    assert cutoffs.choose(2) == (1,)
+    shares = np.cumsum(1 / np.arange(1, 100_001))
+    shares /= shares[-1]
+    assert shares[10_000 - 1] == pytest.approx(0.8, abs=0.02)
+    assert shares[31_623 - 1] == pytest.approx(0.9, abs=0.02)
+
+
+def test_multiplications_are_those_of_the_parts_by_zipfs_law() -> None:
+    layer = Adaptive(400, 5, 100_000)
+    shares = np.cumsum(1 / np.arange(1, 100_001))
+    shares /= shares[-1]
+    head, first = shares[10_000 - 1], shares[31_623 - 1] - shares[10_000 - 1]
+    wanted = 400 * 10_002 + first * 100 * (400 + 21_623) + (1 - head - first) * 25 * (400 + 68_377)
+    assert layer.multiplications() == pytest.approx(wanted, rel=0.02)
+
+
+def test_cutoffs_leave_tokens_behind_them() -> None:
+    with pytest.raises(InputError, match="cutoffs: found 40; the vocabulary has 40 tokens, and each cutoff must be"):
+        Adaptive(D_h, 5, 40, False, [10, 40])
