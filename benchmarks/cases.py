@@ -27,7 +27,7 @@ class Case:
     cell: str = "elman"
     text: str | None = None  # read its words instead of drawing ids
 
-    def config(self, precision: str = "float32", threads: int = 2) -> Config:
+    def config(self, precision: str = "float32", threads: int = 2, output: str = "softmax") -> Config:
         """SGD with clipping, the state carried over windows."""
         return Config.model_validate(
             {
@@ -36,6 +36,7 @@ class Case:
                 "model": {
                     "cell": {"type": "elman", "activation": "tanh"} if self.cell == "elman" else self.cell,
                     "hidden": self.hidden,
+                    "output": output,
                 },
                 "train": {
                     "bptt": self.steps,
@@ -84,6 +85,8 @@ CASES = {
         Case("C", "words, V 10,000, tanh 200", 10_000, 200, 20, 35),
         Case("D", "words, V 10,000, tanh 650", 10_000, 650, 20, 35),
         Case("E", "words, V 33,000, tanh 400", 33_000, 400, 32, 35),
+        Case("V100", "words, V 100,000, tanh 400", 100_000, 400, 32, 35),
+        Case("V200", "words, V 200,000, tanh 400", 200_000, 400, 32, 35),
         Case("L650", "words, V 10,000, LSTM 650", 10_000, 650, 20, 35, "lstm"),
         Case("G650", "words, V 10,000, GRU 650", 10_000, 650, 20, 35, "gru"),
         Case("L256", "characters, LSTM 256", 65, 256, 32, 50, "lstm"),

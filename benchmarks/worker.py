@@ -22,10 +22,10 @@ from benchmarks.cases import CASES, Case
 _WINDOWS = 40  # different ones, read again and again
 
 
-def _rnnlm_network(case: Case, precision: str, threads: int) -> Any:
+def _rnnlm_network(case: Case, precision: str, threads: int, output: str = "softmax") -> Any:
     from rnnlm.network import build
 
-    config = case.config(precision, threads)
+    config = case.config(precision, threads, output)
     table = np.random.default_rng(0).standard_normal((case.vocabulary, case.hidden), np.float32)
     table *= np.float32(0.1)
     return build.build(config, build.init(config, case.vocabulary, table))
@@ -37,13 +37,13 @@ def _window(case: Case, ids: Any, number: int) -> tuple[Any, Any]:
     return ids[start : start + case.steps], ids[start + 1 : start + case.steps + 1]
 
 
-def rnnlm_trainer(case: Case, precision: str, threads: int) -> Callable[[int], float]:
+def rnnlm_trainer(case: Case, precision: str, threads: int, output: str = "softmax") -> Callable[[int], float]:
     """The update that training makes: forward, backward, clip, sgd."""
     from rnnlm.network.network import Window
     from rnnlm.training.optimizers.optimizer import Optimizer
     from rnnlm.training.update import TrainingWindow, update
 
-    network = _rnnlm_network(case, precision, threads)
+    network = _rnnlm_network(case, precision, threads, output)
     settings = network.config.train
     optimizer = Optimizer(settings, network.named)
     ids = case.ids(_WINDOWS)
@@ -121,6 +121,37 @@ def torch_trainer(case: Case, precision: str, threads: int, compiled: bool = Fal
         optimizer.step()
         h = _carried(last)
         return loss.item() / (case.steps * case.batch)
+
+    return update
+
+
+def torch_adaptive_trainer(case: Case, precision: str, threads: int) -> Callable[[int], float]:
+    """The same network with ``nn.AdaptiveLogSoftmaxWithLoss``, with rnnlm's cutoffs, factor and bias of the head."""
+    import torch
+    from torch import nn
+
+    from rnnlm.network.outputs.adaptive import cutoffs
+
+    net = _torch_network(case, threads)
+    net.output = nn.AdaptiveLogSoftmaxWithLoss(
+        case.hidden, case.vocabulary, list(cutoffs.choose(case.vocabulary)), div_value=4.0, head_bias=True
+    )
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    ids = torch.from_numpy(case.ids(_WINDOWS).astype(np.int64))
+    h = _torch_start(case, case.batch)
+
+    def update(number: int) -> float:
+        nonlocal h
+        x, y = _window(case, ids, number)
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            seen, last = net.cell(net.table(x), h)
+            loss = -net.output(seen.reshape(-1, case.hidden), y.reshape(-1)).output.sum()
+        (loss / case.batch).backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        optimizer.step()
+        h = _carried(last)
+        return float(loss.item()) / (case.steps * case.batch)
 
     return update
 
@@ -205,6 +236,8 @@ def torch_sampler(case: Case, precision: str, threads: int, streams: int) -> Cal
 MAKERS: dict[tuple[str, str], Callable[[Case, str, int], Callable[[int], float]]] = {
     ("rnnlm", "train"): rnnlm_trainer,
     ("torch", "train"): torch_trainer,
+    ("adaptive", "train"): lambda *about: rnnlm_trainer(*about, output="adaptive"),
+    ("torch-adaptive", "train"): torch_adaptive_trainer,
     ("compiled", "train"): lambda *about: torch_trainer(*about, compiled=True),
     ("rnnlm", "evaluate"): rnnlm_evaluator,
     ("torch", "evaluate"): torch_evaluator,
