@@ -72,21 +72,32 @@ def test_the_probabilities_sum_to_one() -> None:
     np.testing.assert_allclose(np.exp(log_y).sum(axis=1), 1, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("temperature", [1.0, 0.7])
-def test_draws_follow_the_distribution(temperature: float) -> None:
+@pytest.mark.parametrize(("temperature", "excluded"), [(1.0, []), (1.0, [2, 9]), (0.7, [2, 9])])
+def test_draws_follow_the_distribution(temperature: float, excluded: list[int]) -> None:
     layer, parameters, generator = made(12, [4, 8])
     h = np.repeat(generator.normal(size=(1, D_h)), 20_000, axis=0)
     log_probability = np.empty(len(h))
-    how = Draw(temperature, generator.random(len(h)), np.array([2, 9]), log_probability)
+    how = Draw(temperature, generator.random(len(h)), np.array(excluded) if excluded else None, log_probability)
     drawn = layer.draw(layer.pack(parameters, context()), h, None, how, 2)
     y = by_the_equations(layer, parameters, h[:1])[0]
     np.testing.assert_allclose(log_probability, np.log(y[drawn]), rtol=0, atol=1e-12)
     wanted = y ** (1 / temperature)
-    wanted[[2, 9]] = 0
+    wanted[excluded] = 0
     counts = np.bincount(drawn, minlength=12)
-    assert counts[[2, 9]].sum() == 0
+    assert counts[excluded].sum() == 0
     kept = wanted > 0
     assert stats.chisquare(counts[kept], len(h) * wanted[kept] / wanted.sum()).pvalue > 1e-3
+
+
+def test_a_draw_of_the_cluster_first_is_one_of_the_whole_distribution() -> None:
+    layer, parameters, generator = made(700, [100, 300])
+    h, uniforms = generator.normal(size=(2000, D_h)), generator.random(2000)
+    packed, none = layer.pack(parameters, context()), np.array([], np.int64)
+    own, whole = np.empty(2000), np.empty(2000)
+    first = layer.draw(packed, h, None, Draw(1.0, uniforms, None, own), 2)
+    np.testing.assert_array_equal(first, layer.draw(packed, h, None, Draw(1.0, uniforms, none, whole), 2))
+    np.testing.assert_allclose(own, whole, rtol=0, atol=1e-12)
+    assert [(first < 100).any(), ((first >= 100) & (first < 300)).any(), (first >= 300).any()] == [True] * 3
 
 
 def test_a_cluster_without_a_target_has_no_gradient() -> None:

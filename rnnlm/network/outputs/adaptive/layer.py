@@ -178,8 +178,27 @@ class Adaptive(OutputLayer[Packed]):
     def draw(
         self, packed: Packed, h: Array, history: NDArray[np.int32] | None, how: Draw, threads: int
     ) -> NDArray[np.int32]:
+        """Without temperature and exclusions the head or a cluster is drawn first, then a token of this cluster: what
+        is left of the uniform number says which. Tokens are cumulated in the order of the whole distribution."""
+        if how.temperature == 1 and how.excluded is None:
+            return self._draw_cluster_first(packed, h, how, threads)
         log_y = self.log_distribution(packed, h, history, threads)
         return logits.draw(log_y.astype(packed.workspace.dtype), how, threads)
+
+    def _draw_cluster_first(self, packed: Packed, h: Array, how: Draw, threads: int) -> NDArray[np.int32]:
+        log_a = self._head.log_distribution(packed.head, h, None, threads)
+        drawn, left, log_probability = _drawn(log_a, how.uniforms)
+        tokens = drawn.astype(np.int32)
+        for (k, first, _, own), P, weights in zip(self._clusters, packed.P, packed.clusters, strict=True):
+            chosen = np.flatnonzero(drawn == self._bounds[0] + k - 1)
+            if len(chosen):
+                p = projection.step(P, np.ascontiguousarray(h[chosen]), threads)
+                token, _, log_q = _drawn(own.log_distribution(weights, p, None, threads), left[chosen])
+                tokens[chosen] = first + token
+                log_probability[chosen] += log_q
+        if how.log_probability is not None:
+            how.log_probability[:] = log_probability
+        return tokens
 
     def multiplications(self) -> int:
         """In the mean over tokens by Zipf's law."""
@@ -231,6 +250,21 @@ class Adaptive(OutputLayer[Packed]):
             found.alternative[part] = best
             found.alternative_log_probability[part] = log_y[each, best]
         return found
+
+
+def _drawn(
+    log_p: NDArray[np.float64], uniforms: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Of each row of log probabilities (B x n): what a number in [0, 1) draws of it, where within its probability the
+    number lies, again in [0, 1), and its log probability."""
+    cumulated = np.exp(log_p).cumsum(axis=1)
+    wanted = uniforms * cumulated[:, -1]
+    rows, last = np.arange(len(log_p)), log_p.shape[1] - 1
+    drawn = np.minimum((cumulated <= wanted[:, None]).sum(axis=1), last)
+    own = log_p[rows, drawn]
+    before = np.where(drawn > 0, cumulated[rows, drawn - 1], 0.0)
+    left = np.clip((wanted - before) / np.exp(own), 0.0, np.nextafter(1.0, 0.0))
+    return drawn, left, own
 
 
 def _of(arrays: Arrays, k: int) -> Arrays:
