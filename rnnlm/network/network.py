@@ -12,8 +12,8 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -171,6 +171,15 @@ class Network:
     def initial_states(self, batch: int) -> list[Array]:
         """The states that a text begins with: B x S of each recurrent layer."""
         return [np.tile(state, (batch, 1)) for state in self.initial]
+
+    @contextmanager
+    def beginning_with(self, initial: Sequence[Array]) -> Iterator[None]:
+        """Texts begin with these states (S of each layer) inside the block."""
+        before, self.initial = self.initial, [state.astype(self.dtype) for state in initial]
+        try:
+            yield
+        finally:
+            self.initial = before
 
     def forward(
         self, window: Window, mask: tuple[int, int] | None = None, watch: stopwatch.Stopwatch = stopwatch.OFF

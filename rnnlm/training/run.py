@@ -120,6 +120,8 @@ class Run:
         """The windows whose losses end before these steps, each from the states that the one before has left."""
         for number, stop in enumerate(stops.tolist()):
             at, settings = self.at, self.settings
+            if at.offset == 0:  # not where the epoch ends: validation begins with the states of there
+                self.states = self.network.initial_states(self.streams.batch)
             loss_steps = 1 if settings.loss == "last" else stop - at.offset
             part = self.streams.window(at.window, stop)
             mask = (settings.seed, at.updates * settings.accumulate + number)
@@ -171,10 +173,13 @@ class Run:
         self.add_losses_of_others()
         at.epoch += 1
         at.offset = at.window = 0
-        self.states = self.network.initial_states(self.streams.batch)
         self.pass_loss = at.epoch_loss / at.epoch_tokens
         at.epoch_loss, at.epoch_tokens = 0.0, 0
         return True
+
+    def all_states(self) -> list[Array]:
+        """The states of all streams, those of other ranks too: each layer's B x S."""
+        return self.states if self.group is None else self.group.states(self)
 
     def speeds(self) -> list[RankSpeeds]:
         """The speeds of the ranks since the last time; nothing where this process trains alone."""
@@ -231,10 +236,9 @@ class Run:
 
     def _save(self, log: Loggers, due: bool) -> Checkpoint:
         self.add_losses_of_others()
-        states = self.states
         if self.group is not None:
             self.group.average(self)
-            states = self.group.states(self)
+        states = self.all_states()
         at, path = self.at, self.folder / STATE
         record = Checkpoint(at.updates, at.epoch, at.tokens, at.seconds, str(path))
         if at.best is None:

@@ -26,7 +26,8 @@ def initial(path: Path) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("average", [None, {"type": "ema", "decay": 0.9}])
 def test_the_model_begins_with_the_mean_of_its_validation(make_config: Any, average: Any, tmp_path: Path) -> None:
-    """That of the weights in the file, the averaged ones where there is an average."""
+    """That of the weights in the file, the averaged ones where there is an average. The validation itself begins with
+    the mean of the training streams' states, here those of the last epoch's end."""
     config = make_config({"cell": "lstm", "hidden": [8, 6]}, average=average, precision="float64")
     run_to_end(train(config))
     trained = model_file.load(config.run)
@@ -37,8 +38,11 @@ def test_the_model_begins_with_the_mean_of_its_validation(make_config: Any, aver
     valid = run_to_end(prepare.encode(config, paths, trained.vocabulary)).valid
     assert valid is not None
     line_ends = LineEndStates(network, trained.vocabulary.line_end)
-    for _ in score(network, valid, "carry", line_ends=line_ends):
-        pass
+    assert trained.training["best_epoch"] == config.train.epochs
+    last = load_file(Path(config.run) / "state.safetensors")
+    with network.beginning_with([last["carry.0"].mean(axis=0), last["carry.1"].mean(axis=0)]):
+        for _ in score(network, valid, "carry", line_ends=line_ends):
+            pass
     wanted = line_ends.mean()
     assert wanted is not None
     for found, want in zip(trained.initial, wanted, strict=True):
