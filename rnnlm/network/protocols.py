@@ -233,18 +233,8 @@ class Draw(NamedTuple):
 class OutputLayer(Protocol[PackedT]):
     """From h(t) to the probabilities of the next token y^(t), and their loss J(t) = - log y^_x(t).
 
-    Nothing here says that y^ comes from one row of |V| logits. An adaptive softmax (Grave et al. 2017) with clusters
-    of tokens by falling frequency would implement it so:
-
-    - `tables`: the cluster and the place in it of each token, from the counts; saved with the model, not trained.
-    - `shapes`: a matrix of the frequent tokens and the clusters (the head), two smaller ones a cluster (the tail).
-    - `scores`: log y^_x = log softmax(head)_cluster + log softmax(tail)_place for the target's cluster alone; with
-      `details` the entropy adds up H(head) + sum of P(cluster) H(tail), and the rank counts, cluster after cluster,
-      the tokens whose log y^ is above the target's.
-    - `backward`: rows are sorted by their target's cluster, each cluster's rows go through the softmax's kernels, and
-      a cluster without a row in the window has no gradient (`sparse`).
-    - `draw`: first the cluster from the head, then a token of this cluster alone.
-    - `log_distribution`: the head's and all tails' log softmax, in the order of the tokens.
+    Nothing here says that y^ comes from one row of |V| logits: those of ``outputs.adaptive`` come from a head and the
+    clusters of a token's own.
     """
 
     V: int  # |V|, tokens of the vocabulary
