@@ -72,8 +72,8 @@ RECURRENT_BYTES = 3 * _SECOND_CACHE // 4
 RECURRENT_STREAMS = 12
 # Panels of U and rows of h that go through h U, exp and (exp z) U' together: they stay in the second cache.
 SOFTMAX_PANELS, SOFTMAX_ROWS = 8, 192
-# The same where AMX multiplies: operands have half the bytes, and (exp z) U' is read and written once a group.
-SOFTMAX_TILES_PANELS, SOFTMAX_TILES_ROWS = 16, 352
+# The same in bfloat16: operands have half the bytes, and (exp z) U' is read and written once a group.
+SOFTMAX_BFLOAT16_PANELS, SOFTMAX_BFLOAT16_ROWS = 16, 352
 # Bytes of the exponentials of a block of rows that training holds at once: a bound on memory, not on a cache.
 SOFTMAX_BYTES = 96 << 20
 # Bytes of h of such a block, which is read again for each panel of dJ/dU: it stays in the second cache.

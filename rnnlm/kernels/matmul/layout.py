@@ -87,9 +87,8 @@ def element(layout: Layout, dtype: DTypeLike) -> np.dtype[Any]:
 
 
 def element_bytes(layout: Layout, dtype: DTypeLike) -> int:
-    """Bytes that a number takes at most in an operand, where C has numbers of type `dtype`; of pairs those of the
-    number itself, by which the blocks' sizes were found."""
-    return {BFloat16Tiles: 2, BFloat16x3Tiles: 6}.get(layout, np.dtype(dtype).itemsize)
+    """Bytes that a number takes at most in an operand, where C has numbers of type `dtype`."""
+    return {BFloat16Pairs: 2, BFloat16Tiles: 2, BFloat16x3Tiles: 6}.get(layout, np.dtype(dtype).itemsize)
 
 
 def panels_shape(layout: Layout, k: int, n: int) -> tuple[int, ...]:

@@ -24,7 +24,14 @@ from rnnlm.kernels.matmul.layout import (
     panel,
 )  # fmt: skip
 from rnnlm.kernels.matmul.tile import tile_rows
-from rnnlm.kernels.matmul.transpose import interleaved_pairs, round_row, transpose, transpose_pairs
+from rnnlm.kernels.matmul.transpose import (
+    interleaved,
+    interleaved_pairs,
+    round_row,
+    store,
+    transpose,
+    transpose_pairs,
+)
 from rnnlm.kernels.symbols import Routine, call_by_name
 
 # While a row of a matrix is packed, the one that is so many further on is asked for.
@@ -217,6 +224,30 @@ def _copy_slab_row(typingctx, kind, source, target):
     return types.void(kind, types.intp, types.intp), codegen
 
 
+@intrinsic
+def _round_slab_row(typingctx, low, high, target):
+    """ROWS float32 from each of two addresses as pairs, one above the other."""
+
+    def codegen(context, builder, signature, args):
+        floats, indices = ir.VectorType(ir.FloatType(), ROWS), ir.VectorType(ir.IntType(32), 16)
+        wide = ir.Constant(indices, [min(i, ROWS - 1) for i in range(16)])
+        rows = []
+        for place in args[:2]:
+            value = builder.load(builder.inttoptr(place, floats.as_pointer()))
+            value.align = 4
+            rows.append(builder.shuffle_vector(value, ir.Constant(floats, ir.Undefined), wide))
+        pairs = builder.bitcast(interleaved(builder, *rows), indices)
+        first = ir.Constant(ir.VectorType(ir.IntType(32), ROWS), list(range(ROWS)))
+        store(
+            builder,
+            builder.shuffle_vector(pairs, ir.Constant(indices, ir.Undefined), first),
+            builder.inttoptr(args[2], ir.IntType(32).as_pointer()),
+        )
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.intp), codegen
+
+
 @jit
 def _fill_slabs(a, slabs):
     """a (k x m), numbers or pairs, into slabs of a tile's rows each."""
@@ -225,9 +256,9 @@ def _fill_slabs(a, slabs):
     for low in range(0, k, _ROWS_AHEAD):
         high = min(k, low + _ROWS_AHEAD)
         for s in range(whole):
+            source, target = address(a) + s * bytes_, address(slabs) + s * slabs.strides[0]
             for l in range(low, high):
-                source, target = address(a) + l * a.strides[0] + s * bytes_, address(slabs[s]) + l * bytes_
-                _copy_slab_row(slabs.dtype.type(0), source, target)
+                _copy_slab_row(slabs.dtype.type(0), source + l * a.strides[0], target + l * bytes_)
         for l in range(low, high):
             for j in range(whole * ROWS, m):
                 slabs[whole, l, j - whole * ROWS] = a[l, j]
@@ -300,7 +331,12 @@ def _fill_columns(a, packed):
     def pairs(a, packed):
         (k, m), packed = a.shape, packed.array
         for l in range((k + 1) // 2):
-            for s in range((m + ROWS - 1) // ROWS):
+            whole = m // ROWS if 2 * l + 1 < k else 0  # with a row below
+            low = address(a) + 2 * l * a.strides[0]
+            for s in range(whole):
+                place = low + s * ROWS * a.itemsize
+                _round_slab_row(place, place + a.strides[0], address(packed[s, l]))
+            for s in range(whole, (m + ROWS - 1) // ROWS):
                 _round_slab(a, l, s * ROWS, packed[s, l])
 
     return _by_layout(packed, plain, pairs, tiles, parts)

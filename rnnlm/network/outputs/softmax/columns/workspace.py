@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rnnlm.kernels import cpu
-from rnnlm.kernels.matmul.layout import BY_TILES, Packed, element_bytes, panel_width
+from rnnlm.kernels.matmul.layout import BY_TILES, Numbers, Packed, element_bytes, panel_width
 from rnnlm.kernels.workspace import Context
 from rnnlm.network.outputs.softmax.weights import Weights
 from rnnlm.network.protocols import Array
@@ -49,7 +49,7 @@ def rows_at_once(h: Array, vocabulary: int, context: Context) -> int:
     layout = context.workspace.layout
     logits = vocabulary * element_bytes(layout, h.dtype)
     # Packing U anew for each block takes longer than reading h from beyond the second cache, where products are fast.
-    row = h.shape[1] * (2 if layout in BY_TILES else h.itemsize)
+    row = h.shape[1] * (h.itemsize if layout is Numbers else 2)
     return max(64, min(cpu.SOFTMAX_BYTES // logits, cpu.SOFTMAX_H_BYTES // row))
 
 
@@ -57,9 +57,11 @@ def intermediates(h: Array, weights: Weights, block: int, training: bool, contex
     """Room for blocks of `block` rows."""
     (workspace, threads), hidden = context, h.shape[1]
     width, take = panel_width(h.dtype), workspace.take
-    group_panels, group_rows = cpu.SOFTMAX_PANELS, cpu.SOFTMAX_ROWS
-    if workspace.layout in BY_TILES:
-        group_panels, group_rows = cpu.SOFTMAX_TILES_PANELS, cpu.SOFTMAX_TILES_ROWS
+    group_panels, most_rows = cpu.SOFTMAX_PANELS, cpu.SOFTMAX_ROWS
+    if workspace.layout is not Numbers:
+        group_panels, most_rows = cpu.SOFTMAX_BFLOAT16_PANELS, cpu.SOFTMAX_BFLOAT16_ROWS
+    tile = 16 if workspace.layout in BY_TILES else cpu.ROWS
+    group_rows = -(-block // -(-block // most_rows) // tile) * tile  # groups alike, of whole tiles
     panels = -(-weights.V // width)
     kept = block if training else 0
     return Intermediates(
