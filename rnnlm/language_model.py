@@ -91,7 +91,8 @@ class LanguageModel:
         self.vocabulary = trained.vocabulary
         initial = trained.initial if initial_state == "model" else None
         self.initial_state = "zero" if initial is None else "model"
-        self.network = build.build(trained.config, unflatten(trained.parameters), threads, initial)
+        parameters, counts = unflatten(trained.parameters), trained.vocabulary.counts
+        self.network = build.build(trained.config, parameters, threads, initial, counts=counts)
 
     @property
     def parameters(self) -> dict[str, Tensor]:

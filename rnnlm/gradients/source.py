@@ -56,7 +56,7 @@ def from_model(
     yield from prepare.check_coverage(encoded)
     config = _with_precision(trained.config, precision)
     parameters = {name: value.astype(config.train.dtype) for name, value in trained.parameters.items()}
-    return Source(build.build(config, unflatten(parameters), threads), encoded)
+    return Source(build.build(config, unflatten(parameters), threads, counts=trained.vocabulary.counts), encoded)
 
 
 def from_config(config: Config, text: Path | None, folder: Path) -> Task[Source]:
@@ -67,7 +67,7 @@ def from_config(config: Config, text: Path | None, folder: Path) -> Task[Source]
     encoded = yield from corpus.read(text or paths.train, words, folder)
     yield from prepare.check_coverage(encoded)
     table = yield from _table(config, encoded, words)
-    return Source(build.build(config, build.init(config, len(words), table)), encoded)
+    return Source(build.build(config, build.init(config, len(words), table), counts=words.counts), encoded)
 
 
 def _table(config: Config, encoded: Corpus, words: Vocabulary) -> Task[np.ndarray]:

@@ -53,7 +53,8 @@ class Trial:
         self.settings = found.config.train
         shape = build.shapes(found.config, len(found.vocabulary))[TABLE]
         table = np.random.default_rng(0).normal(0, 0.1, shape)
-        self.network = build.build(found.config, build.init(found.config, len(found.vocabulary), table))
+        parameters = build.init(found.config, len(found.vocabulary), table)
+        self.network = build.build(found.config, parameters, counts=found.vocabulary.counts)
         self.optimizer = Optimizer(self.settings, self.network.named)
         self.streams = equal_streams(found.corpora.train, self.settings.batch, self.settings.state)
         self._context = self.settings.bptt - self.settings.stride

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnlm.config.base import Typed
 from rnnlm.config.schema import Config
@@ -47,12 +48,19 @@ def build(
     threads: int | str | None = None,
     initial: Sequence[Array] | None = None,
     products: Choice | None = None,
+    counts: NDArray[np.int64] | None = None,
 ) -> Network:
-    """The network of a configuration with these parameters, which are used in place; threads: None:
-    ``train.threads``; initial, products: as of `Network`."""
+    """The network of a configuration with these parameters, which are used in place.
+
+    Args:
+        threads: None: ``train.threads``.
+        initial, products: as of `Network`.
+        counts: how often each token stood in the training text (|V|), for output layers that ask; None: once each.
+    """
     vocabulary = len(parameters["embedding"]["table"])
     made = output(config, vocabulary)
-    return Network(config, cells(config), made, parameters, threads, initial=initial, products=products)
+    tables = made.tables(np.ones(vocabulary, np.int64) if counts is None else counts)
+    return Network(config, cells(config), made, parameters, threads, tables, initial, products)
 
 
 def shapes(config: Config, vocabulary: int) -> dict[str, tuple[Axis, ...]]:

@@ -263,8 +263,8 @@ class OutputLayer(Protocol[PackedT]):
         """Initial parameters."""
 
     def tables(self, counts: NDArray[np.int64]) -> Arrays:
-        """Integers that it prepares from the vocabulary's counts (|V|): kept and saved beside the parameters, given
-        with them, not trained."""
+        """Numbers that it prepares from the vocabulary's counts (|V|) when the network is built: given with the
+        parameters, not trained, and not saved, since a model's file has the counts."""
         return {}
 
     @abstractmethod

@@ -67,7 +67,7 @@ def start(config: Config, resume: bool, restart: bool, ranks: Ranks | None = Non
     if products.name == "float32" != config.train.precision:
         yield Note(f"training in float32, not bfloat16: {products.why}", warning=True)
     threads = None if ranks is None else ranks.threads_for(config.train.threads)
-    network = build.build(config, parameters, threads, products=products)
+    network = build.build(config, parameters, threads, products=products, counts=vocabulary.counts)
     spelled = run_folder.spelled_as_before(config, old.trained) if old else config
     places = config_paths.absolute(config)
     run = Run(spelled, places, corpora, vocabulary, paths.lowest, network, Optimizer(config.train, network.named))
