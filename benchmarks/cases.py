@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,7 @@ class Case:
     cell: str = "elman"
     text: str | None = None  # read its words instead of drawing ids
 
-    def config(self, precision: str = "float32", threads: int = 2, output: str = "softmax") -> Config:
+    def config(self, precision: str = "float32", threads: int = 2, output: Any = "softmax") -> Config:
         """SGD with clipping, the state carried over windows."""
         return Config.model_validate(
             {

@@ -3,6 +3,7 @@
     python -m benchmarks.throughput                     # training, all cases, float32 and bfloat16
     python -m benchmarks.throughput C D --rounds 5 --programs rnnlm:float32 torch:float32 compiled:float32
     python -m benchmarks.throughput V100 --programs rnnlm:float32 adaptive:float32 torch-adaptive:float32
+    python -m benchmarks.throughput E V100 --programs rnnlm:float32 sampled:float32 nce:float32
     python -m benchmarks.throughput A C --task evaluate # or sample1, sample64
     python -m benchmarks.throughput C --task evaluate --text corpora/ptb/ptb.test.txt
     python -m benchmarks.throughput A C D --processor avx2 --programs rnnlm:float32 torch:float32
@@ -91,7 +92,7 @@ def start(
     environment = os.environ | PROCESSORS[processor]
     command = [sys.executable, "-m", "benchmarks.worker", program, case, precision, str(threads), task]
     command += [] if text is None else [text]
-    if program in ("rnnlm", "adaptive"):  # once before, so that compiling is not in the peak of memory
+    if program not in ("torch", "compiled", "torch-adaptive"):  # once before: compiling is not in the peak of memory
         subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=True)
     process = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     made = Program(f"{program} {precision}", process)
@@ -144,7 +145,7 @@ def main() -> None:
         print(f"{name}: {case.what}, {case.batch} x {case.steps}, {arguments.task}, {arguments.processor} processor")
         for program in found:
             low, high = program.spread
-            full = arguments.task == "train" and "adaptive" not in program.name
+            full = arguments.task == "train" and program.name.split()[0] in ("rnnlm", "torch", "compiled")
             gflops = f", {program.speed * case.products / 1e9:.0f} GFLOP/s" if full else ""
             print(
                 f"  {program.name:<18} {program.speed:>10,.0f} tokens/s ({low:,.0f} to {high:,.0f}), "

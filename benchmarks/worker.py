@@ -22,7 +22,7 @@ from benchmarks.cases import CASES, Case
 _WINDOWS = 40  # different ones, read again and again
 
 
-def _rnnlm_network(case: Case, precision: str, threads: int, output: str = "softmax") -> Any:
+def _rnnlm_network(case: Case, precision: str, threads: int, output: Any = "softmax") -> Any:
     from rnnlm.network import build
 
     config = case.config(precision, threads, output)
@@ -37,7 +37,7 @@ def _window(case: Case, ids: Any, number: int) -> tuple[Any, Any]:
     return ids[start : start + case.steps], ids[start + 1 : start + case.steps + 1]
 
 
-def rnnlm_trainer(case: Case, precision: str, threads: int, output: str = "softmax") -> Callable[[int], float]:
+def rnnlm_trainer(case: Case, precision: str, threads: int, output: Any = "softmax") -> Callable[[int], float]:
     """The update that training makes: forward, backward, clip, sgd."""
     from rnnlm.network.network import Window
     from rnnlm.training.optimizers.optimizer import Optimizer
@@ -237,6 +237,8 @@ MAKERS: dict[tuple[str, str], Callable[[Case, str, int], Callable[[int], float]]
     ("rnnlm", "train"): rnnlm_trainer,
     ("torch", "train"): torch_trainer,
     ("adaptive", "train"): lambda *about: rnnlm_trainer(*about, output="adaptive"),
+    ("sampled", "train"): lambda *about: rnnlm_trainer(*about, output="sampled"),
+    ("nce", "train"): lambda *about: rnnlm_trainer(*about, output={"type": "sampled", "objective": "nce"}),
     ("torch-adaptive", "train"): torch_adaptive_trainer,
     ("compiled", "train"): lambda *about: torch_trainer(*about, compiled=True),
     ("rnnlm", "evaluate"): rnnlm_evaluator,

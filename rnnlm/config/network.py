@@ -97,7 +97,21 @@ class Mixture(Typed):
     softmaxes: Count = Field(5, description="how many softmaxes")
 
 
-Output = Annotated[Softmax | Adaptive | Mixture, Field(discriminator="type"), Shorthand()]
+class Sampled(Typed):
+    """Softmax that is trained by a sample of the vocabulary (Jean et al. 2015; Mnih & Teh 2012)."""
+
+    type: Literal["sampled"] = "sampled"
+    objective: Literal["importance", "nce"] = Field(
+        "importance",
+        description="importance: importance sampling of the softmax's denominator; nce: noise-contrastive estimation",
+    )
+    samples: Count = Field(1000, description="tokens that are drawn for each window, shared by its rows")
+    noise_power: Annotated[float, Field(ge=0, le=1), NOT_BOOL] = Field(
+        0.75, description="tokens are drawn by their counts to this power: 1 unigrams, 0 all alike"
+    )
+
+
+Output = Annotated[Softmax | Adaptive | Mixture | Sampled, Field(discriminator="type"), Shorthand()]
 
 # -- initializers of I and H
 # -----------------------------------------------------------------------------------------------------------------

@@ -73,7 +73,7 @@ class Trace:
         index: T x B, into `tokens`.
         read: the token of each row that was looked up: `tokens`, or every place's own.
         up: what the output layer reads, T x B x D_h.
-        training: with dropout and rounding, and a loss with label smoothing and penalties.
+        mask: as of `Network.forward`.
     """
 
     window: Window
@@ -83,8 +83,13 @@ class Trace:
     read: NDArray[np.int32]
     layers: list[LayerTrace]
     up: Array
-    training: bool
+    mask: tuple[int, int] | None
     workspace: Workspace
+
+    @property
+    def training(self) -> bool:
+        """Whether it is one of training: with dropout and rounding, and a loss with label smoothing and penalties."""
+        return self.mask is not None
 
     def hidden(self) -> list[tuple[Array, Array]]:
         """h(t), and the h(t-1) that step t used (of an SCRN's slow units s(t)), of every layer: two T x B x D_h."""
@@ -240,7 +245,7 @@ class Network:
                     up[:] = trace.h
                 masks.numbers(up, layer + 1, batch)
         watch.lap(REST)
-        return Trace(window, masks, tokens, index, read, layers, up, training, workspace)
+        return Trace(window, masks, tokens, index, read, layers, up, mask, workspace)
 
     def states_after(self, trace: Trace, steps: int) -> list[Array]:
         """The state of every layer after the first `steps` steps of the window."""
@@ -438,7 +443,7 @@ class Network:
 
     def _objective(self, trace: Trace) -> Objective:
         smoothing = self.config.train.penalties.label_smoothing if trace.training else 0.0
-        return Objective(1 / trace.window.averaged, smoothing)
+        return Objective(1 / trace.window.averaged, smoothing, trace.mask)
 
     def _output_context(self, trace: Trace) -> Context:
         return Context(trace.workspace.part("output"), self.threads)

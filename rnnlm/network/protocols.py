@@ -208,6 +208,7 @@ class Objective(NamedTuple):
 
     scale: float  # 1 / B: J is summed over time and averaged over the streams
     label_smoothing: float = 0.0  # share of each target that is spread evenly over the vocabulary
+    draw: tuple[int, int] | None = None  # (seed, window) of training, for a layer that draws; None: nothing is drawn
 
 
 # The tokens whose rows have a gradient (n int32, each once), and the gradient of each row.

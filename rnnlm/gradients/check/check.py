@@ -74,9 +74,7 @@ class Subject:
         masks = self.network.masks(self.window.inputs, self.mask) if self.mask else None
         parameters = self.network.named | (changed or {})
         w = self.window
-        return complex(
-            reference.loss(self.network, parameters, w.read, w.targets, w.loss_steps, masks, self.mask is not None)
-        )
+        return complex(reference.loss(self.network, parameters, w.read, w.targets, w.loss_steps, masks, self.mask))
 
     def kinks(self) -> list[NDArray[np.bool_]]:
         """Which units of relu were on when `loss` was asked for last."""

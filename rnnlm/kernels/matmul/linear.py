@@ -44,11 +44,13 @@ class _Backward(NamedTuple):
     W: Packed  # panels of W'
 
 
-def forward(x: np.ndarray, W: np.ndarray, b: np.ndarray, y: np.ndarray, context: Context) -> None:
-    """y = x W + b. x: n x d, W: d x k, b: k, y: n x k."""
+def forward(
+    x: np.ndarray, W: np.ndarray, b: np.ndarray, y: np.ndarray, context: Context, transposed: bool = False
+) -> None:
+    """y = x W + b, or with W `transposed` y = x W' + b. x: n x d, W: d x k (transposed: k x d), b: k, y: n x k."""
     workspace = context.workspace.part("linear")
-    packed = _Forward(workspace.rows("x_rows", *x.shape), workspace.panels("packed_W", *W.shape))
-    _forward(context.threads, x, W, b, packed, y)
+    packed = _Forward(workspace.rows("x_rows", *x.shape), workspace.panels("packed_W", x.shape[1], b.size))
+    _forward(context.threads, x, W, transposed, b, packed, y)
 
 
 def backward(x: np.ndarray, W: np.ndarray, dy: np.ndarray, dW: np.ndarray, dx: np.ndarray, context: Context) -> None:
@@ -63,14 +65,20 @@ def backward(x: np.ndarray, W: np.ndarray, dy: np.ndarray, dW: np.ndarray, dx: n
     _backward(context.threads, x, W, dy, packed, dW, dx)
 
 
+def outer(x: np.ndarray, dy: np.ndarray, dW: np.ndarray, context: Context) -> None:
+    """dW = x' dy alone. x: n x d, dy: n x k, dW: d x k."""
+    (n, d), k, workspace = x.shape, dy.shape[1], context.workspace.part("linear")
+    _outer(context.threads, x, dy, workspace.columns("x_columns", n, d), workspace.panels("packed_dy", n, k), dW)
+
+
 @parallel
-def _forward(thread, x, W, b, packed, y):
+def _forward(thread, x, W, transposed, b, packed, y):
     """Each thread packs its rows of x and its columns of W, and multiplies these columns; see `forward`."""
-    (n, d), k = x.shape, W.shape[1]
+    (n, d), k = x.shape, b.size
     first, last = partition(thread, n, ROWS)  # whole tiles
     fill_rows(x[first:last], 0, d, rows_of(packed.x, first, last))
     start, stop = partition(thread, k, 2 * LANES)
-    pack_panels(W, False, start, stop, d, packed.W)
+    pack_panels(W, transposed, start, stop, d, packed.W)
     for i in range(n):
         copy(b[start:stop], y[i, start:stop])
     wait(thread)
@@ -91,6 +99,18 @@ def _backward(thread, x, W, dy, packed, dW, dx):
     start, stop = partition(thread, d, 2 * LANES)
     pack_panels(W, True, start, stop, k, packed.W)
     multiply_rows(operand(dy, packed.dy_rows), depth(packed.W, k), packed.W, start, stop, dx, False)
+
+
+@parallel
+def _outer(thread, x, dy, columns, panels, dW):
+    """Each thread has its columns of dW; see `outer`."""
+    n = x.shape[0]
+    first, last = partition(thread, n, depth_grain(columns))
+    fill_columns(x[first:last], depths_of(columns, first, last))
+    start, stop = partition(thread, dy.shape[1], 2 * LANES)
+    pack_panels(dy, False, start, stop, n, panels)
+    wait(thread)
+    multiply_columns(columns, depth(panels, n), panels, start, stop, dW, False)
 
 
 @jit

@@ -8,6 +8,7 @@ from typing import Any
 
 from rnnlm.network.outputs.adaptive import Adaptive
 from rnnlm.network.outputs.mixture import Mixture
+from rnnlm.network.outputs.sampled import Sampled
 from rnnlm.network.outputs.softmax import Softmax
 from rnnlm.network.protocols import OutputLayer
 
@@ -16,6 +17,7 @@ OUTPUTS: dict[str, Callable[..., OutputLayer[Any]]] = {
     "softmax": Softmax,
     "adaptive": Adaptive,
     "mixture": Mixture,
+    "sampled": Sampled,
 }
 
-__all__ = ["OUTPUTS", "Adaptive", "Mixture", "Softmax"]
+__all__ = ["OUTPUTS", "Adaptive", "Mixture", "Sampled", "Softmax"]

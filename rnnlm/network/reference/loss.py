@@ -28,7 +28,7 @@ def loss(
     targets: NDArray[np.int32],
     loss_steps: int,
     masks: Applied | None,
-    penalise: bool = False,
+    draw: tuple[int, int] | None = None,
 ) -> Any:
     """J in nats: the sum of J(t) over the last `loss_steps` steps, averaged over the streams.
 
@@ -36,7 +36,7 @@ def loss(
         network: its layers and settings; its parameters are not read.
         parameters: by flat name; float64 or complex128.
         masks: of dropout, from ``Network.masks``.
-        penalise: with label smoothing and the penalties, as in training.
+        draw: (seed, window) of training, with label smoothing, the penalties, and an output layer's own objective.
     """
     tree, train = unflatten(parameters), network.config.train
     up = tree["embedding"]["table"][window.inputs]
@@ -62,14 +62,18 @@ def loss(
     own_parameters = tree["output"] | network.tables
     if network.output.tied:
         own_parameters = own_parameters | {"E": tree["embedding"]["table"]}
-    log_y_hat = reference_outputs.log_y_hat(
-        network.output, own_parameters, up[first:], network.history(window, first)
-    )
-    own = np.take_along_axis(log_y_hat, targets[first:, :, None], axis=2)
-    if not penalise:
-        return -own.sum() / window.inputs.shape[1]
-    share = train.penalties.label_smoothing
-    smooth = -(1 - share) * own.sum() - share * log_y_hat.mean(axis=2).sum()
+    objective = reference_outputs.OBJECTIVES.get(type(network.output))
+    if draw is not None and objective is not None:
+        smooth = objective(network.output, own_parameters, up[first:], targets[first:], draw).sum()
+    else:
+        log_y_hat = reference_outputs.log_y_hat(
+            network.output, own_parameters, up[first:], network.history(window, first)
+        )
+        own = np.take_along_axis(log_y_hat, targets[first:, :, None], axis=2)
+        if draw is None:
+            return -own.sum() / window.inputs.shape[1]
+        share = train.penalties.label_smoothing
+        smooth = -(1 - share) * own.sum() - share * log_y_hat.mean(axis=2).sum()
     before = np.concatenate([window.states[-1][None, :, : h.shape[2]], h[:-1]])
     change = np.where(window.reset[:, :, None], 0, h - before)[first:]
     penalty = train.penalties.activation * (up[first:] ** 2).sum() + train.penalties.temporal * (change**2).sum()

@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlm.network.outputs import Adaptive, Mixture, Softmax
+from rnnlm.network.outputs import Adaptive, Mixture, Sampled, Softmax
+from rnnlm.network.outputs.sampled import noise
 from rnnlm.network.protocols import OutputLayer
 from rnnlm.network.reference import equations
 
@@ -50,6 +51,27 @@ def adaptive(layer: Adaptive, p: Arrays, h: Array, history: Array | None) -> Arr
     return np.concatenate(parts, axis=-1)
 
 
+def sampled(layer: Sampled, p: Arrays, h: Array, history: Array | None) -> Array:
+    return equations.log_softmax(_sampled_z2(p, h))
+
+
+def sampled_objective(layer: Sampled, p: Arrays, h: Array, targets: Array, draw: tuple[int, int]) -> Array:
+    drawn = noise.draw(p["noise"], layer.samples, *draw)
+    z, log_noise = _sampled_z2(p, h), np.log(layer.samples * p["noise"])
+    own = np.take_along_axis(z, targets[..., None], axis=-1)
+    if layer.objective == "nce":
+        noise_terms = drawn.times * np.log1p(np.exp(z - log_noise)[..., drawn.tokens])
+        return np.asarray(np.log1p(np.exp(-(own - log_noise[targets][..., None])))[..., 0] + noise_terms.sum(axis=-1))
+    others = drawn.tokens != targets[..., None]
+    weights = np.where(others, drawn.times / np.exp(log_noise)[drawn.tokens], 0)
+    return np.asarray(np.log(1 + (weights * np.exp(z[..., drawn.tokens] - own)).sum(axis=-1)))
+
+
+def _sampled_z2(p: Arrays, h: Array) -> Array:
+    U = p["E"] if "E" in p else p["U"]
+    return equations.z2(h @ p["P"] if "P" in p else h, U.T, p["b2"])
+
+
 def _U(p: Arrays) -> Array:
     return p["E"].T if "E" in p else p["U"]
 
@@ -59,7 +81,12 @@ LOG_Y_HAT: dict[type, Callable[[Any, Arrays, Array, Array | None], Array]] = {
     Softmax: softmax,
     Adaptive: adaptive,
     Mixture: mixture,
+    Sampled: sampled,
 }
+
+# J(t) of training (T x B) by the class of an output layer that is trained by something else than - log y^; `draw` as
+# of ``protocols.Objective``.
+OBJECTIVES: dict[type, Callable[[Any, Arrays, Array, Array, tuple[int, int]], Array]] = {Sampled: sampled_objective}
 
 
 def log_y_hat(layer: OutputLayer[Any], p: Arrays, h: Array, history: Array | None) -> Array:

@@ -110,7 +110,8 @@ class Softmax(OutputLayer[Packed]):
     def backward(
         self, parameters: Arrays, gradients: Arrays, rows: Rows, objective: Objective, dh: Array, context: Context
     ) -> OutputLoss:
-        block, (scale, share) = self._block(parameters, rows, context), objective
+        block = self._block(parameters, rows, context)
+        scale, share = objective.scale, objective.label_smoothing
         weights, d_weights = weights_of(parameters), weights_of(gradients)
         dp = context.workspace.take("dp", block.h.shape) if self._projects else dh
         way = by_rows if self.V < _COLUMNS_FROM else columns

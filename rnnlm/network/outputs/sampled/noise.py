@@ -1,0 +1,34 @@
+"""The noise of sampled training: smoothed unigrams, drawn once for each window."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+# The draws of a window are other numbers than any other draw of the same seed.
+_PLACE = 3
+
+
+class Noise(NamedTuple):
+    """The tokens that were drawn for a window, all its rows share them."""
+
+    tokens: NDArray[np.int32]  # n, each once, rising
+    times: NDArray[np.int64]  # n, how often each was drawn; K in all
+
+
+def distribution(counts: NDArray[np.int64], power: float) -> NDArray[np.float64]:
+    """q_j = c_j^power / sum_i c_i^power (Mikolov et al. 2013, section 2.2: 3/4), |V|. A token that the training text
+    does not have counts once, so that each can be drawn."""
+    smoothed = np.maximum(counts, 1).astype(np.float64) ** power
+    return np.asarray(smoothed / smoothed.sum())
+
+
+def draw(q: NDArray[np.float64], samples: int, seed: int, window: int) -> Noise:
+    """`samples` (K) tokens from q, with replacement; the same ones for the same seed and window."""
+    uniforms = np.random.default_rng([seed, _PLACE, window]).random(samples)
+    cumulated = np.cumsum(q)
+    drawn = np.searchsorted(cumulated, uniforms * cumulated[-1], side="right")
+    tokens, times = np.unique(np.minimum(drawn, len(q) - 1), return_counts=True)
+    return Noise(tokens.astype(np.int32), times.astype(np.int64))
