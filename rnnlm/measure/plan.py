@@ -50,7 +50,7 @@ def plan(config: Config) -> Task[Plan]:
     validations, seconds_per_validation = 0, 0.0
     if corpora.valid is not None:
         yield Progress("measuring validation", 0, 1, "texts")
-        validations = windows.total_validations(config.train, length)
+        validations = windows.total_validations(config.train, length) + (found.model is not None)
         seconds_per_validation = _seconds_a_token(trial, corpora.valid) * len(corpora.valid)
         yield Progress("measuring validation", 1, 1, "texts")
     return Plan(

@@ -75,7 +75,7 @@ class Valid:
     """A validation; ``loss`` in nats a token of the validation text.
 
     epoch: passes completed; share: of the pass after them that has been made, 0 at an epoch's end.
-    train_perplexity: of that pass so far, or of the one completed.
+    train_perplexity: of that pass so far, or of the one completed; infinite before the first update.
     """
 
     updates: int
