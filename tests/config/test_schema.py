@@ -76,7 +76,8 @@ def test_the_defaults_are_off_or_plain() -> None:
         },
     }  # fmt: skip
     assert found["train"] == {
-        "from": None, "bptt": 35, "bptt_stride": None, "bptt_deviation": 0.0, "batch": 20, "accumulate": 1, "loss": "every",
+        "from": None,
+        "bptt": 35, "bptt_stride": None, "bptt_deviation": 0.0, "batch": 20, "accumulate": 1, "loss": "every",
         "state": "carry", "epochs": 15, "max_updates": None, "max_minutes": None, "seed": 1,
         "threads": "auto", "precision": "float32",
         "optimizer": {"type": "sgd", "weight_decay": 0.0}, "learning_rate": 1.0,
