@@ -50,7 +50,7 @@ class Model(NamedTuple):
     def notes(self) -> Iterator[Note]:
         """What is taken from it, for a person."""
         path, found = self.trained.path, self.source
-        new = f"; the other {found.new:,} start from <unk>" if found.new else ""
+        new = f"; {found.new:,} new ones start from <unk>" if found.new else ""
         taken = f"{path}: gives the weights, those of {found.matched:,} of the {self.ids.size:,} tokens{new}"
         yield Note(taken, warning=2 * found.matched < self.ids.size)
         if found.left_out:

@@ -134,7 +134,7 @@ def test_words_that_come_and_go_are_said(make_config: Any) -> None:
     said = [note.text for note in records(config, Note)]
     n = len(trained.vocabulary)
     assert (
-        f"{trained.path}: gives the weights, those of {n - 1} of the {n} tokens; the other 1 start from <unk>" in said
+        f"{trained.path}: gives the weights, those of {n - 1} of the {n} tokens; 1 new ones start from <unk>" in said
     )
     (left,) = [text for text in said if "left out" in text]
     assert f"{trained.path}: 1 of its {n} tokens are not in this vocabulary and are left out; vocab.file" in left
@@ -261,5 +261,5 @@ def test_the_fingerprint_of_older_configurations_stays(make_config: Any) -> None
     )
 
 
-# Of the defaults, by the version before `train.from`.
+# Of the defaults, before there was `train.from`.
 FINGERPRINT = "633de1c85af4039d52bc7bff19955cf3dbb12903bb8227729eb7802393dc10f5"
