@@ -126,6 +126,19 @@ def test_every_command_of_a_guide_runs(
         assert len(Path(file).read_text().splitlines()) == count, file
 
 
+def test_every_command_of_the_guide_to_fine_tuning_runs(
+    call: Any, runs: dict[str, Path], config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_files(runs, config)
+    Path("other.txt").write_text(Path("train.txt").read_text().replace("dog", "wug"))
+    assert len(commands("fine_tuning.md")) > 3
+    for line in commands("fine_tuning.md"):
+        status, out, err = call(*shlex.split(line)[1:])
+        assert (status, "error: " in err) == (0, False), (line, err)
+        assert "from the model" in out if "--plan" in line else "gives the weights" in err
+
+
 def test_every_command_of_the_guide_to_runs_runs(
     call: Any, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,6 +35,8 @@ class Config(Section):
             )
         if self.model.tie_weights and not self.embedding.trainable:
             raise ValueError("model.tie_weights needs embedding.trainable: true")
+        if self.model.tie_weights and any(name.split(".")[0] == "embedding" for name in self.train.freeze):
+            raise ValueError("train.freeze: embedding would freeze U too, which model.tie_weights makes the same")
         if not isinstance(self.model.output, Softmax) and self.train.penalties.label_smoothing > 0:
             raise ValueError(
                 "train.penalties.label_smoothing goes with model.output: softmax; "

@@ -6,9 +6,9 @@ Updates are those of the weights; steps are those of time, a token each.
 from __future__ import annotations
 
 import warnings
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, create_model, field_validator, model_validator
 
 from rnnlm.config.base import (
     NOT_BOOL,
@@ -21,6 +21,7 @@ from rnnlm.config.base import (
     Share,
     Shorthand,
     Typed,
+    UserPath,
 )
 
 # -- optimizers
@@ -263,11 +264,20 @@ class Sample(Section):
     prompt: str = Field("", description="what a sample begins with")
 
 
+# A class body cannot have this name, which is a word of Python's own.
+_FROM: dict[str, Any] = {
+    "from": (
+        UserPath | None,
+        Field(None, description="a run or model file to start from, whose weights are matched by token; null: none"),
+    )
+}
+_From = create_model("_From", __base__=Section, **_FROM)
+
 with warnings.catch_warnings():
     # BaseModel has a method `validate`, long deprecated, and pydantic warns of a field with its name.
     warnings.filterwarnings("ignore", message='Field name "validate"')
 
-    class Train(Section):
+    class Train(_From):
         """Training by truncated backpropagation through time."""
 
         bptt: Count = Field(35, description="steps that a gradient goes back")
@@ -313,6 +323,11 @@ with warnings.catch_warnings():
         average: Average | None = Field(
             None, description="mean of the weights over updates, which is validated and saved; null: none"
         )
+        freeze: list[str] = Field(
+            [],
+            description="layers or parameters that are not trained, as rnnlm inspect names them: embedding, cell.0, "
+            "output.U ...",
+        )
         penalties: Penalties = Field(Penalties(), description="added to the loss in the gradient")
         patience: Count | None = Field(
             3,
@@ -337,6 +352,12 @@ with warnings.catch_warnings():
                     f"bptt_deviation goes with windows that do not overlap; found bptt_stride: {self.stride}"
                 )
             return self
+
+        @property
+        def source(self) -> str | None:
+            """`from`: the run or model file that training starts from."""
+            path: str | None = getattr(self, "from")
+            return path
 
         @property
         def dtype(self) -> Literal["float32", "float64"]:

@@ -29,6 +29,7 @@ class Training(_Part):
     texts: dict[str, str] = {}
     products: str | None = None
     version: str = ""
+    source: dict[str, str | Whole] | None = None  # ``training.records.Source``
 
 
 class Place(_Part):

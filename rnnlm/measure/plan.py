@@ -11,7 +11,7 @@ from rnnlm.measure.trial import Trial, prepared
 from rnnlm.network import build
 from rnnlm.network.scoring import score
 from rnnlm.text.corpus import Corpus
-from rnnlm.training import memory, windows
+from rnnlm.training import freezing, memory, windows
 from rnnlm.work import Progress, Task
 
 _SECONDS = 3.0  # of measuring
@@ -50,12 +50,14 @@ def plan(config: Config) -> Task[Plan]:
     validations, seconds_per_validation = 0, 0.0
     if corpora.valid is not None:
         yield Progress("measuring validation", 0, 1, "texts")
-        validations = windows.total_validations(config.train, length)
+        validations = windows.total_validations(config.train, length) + (found.model is not None)
         seconds_per_validation = _seconds_a_token(trial, corpora.valid) * len(corpora.valid)
         yield Progress("measuring validation", 1, 1, "texts")
     return Plan(
         tensors=tuple((name, shape, math.prod(shape)) for name, shape in shapes.items()),
         parameters=need.parameters,
+        trained=sum(math.prod(shape) for shape in freezing.trained(config.train, shapes).values()),
+        source=None if found.model is None else found.model.source,
         vocabulary=len(vocabulary),
         train_tokens=len(corpora.train),
         unknown=corpora.train.counts.unknown,

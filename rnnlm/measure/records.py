@@ -5,17 +5,22 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rnnlm.training.records import Source
+
 
 @dataclass(frozen=True)
 class Plan:
     """Parameters, memory and time of a training run.
 
-    `tensors`: name, shape and size of each parameter; `seconds`: of the whole run, with its `validations`, each of
+    `tensors`: name, shape and size of each parameter; `trained`: numbers of those that are not frozen; `source`: of
+    the model that it starts from, None without; `seconds`: of the whole run, with its `validations`, each of
     `seconds_per_validation`.
     """
 
     tensors: tuple[tuple[str, tuple[int, ...], int], ...]
     parameters: int
+    trained: int
+    source: Source | None
     vocabulary: int
     train_tokens: int
     unknown: int

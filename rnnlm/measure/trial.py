@@ -15,7 +15,7 @@ from rnnlm.network.network import Window
 from rnnlm.network.parameters import TABLE
 from rnnlm.text.streams import equal_streams
 from rnnlm.text.vocabulary import Vocabulary
-from rnnlm.training import memory
+from rnnlm.training import freezing, from_model, memory
 from rnnlm.training.memory import Needs
 from rnnlm.training.optimizers.optimizer import Optimizer
 from rnnlm.training.update import TrainingWindow, update
@@ -24,12 +24,13 @@ from rnnlm.work import Task
 
 @dataclass(frozen=True)
 class Prepared:
-    """The data of a trial, and the memory and disk that training would need."""
+    """The data of a trial, the memory and disk that training would need, and the model that it would start from."""
 
     config: Config
     vocabulary: Vocabulary
     corpora: Corpora
     needs: Needs
+    model: from_model.Model | None
 
 
 def prepared(config: Config) -> Task[Prepared]:
@@ -41,9 +42,11 @@ def prepared(config: Config) -> Task[Prepared]:
     paths = yield from prepare.texts(config)
     vocabulary = yield from prepare.build_vocabulary(config, paths.train)
     corpora = yield from prepare.encode(config, paths, vocabulary)
+    freezing.check(config.train, build.shapes(config, len(vocabulary)))
+    model = from_model.read(config, vocabulary)
     needs = memory.needs(config, len(vocabulary), corpora.tokens, threads_to_use(config.train.threads))
     memory.check(config, needs)
-    return Prepared(config, vocabulary, corpora, needs)
+    return Prepared(config, vocabulary, corpora, needs, model)
 
 
 class Trial:

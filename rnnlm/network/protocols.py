@@ -251,6 +251,12 @@ class OutputLayer(Protocol[PackedT]):
         return False
 
     @property
+    def by_token(self) -> bool:
+        """Whether each axis V of its parameters has a place a token, in the vocabulary's order and whatever the
+        counts: then they can be matched by token where another vocabulary goes on with them."""
+        return False
+
+    @property
     def sparse(self) -> tuple[str, ...]:
         """The parameters whose gradient `backward` returns as rows instead of writing it."""
         return ()

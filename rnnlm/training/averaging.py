@@ -18,12 +18,13 @@ import numpy as np
 from rnnlm.config.training import Asgd, Ema, Train
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
+from rnnlm.training.freezing import trained
 
 _BLOCK = 1 << 18  # numbers that are swapped at once
 
 
 class Average:
-    """The average of `parameters`, which are changed in place by training.
+    """The average of those `parameters` that are not frozen, which are changed in place by training.
 
     Attributes:
         values: by name; empty until the average begins.
@@ -31,7 +32,7 @@ class Average:
     """
 
     def __init__(self, settings: Train, parameters: dict[str, np.ndarray]) -> None:
-        self.settings, self.parameters = settings.average, parameters
+        self.settings, self.parameters = settings.average, trained(settings, parameters)
         self.values: dict[str, np.ndarray] = {}
         self.count = 0
         if isinstance(self.settings, Ema):

@@ -69,6 +69,8 @@ def _train(
     try:
         begin = run.start()
         yield begin if run.at.updates else log.add(begin)
+        if run.source is not None and run.at.updates == 0:  # what the model is worth here, and training has to beat
+            yield from _logged(log, (yield from validate(run)))
         saved = time.monotonic()
         began, told, interrupted = saved - run.at.seconds, -math.inf, False
         while not (run.at.finished or interrupted):

@@ -13,6 +13,7 @@ from rnnlm.errors import ResourceError
 from rnnlm.network import build
 from rnnlm.network.parameters import TABLE
 from rnnlm.training.free_memory import available_memory
+from rnnlm.training.freezing import trained
 from rnnlm.training.optimizers.optimizer import RULES
 
 # A token: its spelling, count and id, and its place in the header of a checkpoint that is being written. The tensors
@@ -39,8 +40,9 @@ def needs(config: Config, vocabulary: int, tokens: int, threads: int) -> Needs:
     dense = weights - (0 if config.model.tie_weights else table)
     rows = config.train.bptt * config.train.batch
     layers = sum(rows * (cell.held + 2 * config.embedding.size) * itemsize for cell in build.cells(config))
-    moments = len(RULES[config.train.optimizer.type].MOMENTS) * weights
-    average = weights if config.train.average is not None else 0
+    learning = sum(trained(config.train, counts).values()) * itemsize
+    moments = len(RULES[config.train.optimizer.type].MOMENTS) * learning
+    average = learning if config.train.average is not None else 0
     # Accumulated gradients are added up beside the window's own.
     gradients = dense * (2 if config.train.accumulate > 1 else 1)
     training = (

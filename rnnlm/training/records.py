@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from rnnlm.work import Note, Progress
 
 TASK = "training"  # of Progress between these records
+
+
+@dataclass(frozen=True)
+class Source:
+    """The model that a run starts from (``train.from``).
+
+    sha256: of its file. matched: tokens of the vocabulary that it has too; new: those that it has not; left_out: its
+    tokens that are not in the vocabulary.
+    """
+
+    sha256: str
+    matched: int
+    new: int
+    left_out: int
 
 
 @dataclass(frozen=True)
@@ -16,7 +31,7 @@ class Start:
     products: how it multiplies, which is also the layout of its operands (``kernels.matmul.choice``), and why.
     version: of rnnlm. config_sha256: of what is trained (``config.fingerprint``). texts: sha256 of the "train",
     "valid" and "test" text. ranks: processes that train together. processor: as LLVM calls it. started: the date and
-    time in UTC (ISO 8601).
+    time in UTC (ISO 8601). source: a ``Source`` as plain data, None where the weights were initialized.
     """
 
     updates: int
@@ -35,6 +50,7 @@ class Start:
     ranks: int
     processor: str
     started: str
+    source: dict[str, Any] | None = None
     event: str = "start"
 
 
@@ -59,7 +75,7 @@ class Valid:
     """A validation; ``loss`` in nats a token of the validation text.
 
     epoch: passes completed; share: of the pass after them that has been made, 0 at an epoch's end.
-    train_perplexity: of that pass so far, or of the one completed.
+    train_perplexity: of that pass so far, or of the one completed; infinite before the first update.
     """
 
     updates: int

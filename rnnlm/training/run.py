@@ -66,6 +66,7 @@ class Run:
         self.models = Models(config, vocabulary, network, self.average)
         # What the model begins texts with, from the last validation. Training and validation begin with 0.
         self.initial: list[Array] | None = None
+        self.source: dict[str, Any] | None = None  # ``records.Source`` as plain data
         self.total_updates = windows.total_updates(self.settings, self.streams.length)
         self._ends, self._ends_of = windows.ends(self.settings, self.streams.length, 0), 0
         self.saved = 0  # updates made before the last checkpoint
@@ -84,7 +85,7 @@ class Run:
             windows.updates_of_epoch(self.settings, self.streams.length, self.at.epoch), self.total_updates, tokens,
             parameters, self.network.threads, *self.network.products, __version__,
             fingerprint.sha256(self.config), self.corpora.hashes, 1 if self.group is None else self.group.ranks.size,
-            cpu.NAME, datetime.now(UTC).isoformat(timespec="seconds"),
+            cpu.NAME, datetime.now(UTC).isoformat(timespec="seconds"), self.source,
         )  # fmt: skip
 
     def update(self) -> float:
@@ -268,7 +269,7 @@ class Run:
             raise ValueError(f"the position {at.window}, {at.offset} is not in a text of {self.streams.length} steps")
         # asgd's average begins at some time; what has begun is there whole.
         begun = bool(self.average.values) or any(name.startswith("average.") for name in arrays)
-        averaged = self.network.named if begun and self.settings.average is not None else {}
+        averaged = self.average.parameters if begun and self.settings.average is not None else {}
         wanted = self._arrays(averaged, self.states)
         check(arrays, {name: value.shape for name, value in wanted.items()}, self.network.dtype)
         for name in self.optimizer.moments:
@@ -307,6 +308,7 @@ class Run:
             "lowest_perplexity": self.lowest,
             "products": self.network.products.name,
             "texts": self.corpora.hashes,
+            **({} if self.source is None else {"source": self.source}),
         }
 
     def explain(self, found: str) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 from rnnlm import vectors
 from rnnlm.config import paths as config_paths
+from rnnlm.config.embedding import File
 from rnnlm.config.schema import Config
 from rnnlm.corpora import prepare
 from rnnlm.corpora.prepare import Corpora, Texts
@@ -18,10 +20,11 @@ from rnnlm.files.run_folder import TEXT, VOCABULARY, earlier_run
 from rnnlm.kernels.matmul.choice import before_it_was_kept, choose
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.network import build
-from rnnlm.network.parameters import unflatten
+from rnnlm.network.parameters import Parameters, unflatten
 from rnnlm.sampling import prompts
 from rnnlm.text import files
-from rnnlm.training import memory, schedule, windows
+from rnnlm.text.vocabulary import Vocabulary
+from rnnlm.training import freezing, from_model, memory, schedule, windows
 from rnnlm.training.distributed.group import Group, first_streams
 from rnnlm.training.distributed.ranks import Ranks
 from rnnlm.training.loggers import loggers
@@ -52,6 +55,8 @@ def start(config: Config, resume: bool, restart: bool, ranks: Ranks | None = Non
         if prompt.unknown is not None:
             yield prompt.unknown
     corpora = yield from prepare.encode(config, paths, vocabulary)
+    freezing.check(config.train, build.shapes(config, len(vocabulary)))
+    model = None if old else from_model.read(config, vocabulary)
     if old:
         _check_texts(old.trained, paths, corpora)
     need = memory.needs(config, len(vocabulary), corpora.tokens, threads_to_use(config.train.threads))
@@ -59,9 +64,7 @@ def start(config: Config, resume: bool, restart: bool, ranks: Ranks | None = Non
     memory.check(config, need, sum(array.nbytes for array in held))
     windows.check_warmup(config.train, len(corpora.train) // config.train.batch)
     if old is None:
-        settings = config.train
-        table = yield from vectors.make(corpora.train, vocabulary, config.embedding, settings.seed, settings.threads)
-        parameters = build.init(config, len(vocabulary), table)
+        parameters = yield from _first_parameters(config, vocabulary, corpora, model)
     else:
         parameters = unflatten(old.trained.parameters)
     if products.name == "float32" != config.train.precision:
@@ -71,6 +74,8 @@ def start(config: Config, resume: bool, restart: bool, ranks: Ranks | None = Non
     spelled = run_folder.spelled_as_before(config, old.trained) if old else config
     places = config_paths.absolute(config)
     run = Run(spelled, places, corpora, vocabulary, paths.lowest, network, Optimizer(config.train, network.named))
+    if model is not None:
+        run.source = asdict(model.source)
     if old is not None:
         yield from _restore(run, old, paths)
     if ranks is not None and not run.at.finished:
@@ -87,6 +92,20 @@ def start(config: Config, resume: bool, restart: bool, ranks: Ranks | None = Non
     return run, Loggers(folder, log, config.train.log, run.at.updates)
 
 
+def _first_parameters(
+    config: Config, vocabulary: Vocabulary, corpora: Corpora, model: from_model.Model | None
+) -> Task[Parameters]:
+    """The parameters of a new run: initialized, or those of the model that it starts from."""
+    settings, table = config.train, None
+    if model is None or (model.source.new and isinstance(config.embedding.init, File)):
+        table = yield from vectors.make(corpora.train, vocabulary, config.embedding, settings.seed, settings.threads)
+    if model is not None:
+        yield from model.notes()
+        return from_model.parameters(config, model, table)
+    assert table is not None
+    return build.init(config, len(vocabulary), table)
+
+
 def _restore(run: Run, old: State, paths: Texts) -> Task[None]:
     """Take a new run to where a checkpoint was; says from where it goes on, and what a longer plan changes.
 
@@ -98,7 +117,7 @@ def _restore(run: Run, old: State, paths: Texts) -> Task[None]:
         run.restore(old.arrays, old.position)
     except ValueError as error:
         raise ModelError(f"{old.trained.path}: not a state to go on from: {error}") from None
-    run.initial = old.trained.initial
+    run.initial, run.source = old.trained.initial, old.trained.training.get("source")
     if run.at.corpus != run.corpora.train.key:  # by an older version, which kept no hashes of the texts
         raise ModelError(f"{paths.train}: not the text that {folder} was trained on; take another folder with --run")
     # The text may be the same and the plan longer: more epochs than before end nothing.

@@ -16,7 +16,7 @@ from rnnlm.errors import NotFiniteError
 from rnnlm.network import stopwatch
 from rnnlm.network.network import Network, Trace, Window
 from rnnlm.network.parameters import Gradients
-from rnnlm.training import noise
+from rnnlm.training import freezing, noise
 from rnnlm.training.accumulation import Accumulated
 from rnnlm.training.averaging import Average
 from rnnlm.training.clipping import clip
@@ -73,6 +73,7 @@ def update(
     for part in windows:
         trace = network.forward(part.window, part.mask, watch)
         own, gradients = network.backward(trace, part.targets, part.loss_steps, complete, watch)
+        freezing.drop(settings, gradients)
         if count > 1:
             accumulated.add(gradients)
         loss += own

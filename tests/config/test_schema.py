@@ -26,6 +26,10 @@ def config(**values: Any) -> Config:
             "model.tie_weights needs embedding.trainable: true",
         ),
         (
+            {"model": {"tie_weights": True}, "train": {"freeze": ["embedding.table"]}},
+            "train.freeze: embedding would freeze U too, which model.tie_weights makes the same",
+        ),
+        (
             {"model": {"output": "mixture"}, "train": {"penalties": {"label_smoothing": 0.1}}},
             "train.penalties.label_smoothing goes with model.output: softmax; found model.output: mixture",
         ),
@@ -72,12 +76,13 @@ def test_the_defaults_are_off_or_plain() -> None:
         },
     }  # fmt: skip
     assert found["train"] == {
+        "from": None,
         "bptt": 35, "bptt_stride": None, "bptt_deviation": 0.0, "batch": 20, "accumulate": 1, "loss": "every",
         "state": "carry", "epochs": 15, "max_updates": None, "max_minutes": None, "seed": 1,
         "threads": "auto", "precision": "float32",
         "optimizer": {"type": "sgd", "weight_decay": 0.0}, "learning_rate": 1.0,
         "schedule": {"type": "constant", "warmup_updates": 0}, "clip_norm": 5.0, "clip_value": None,
-        "gradient_noise": 0.0, "average": None,
+        "gradient_noise": 0.0, "average": None, "freeze": [],
         "penalties": {"activation": 0.0, "temporal": 0.0, "label_smoothing": 0.0}, "patience": 3,
         "checkpoint": {"every_updates": 1000, "every_minutes": None, "keep": 0},
         "validate": {"every_updates": None}, "log": {"every_updates": 50, "to": ["jsonl"]},

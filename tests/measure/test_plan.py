@@ -61,6 +61,22 @@ def test_the_plan_is_what_then_happens(config: Config, keys: dict[str, Any]) -> 
     assert on_disk - headers < found.disk_bytes < 3 * on_disk
 
 
+def test_a_plan_says_what_is_taken_from_a_model(config: Config) -> None:
+    drain(pipeline.run(config))
+    path = Path(str(config.data.train))
+    path.write_text(path.read_text().replace("the", "this"))
+    keys = {"from": config.run, "freeze": ["output"]}
+    other = config.model_copy(update={"train": config.train.model_copy(update=keys), "run": f"{config.run}-2"})
+    _, found = drain(plan.plan(other))
+    assert found.source is not None
+    assert (found.source.matched, found.source.new, found.source.left_out) == (found.vocabulary - 1, 1, 1)
+    output = sum(size for name, _, size in found.tensors if name.startswith("output."))
+    assert found.trained == found.parameters - output
+    assert found.json()["source"]["new"] == 1
+    records, _ = drain(pipeline.run(other))
+    assert next(record for record in records if isinstance(record, Start)).source == found.json()["source"]
+
+
 def test_every_task_ends(config: Config) -> None:
     """A bar that never fills would stay on the screen."""
     records, _ = drain(plan.plan(config))

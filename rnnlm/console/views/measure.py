@@ -9,12 +9,15 @@ from rich.text import Text
 
 from rnnlm.console.formats import amount, counted, duration, facts, table
 from rnnlm.measure.records import Bench, Plan, Warmed
+from rnnlm.training.records import Source
 
 
 def plan_view(plan: Plan) -> Iterator[RenderableType]:
     """``rnnlm train --plan``."""
     rows = [(name, " x ".join(f"{n:,}" for n in shape), f"{size:,}") for name, shape, size in plan.tensors]
     rows.append(("all", "", f"{plan.parameters:,}"))
+    if plan.trained < plan.parameters:
+        rows.append(("trained", "", f"{plan.trained:,}"))
     yield table([("parameter", "left"), ("shape", "right"), ("numbers", "right")], rows)
     free = f"   ({amount(plan.available_bytes)}B free)" if plan.available_bytes is not None else ""
     run = f"{duration(plan.seconds)} for {plan.total_updates:,} updates, at most {counted(plan.epochs, 'epoch')}"
@@ -23,6 +26,7 @@ def plan_view(plan: Plan) -> Iterator[RenderableType]:
     yield from facts(
         [
             ("vocabulary", f"{plan.vocabulary:,} tokens"),
+            *([] if plan.source is None else [("from the model", _taken(plan.source))]),
             ("training text", f"{plan.train_tokens:,} tokens, {plan.unknown / plan.train_tokens:.2%} unknown"),
             ("memory", f"{amount(plan.memory_bytes)}B and about 250 MB for Python{free}"),
             ("disk", f"{amount(plan.disk_bytes)}B"),
@@ -32,6 +36,11 @@ def plan_view(plan: Plan) -> Iterator[RenderableType]:
         ],
         14,
     )
+
+
+def _taken(source: Source) -> str:
+    """What is taken from the model that a run starts from."""
+    return f"{source.matched:,} of these tokens; {source.new:,} are new, {source.left_out:,} of its own are left out"
 
 
 def bench_view(found: Bench) -> Iterator[RenderableType]:

@@ -57,11 +57,12 @@ def updates_line(record: Updates, start: Start | None, first: Updates | None) ->
 
 def valid_line(record: Valid) -> str:
     """A validation as a plain line."""
-    where = f"epoch {record.epoch} done"
+    where = f"epoch {record.epoch} done" if record.updates else "before the first update"
     if record.share:
         where = f"epoch {record.epoch + 1}, {record.share:.0%} of it · update {record.updates:,}"
+    trained = f"training perplexity {figure(record.train_perplexity)} · " if record.updates else ""
     return (
-        f"{where} · training perplexity {figure(record.train_perplexity)} · "
+        f"{where} · {trained}"
         f"validation perplexity {figure(record.perplexity)}{' *' if record.best else ''} "
         f"({record.loss:.4f} nats a token) · {duration(record.seconds)}"
     )
@@ -87,7 +88,7 @@ def valid_row(record: Valid) -> str:
         [
             f"{record.epoch + record.share:.2f}" if record.share else str(record.epoch),
             f"{record.updates:,}",
-            figure(record.train_perplexity),
+            figure(record.train_perplexity) if record.updates else "",
             f"{figure(record.perplexity)} {'*' if record.best else ' '}",
             f"{record.loss:.4f}",
             f"{record.learning_rate:.3g}",

@@ -194,7 +194,8 @@ class Group:
 
     def average_weights(self, run: Run) -> None:
         """The weights and moments of all ranks become their mean, weighted by their streams."""
-        arrays = self._arrays(run)
+        # Not those that are frozen: they are the same everywhere, and the sum would round them.
+        arrays = [*run.optimizer.parameters.values(), *run.optimizer.moments.values()]
         for array in arrays:
             array *= array.dtype.type(self._weight)
         self.ranks.wait([self.ranks.begin_sum(array) for array in arrays])

@@ -19,6 +19,7 @@ from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 from rnnlm.network.parameters import Gradients
 from rnnlm.network.protocols import Array
+from rnnlm.training.freezing import trained
 from rnnlm.training.optimizers import adagrad, adam, adamw, lion, momentum, nadam, rmsprop, sgd
 from rnnlm.training.optimizers.numbers import Numbers, named
 
@@ -50,15 +51,16 @@ class Optimizer:
 
     Args:
         settings: the section `train`.
-        parameters: by flat names; updated in place.
+        parameters: by flat names; those that are not frozen are updated in place.
 
     Attributes:
+        parameters: those that are not frozen.
         moments: by the moment's name and the parameter's, ``m.cell.0.H``; updated in place.
         updates: made so far.
     """
 
     def __init__(self, settings: Train, parameters: dict[str, Array]) -> None:
-        self.settings, self.parameters = settings, parameters
+        self.settings, self.parameters = settings, (parameters := trained(settings, parameters))
         self._options = settings.optimizer.model_dump()
         self._dtype = next(iter(parameters.values())).dtype
         self.updates = 0

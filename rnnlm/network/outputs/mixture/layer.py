@@ -68,6 +68,10 @@ class Mixture(OutputLayer[rows.Packed]):
     softmaxes: int = 5
 
     @property
+    def by_token(self) -> bool:
+        return True
+
+    @property
     def _width(self) -> int:
         """m."""
         return self.d if self.tied else self.D_h

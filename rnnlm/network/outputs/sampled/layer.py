@@ -67,6 +67,10 @@ class Sampled(OutputLayer[softmax.Packed]):
     noise_power: float = 0.75
 
     @property
+    def by_token(self) -> bool:
+        return True
+
+    @property
     def _full(self) -> Softmax:
         return Softmax(self.D_h, self.d if self.tied else self.D_h, self.V, tied=True)
 

@@ -71,6 +71,10 @@ class Softmax(OutputLayer[Packed]):
     tied: bool = False
 
     @property
+    def by_token(self) -> bool:
+        return True
+
+    @property
     def _projects(self) -> bool:
         return self.tied and self.d != self.D_h
 
