@@ -1,4 +1,4 @@
-"""Word tokenizer with punctuation apart: the word boundaries of Unicode (UAX #29), by the package regex.
+"""Word tokenizer with punctuation apart, by Unicode's word boundaries (UAX #29; package regex).
 
 What stands between white space is cut at word boundaries (Davis, Unicode Standard Annex 29, section 4): "Hello," is
 ``Hello`` and a comma; don't, 3.14 and U.S stay whole. Where two tokens have no space between them, one bears the
