@@ -48,8 +48,9 @@ def command(
         typer.Option(
             "--by",
             metavar=choices(Rows),
-            help="A row for each line, or for each word; of characters and bytes, too, words stand between white "
-            "space, and the white space behind one belongs to it. With --input-columns: for each region, or word.",
+            help="A row for each line, or for each word: what stands between white space, whatever the tokens "
+            "are; of characters and bytes the white space behind a word belongs to it. "
+            "With --input-columns: for each region, or word.",
         ),
     ] = None,
     input_columns: Annotated[
