@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Literal
 
 from rnnlm import pipeline
+from rnnlm.config import encodings
 from rnnlm.config import file as config_file
+from rnnlm.config.encodings import UTF_8
 from rnnlm.config.schema import Config
 from rnnlm.errors import in_python
 from rnnlm.files import model_file
@@ -97,6 +99,7 @@ def gradcheck(
     through: int | Literal["all"] | None = None,
     numbers: int = 40,
     seed: int = 1,
+    encoding: str = UTF_8,
 ) -> GradientCheck:
     """Check every gradient of a configuration's or a trained network, as ``rnnlm gradcheck`` does, silently.
 
@@ -108,16 +111,19 @@ def gradcheck(
         at: tokens before the window in each stream; None: two windows, or five where `through` is given.
         through: also take the derivative through so many steps before the window, or "all" of them.
         numbers: how many numbers of each parameter are compared one by one.
-        seed: of the choice of these numbers.
+        seed: of the choice of these numbers. encoding: of the text file, by Python's name.
 
     Raises:
         InputError, TextError: see ``rnnlm.gradients.commands.gradcheck``.
         TypeError: both text and path.
     """
     check_text(text, path, needed=False)
+    read_as = UTF_8 if path is None else encodings.option(encoding)
     with _text_file(text, path) as file, one_blas_thread():
         return run_to_end(
-            gradient_commands.gradcheck(str(source), overrides, file, steps, batch, at, through, numbers, seed)
+            gradient_commands.gradcheck(
+                str(source), overrides, file, steps, batch, at, through, numbers, seed, read_as
+            )
         )
 
 
@@ -131,6 +137,7 @@ def ledger(
     steps: int | None = None,
     losses: int | None = None,
     precision: str | None = None,
+    encoding: str = UTF_8,
 ) -> Ledger:
     """The ledger: a gradient split by loss and by time lag, as ``rnnlm gradients`` makes it, silently.
 
@@ -140,15 +147,17 @@ def ledger(
         at: tokens of the text before the window; steps: of the window (None: as in training).
         losses: how many of the window's last steps have a loss (None: as in training).
         precision: of the kernels, "float32" or "float64"; None: the model's own.
+        encoding: of the text file, by Python's name.
 
     Raises:
         InputError, TextError: see ``rnnlm.gradients.commands.gradients``.
         TypeError: neither text nor path, or both.
     """
     check_text(text, path)
+    read_as = UTF_8 if path is None else encodings.option(encoding)
     with _text_file(text, path) as file, one_blas_thread():
         assert file is not None
-        return run_to_end(gradient_commands.gradients(model, file, at, steps, losses, precision))
+        return run_to_end(gradient_commands.gradients(model, file, at, steps, losses, precision, read_as))
 
 
 @contextmanager

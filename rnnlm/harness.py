@@ -25,7 +25,6 @@ from rnnlm.evaluation.many import score_each
 from rnnlm.files import model_file
 from rnnlm.language_model import LanguageModel
 from rnnlm.sampling.sample import Settings
-from rnnlm.text import tokenizers
 
 
 def _fail(error: RnnlmError) -> NoReturn:
@@ -136,8 +135,7 @@ class HarnessModel(LM):
         return self._cached("generate_until", requests, texts)
 
     def _tokens(self, text: str) -> Sequence[str]:
-        vocabulary = self.model.vocabulary
-        return tokenizers.split(text, vocabulary.unit, vocabulary.lowercase, "a text of the task")
+        return self.model.vocabulary.split(text, "a text of the task")
 
     def _scored(
         self, texts: list[Sequence[str]], skipped: list[int], greedy: bool = True

@@ -10,6 +10,8 @@ from typing import Any, TypedDict, Unpack, overload
 
 import numpy as np
 
+from rnnlm.config import encodings
+from rnnlm.config.encodings import UTF_8
 from rnnlm.corpora import prepare
 from rnnlm.errors import InputError, TextError, in_python
 from rnnlm.evaluation.columns import DEFAULT
@@ -101,7 +103,7 @@ class LanguageModel:
 
     def __repr__(self) -> str:
         model, sizes = self.config.model, ", ".join(map(str, self.config.model.sizes))
-        words = f"{len(self.vocabulary):,} {self.vocabulary.unit}s"
+        words = f"{len(self.vocabulary):,} {self.vocabulary.kind}"
         return f"<LanguageModel {str(self.trained.path)!r}: {model.cell.type}, {sizes} units, {words}>"
 
     def __reduce__(self) -> tuple[type[LanguageModel], tuple[Trained, int, str]]:
@@ -138,6 +140,7 @@ class LanguageModel:
         path: str | Path | None = None,
         state: str | None = None,
         line_end: bool = True,
+        encoding: str = UTF_8,
     ) -> Evaluation:
         """Perplexity of a text, with the counts that belong to it.
 
@@ -145,12 +148,14 @@ class LanguageModel:
             text: a text; path: a text file or a pipe, plain or gzip. One of them.
             state: "carry" or "reset"; None: as in training.
             line_end: false: a `text` of words that does not end a line gets no </s>.
+            encoding: of the file, by Python's name.
 
         Raises:
+            InputError: there is no such encoding.
             TextError: the file cannot be read; the text is empty; less than 1% of it is in the vocabulary.
             TypeError: neither text nor path, or both; a path without its line end.
         """
-        return run_to_end(self.evaluating(text=text, path=path, state=state, line_end=line_end))
+        return run_to_end(self.evaluating(text=text, path=path, state=state, line_end=line_end, encoding=encoding))
 
     @overload
     def surprisal(self, text: str, state: str | None = None, *, line_end: bool = True) -> list[TokenScore]: ...
@@ -230,20 +235,22 @@ class LanguageModel:
         Args:
             text: a text, or a list of lines; each line is scored by itself.
             line_end: whether line ends are scored too. entropy: with the entropy of each prediction and the most
-                probable word there, for models of words.
+                probable word there, for models whose tokens are whole words.
 
         Raises:
-            InputError: the entropy of a model of characters or bytes.
+            InputError: the entropy of a model whose tokens are not whole words.
         """
-        if entropy and self.vocabulary.unit != "word":
-            raise InputError(f"entropy: it is that over words, and this is a model of {self.vocabulary.unit}s")
+        if entropy and not self.vocabulary.has_whole_words:
+            raise InputError(f"entropy: it is that over words, and this is a model of {self.vocabulary.kind}")
         blocks = [_lines(text, self.vocabulary.unit)]
         found = score_lines(self.network, self.vocabulary, blocks, "text", line_end=line_end, details=entropy)
         return [word for some in found for words in words_of(some, self.vocabulary, entropy) for word in words]
 
-    def scoring(self, path: str | Path, wanted: Format, ids: bool = False, line_end: bool = True) -> Iterator[str]:
+    def scoring(
+        self, path: str | Path, wanted: Format, ids: bool = False, line_end: bool = True, encoding: str = UTF_8
+    ) -> Iterator[str]:
         """The scores of a text file's lines as ``rnnlm score`` writes them, those of some lines at a time."""
-        blocks, source = lines(path, self.vocabulary.unit), files.name(path)
+        blocks, source = lines(path, self.vocabulary.unit, encoding), files.name(path)
         header = wanted.header()
         for some in score_lines(self.network, self.vocabulary, blocks, source, ids, line_end, wanted.details):
             yield header + wanted.rows(some, self.vocabulary)
@@ -272,7 +279,7 @@ class LanguageModel:
     @in_python()
     def next(self, prefix: str = "", top: int | None = None) -> list[NextToken]:
         """The tokens that may come after a text, the most probable first; `top` of them, None: all."""
-        tokens = tokenizers.split(prefix, self.vocabulary.unit, self.vocabulary.lowercase)
+        tokens = self.vocabulary.split(prefix)
         return next_tokens(self.network, self.vocabulary, tokens, self.config.train.state, top)
 
     @in_python()
@@ -360,6 +367,7 @@ class LanguageModel:
         per_token: Path | None = None,
         columns: Sequence[str] = DEFAULT,
         line_end: bool = True,
+        encoding: str = UTF_8,
     ) -> Generator[Note | Progress, None, Evaluation]:
         """`evaluate` as a generator of records.
 
@@ -373,7 +381,7 @@ class LanguageModel:
         state = self._state(state)
         with tempfile.TemporaryDirectory(prefix="rnnlm-") as folder:
             if path is not None:
-                encoded = yield from corpus.read(path, self.vocabulary, folder)
+                encoded = yield from corpus.read(path, self.vocabulary, folder, encodings.option(encoding))
             else:
                 encoded = self._corpus(str(text), line_end)
             yield from prepare.check_coverage(encoded)
@@ -389,7 +397,10 @@ class LanguageModel:
         self, state: str | None = None, per_token: Path | None = None, columns: Sequence[str] = DEFAULT
     ) -> Generator[Note | Progress, None, Evaluation]:
         """`evaluating` of `own_text`, with the lowest perplexity that any model can reach on it."""
-        found = yield from self.evaluating(path=self.own_text(), state=state, per_token=per_token, columns=columns)
+        own, encoding = self.own_text(), self.config.data.encoding_read
+        found = yield from self.evaluating(
+            path=own, state=state, per_token=per_token, columns=columns, encoding=encoding
+        )
         return replace(found, lowest_perplexity=self.trained.training.get("lowest_perplexity"))
 
     def test_text(self) -> Path | None:
@@ -423,10 +434,9 @@ class LanguageModel:
         Raises:
             TextError: there is none.
         """
-        unit = self.config.data.unit
-        tokens = tokenizers.split(text, unit, self.vocabulary.lowercase)
+        tokens = self.vocabulary.split(text)
         if text and line_end:
-            tokens = tokenizers.with_line_end(tokens, unit)
+            tokens = tokenizers.with_line_end(tokens, self.vocabulary.unit)
         if not tokens:
             raise TextError("text: empty; give a text with at least one token")
         return tokens

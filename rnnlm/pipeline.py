@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from rnnlm import vectors
+from rnnlm.config.encodings import UTF_8
 from rnnlm.config.schema import Config
 from rnnlm.config.tuned import Tuned
 from rnnlm.corpora import cache, prepare
@@ -74,7 +75,8 @@ def run(
     result["samples"] = texts
     if model.test_text() is not None:
         evaluation = yield from _until(stop, model.evaluating_own_text())
-        evaluation = yield from with_baseline(model, evaluation, model.own_text(), end.seconds)
+        encoding = model.config.data.encoding_read
+        evaluation = yield from with_baseline(model, evaluation, model.own_text(), end.seconds, encoding)
         yield evaluation
         result["test"] = evaluation.json()
         try:
@@ -94,20 +96,30 @@ def _final_test(end: End, found: Evaluation) -> FinalTest:
 
 
 def evaluate(
-    model: LanguageModel, text: Path | None, state: str | None, per_token: Path | None, columns: Sequence[str]
+    model: LanguageModel,
+    text: Path | None,
+    state: str | None,
+    per_token: Path | None,
+    columns: Sequence[str],
+    encoding: str = UTF_8,
 ) -> Task[Evaluation]:
     """``rnnlm eval``: `LanguageModel.evaluating`, of the run's own text where `text` is None, with the baseline that
-    the run's log has or that takes less than a tenth of the time."""
+    the run's log has or that takes less than a tenth of the time. encoding: of `text`, a codec's name."""
     if text is not None:
-        found = yield from model.evaluating(path=text, state=state, per_token=per_token, columns=columns)
-        return (yield from with_baseline(model, found, text, found.seconds))
+        found = yield from model.evaluating(
+            path=text, state=state, per_token=per_token, columns=columns, encoding=encoding
+        )
+        return (yield from with_baseline(model, found, text, found.seconds, encoding))
     found = yield from model.evaluating_own_text(state, per_token, columns)
     if model.test_text() is not None and (baseline := _logged_baseline(model)) is not None:
         return replace(found, baseline=baseline)
-    return (yield from with_baseline(model, found, model.own_text(), found.seconds))
+    encoding = model.config.data.encoding_read
+    return (yield from with_baseline(model, found, model.own_text(), found.seconds, encoding))
 
 
-def with_baseline(model: LanguageModel, found: Evaluation, text: Path, seconds: float) -> Task[Evaluation]:
+def with_baseline(
+    model: LanguageModel, found: Evaluation, text: Path, seconds: float, encoding: str = UTF_8
+) -> Task[Evaluation]:
     """The evaluation of a text with its baseline, where the training text is there and this takes less than a tenth
     of `seconds`, or so little that nobody would notice."""
     if not quick(model.vocabulary, found.tokens, max(_UNNOTICED, seconds / 10)) or files.size(text) is None:
@@ -116,7 +128,10 @@ def with_baseline(model: LanguageModel, found: Evaluation, text: Path, seconds: 
         train = own_texts.own_text(model.trained, "train")
     except InputError:  # another text is in its place
         return found
-    return found if train is None else replace(found, baseline=(yield from beside(train, text, model.vocabulary)))
+    if train is None:
+        return found
+    baseline = yield from beside(train, text, model.vocabulary, model.config.data.encoding_read, encoding)
+    return replace(found, baseline=baseline)
 
 
 def _logged_baseline(model: LanguageModel) -> Baseline | None:
@@ -162,7 +177,7 @@ def write_embedding(config: Config, path: Path) -> Task[np.ndarray]:
     returns it."""
     found = yield from prepare.texts(config)
     vocabulary = yield from prepare.build_vocabulary(config, found.train)
-    encoded = yield from corpus.encode(found.train, vocabulary, cache.folder())
+    encoded = yield from corpus.encode(found.train, vocabulary, cache.folder(), config.data.encoding_read)
     table = yield from vectors.make(encoded, vocabulary, config.embedding, config.train.seed, config.train.threads)
     pretrained.save(path, [vocabulary.spell(i) for i in range(len(vocabulary))], table)
     return table
@@ -176,6 +191,7 @@ def mix(
     initial_state: str,
     wanted: Tuned,
     tune: bool = False,
+    encoding: str = UTF_8,
 ) -> Task[tuple[Mixture, Tuned]]:
     """Evaluate a model together with others. Yields records; returns a Mixture, and what it was made with.
 
@@ -185,6 +201,7 @@ def mix(
         wanted: the others, ARPA files (``.arpa``, ``.arpa.gz``) or runs and model files of the same tokens; the cache
             and dynamic evaluation, None: without; the weights, None: by EM on the model's own validation text.
         tune: find the settings of the cache and of dynamic evaluation on that text, too.
+        encoding: of `text`, a codec's name.
 
     Raises:
         InputError: a model of other tokens; weights that are none; the validation text or, for dynamic evaluation,
@@ -197,7 +214,7 @@ def mix(
     predictors = list[Predictor]([NetworkPredictor(name, model.network)])
     predictors += [_other(model, Path(path), initial_state) for path in wanted.others]
     with tempfile.TemporaryDirectory(prefix="rnnlm-") as folder:
-        read = yield from corpus.read(text, model.vocabulary, folder)
+        read = yield from corpus.read(text, model.vocabulary, folder, encoding)
         yield from prepare.check_coverage(read)
         held_out = None
         if tune or wanted.weights is None:
@@ -225,7 +242,9 @@ def _other(model: LanguageModel, path: Path, initial_state: str) -> Predictor:
     if path.name.endswith((".arpa", ".arpa.gz")):
         return NGramPredictor(str(path), arpa.read(path, model.vocabulary))
     other = LanguageModel(model_file.load(path), model.network.threads, initial_state)
-    own, theirs = ((words.unit, words.lowercase, words.tokens) for words in (model.vocabulary, other.vocabulary))
+    own, theirs = (
+        (words.unit, words.lowercase, words.tokenizer, words.tokens) for words in (model.vocabulary, other.vocabulary)
+    )
     if own != theirs:
         raise InputError(f"{path}: its vocabulary is another one; only models of the same tokens can be mixed")
     return NetworkPredictor(str(path), other.network)
@@ -241,7 +260,7 @@ def _own_text(model: LanguageModel, name: Literal["train", "valid"], folder: Pat
     if path is None:
         raise InputError(f"{model.trained.path}: its {own_texts.TEXTS[name]} text is not there (any more); {advice}")
     (folder / name).mkdir()
-    return (yield from corpus.read(path, model.vocabulary, folder / name))
+    return (yield from corpus.read(path, model.vocabulary, folder / name, model.config.data.encoding_read))
 
 
 def _until(stop: Callable[[], bool], task: Task[_T]) -> Task[_T]:

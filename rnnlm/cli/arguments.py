@@ -49,6 +49,43 @@ ForceOption = Annotated[bool, typer.Option("--force", help="Replace a file that 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 
 
+def encoding_option(name: Optional[str]) -> Optional[str]:
+    """The callback of `EncodingOption`: Python's own name of the encoding."""
+    from rnnlm.config import encodings
+
+    return None if name is None else encodings.option(name)
+
+
+EncodingOption = Annotated[
+    Optional[str],
+    typer.Option(
+        "--encoding",
+        metavar="NAME",
+        callback=encoding_option,
+        help="Of the text, by Python's name: latin-1, cp1252, utf-16, gb18030, shift_jis ...; left out: utf-8.",
+    ),
+]
+ConfigEncodingOption = Annotated[
+    Optional[str],
+    typer.Option(
+        "--encoding", metavar="NAME", callback=encoding_option, help="As --set data.encoding=NAME, of the texts."
+    ),
+]
+
+
+def encoding_of(text: Path | None, encoding: str | None, own: str = "utf-8", what: str = "a TEXT") -> str:
+    """The encoding of a text that an option or argument names, or where there is none that of the run's own.
+
+    Raises:
+        InputError: `encoding` is given, and no text.
+    """
+    from rnnlm.errors import InputError
+
+    if text is None and encoding is not None:
+        raise InputError(f"--encoding goes with {what}; a run's own texts are read as its data.encoding says")
+    return own if text is None else encoding or "utf-8"
+
+
 class Unit(StrEnum):
     """What a token is."""
 
@@ -152,9 +189,13 @@ def refuse_given(context: typer.Context, names: Iterable[str], why: str) -> None
             raise InputError(f"{parameter.opts[0]} {why}")
 
 
-def load_config(path: str, overrides: list[str] | None, run: Path | None = None) -> Config:
-    """The configuration with its overrides; `run` is a shorter way to say ``--set run=DIR``."""
+def load_config(
+    path: str, overrides: list[str] | None, run: Path | None = None, encoding: str | None = None
+) -> Config:
+    """The configuration with its overrides; `run` is a shorter way to say ``--set run=DIR``, `encoding` for
+    ``--set data.encoding=NAME``."""
     from rnnlm.config import file as config_file
 
-    config = config_file.load(path, overrides or ())
+    given = [] if encoding is None else [f"data.encoding={encoding}"]
+    config = config_file.load(path, [*(overrides or ()), *given])
     return config if run is None else config.model_copy(update={"run": str(run.expanduser())})

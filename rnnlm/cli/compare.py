@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import STATE_HELP, JsonOption, QuietOption, State, choices
+from rnnlm.cli.arguments import STATE_HELP, EncodingOption, JsonOption, QuietOption, State, choices, encoding_of
 from rnnlm.cli.first_tries import model_argument
 
 
@@ -19,6 +19,7 @@ def command(
     text: Annotated[
         Optional[Path], typer.Argument(metavar="TEXT", help="A text, plain or gzip; left out: A's own test text.")
     ] = None,
+    encoding: EncodingOption = None,
     state: Annotated[
         Optional[State],
         typer.Option("--state", metavar=choices(State), help=f"{STATE_HELP} Left out: as A was trained."),
@@ -44,8 +45,11 @@ def command(
     console = Console(quiet)
     one, other = (LanguageModel(model_file.load(path)) for path in (a, b))
     source = one.own_text() if text is None else text
+    read_as = encoding_of(text, encoding, one.config.data.encoding_read)
     sides = [Model(model.network, model.vocabulary) for model in (one, other)]
-    found = console.watch(compare(sides[0], sides[1], source, state or one.config.train.state, draws, seed, words))
+    found = console.watch(
+        compare(sides[0], sides[1], source, state or one.config.train.state, draws, seed, words, read_as)
+    )
     if json:
         console.json({"a": str(a), "b": str(b), "text": files.name(source), **found.json()})
     else:

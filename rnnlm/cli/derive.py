@@ -8,7 +8,15 @@ from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import Activation, JsonOption, QuietOption, choices, refuse_given
+from rnnlm.cli.arguments import (
+    Activation,
+    EncodingOption,
+    JsonOption,
+    QuietOption,
+    choices,
+    encoding_of,
+    refuse_given,
+)
 from rnnlm.cli.first_tries import model_argument
 
 _SMALL = ("embedding", "hidden", "vocabulary")
@@ -43,6 +51,7 @@ def command(
         Optional[int],
         typer.Option("--at", metavar="N", min=0, help="Tokens of TEXT before the one that the step predicts."),
     ] = None,
+    encoding: EncodingOption = None,
     full: Annotated[bool, typer.Option("--full", help="Show, and check, every number of every matrix.")] = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -58,13 +67,14 @@ def command(
         refuse_given(context, small, f"is for a small network; {model} has its own numbers")
     else:
         refuse_given(context, ["at"], "goes with a MODEL and its text; a small network has one step")
+        refuse_given(context, ["encoding"], "goes with a MODEL and its text; a small network has none")
     if scalar:
         refuse_given(context, _SMALL, "does not go with --scalar, which has one unit and two words")
     console = Console(quiet)
     edge = 0 if full else 3
     f = str(activation or Activation.tanh)
     if model is not None:
-        walk = console.watch(commands.derive_model(model, text, at, edge))
+        walk = console.watch(commands.derive_model(model, text, at, edge, encoding_of(text, encoding)))
     elif scalar:
         walk = commands.derive_scalar(f, seed)
     else:

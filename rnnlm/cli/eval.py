@@ -9,6 +9,7 @@ import typer
 
 from rnnlm.cli.arguments import (
     STATE_HELP,
+    EncodingOption,
     ForceOption,
     InitialState,
     InitialStateOption,
@@ -18,6 +19,7 @@ from rnnlm.cli.arguments import (
     State,
     ThreadsOption,
     choices,
+    encoding_of,
     model_files,
 )
 
@@ -34,6 +36,7 @@ def command(
         Optional[State],
         typer.Option("--state", metavar=choices(State), help=f"{STATE_HELP} Left out: as in training."),
     ] = None,
+    encoding: EncodingOption = None,
     initial_state: InitialStateOption = InitialState.model,
     per_token: Annotated[
         Optional[Path],
@@ -149,13 +152,16 @@ def command(
     console = Console(quiet)
     network = LanguageModel(model_file.load(model), threads, initial_state)
     source = network.own_text() if text is None else text
+    read_as = encoding_of(text, encoding, network.config.data.encoding_read)
     if per_token is not None:
         output_file.check(per_token, "table", [source, *model_files(model)], force)
     if save_tuned is not None:
         read = [path for other in (model, *map(Path, wanted.others)) for path in model_files(other)]
         output_file.check(save_tuned, "file of settings", [source, *filter(None, [tuned]), *read], force)
     if mixed:
-        mixture, made_with = console.watch(mix(network, str(model), source, state, initial_state, wanted, tune))
+        mixture, made_with = console.watch(
+            mix(network, str(model), source, state, initial_state, wanted, tune, read_as)
+        )
         if save_tuned is not None:
             write_text(save_tuned, config_file.dump(made_with))
         if json:
@@ -163,7 +169,7 @@ def command(
         else:
             console.show(mixture_view(mixture, files.name(source)))
         return
-    found = console.watch(evaluate(network, text, state, per_token, names))
+    found = console.watch(evaluate(network, text, state, per_token, names, read_as))
     if json:
         console.json({"text": files.name(source), **found.json()})
     else:

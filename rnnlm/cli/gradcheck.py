@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import JsonOption, QuietOption, SetOption, number_or
+from rnnlm.cli.arguments import EncodingOption, JsonOption, QuietOption, SetOption, encoding_of, number_or
 from rnnlm.cli.first_tries import config_or_model_argument
 
 
@@ -24,6 +24,7 @@ def command(
         Optional[Path],
         typer.Argument(metavar="TEXT", help="A text (- is standard input); left out: the training text."),
     ] = None,
+    encoding: EncodingOption = None,
     through: Annotated[
         Optional[str],
         typer.Option(
@@ -69,7 +70,11 @@ def command(
     from rnnlm.gradients import commands
 
     console = Console(quiet)
-    found = console.watch(commands.gradcheck(source, overrides or (), text, steps, batch, at, through, numbers, seed))
+    found = console.watch(
+        commands.gradcheck(
+            source, overrides or (), text, steps, batch, at, through, numbers, seed, encoding_of(text, encoding)
+        )
+    )
     if json:
         console.json(found.json())
     else:

@@ -8,7 +8,16 @@ from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import ForceOption, JsonOption, ModelArgument, QuietOption, choices, model_files
+from rnnlm.cli.arguments import (
+    EncodingOption,
+    ForceOption,
+    JsonOption,
+    ModelArgument,
+    QuietOption,
+    choices,
+    encoding_of,
+    model_files,
+)
 
 
 class FloatType(StrEnum):
@@ -31,6 +40,7 @@ def command(
             "--losses", metavar="L", min=1, help="How many of the last steps have a loss; left out: as in training."
         ),
     ] = None,
+    encoding: EncodingOption = None,
     html: Annotated[
         Optional[Path], typer.Option("--html", metavar="FILE", help="Write a page with the pictures there.")
     ] = None,
@@ -59,7 +69,7 @@ def command(
         output_file.check(tsv, "table", reads, force)
     if html is not None:
         output_file.check(html, "page", [*reads, tsv] if tsv is not None else reads, force)
-    found = console.watch(commands.gradients(model, text, at, steps, losses, precision))
+    found = console.watch(commands.gradients(model, text, at, steps, losses, precision, encoding_of(text, encoding)))
     if tsv is not None:
         ledger_files.write_tsv(found, tsv)
     if html is not None:

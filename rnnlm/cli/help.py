@@ -50,7 +50,11 @@ class Group(TyperGroup):
 EXAMPLES = {
     "init": ["rnnlm init my.txt"],
     "train": ["rnnlm train my.yaml", "rnnlm train my.yaml --resume", "rnnlm train quickstart --set model.cell=lstm"],
-    "eval": ["rnnlm eval runs/my other.txt --state reset", "rnnlm eval runs/my --with 5gram.arpa"],
+    "eval": [
+        "rnnlm eval runs/my other.txt --state reset",
+        "rnnlm eval runs/my old.txt --encoding latin-1",
+        "rnnlm eval runs/my --with 5gram.arpa",
+    ],
     "score": [
         "rnnlm score runs/my sentences.txt -o scores.tsv",
         "rnnlm score runs/my sentences.txt --by word",

@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import ForceOption, QuietOption
+from rnnlm.cli.arguments import EncodingOption, ForceOption, QuietOption, encoding_of
 
 
 def command(
@@ -16,6 +16,7 @@ def command(
         Optional[Path],
         typer.Option("-o", "--output", metavar="FILE", help="Where to; left out: TEXT's name with .yaml, here."),
     ] = None,
+    encoding: EncodingOption = None,
     force: ForceOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -28,7 +29,7 @@ def command(
     console = Console(quiet)
     path = output or Path(text.name.removesuffix(".gz")).with_suffix(".yaml")
     output_file.check(path, "configuration", [text], force)
-    made = console.watch(starter(text))
+    made = console.watch(starter(text, encoding_of(text, encoding)))
     atomic.write_text(path, made.yaml)
     for reason in made.reasons:
         console.line(reason)

@@ -27,16 +27,14 @@ def command(
     from rnnlm.console.views.next_token import next_view
     from rnnlm.files import model_file
     from rnnlm.language_model import LanguageModel
-    from rnnlm.text import tokenizers
 
     console = Console()
     network = LanguageModel(model_file.load(model), initial_state=initial_state)
-    unit, lowercase = network.vocabulary.unit, network.vocabulary.lowercase
-    note = network.vocabulary.unknown(tokenizers.split(prefix, unit, lowercase, "PREFIX"))
+    note = network.vocabulary.unknown(network.vocabulary.split(prefix, "PREFIX"))
     if note is not None:
         console.note(note)
     found = network.next(prefix, top)
     if json:
         console.json({"prefix": prefix, "next": [asdict(token) for token in found]})
     else:
-        console.show(next_view(found, unit))
+        console.show(next_view(found, network.vocabulary.unit))

@@ -9,6 +9,7 @@ import typer
 
 from rnnlm.cli.arguments import (
     ConfigArgument,
+    ConfigEncodingOption,
     ForceOption,
     JsonOption,
     QuietOption,
@@ -28,6 +29,7 @@ def command(
         Optional[Path], typer.Option("--output", "-o", metavar="FILE", help="Write the model there (ARPA).")
     ] = None,
     force: ForceOption = False,
+    encoding: ConfigEncodingOption = None,
     overrides: SetOption = None,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -39,7 +41,7 @@ def command(
     from rnnlm.ngram.baseline import ngram
 
     console = Console(quiet)
-    settings = load_config(config, overrides)
+    settings = load_config(config, overrides, encoding=encoding)
     if output is not None:
         output_file.check(output, "model of n-grams", config_files(config, settings), force)
     found = console.watch(ngram(settings, order, output))

@@ -8,12 +8,14 @@ from typing import Annotated, Optional
 import typer
 
 from rnnlm.cli.arguments import (
+    EncodingOption,
     ForceOption,
     InitialState,
     InitialStateOption,
     JsonOption,
     ModelArgument,
     QuietOption,
+    encoding_of,
     model_files,
 )
 
@@ -36,6 +38,7 @@ def command(
             help="What pairs are told apart by; left out: the first of linguistics_term, phenomenon and UID.",
         ),
     ] = None,
+    encoding: EncodingOption = None,
     output: Annotated[
         Optional[Path], typer.Option("--output", "-o", metavar="FILE", help="Write every pair's scores there (TSV).")
     ] = None,
@@ -59,7 +62,7 @@ def command(
     network = LanguageModel(model_file.load(model), initial_state=initial_state)
     if output is not None:
         output_file.check(output, "table", [*files, *model_files(model)], force)
-    found = console.watch(network.pairing(pair_files.read(files, by)))
+    found = console.watch(network.pairing(pair_files.read(files, by, encoding_of(files[0], encoding))))
     if output is not None:
         write_text(output, "".join(pairs.table(found)))
     accuracies = pairs.accuracies(found)

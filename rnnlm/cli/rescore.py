@@ -9,6 +9,7 @@ from typing import Annotated, Optional
 import typer
 
 from rnnlm.cli.arguments import (
+    EncodingOption,
     ForceOption,
     InitialState,
     InitialStateOption,
@@ -17,6 +18,7 @@ from rnnlm.cli.arguments import (
     QuietOption,
     ThreadsOption,
     choices,
+    encoding_of,
     model_files,
     refuse_given,
 )
@@ -111,6 +113,7 @@ def command(
         ),
     ] = None,
     best: Annotated[bool, typer.Option("--best", help="Write the best hypothesis of each utterance alone.")] = False,
+    encoding: EncodingOption = None,
     output: Annotated[
         Optional[Path],
         typer.Option("--output", "-o", metavar="FILE", help="Left out: standard output, with --json nowhere."),
@@ -136,7 +139,7 @@ def command(
     from rnnlm.language_model import LanguageModel
 
     _check_options(context, (nbest, references, costs, old_costs), output, json)
-    console = Console(quiet)
+    console, read_as = Console(quiet), encoding_of(nbest, encoding)
     given = Given(weight, penalty, old_weight)
     starting_weights(given, old_score is not None or old_costs is not None, references is not None)
     network = LanguageModel(model_file.load(model), threads, initial_state)
@@ -144,11 +147,11 @@ def command(
         reads = [file for file in (nbest, references, costs, old_costs) if file is not None]
         output_file.check(output, "table of scores", [*reads, *model_files(model)], force)
     names = nbest_files.Names(utterance, text, score, old_score)
-    hypotheses = nbest_files.read(nbest, names, costs, old_costs)
+    hypotheses = nbest_files.read(nbest, names, costs, old_costs, read_as)
     written = formats.chosen(format, nbest, costs is not None, hypotheses)
     spoken = None
     if references is not None:
-        spoken = nbest_files.references(references, names, (one.utterance for one in hypotheses))
+        spoken = nbest_files.references(references, names, (one.utterance for one in hypotheses), read_as)
     found = console.watch(rescore(network.network, network.vocabulary, hypotheses, given, spoken))
     rows = formats.rows(written, best, found.hypotheses)
     if output is not None:

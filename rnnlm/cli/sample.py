@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import typer
 
 from rnnlm.cli.arguments import (
+    EncodingOption,
     InitialState,
     InitialStateOption,
     JsonOption,
     ModelArgument,
     QuietOption,
+    encoding_of,
     refuse_given,
 )
 
@@ -75,6 +77,7 @@ def command(
             help="Give each token's natural log-probability: the network's own, before temperature and filters.",
         ),
     ] = False,
+    encoding: EncodingOption = None,
     initial_state: InitialStateOption = InitialState.model,
     json: JsonOption = False,
     quiet: QuietOption = False,
@@ -97,10 +100,12 @@ def command(
     )  # fmt: skip
     if prompts is not None:
         refuse_given(context, ["prompt"], "does not go with --prompts; give one of them")
-    console = Console(quiet)
+    console, read_as = Console(quiet), encoding_of(prompts, encoding, what="--prompts")
     network = LanguageModel(model_file.load(model), initial_state=initial_state)
     vocabulary = network.vocabulary
-    encoded = [prompts_.encode(prompt, vocabulary)] if prompts is None else prompts_.read(prompts, vocabulary)
+    encoded = (
+        [prompts_.encode(prompt, vocabulary)] if prompts is None else prompts_.read(prompts, vocabulary, read_as)
+    )
     made = named([prompt.text for prompt in encoded], samples)
     for batch, part in prompts_.batches(range(len(encoded)), samples):
         together = [made[i][number] for i in batch for number in part]

@@ -9,12 +9,14 @@ from typing import Annotated, Optional
 import typer
 
 from rnnlm.cli.arguments import (
+    EncodingOption,
     ForceOption,
     InitialState,
     InitialStateOption,
     ModelArgument,
     ThreadsOption,
     choices,
+    encoding_of,
     model_files,
 )
 
@@ -46,8 +48,9 @@ def command(
         typer.Option(
             "--by",
             metavar=choices(Rows),
-            help="A row for each line, or for each word; of characters and bytes, too, words stand between white "
-            "space, and the white space behind one belongs to it. With --input-columns: for each region, or word.",
+            help="A row for each line, or for each word: what stands between white space, whatever the tokens "
+            "are; of characters and bytes the white space behind a word belongs to it. "
+            "With --input-columns: for each region, or word.",
         ),
     ] = None,
     input_columns: Annotated[
@@ -80,6 +83,7 @@ def command(
             help="Of tsv and jsonl; left out: all but entropies and alternatives, which take long.",
         ),
     ] = None,
+    encoding: EncodingOption = None,
     output: Annotated[
         Optional[Path], typer.Option("--output", "-o", metavar="FILE", help="Left out: standard output.")
     ] = None,
@@ -99,18 +103,19 @@ def command(
     from rnnlm.files.atomic import atomic_write
     from rnnlm.language_model import LanguageModel
 
+    read_as = encoding_of(text, encoding)
     network = LanguageModel(model_file.load(model), threads, initial_state)
-    unit = network.vocabulary.unit
+    words = network.vocabulary
     if input_columns is not None:
-        table = item_files.ItemTable(text, item_files.parse(input_columns), network.vocabulary)
+        table = item_files.ItemTable(text, item_files.parse(input_columns), network.vocabulary, read_as)
         rows = network.scoring_items(
-            item_formats.chosen(format, by, ids, columns, unit, table), line_end=not no_line_end
+            item_formats.chosen(format, by, ids, columns, words, table), line_end=not no_line_end
         )
     elif by is Rows.region:
         raise InputError("--by region is of a table of items; give --input-columns ITEM,REGION,WORD too")
     else:
-        wanted = score_formats.chosen(format, by is Rows.word, ids, columns, unit)
-        rows = network.scoring(text, wanted, ids, not no_line_end)
+        wanted = score_formats.chosen(format, by is Rows.word, ids, columns, words)
+        rows = network.scoring(text, wanted, ids, not no_line_end, read_as)
     if output is not None:
         output_file.check(output, "table of scores", [text, *model_files(model)], force)
     if output is None:

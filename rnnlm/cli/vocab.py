@@ -7,7 +7,15 @@ from typing import Annotated, Optional
 
 import typer
 
-from rnnlm.cli.arguments import ConfigArgument, ForceOption, QuietOption, SetOption, config_files, load_config
+from rnnlm.cli.arguments import (
+    ConfigArgument,
+    ConfigEncodingOption,
+    ForceOption,
+    QuietOption,
+    SetOption,
+    config_files,
+    load_config,
+)
 
 
 def command(
@@ -17,6 +25,7 @@ def command(
         typer.Option("-o", "--output", metavar="FILE", help="Where to; left out: vocab.txt in the current folder."),
     ] = None,
     force: ForceOption = False,
+    encoding: ConfigEncodingOption = None,
     overrides: SetOption = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -26,7 +35,7 @@ def command(
     from rnnlm.files import output as output_file
 
     console = Console(quiet)
-    settings = load_config(config, overrides)
+    settings = load_config(config, overrides, encoding=encoding)
     path = output or Path("vocab.txt")
     output_file.check(path, "vocabulary", config_files(config, settings), force)
     vocabulary = console.watch(pipeline.write_vocabulary(settings, path))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from rnnlm.config.base import NOT_BOOL, Count, Section, Share, Shorthand, UserPath
+from rnnlm.config.encodings import UTF_8, codec
 
 SPLIT = [0.9, 0.05, 0.05]
 
@@ -36,6 +37,14 @@ class Data(Section):
         None, description="a grammar that writes the texts: its name, or a section"
     )
     unit: Literal["word", "char", "byte"] = Field("word", description="what a token is")
+    tokenizer: Literal["whitespace", "unicode"] = Field(
+        "whitespace",
+        description="of words: whitespace, what stands between white space; unicode: with punctuation apart, at the "
+        "word boundaries of Unicode (extra unicode)",
+    )
+    encoding: Annotated[str, AfterValidator(codec)] = Field(
+        UTF_8, description="of the texts, by Python's name: utf-8, latin-1, cp1252, utf-16, gb18030, shift_jis ..."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -60,6 +69,22 @@ class Data(Section):
         if self.split is not None and self.split[0] == 0:
             raise ValueError("the first share of split, the training text, must be more than 0")
         return self
+
+    @model_validator(mode="after")
+    def words_and_characters(self) -> Self:
+        """What goes with words alone, and what with all but bytes."""
+        if self.tokenizer != "whitespace" and self.unit != "word":
+            raise ValueError(f"tokenizer: {self.tokenizer} goes with unit: word; found unit: {self.unit}")
+        if self.encoding != UTF_8 and self.unit == "byte":
+            raise ValueError("encoding goes with unit: word or char; unit: byte takes a text as it is")
+        if self.encoding != UTF_8 and self.grammar is not None:
+            raise ValueError("encoding goes with a text of yours; what a grammar writes is in UTF-8")
+        return self
+
+    @property
+    def encoding_read(self) -> str:
+        """The encoding of the training, validation and test text: parts that were cut from one are in UTF-8."""
+        return self.encoding if self.train is not None else UTF_8
 
     @property
     def has_validation(self) -> bool:

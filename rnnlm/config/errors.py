@@ -30,7 +30,7 @@ SYNONYMS = {
     "tied": "model.tie_weights", "tie": "model.tie_weights", "tie_embeddings": "model.tie_weights",
     "embedding_size": "embedding.size", "embedding_dim": "embedding.size", "embed_dim": "embedding.size",
     "emsize": "embedding.size", "emb_size": "embedding.size", "vocab_size": "vocab.max_size",
-    "min_freq": "vocab.min_count", "lower": "vocab.lowercase", "tokenizer": "data.unit", "level": "data.unit",
+    "min_freq": "vocab.min_count", "lower": "vocab.lowercase", "tokenizer": "data.tokenizer", "level": "data.unit",
     "output_dir": "run", "save_dir": "run", "run_dir": "run", "checkpoint_dir": "run",
 }  # fmt: skip
 _FEW = 12  # keys that a message still lists

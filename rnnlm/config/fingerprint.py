@@ -11,7 +11,9 @@ from rnnlm.config.schema import Config
 # What says nothing of the model. Texts are compared by their content.
 LEFT_OUT = {"run", "train.threads", "train.checkpoint", "train.log", "train.sample", *paths.TEXTS}
 # Keys of later versions, left out where they say what was done before there was one.
-LATER: dict[str, object] = {"train.from": None, "train.freeze": []}
+LATER: dict[str, object] = {
+    "data.tokenizer": "whitespace", "data.encoding": "utf-8", "train.from": None, "train.freeze": [],
+}  # fmt: skip
 
 
 def sha256(config: Config) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rnnlm import user_cache
+from rnnlm.config.encodings import UTF_8
 from rnnlm.config.schema import Config
 from rnnlm.corpora import cache, grammar, split
 from rnnlm.corpora.grammar import Grammar
@@ -79,8 +80,11 @@ def texts(config: Config) -> Task[Texts]:
         assert data.split is not None
         files.check_file(data.text)
         source, shares = Path(data.text), data.split
-        name = cache.key("cut", files.sha256(source), shares, data.unit)
-        folder = yield from cache.texts(name, lambda folder: split.cut(source, shares, data.unit, folder))
+        read_as = () if data.encoding == UTF_8 else (data.encoding,)
+        name = cache.key("cut", files.sha256(source), shares, data.unit, *read_as)
+        folder = yield from cache.texts(
+            name, lambda folder: split.cut(source, shares, data.unit, folder, data.encoding)
+        )
         return in_folder(folder)
     assert data.grammar is not None
     language, sentences = grammar.load(data.grammar.type), data.grammar.sentences
@@ -103,16 +107,16 @@ def _write_all(language: Grammar, sentences: list[int], folder: Path) -> Task[No
 
 def build_vocabulary(config: Config, train: Path) -> Task[Vocabulary]:
     """The vocabulary of ``vocab.file``, or of the training text."""
-    settings, unit = config.vocab, config.data.unit
+    settings, unit, tokenizer = config.vocab, config.data.unit, config.data.tokenizer
     if settings.file is not None:
-        return vocabulary.load(settings.file, unit, settings.lowercase)
-    options = (unit, settings.lowercase, settings.min_count, settings.max_size)
+        return vocabulary.load(settings.file, unit, settings.lowercase, tokenizer)
+    options = (unit, settings.lowercase, settings.min_count, settings.max_size, tokenizer, config.data.encoding_read)
     if files.size(train) is None:  # a pipe, which is read once
         return (yield from vocabulary.build(train, *options))
     path = cache.folder() / f"{cache.key('vocabulary', files.sha256(train), *options)}.json"
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
-        found = Vocabulary(kept["tokens"], kept["counts"], unit, settings.lowercase)
+        found = Vocabulary(kept["tokens"], kept["counts"], unit, settings.lowercase, tokenizer)
         user_cache.touch(path)
     except (OSError, ValueError, KeyError, TypeError):
         found = yield from vocabulary.build(train, *options)
@@ -127,8 +131,8 @@ def encode(config: Config, paths: Texts, words: Vocabulary) -> Task[Corpora]:
         TextError: a text of which the vocabulary covers almost nothing; a training text shorter than one
             window of the batch.
     """
-    folder = cache.folder()
-    train = yield from corpus.encode(paths.train, words, folder)
+    folder, encoding = cache.folder(), config.data.encoding_read
+    train = yield from corpus.encode(paths.train, words, folder, encoding)
     smallest = config.train.batch * config.train.bptt
     if len(train) < smallest:
         raise TextError(
@@ -140,7 +144,7 @@ def encode(config: Config, paths: Texts, words: Vocabulary) -> Task[Corpora]:
     for path in (paths.valid, paths.test):
         other = None
         if path is not None:
-            other = yield from corpus.encode(path, words, folder)
+            other = yield from corpus.encode(path, words, folder, encoding)
             yield from check_coverage(other)
         others.append(other)
     return Corpora(train, *others)

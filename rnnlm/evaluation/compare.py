@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlm.config.encodings import UTF_8
 from rnnlm.errors import NotFiniteError
 from rnnlm.evaluation.mixture import NetworkPredictor
 from rnnlm.evaluation.records import Comparison, Difference, WordGain
@@ -52,7 +53,14 @@ class _Scores(NamedTuple):
 
 
 def compare(
-    one: Model, other: Model, path: str | Path, state: str, draws: int = 10_000, seed: int = 0, words: int = 10
+    one: Model,
+    other: Model,
+    path: str | Path,
+    state: str,
+    draws: int = 10_000,
+    seed: int = 0,
+    words: int = 10,
+    encoding: str = UTF_8,
 ) -> Task[Comparison]:
     """Compare two models on a text. Yields Progress, returns a Comparison.
 
@@ -60,6 +68,7 @@ def compare(
         path: a text file, which is read several times. state: "carry" or "reset", for both.
         draws: of the bootstrap; seed: of its random numbers.
         words: at most so many words where A is better by most, and where B is.
+        encoding: of the text, a codec's name.
 
     Raises:
         TextError: the file cannot be read.
@@ -68,18 +77,18 @@ def compare(
     files.check_file(path)
     with tempfile.TemporaryDirectory(prefix="rnnlm-") as folder:
         units = {model.vocabulary.unit for model in (one, other)}
-        read = lines(path, "byte" if "byte" in units else "word")
+        read = lines(path, "byte" if "byte" in units else "word", encoding)
         characters = np.array([characters_of(line.text) + line.ended for block in read for line in block])
-        a = yield from _scores(one, path, state, Path(folder) / "A")
-        b = yield from _scores(other, path, state, Path(folder) / "B")
+        a = yield from _scores(one, path, state, Path(folder) / "A", encoding)
+        b = yield from _scores(other, path, state, Path(folder) / "B", encoding)
         result = _compared(a, b, characters, state, draws, seed, words)
         del a, b  # a mapped file cannot be removed on every system
     return result
 
 
-def _scores(model: Model, path: str | Path, state: str, folder: Path) -> Task[_Scores]:
+def _scores(model: Model, path: str | Path, state: str, folder: Path, encoding: str) -> Task[_Scores]:
     folder.mkdir()
-    read = yield from corpus.read(path, model.vocabulary, folder)
+    read = yield from corpus.read(path, model.vocabulary, folder, encoding)
     nats = -(yield from NetworkPredictor(folder.name, model.network).log_probabilities(read, state))
     if not np.isfinite(nats).all():
         raise NotFiniteError(f"{folder.name}: a log-probability is not finite: its weights are far too large")
@@ -97,7 +106,8 @@ def _compared(
     one, two, tokens, characters = (
         np.add.reduceat(values, stretches) for values in (a.by_line, b.by_line, a.tokens, characters)
     )
-    same_tokens = a.corpus.vocabulary.unit == b.corpus.vocabulary.unit
+    tokenizers = [(side.corpus.vocabulary.unit, side.corpus.vocabulary.tokenizer) for side in (a, b)]
+    same_tokens = tokenizers[0] == tokenizers[1]
     lowercase = a.corpus.vocabulary.lowercase, b.corpus.vocabulary.lowercase
     same_words = (
         same_tokens and lowercase[0] == lowercase[1] and a.corpus.vocabulary.tokens == b.corpus.vocabulary.tokens

@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from rnnlm.config.encodings import UTF_8
 from rnnlm.errors import InputError, TextError
-from rnnlm.text import files, tokenizers
+from rnnlm.text import files
 from rnnlm.text.lines import Line, lines
 from rnnlm.text.vocabulary import Vocabulary
 
@@ -63,15 +64,16 @@ def parse(text: str) -> Columns:
 
 class ItemTable:
     """A table of items, read forward once. names: all its columns, in their order; word: where the word's is.
+    encoding: of the file, a codec's name.
 
     Raises:
         TextError: it cannot be read; it is empty; a column is not there, or there twice.
     """
 
-    def __init__(self, path: Path, columns: Columns, vocabulary: Vocabulary) -> None:
+    def __init__(self, path: Path, columns: Columns, vocabulary: Vocabulary, encoding: str = UTF_8) -> None:
         self.source, self.columns, self._vocabulary = files.name(path), columns, vocabulary
         self._delimiter = "," if path.name.lower().removesuffix(".gz").endswith(".csv") else "\t"
-        self._blocks = lines(path, "word")
+        self._blocks = lines(path, "word", encoding)
         first = next(self._blocks, None)
         if first is None:
             raise TextError(f"{self.source}: empty; give a table with a header")
@@ -139,7 +141,7 @@ class ItemTable:
         text = " ".join(cells[self.word].split())
         if not text:
             raise TextError(f"{where}: {self.columns.word} is empty; must be a word or several")
-        tokenizers.split(text, self._vocabulary.unit, self._vocabulary.lowercase, self.source, line.number)
+        self._vocabulary.split(text, self.source, line.number)
         return tuple(cells[i] for i in self._item), Row(line.number, cells, cells[self._region], text)
 
     def _cells(self, line: Line) -> list[str]:

@@ -17,6 +17,7 @@ from rnnlm.evaluation.item_files import Item, ItemTable, Row
 from rnnlm.evaluation.regions import RegionScore, ScoredSentence, summed
 from rnnlm.evaluation.score_formats import DISTRIBUTION, Column
 from rnnlm.evaluation.words import WordScore
+from rnnlm.text.vocabulary import Vocabulary
 
 REGION_COLUMNS: Mapping[str, Column] = {
     "words": Column("of the region", lambda row: row.words),
@@ -86,11 +87,14 @@ class ItemFormat(NamedTuple):
         return [*cells[: self.table.word], word, *cells[self.table.word + 1 :]]
 
 
-def chosen(name: str, by: str | None, ids: bool, columns: str | None, unit: str, table: ItemTable) -> ItemFormat:
+def chosen(
+    name: str, by: str | None, ids: bool, columns: str | None, vocabulary: Vocabulary, table: ItemTable
+) -> ItemFormat:
     """The format that options ask for.
 
     Args:
         by: "word" or "region"; None: region. columns: ``--columns``; None: all but those of the whole distribution.
+        vocabulary: the model's.
 
     Raises:
         InputError: options that do not go together; the table has a column of a score's name.
@@ -104,7 +108,7 @@ def chosen(name: str, by: str | None, ids: bool, columns: str | None, unit: str,
     by_word = by == "word"
     there = list(WORD_COLUMNS if by_word else REGION_COLUMNS)
     plain = [column for column in there if column not in DISTRIBUTION]
-    wanted = plain if columns is None else list(parse(columns, there if unit == "word" else plain))
+    wanted = plain if columns is None else list(parse(columns, there if vocabulary.has_whole_words else plain))
     for column in wanted:
         if column in table.names:
             raise InputError(

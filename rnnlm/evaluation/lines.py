@@ -127,13 +127,13 @@ def _score_block(
     network: Network, vocabulary: Vocabulary, block: Sequence[Line], source: str, ids: bool, line_end: bool,
     details: bool,
 ) -> ScoredLines:  # fmt: skip
-    unit, lowercase = vocabulary.unit, vocabulary.lowercase
+    unit = vocabulary.unit
     named = [_without_id(line, source) if ids else (None, line) for line in block]
     end = tokenizers.line_end(unit)
     together: list[str] = []
     lengths = []
     for _, line in named:
-        tokens = tokenizers.split(line.text, unit, lowercase, source, line.number)
+        tokens = vocabulary.split(line.text, source, line.number)
         together += tokens
         if line.ended or unit == "word":
             together.append(end)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from rnnlm.config.encodings import UTF_8
 from rnnlm.errors import InputError, TextError
 from rnnlm.evaluation.row_files import ending, objects, table, text_field
 from rnnlm.text import files
@@ -30,13 +31,14 @@ class Pair(NamedTuple):
     where: str  # FILE:LINE, for messages
 
 
-def read(paths: Sequence[Path], kind: str | None = None) -> list[Pair]:
+def read(paths: Sequence[Path], kind: str | None = None, encoding: str = UTF_8) -> list[Pair]:
     """The pairs of all files.
 
     Args:
         paths: JSONL and TSV files by their endings, or two other files: good and bad sentences.
         kind: the field by which pairs are told apart; None: the first of linguistics_term, phenomenon and UID that is
             there, or the file's name.
+        encoding: of the files, a codec's name.
 
     Raises:
         InputError: neither such files nor two others.
@@ -44,17 +46,17 @@ def read(paths: Sequence[Path], kind: str | None = None) -> list[Pair]:
     """
     known = [ending(path) in (".jsonl", ".tsv") for path in paths]
     if all(known) and paths:
-        found = [pair for path in paths for pair in _of_file(path, kind)]
+        found = [pair for path in paths for pair in _of_file(path, kind, encoding)]
         if not found:
             raise TextError(f"{', '.join(map(files.name, paths))}: empty; give at least one pair")
         return found
     if len(paths) == 2 and not any(known):
-        return _of_two(*paths)
+        return _of_two(paths[0], paths[1], encoding)
     raise InputError("give files that end in .jsonl or .tsv, or two texts: the good sentences and the bad ones")
 
 
-def _of_two(good: Path, bad: Path) -> list[Pair]:
-    left, right = ([line.text for block in lines(path, "word") for line in block] for path in (good, bad))
+def _of_two(good: Path, bad: Path, encoding: str) -> list[Pair]:
+    left, right = ([line.text for block in lines(path, "word", encoding) for line in block] for path in (good, bad))
     if len(left) != len(right):
         raise TextError(f"{good} has {len(left):,} lines and {bad} {len(right):,}; line by line they are pairs")
     if not left:
@@ -63,8 +65,8 @@ def _of_two(good: Path, bad: Path) -> list[Pair]:
     return [_pair(one, other, good.stem, f"{good}:{i}") for i, (one, other) in enumerate(pairs, 1)]
 
 
-def _of_file(path: Path, kind: str | None) -> Iterator[Pair]:
-    rows = objects(path) if ending(path) == ".jsonl" else table(path)
+def _of_file(path: Path, kind: str | None, encoding: str) -> Iterator[Pair]:
+    rows = objects(path, encoding) if ending(path) == ".jsonl" else table(path, encoding)
     for where, row in rows:
         good, bad = (text_field(row, names, where) for names in (_GOOD, _BAD))
         names = _KIND if kind is None else (kind,)

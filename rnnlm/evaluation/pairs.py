@@ -48,12 +48,12 @@ def score_pairs(network: Network, vocabulary: Vocabulary, pairs: Sequence[Pair])
 
 
 def _score(network: Network, vocabulary: Vocabulary, pairs: Sequence[Pair]) -> Iterator[PairScore]:
-    unit, lowercase, end = vocabulary.unit, vocabulary.lowercase, tokenizers.line_end(vocabulary.unit)
+    end = tokenizers.line_end(vocabulary.unit)
     texts: list[NDArray[np.int32]] = []
     unknown: list[bool] = []
     for pair in pairs:
         source, _, line = pair.where.rpartition(":")
-        good, bad = ([*tokenizers.split(s, unit, lowercase, source, int(line)), end] for s in pair[:2])
+        good, bad = ([*vocabulary.split(s, source, int(line)), end] for s in pair[:2])
         if good == bad:
             raise TextError(f"{pair.where}: both sentences are the same in lower case")
         before = _alike(good, bad)

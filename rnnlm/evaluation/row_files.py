@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rnnlm.config.encodings import UTF_8
 from rnnlm.errors import TextError
 from rnnlm.text import files
 from rnnlm.text.lines import lines
@@ -23,13 +24,13 @@ def ending(path: Path) -> str:
     return Path(path.name.lower().removesuffix(".gz")).suffix
 
 
-def objects(path: Path) -> Iterator[Row]:
+def objects(path: Path, encoding: str = UTF_8) -> Iterator[Row]:
     """The objects of a JSONL file.
 
     Raises:
         TextError: the file cannot be read; a line is no JSON object.
     """
-    for block in lines(path, "word"):
+    for block in lines(path, "word", encoding):
         for line in block:
             where = f"{files.name(path)}:{line.number}"
             if not line.text.strip():
@@ -43,7 +44,7 @@ def objects(path: Path) -> Iterator[Row]:
             yield where, row
 
 
-def table(path: Path) -> Iterator[Row]:
+def table(path: Path, encoding: str = UTF_8) -> Iterator[Row]:
     """The rows below the header of a TSV file.
 
     A field in double quotes in which every other double quote is doubled, as pandas, R and ``evaluation.columns``
@@ -53,7 +54,7 @@ def table(path: Path) -> Iterator[Row]:
         TextError: the file cannot be read; two columns have one name; a row has not as many columns as the header.
     """
     header: list[str] | None = None
-    for block in lines(path, "word"):
+    for block in lines(path, "word", encoding):
         for line in block:
             where, cells = f"{files.name(path)}:{line.number}", [_unquoted(cell) for cell in line.text.split("\t")]
             if header is None:

@@ -104,10 +104,11 @@ class Format(NamedTuple):
         return ("\t".join([cell(value(row)) for value in cells]) for row in records)
 
 
-def chosen(name: str, by_word: bool, ids: bool, columns: str | None, unit: str) -> Format:
+def chosen(name: str, by_word: bool, ids: bool, columns: str | None, vocabulary: Vocabulary) -> Format:
     """The format that options ask for.
 
     Args:
+        vocabulary: the model's.
         columns: ``--columns``; None: all but "id" where lines have none, and but `DISTRIBUTION`.
 
     Raises:
@@ -119,14 +120,16 @@ def chosen(name: str, by_word: bool, ids: bool, columns: str | None, unit: str) 
             raise InputError(f"--format {name} has rows and columns of its own; leave {option} out")
         if name == "kaldi" and not ids:
             raise InputError("--format kaldi is an id and a score a line; give --ids, for lines that begin so")
-        if name == "surprisal" and unit != "word":
-            raise InputError(f"--format surprisal has the entropy over words; this is a model of {unit}s: --by word")
+        if name == "surprisal" and not vocabulary.has_whole_words:
+            raise InputError(
+                f"--format surprisal has the entropy over words; this is a model of {vocabulary.kind}: --by word"
+            )
         return Format(name, name == "surprisal")
     there = [column for column in (WORD_COLUMNS if by_word else LINE_COLUMNS) if ids or column != "id"]
     plain = [column for column in there if column not in DISTRIBUTION]
     if columns is None:
         return Format(name, by_word, plain)
-    return Format(name, by_word, parse(columns, there if unit == "word" else plain))
+    return Format(name, by_word, parse(columns, there if vocabulary.has_whole_words else plain))
 
 
 def _surprisal(lines: Iterable[list[WordScore]], vocabulary: Vocabulary) -> Iterator[str]:

@@ -5,7 +5,8 @@
 Of characters and bytes a word takes the white space behind it too, so that its end is part of it: what ends a word
 is predicted by the word and not by the next one (Oh & Schuler 2024; Pimentel & Meister 2024). White space at the
 line's beginning belongs to the first word, a line end to the last; a line without a word has no row. Of words the
-line end is a row of its own.
+line end is a row of its own; the tokens of ``data.tokenizer: unicode`` are added up, punctuation to the word that it
+stands at.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ class WordScore:
     before end. tokens: how many; is_unk: whether any of them was scored as <unk>. log_probability: in nats;
     surprisal: in bits; entropy: of the prediction, in bits; entropy_reduction: by how much it is below that of the
     word before, 0 where it is above (Hale 2006); alternative: the most probable token there, the word itself where
-    its rank is 1, and its surprisal, in bits. The last four: of models of words, where asked for; else None.
+    its rank is 1, and its surprisal, in bits. The last four: of models whose tokens are whole words, where asked for;
+    else None.
     """
 
     line: int
@@ -60,10 +62,11 @@ def words_of(found: ScoredLines, vocabulary: Vocabulary, details: bool = False) 
         scores, text = found.tokens_of(i), line.text
         places = [match.span() for match in _WORD.finditer(text)]
         if vocabulary.unit == "word":
-            firsts = list(range(len(places)))
+            firsts = _first_tokens([text[start:end] for start, end in places], vocabulary)
             if found.ends[i]:  # the line end
                 places.append((len(text), len(text)))
-                firsts.append(len(places) - 1)
+            else:
+                firsts.pop()
         else:
             starts = _token_starts(text, vocabulary)
             firsts = [0, *(int(starts[start]) for start, _ in places[1:])][: len(places)]
@@ -87,10 +90,16 @@ def words_of(found: ScoredLines, vocabulary: Vocabulary, details: bool = False) 
         yield row
 
 
+def _first_tokens(words: list[str], vocabulary: Vocabulary) -> list[int]:
+    """The first token of each word of a line, and of what comes after the last one."""
+    if vocabulary.has_whole_words:
+        return list(range(len(words) + 1))
+    return [0, *itertools.accumulate(len(vocabulary.split(word)) for word in words)]
+
+
 def _token_starts(text: str, vocabulary: Vocabulary) -> NDArray[np.int64]:
     """The first token of each character of a line; a character may be several (bytes, and in lower case İ)."""
-    unit, lowercase = vocabulary.unit, vocabulary.lowercase
-    if len(tokenizers.split(text, unit, lowercase)) == len(text):
+    if len(vocabulary.split(text)) == len(text):
         return np.arange(len(text))
-    lengths = [len(tokenizers.split(character, unit, lowercase)) for character in text]
+    lengths = [len(vocabulary.split(character)) for character in text]
     return np.cumsum([0, *lengths])[:-1]

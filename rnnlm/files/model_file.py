@@ -130,7 +130,8 @@ def read_header(path: str | Path, metadata: dict[str, Any]) -> tuple[Config, Voc
         check_tokens(metadata["vocabulary"], metadata["counts"], config.data.unit)
     except (ValueError, ConfigError) as error:
         raise ModelError(f"{path}: damaged: the header does not hold a model ({error})") from None
-    return config, Vocabulary(metadata["vocabulary"], metadata["counts"], config.data.unit, config.vocab.lowercase)
+    data, lowercase = config.data, config.vocab.lowercase
+    return config, Vocabulary(metadata["vocabulary"], metadata["counts"], data.unit, lowercase, data.tokenizer)
 
 
 def expected_tensors(config: Config, vocabulary: int, found: Iterable[str]) -> dict[str, tuple[int, ...]]:

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from rnnlm.config import file as config_file
+from rnnlm.config.encodings import UTF_8
 from rnnlm.config.file import Overrides
 from rnnlm.config.schema import Config
 from rnnlm.errors import InputError
@@ -43,6 +44,7 @@ def gradcheck(
     through: int | str | None = None,
     numbers: int = 40,
     seed: int = 1,
+    encoding: str = UTF_8,
 ) -> Task[GradientCheck]:
     """Check a configuration's or a trained network's gradients on a window of its training text (or of `text`).
 
@@ -52,12 +54,13 @@ def gradcheck(
             training.
         at: tokens before the window in each stream; None: two windows, or five where `through` is given.
         through: also take the derivative through so many steps before the window, or "all" of them.
+        encoding: of `text`, a codec's name.
 
     Raises:
         InputError: see ``source``; TextError: the text is too short.
     """
     with TemporaryDirectory(prefix="rnnlm-") as folder:
-        found = yield from _source(path, overrides, text, Path(folder))
+        found = yield from _source(path, overrides, text, Path(folder), encoding)
         settings = found.network.config.train
         steps = steps or settings.bptt
         streams = equal_streams(found.text, batch or min(settings.batch, 2), settings.state)
@@ -83,6 +86,7 @@ def gradients(
     steps: int | None = None,
     losses: int | None = None,
     precision: str | None = None,
+    encoding: str = UTF_8,
 ) -> Task[Ledger]:
     """The ledger of one window of a text.
 
@@ -90,13 +94,13 @@ def gradients(
         path: a run's folder or a model's file.
         at: tokens of the text before the window; steps: of the window (None: bptt of the training); losses: how many
             of its last steps have a loss (None: as in training).
-        precision: of the kernels; None: the model's own.
+        precision: of the kernels; None: the model's own. encoding: of the text, a codec's name.
 
     Raises:
         InputError: see ``source``; TextError: the text is shorter than the window.
     """
     with TemporaryDirectory(prefix="rnnlm-") as folder:
-        found = yield from source.from_model(path, text, Path(folder), precision)
+        found = yield from source.from_model(path, text, Path(folder), precision, encoding=encoding)
         _only_elman("gradients", found)
         network = found.network
         steps = steps or network.config.train.bptt
@@ -108,11 +112,13 @@ def gradients(
         return (yield from ledger.ledger(network, part, _words(found.text, at, steps), found.text.source))
 
 
-def derive_model(path: str | Path, text: Path | None, at: int | None, edge: int) -> Task[Derivation]:
+def derive_model(
+    path: str | Path, text: Path | None, at: int | None, edge: int, encoding: str = UTF_8
+) -> Task[Derivation]:
     """The derivation of one step of a trained network: the step that has token `at` (from 0) of the text as its
     target; None: the second token of the second line."""
     with TemporaryDirectory(prefix="rnnlm-") as folder:
-        found = yield from source.from_model(path, text, Path(folder), "float64")
+        found = yield from source.from_model(path, text, Path(folder), "float64", encoding=encoding)
         _only_elman("derive", found)
         streams = line_streams(found.text, 1, found.network.config.train.state)
         if at is None:
@@ -145,13 +151,13 @@ def derive_scalar(activation: str, seed: int) -> Derivation:
     return scalar.scalar(network, part)
 
 
-def _source(path: str, overrides: Overrides, text: Path | None, folder: Path) -> Task[Source]:
+def _source(path: str, overrides: Overrides, text: Path | None, folder: Path, encoding: str) -> Task[Source]:
     if not source.is_model(path):
         config = config_file.load(path, overrides)
-        return (yield from source.from_config(config, text, folder))
+        return (yield from source.from_config(config, text, folder, encoding))
     if overrides:
         raise InputError(f"--set goes with a CONFIG; {path} is a trained model, whose configuration is fixed")
-    return (yield from source.from_model(path, text, folder, "float64"))
+    return (yield from source.from_model(path, text, folder, "float64", encoding=encoding))
 
 
 def _only_elman(command: str, found: Source) -> None:

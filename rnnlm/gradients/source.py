@@ -9,6 +9,7 @@ import numpy as np
 
 from rnnlm import vectors
 from rnnlm.config.embedding import Normal
+from rnnlm.config.encodings import UTF_8
 from rnnlm.config.schema import Config
 from rnnlm.corpora import prepare
 from rnnlm.errors import InputError
@@ -37,34 +38,41 @@ def is_model(path: str) -> bool:
 
 
 def from_model(
-    path: str | Path, text: Path | None, folder: Path, precision: str | None = None, threads: int | str = "auto"
+    path: str | Path,
+    text: Path | None,
+    folder: Path,
+    precision: str | None = None,
+    threads: int | str = "auto",
+    encoding: str = UTF_8,
 ) -> Task[Source]:
     """A trained network and a text; `folder` is where the text is encoded.
 
     Args:
         text: None: the training text of the run.
-        precision: None: that of the file.
+        precision: None: that of the file. encoding: of `text`, a codec's name.
 
     Raises:
-        ModelError: not there or damaged; InputError: no text; TextError: the text is empty, not UTF-8, or almost
-        nothing of it is in the vocabulary.
+        ModelError: not there or damaged; InputError: no text; TextError: the text is empty, not in its encoding, or
+        almost nothing of it is in the vocabulary.
     """
     trained = model_file.load(path)
     if text is None:
-        text = _training_text(trained)
-    encoded = yield from corpus.read(text, trained.vocabulary, folder)
+        text, encoding = _training_text(trained), trained.config.data.encoding_read
+    encoded = yield from corpus.read(text, trained.vocabulary, folder, encoding)
     yield from prepare.check_coverage(encoded)
     config = _with_precision(trained.config, precision)
     parameters = {name: value.astype(config.train.dtype) for name, value in trained.parameters.items()}
     return Source(build.build(config, unflatten(parameters), threads, counts=trained.vocabulary.counts), encoded)
 
 
-def from_config(config: Config, text: Path | None, folder: Path) -> Task[Source]:
+def from_config(config: Config, text: Path | None, folder: Path, encoding: str = UTF_8) -> Task[Source]:
     """The network that a configuration's training would start from, in float64, and its training text (or `text`)."""
     config = _with_precision(config, "float64")
     paths = yield from prepare.texts(config)
     words = yield from prepare.build_vocabulary(config, paths.train)
-    encoded = yield from corpus.read(text or paths.train, words, folder)
+    if text is None:
+        text, encoding = paths.train, config.data.encoding_read
+    encoded = yield from corpus.read(text, words, folder, encoding)
     yield from prepare.check_coverage(encoded)
     table = yield from _table(config, encoded, words)
     return Source(build.build(config, build.init(config, len(words), table), counts=words.counts), encoded)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from rnnlm.files import output as output_file
 from rnnlm.files.model_file import Trained
-from rnnlm.interchange import pytorch, word2vec
+from rnnlm.interchange import pytorch, whole_words, word2vec
 from rnnlm.interchange.huggingface import export as huggingface
 from rnnlm.interchange.onnx import export as onnx
 from rnnlm.interchange.onnx import sherpa
@@ -55,6 +55,7 @@ def _pytorch(trained: Trained, output: Path) -> str:
 
 
 def _espnet(trained: Trained, output: Path) -> str:
+    whole_words.check(trained, "espnet")
     return ", ".join(pytorch.export(trained, output, pytorch.ESPNET))
 
 

@@ -13,6 +13,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from rnnlm.config.encodings import UTF_8
 from rnnlm.errors import TextError
 from rnnlm.text import files, tokenizers
 from rnnlm.work import Progress, Task
@@ -39,15 +40,15 @@ class _Counts:
     once: int  # different tokens that occur once
 
 
-def starter(text: Path) -> Task[Starter]:
-    """A configuration for a text. Yields Progress.
+def starter(text: Path, encoding: str = UTF_8) -> Task[Starter]:
+    """A configuration for a text. Yields Progress. encoding: of the text, a codec's name.
 
     Raises:
         TextError: unreadable, or too short to learn from.
     """
     files.check_file(text)
     size = files.size(text) or 0
-    unit, why, counts = yield from _unit(text, size)
+    unit, why, counts = yield from _unit(text, size, encoding)
     if counts.tokens < 100:
         raise TextError(f"{text}: {counts.tokens} tokens; a language model needs some thousands at least")
     hidden = next((h for tokens, h in _SIZES if counts.tokens < tokens), _LARGEST)
@@ -63,6 +64,7 @@ def starter(text: Path) -> Task[Starter]:
     learnt = f"{counts.tokens:,} tokens: {hidden} units, about {weights / 1e6:.2g} million weights"
     took = f"{epochs} epochs, about {minutes} min on the {cores} processors here; rnnlm train --plan measures it"
     min_count = "  min_count: 2                        # rarer words become <unk>\n" if rare else ""
+    read_as = "" if encoding == UTF_8 else f"  encoding: {encoding}\n"
     vocab = f"vocab:\n{min_count}\n" if rare else ""
     yaml = f"""# {why}
 # {learnt}
@@ -71,7 +73,7 @@ data:
   text: {json.dumps(str(text), ensure_ascii=False)}
   split: [0.9, 0.05, 0.05]            # train, validation and test, in the order of the text
   unit: {unit}
-
+{read_as}
 {vocab}embedding:
   size: {d}                            # numbers a token
 
@@ -94,16 +96,20 @@ run: {json.dumps("runs/" + name, ensure_ascii=False)}
     return Starter(yaml, (why, learnt, took))
 
 
-def _unit(text: Path, size: int) -> Task[tuple[str, str, _Counts]]:
+def _unit(text: Path, size: int, encoding: str) -> Task[tuple[str, str, _Counts]]:
     """The unit, why, and what the text counts in it."""
     try:
-        words = yield from _count(text, "word", size)
+        words = yield from _count(text, "word", size, encoding)
     except TextError as error:
-        if "not UTF-8" not in str(error) and "without white space" not in str(error):
+        if "without white space" not in str(error) and (encoding != UTF_8 or "not UTF-8" not in str(error)):
             raise
         unit = "byte" if "not UTF-8" in str(error) else "char"
-        why = "bytes, as the text is not UTF-8" if unit == "byte" else "characters, as nothing parts words"
-        return unit, why, (yield from _count(text, unit, size))
+        why = (
+            "bytes, as the text is not UTF-8 (--encoding NAME says what it is)"
+            if unit == "byte"
+            else "characters, as nothing parts words"
+        )
+        return unit, why, (yield from _count(text, unit, size, encoding))
     long = words.characters / max(1, words.tokens)
     again = 1 - words.once / max(1, words.tokens)
     if long > 12:
@@ -112,13 +118,13 @@ def _unit(text: Path, size: int) -> Task[tuple[str, str, _Counts]]:
         why = f"characters, as there are few words to learn from: {words.tokens:,}, of which {words.once:,} come once"
     else:
         return "word", f"words: {words.tokens:,} of them, {words.different:,} different ones", words
-    return "char", why, (yield from _count(text, "char", size))
+    return "char", why, (yield from _count(text, "char", size, encoding))
 
 
-def _count(text: Path, unit: str, size: int) -> Task[_Counts]:
+def _count(text: Path, unit: str, size: int, encoding: str) -> Task[_Counts]:
     seen: dict[str, int] = {}
     tokens = characters = 0
-    for piece in tokenizers.pieces(text, unit, False):
+    for piece in tokenizers.pieces(text, unit, False, encoding=encoding):
         for token in piece.tokens:
             seen[token] = seen.get(token, 0) + 1
         tokens += len(piece.tokens)

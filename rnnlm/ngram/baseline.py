@@ -6,6 +6,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from rnnlm.config.encodings import UTF_8
 from rnnlm.config.schema import Config
 from rnnlm.corpora import cache, prepare
 from rnnlm.errors import InputError
@@ -67,17 +68,20 @@ def quick(vocabulary: Vocabulary, tokens: int, seconds: float) -> bool:
     return work * _SECONDS < seconds and work < _MOST
 
 
-def beside(train: Path, text: Path, vocabulary: Vocabulary) -> Task[Baseline]:
+def beside(
+    train: Path, text: Path, vocabulary: Vocabulary, train_encoding: str = UTF_8, encoding: str = UTF_8
+) -> Task[Baseline]:
     """The baseline of a text. Yields Progress.
 
     Args:
         train: the text that the network was trained with. text: a file; each of its lines is scored by itself.
+        train_encoding, encoding: of the two texts, codecs' names.
     """
     order = ORDERS[vocabulary.unit]
-    known = yield from corpus.encode(train, vocabulary, cache.folder())
+    known = yield from corpus.encode(train, vocabulary, cache.folder(), train_encoding)
     model = estimate(known.ids(0, len(known)), order, len(vocabulary), vocabulary.line_end)
     with tempfile.TemporaryDirectory(prefix="rnnlm-") as folder:
-        read = yield from corpus.read(text, vocabulary, folder)
+        read = yield from corpus.read(text, vocabulary, folder, encoding)
         perplexity = evaluation(model, read).perplexity
         del read  # a mapped file cannot be removed on every system
     return Baseline(order, perplexity)

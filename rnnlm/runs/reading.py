@@ -15,6 +15,7 @@ from rnnlm.files import header, lock, log, model_file, run_folder, tensors
 from rnnlm.network import build
 from rnnlm.runs import settings
 from rnnlm.runs.records import RunSummary, Validation
+from rnnlm.text.tokenizers import WHITESPACE
 from rnnlm.text.vocabulary import Vocabulary
 
 
@@ -78,7 +79,8 @@ def _config(folder: Path) -> Config | None:
 def _hash(vocabulary: Vocabulary) -> str:
     """Of all that decides which perplexities can be compared: the tokens, whatever their ids and counts."""
     tokens = "\0".join(sorted(vocabulary.tokens)).encode("utf-8", "surrogatepass")
-    return hashlib.sha256(f"{vocabulary.unit} {vocabulary.lowercase} ".encode() + tokens).hexdigest()
+    tokenizer = "" if vocabulary.tokenizer == WHITESPACE else f"{vocabulary.tokenizer} "
+    return hashlib.sha256(f"{vocabulary.unit} {vocabulary.lowercase} {tokenizer}".encode() + tokens).hexdigest()
 
 
 def _names(config: Config) -> dict[str, str]:

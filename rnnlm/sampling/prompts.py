@@ -10,8 +10,9 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlm.config.encodings import UTF_8
 from rnnlm.errors import InputError, TextError
-from rnnlm.text import files, tokenizers
+from rnnlm.text import files
 from rnnlm.text.lines import lines
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.work import Note
@@ -45,21 +46,21 @@ def encode(text: str, vocabulary: Vocabulary, where: str = "--prompt", line: int
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise InputError(f"{place}: not UTF-8 at character {error.start + 1}; give UTF-8 text") from None
-    tokens = tokenizers.split(text, vocabulary.unit, vocabulary.lowercase, where, line or 1)
+    tokens = vocabulary.split(text, where, line or 1)
     note = vocabulary.unknown(tokens)
     if note is not None and line is not None:
         note = replace(note, text=f"{place}: {note.text}")
     return Prompt(text, vocabulary.to_unk(vocabulary.encode(tokens)), note)
 
 
-def read(path: str | Path, vocabulary: Vocabulary) -> list[Prompt]:
+def read(path: str | Path, vocabulary: Vocabulary, encoding: str = UTF_8) -> list[Prompt]:
     """The prompts of a text file or a pipe, one a line. An empty line is the beginning of a text.
 
     Raises:
-        TextError: the file cannot be read or is empty; a line is not UTF-8, or has a literal </s>.
+        TextError: the file cannot be read or is empty; a line is not in its encoding, or has a literal </s>.
     """
     where = files.name(path)
-    found = [line for some in lines(path, vocabulary.unit) for line in some]
+    found = [line for some in lines(path, vocabulary.unit, encoding) for line in some]
     if not found:
         raise TextError(f"{where}: empty; give a prompt a line")
     return [encode(line.text, vocabulary, where, line.number) for line in found]

@@ -100,7 +100,7 @@ def sample(
     decoder = _decoder(network, vocabulary, prompts, state, settings.samples)
     generators = [np.random.default_rng([settings.seed, i]) for _ in prompts for i in settings.numbers]
     filtered_draw = None if settings.only_temperature else _Filtered(vocabulary, prompts, settings, excluded)
-    joiners = [tokenizers.joiner(vocabulary.unit, prompt.text) for prompt in prompts for _ in range(settings.samples)]
+    joiners = [vocabulary.joiner(prompt.text) for prompt in prompts for _ in range(settings.samples)]
     stops = [Stop(joiner, settings.stop) for joiner in joiners] if settings.stop else []
     writers: Sequence[tokenizers.Joiner] = stops or joiners
     running = [True] * len(writers)

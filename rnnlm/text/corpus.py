@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm import user_cache
+from rnnlm.config.encodings import UTF_8
 from rnnlm.errors import TextError
 from rnnlm.files import atomic as storage
 from rnnlm.text import files, tokenizers
@@ -91,53 +92,60 @@ class Corpus:
         return Corpus(self.stored[start:stop], self.counts, self.vocabulary, self.source, self.text_hash, self.key)
 
 
-def encode(path: str | Path, vocabulary: Vocabulary, folder: str | Path) -> Task[Corpus]:
+def encode(path: str | Path, vocabulary: Vocabulary, folder: str | Path, encoding: str = UTF_8) -> Task[Corpus]:
     """Encode a text file into `folder`, or find it there. Yields Progress, returns a Corpus.
 
+    Args:
+        encoding: of the text, a codec's name.
+
     Raises:
-        TextError: the text is empty, unreadable, no file or not UTF-8.
+        TextError: the text is empty, unreadable, no file or not in its encoding.
     """
     text_hash = files.sha256(path)
-    key = hashlib.sha256(f"{text_hash} {vocabulary.hash()}".encode()).hexdigest()[:32]
+    read_as = "" if encoding == UTF_8 else f" {encoding}"
+    key = hashlib.sha256(f"{text_hash} {vocabulary.hash()}{read_as}".encode()).hexdigest()[:32]
     ids_path, json_path = Path(folder) / f"{key}.ids", Path(folder) / f"{key}.json"
     dtype = _dtype(vocabulary)
     counts = _read_counts(json_path, ids_path, vocabulary)
     if counts is None:
         with storage.atomic_write(ids_path) as file:
-            counts, checksum = yield from _write(path, vocabulary, file)
+            counts, checksum = yield from _write(path, vocabulary, encoding, file)
         storage.write_text(json_path, json.dumps(asdict(counts) | {"checksum": _with_counts(checksum, counts)}))
     for used in (ids_path, json_path):
         user_cache.touch(used)
     return Corpus(np.memmap(ids_path, dtype, "r"), counts, vocabulary, str(path), text_hash, key)
 
 
-def read(path: str | Path, vocabulary: Vocabulary, folder: str | Path) -> Task[Corpus]:
+def read(path: str | Path, vocabulary: Vocabulary, folder: str | Path, encoding: str = UTF_8) -> Task[Corpus]:
     """Encode a text that is read once, forward only, so that it may be a pipe; its own tokens are kept.
 
     Yields Progress, returns a Corpus.
 
     Args:
-        path: a file, a pipe, or "-", standard input. folder: a temporary one, for this text alone.
+        path: a file, a pipe, or "-", standard input. folder: a temporary one, for this text alone. encoding: of the
+            text, a codec's name.
 
     Raises:
-        TextError: the text is empty, unreadable or not UTF-8.
+        InputError: an encoding for a vocabulary of bytes.
+        TextError: the text is empty, unreadable or not in its encoding.
     """
     ids_path, unknown_path = Path(folder) / "text.ids", Path(folder) / "unknown.txt"
     with storage.atomic_write(ids_path) as file, storage.atomic_write(unknown_path) as unknown:
-        counts, _ = yield from _write(path, vocabulary, file, unknown)
+        counts, _ = yield from _write(path, vocabulary, encoding, file, unknown)
     stored = np.memmap(ids_path, _dtype(vocabulary), "r")
     return Corpus(stored, counts, vocabulary, files.name(path), unknown=unknown_path)
 
 
 def _write(
-    path: str | Path, vocabulary: Vocabulary, file: BinaryIO, spelled: BinaryIO | None = None
+    path: str | Path, vocabulary: Vocabulary, encoding: str, file: BinaryIO, spelled: BinaryIO | None = None
 ) -> Task[tuple[Counts, int]]:
     """Write a text's ids to `file`, and its tokens out of the vocabulary to `spelled`, one a line. Returns the counts
     and the checksum of the ids."""
     tokens = unknown = line_ends = characters = checksum = 0
     total = files.size(path)
     name, dtype, outside = Path(files.name(path)).name, _dtype(vocabulary), len(vocabulary)
-    for piece in tokenizers.pieces(path, vocabulary.unit, vocabulary.lowercase):
+    words = vocabulary
+    for piece in tokenizers.pieces(path, words.unit, words.lowercase, words.tokenizer, encoding):
         ids = vocabulary.encode(piece.tokens)
         stored = ids.astype(dtype).tobytes()
         file.write(stored)

@@ -18,6 +18,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
+from rnnlm.config.encodings import UTF_8, display
 from rnnlm.errors import TextError
 
 _BLOCK = 1 << 20
@@ -123,40 +124,75 @@ def _open(path: str | Path) -> AbstractContextManager[BufferedReader]:
     return open(0, "rb", closefd=False) if standard_input else open(path, "rb")
 
 
-def characters(path: str | Path) -> Iterator[tuple[str, int]]:
+def characters(path: str | Path, encoding: str = UTF_8) -> Iterator[tuple[str, int]]:
     """The text in blocks of code points, and the bytes read so far. CR LF is read as one line end, a
     byte-order mark left out.
 
+    Args:
+        encoding: a codec's name, as ``rnnlm.config.encodings.codec`` gives it.
+
     Raises:
-        TextError: not UTF-8; names the byte.
+        TextError: not in this encoding; names the byte and the line.
     """
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    position = 0  # of the next byte to decode, in the decompressed text
     begun = False
     held = ""  # a CR at a block's end waits for the LF that may follow
     done = 0
-    for data, done in blocks(path):
-        text = held + _decode(decoder, data, position, path, False)
-        position += len(data)
+    for decoded, done in _decoded(path, encoding):
+        text = held + decoded
         if text and not begun:
             text, begun = text.removeprefix(_BYTE_ORDER_MARK), True
         held = "\r" if text.endswith("\r") else ""
         yield text[: len(text) - len(held)].replace("\r\n", "\n"), done
-    rest = held + _decode(decoder, b"", position, path, True)
-    if rest:
+    if held:
+        yield held, done
+
+
+def utf8_blocks(path: str | Path, encoding: str = UTF_8, at_once: bool = False) -> Iterator[Block]:
+    """`blocks` in UTF-8, from a text in another encoding; one that is in UTF-8 is not checked.
+
+    Raises:
+        TextError: as `characters`.
+    """
+    if encoding == UTF_8:
+        yield from blocks(path, at_once)
+        return
+    for text, done in _decoded(path, encoding, at_once):
+        if text:
+            yield Block(text.encode(), done)
+
+
+def _decoded(path: str | Path, encoding: str, at_once: bool = False) -> Iterator[tuple[str, int]]:
+    """The text in blocks of code points as the codec gives them, and the bytes read so far."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    position, line, done = 0, 1, 0  # of the next byte to decode, in the decompressed text
+    for data, done in blocks(path, at_once):
+        text = _decode(decoder, data, position, line, path, encoding)
+        position += len(data)
+        line += text.count("\n")
+        yield text, done
+    if rest := _decode(decoder, b"", position, line, path, encoding, final=True):
         yield rest, done
 
 
-def _decode(decoder: codecs.IncrementalDecoder, data: bytes, position: int, path: str | Path, final: bool) -> str:
-    pending = len(decoder.getstate()[0])
+def _decode(
+    decoder: codecs.IncrementalDecoder, data: bytes, position: int, line: int, path: str | Path, encoding: str,
+    final: bool = False,
+) -> str:  # fmt: skip
+    """The next characters. position, line: of the first byte of `data` in the text, from 0 and from 1."""
+    before = decoder.getstate()
     try:
         return decoder.decode(data, final)
     except UnicodeDecodeError as error:
-        byte = position - pending + error.start
-        value = error.object[error.start]
-        raise TextError(
-            f"{name(path)}: not UTF-8 at byte {byte} (0x{value:02x}); convert it to UTF-8, or take data.unit: byte"
-        ) from None
+        byte = position - len(before[0]) + error.start
+        decoder.setstate(before)
+        line += decoder.decode(data[: max(0, byte - position)]).count("\n")
+        where = f"at byte {byte} (0x{error.object[error.start]:02x}) on line {line}"
+    except UnicodeError as error:  # of UTF-16 and UTF-32 without a byte-order mark
+        where = f"({error})"
+    raise TextError(
+        f"{name(path)}: not {display(encoding)} {where}; give its own encoding (in a configuration data.encoding, "
+        "of a command --encoding), or take data.unit: byte"
+    )
 
 
 def sha256(path: str | Path) -> str:

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from rnnlm.config.encodings import UTF_8
 from rnnlm.errors import TextError
 from rnnlm.text import files
+from rnnlm.text.tokenizers.bytes import check_encoding
 from rnnlm.text.tokenizers.words import LONGEST
 
 # Lines that are given out together: enough for many streams, few enough to be answered soon.
@@ -30,16 +32,23 @@ def characters_of(text: str) -> int:
     return sum(byte & 0xC0 != 0x80 for byte in text.encode("utf-8", "surrogateescape"))
 
 
-def lines(path: str | Path, unit: str) -> Iterator[list[Line]]:
+def lines(path: str | Path, unit: str, encoding: str = UTF_8) -> Iterator[list[Line]]:
     """The lines of a text file or a pipe, those at once that are there, never none.
 
     CR LF is one line end and a byte-order mark is left out, but where tokens are bytes.
 
+    Args:
+        encoding: of the text, a codec's name.
+
     Raises:
-        TextError: the file cannot be read; a line is not UTF-8 (units word and char), or has no end in sight.
+        InputError: an encoding of a text that is read as bytes.
+        TextError: the file cannot be read; a line is not in its encoding (units word and char), or has no end in
+            sight.
     """
+    if unit == "byte":
+        check_encoding(encoding)
     number, rest = 0, b""
-    for data, _ in files.blocks(path, at_once=True):
+    for data, _ in files.utf8_blocks(path, encoding, at_once=True):
         *whole, rest = (rest + data).split(b"\n")
         if len(rest) > LONGEST:
             raise TextError(f"{files.name(path)}:{number + len(whole) + 1}: a line of more than {LONGEST:,} bytes")
@@ -63,6 +72,6 @@ def _line(raw: bytes, number: int, ended: bool, path: str | Path, unit: str) -> 
     except UnicodeDecodeError as error:
         value = raw[error.start]
         raise TextError(
-            f"{files.name(path)}:{number}: not UTF-8 at byte {error.start + 1} of the line (0x{value:02x}); convert "
-            "the text to UTF-8"
+            f"{files.name(path)}:{number}: not UTF-8 at byte {error.start + 1} of the line (0x{value:02x}); give "
+            "the text's own encoding (--encoding), or convert it to UTF-8"
         ) from None

@@ -16,10 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlm.config.encodings import UTF_8
 from rnnlm.errors import TextError
 from rnnlm.files import atomic as storage
 from rnnlm.text import files, tokenizers
-from rnnlm.text.tokenizers import UNKNOWN
+from rnnlm.text.tokenizers import UNKNOWN, WHITESPACE
 from rnnlm.work import Note, Progress, Task
 
 # So many digits fit 64 bits.
@@ -31,15 +32,19 @@ class Vocabulary:
 
     Attributes:
         tokens: by id; counts: how often each stood in the training text (int64).
-        unit: word, char or byte; lowercase: whether a text is lower-cased before it is cut.
+        unit: word, char or byte; lowercase: whether a text is lower-cased before it is cut; tokenizer: of words, a
+            name in ``tokenizers.WORD_TOKENIZERS``.
         unk: id of ``<unk>``, None for bytes; line_end: id of ``</s>`` (words) or of the newline.
     """
 
-    def __init__(self, tokens: Iterable[str], counts: Iterable[int], unit: str, lowercase: bool) -> None:
+    def __init__(
+        self, tokens: Iterable[str], counts: Iterable[int], unit: str, lowercase: bool, tokenizer: str = WHITESPACE
+    ) -> None:
         self.tokens = tuple(tokens)
         self.counts: NDArray[np.int64] = np.fromiter(counts, np.int64, len(self.tokens))
         self.unit = unit
         self.lowercase = lowercase
+        self.tokenizer = tokenizer
         self._ids = {token: i for i, token in enumerate(self.tokens)}
         self.unk = self._ids.get(UNKNOWN)
         self.line_end = self._ids[tokenizers.line_end(unit)]
@@ -54,6 +59,24 @@ class Vocabulary:
     def id(self, token: str) -> int | None:
         """The token's id, None when it is not in the vocabulary."""
         return self._ids.get(token)
+
+    @property
+    def has_whole_words(self) -> bool:
+        """Whether a token is what stands between white space."""
+        return self.unit == "word" and self.tokenizer == WHITESPACE
+
+    @property
+    def kind(self) -> str:
+        """What the tokens are, for messages."""
+        return f"{self.unit}s" + (" with punctuation apart" if self.tokenizer == "unicode" else "")
+
+    def split(self, text: str, source: str = "text", line: int = 1) -> Sequence[str]:
+        """The tokens of a string, as ``tokenizers.split``."""
+        return tokenizers.split(text, self.unit, self.lowercase, source, line, self.tokenizer)
+
+    def joiner(self, after: str = "") -> tokenizers.Joiner:
+        """The detokenizer, as ``tokenizers.joiner``."""
+        return tokenizers.joiner(self.unit, after, self.tokenizer)
 
     def encode(self, tokens: Sequence[str]) -> NDArray[np.int32]:
         """Ids of some tokens; a token that is not in the vocabulary gets the id |V|, one past the last."""
@@ -78,7 +101,11 @@ class Vocabulary:
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of some ids."""
-        return tokenizers.join([self.tokens[i] for i in ids], self.unit)
+        return tokenizers.join([self.tokens[i] for i in ids], self.unit, self.tokenizer)
+
+    def bare(self, id: int) -> str:
+        """The token as a text has it, without the marks of ``tokenizer: unicode``."""
+        return tokenizers.find(self.unit, self.tokenizer).bare(self.tokens[id])
 
     def spell(self, id: int) -> str:
         """The token without white space, as the vocabulary file has it."""
@@ -91,7 +118,8 @@ class Vocabulary:
 
     def hash(self) -> str:
         """Of all that decides which ids a text gets."""
-        return hashlib.sha256(f"{self.unit} {self.lowercase}\n{self.text()}".encode()).hexdigest()
+        tokenizer = "" if self.tokenizer == WHITESPACE else f" {self.tokenizer}"
+        return hashlib.sha256(f"{self.unit} {self.lowercase}{tokenizer}\n{self.text()}".encode()).hexdigest()
 
     def save(self, path: str | Path) -> None:
         storage.write_text(path, self.text())
@@ -106,7 +134,15 @@ class Vocabulary:
         return self._by_code_point
 
 
-def build(path: str | Path, unit: str, lowercase: bool, min_count: int, max_size: int | None) -> Task[Vocabulary]:
+def build(
+    path: str | Path,
+    unit: str,
+    lowercase: bool,
+    min_count: int,
+    max_size: int | None,
+    tokenizer: str = WHITESPACE,
+    encoding: str = UTF_8,
+) -> Task[Vocabulary]:
     """Count a training text and keep what is frequent enough. Yields Progress, returns a Vocabulary.
 
     The order is by falling count, then by code points. ``<unk>`` is counted with all that was left out. All
@@ -117,15 +153,18 @@ def build(path: str | Path, unit: str, lowercase: bool, min_count: int, max_size
     """
     total = files.size(path)
     counts: Counter[str] = Counter()
-    for piece in tokenizers.pieces(path, unit, lowercase):
+    for piece in tokenizers.pieces(path, unit, lowercase, tokenizer, encoding):
         counts.update(_count(piece.tokens))
         yield Progress("vocabulary", piece.done, total, "bytes")
     if not counts:
         raise TextError(f"{files.name(path)}: empty; a vocabulary needs a training text")
-    return select(counts, unit, lowercase, min_count, max_size)
+    return select(counts, unit, lowercase, min_count, max_size, tokenizer)
 
 
-def select(counts: Counter[str], unit: str, lowercase: bool, min_count: int, max_size: int | None) -> Vocabulary:
+def select(
+    counts: Counter[str], unit: str, lowercase: bool, min_count: int, max_size: int | None,
+    tokenizer: str = WHITESPACE,
+) -> Vocabulary:  # fmt: skip
     """The vocabulary of these counts."""
     if unit == "byte":
         return _ordered({chr(value): counts[chr(value)] for value in range(256)}, unit, lowercase)
@@ -138,10 +177,10 @@ def select(counts: Counter[str], unit: str, lowercase: bool, min_count: int, max
         candidates = candidates[: max_size - len(special)]
     kept = {token: counts[token] for token in (*candidates, *special)}
     kept[UNKNOWN] += sum(counts.values()) - sum(kept.values())
-    return _ordered(kept, unit, lowercase)
+    return _ordered(kept, unit, lowercase, tokenizer)
 
 
-def load(path: str | Path, unit: str, lowercase: bool) -> Vocabulary:
+def load(path: str | Path, unit: str, lowercase: bool, tokenizer: str = WHITESPACE) -> Vocabulary:
     """Read a vocabulary file; ``<unk>`` and the line end are added with count 0 where they are missing.
 
     Raises:
@@ -177,7 +216,7 @@ def load(path: str | Path, unit: str, lowercase: bool) -> Vocabulary:
         raise TextError(f"{path}: empty; a vocabulary has a token a line")
     for token in _needed(unit):
         counts.setdefault(token, 0)
-    return Vocabulary(counts, counts.values(), unit, lowercase)
+    return Vocabulary(counts, counts.values(), unit, lowercase, tokenizer)
 
 
 def check_tokens(tokens: Sequence[str], counts: Sequence[int], unit: str) -> None:
@@ -211,9 +250,9 @@ def _count(tokens: Sequence[str]) -> Counter[str] | dict[str, int]:
     return {chr(value): int(count) for value, count in zip(values, counts, strict=True)}
 
 
-def _ordered(counts: dict[str, int], unit: str, lowercase: bool) -> Vocabulary:
+def _ordered(counts: dict[str, int], unit: str, lowercase: bool, tokenizer: str = WHITESPACE) -> Vocabulary:
     tokens = sorted(counts, key=lambda token: (-counts[token], token))
-    return Vocabulary(tokens, (counts[token] for token in tokens), unit, lowercase)
+    return Vocabulary(tokens, (counts[token] for token in tokens), unit, lowercase, tokenizer)
 
 
 def _is_token(token: str, unit: str) -> bool:

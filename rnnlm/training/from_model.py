@@ -140,6 +140,7 @@ def _architecture(config: Config) -> dict[str, Any]:
     model = config.model
     return {
         "data.unit": config.data.unit,
+        "data.tokenizer": config.data.tokenizer,
         "embedding.size": config.embedding.size,
         **{f"model.cell.{key}": value for key, value in model.cell.model_dump().items()},
         "model.hidden": list(model.sizes),

@@ -88,9 +88,10 @@ def read(path: str | Path, vocabulary: Vocabulary, size: int) -> Task[tuple[np.n
 def _wanted(vocabulary: Vocabulary) -> dict[bytes, list[tuple[int, int]]]:
     """Token in the file -> the ids that it would do for, and how well."""
     wanted: dict[bytes, list[tuple[int, int]]] = {}
-    for token_id, token in enumerate(vocabulary.tokens):
+    for token_id in range(len(vocabulary)):
+        bare = vocabulary.bare(token_id)
         # Vocabularies are saved by spelling, so a spelling goes first: r"\n" is the newline before a word.
-        ways = {token.lower(): LOWERCASED, token: EXACT, vocabulary.spell(token_id): SPELLED}
+        ways = {bare.lower(): LOWERCASED, bare: EXACT, vocabulary.spell(token_id): SPELLED}
         for name, quality in ways.items():
             wanted.setdefault(name.encode("utf-8", "surrogateescape"), []).append((token_id, quality))
     return wanted

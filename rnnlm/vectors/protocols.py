@@ -34,5 +34,8 @@ class Vocabulary(Protocol):
     def line_end(self) -> int:
         """The id of </s>, or of the newline."""
 
+    def bare(self, token_id: int, /) -> str:
+        """The token as a text has it, without the marks of a tokenizer."""
+
     def spell(self, token_id: int, /) -> str:
         """A spelling of the token without whitespace."""

@@ -62,3 +62,35 @@ def test_of_bytes_all_are_kept() -> None:
 
     with pytest.raises(ConfigError, match=r"vocab.min_count leaves tokens out; of bytes all 256 are"):
         config_file.validate({"data": {"train": "a", "unit": "byte"}, "vocab": {"min_count": 2}})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"tokenizer": "unicode", "unit": "char"}, "tokenizer: unicode goes with unit: word; found unit: char"),
+        ({"tokenizer": "unicode", "unit": "byte"}, "tokenizer: unicode goes with unit: word; found unit: byte"),
+        (
+            {"encoding": "latin-1", "unit": "byte"},
+            "encoding goes with unit: word or char; unit: byte takes a text as",
+        ),
+        ({"encoding": "nonsense"}, "'nonsense' is no encoding of texts that Python knows; give utf-8, latin-1"),
+        ({"encoding": "rot13"}, "'rot13' is no encoding of texts that Python knows"),
+        ({"tokenizer": "moses"}, "'whitespace' or 'unicode'"),
+    ],
+)
+def test_tokenizers_and_encodings_that_do_not_fit(values: dict[str, str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        data(train="a", **values)
+
+
+def test_a_grammar_writes_utf_8() -> None:
+    with pytest.raises(ValueError, match="encoding goes with a text of yours"):
+        data(grammar="english", encoding="latin-1")
+    assert data(grammar="english", encoding="UTF8", tokenizer="unicode").encoding_read == "utf-8"
+
+
+def test_an_encoding_has_one_name_and_parts_of_a_text_are_in_utf_8() -> None:
+    assert data(train="a").encoding_read == "utf-8"
+    assert data(train="a", encoding="Latin-1").encoding_read == "iso8859-1"
+    assert data(text="a", encoding="Latin-1").encoding == "iso8859-1"
+    assert data(text="a", encoding="Latin-1").encoding_read == "utf-8"

@@ -26,8 +26,8 @@ def test_it_is_the_hash_of_what_is_trained() -> None:
         del values["data"][key]
     for key in ("threads", "checkpoint", "log", "sample"):
         del values["train"][key]
-    for key in ("from", "freeze"):  # later than the first hashes
-        del values["train"][key]
+    for section, key in (("data", "tokenizer"), ("data", "encoding"), ("train", "from"), ("train", "freeze")):
+        del values[section][key]  # later than the first hashes
     assert sha256() == hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
@@ -36,6 +36,7 @@ def test_it_is_the_hash_of_what_is_trained() -> None:
     [
         {"run": "elsewhere"},
         {"data__train": "same.txt"},
+        {"data__encoding": "UTF8"},  # as it is
         {"train__threads": 3},
         {"train__log": {"every_updates": 1, "to": ["csv"]}},
         {"train__sample__every_updates": 3},
@@ -52,6 +53,8 @@ def test_what_does_not_change_it(changes: dict[str, Any]) -> None:
     "changes",
     [
         {"data__unit": "char"},
+        {"data__tokenizer": "unicode"},
+        {"data__encoding": "latin-1"},
         {"vocab__min_count": 2},
         {"embedding__init": "normal"},
         {"model__cell": "lstm"},

@@ -202,7 +202,7 @@ def test_the_most_probable_word() -> None:
 def written(vocabulary: Vocabulary, name: str, by_word: bool = False, columns: str | None = None, **how: Any) -> str:
     net = small(vocabulary)
     ids = how.pop("ids", False)
-    wanted = score_formats.chosen(name, by_word, ids, columns, vocabulary.unit)
+    wanted = score_formats.chosen(name, by_word, ids, columns, vocabulary)
     texts = [f"u{i}\t{text}" for i, text in enumerate(TEXTS)] if ids else TEXTS
     found = scored(net, vocabulary, texts, ids=ids, details=wanted.details, **how)
     return wanted.header() + wanted.rows(found, vocabulary)
@@ -272,7 +272,7 @@ def test_the_columns_of_neural_complexity() -> None:
 )
 def test_options_that_do_not_go_together(arguments: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        score_formats.chosen(*arguments)
+        score_formats.chosen(*arguments[:-1], UNITS[arguments[-1]])
 
 
 def test_what_cannot_be_scored() -> None:

@@ -77,7 +77,7 @@ def written(
     path = folder / "items.tsv"
     path.write_text(text, encoding="utf-8")
     table = ItemTable(path, parse(what), vocabulary)
-    wanted = item_formats.chosen(name, by, False, columns, vocabulary.unit, table)
+    wanted = item_formats.chosen(name, by, False, columns, vocabulary, table)
     net, made = small(vocabulary), wanted.header()
     for items in table.blocks():
         sentences = [Sentence(item.rows[0].number, [row.text for row in item.rows]) for item in items]
@@ -156,8 +156,8 @@ def test_blocks_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     whole = written(WORDS, tmp_path)
     real = item_files.lines
 
-    def one_by_one(path: Path, unit: str) -> Any:
-        for block in real(path, unit):
+    def one_by_one(path: Path, unit: str, encoding: str) -> Any:
+        for block in real(path, unit, encoding):
             yield from ([line] for line in block)
 
     monkeypatch.setattr(item_files, "lines", one_by_one)
@@ -238,4 +238,4 @@ def test_options_that_do_not_go_together(arguments: Any, message: str, tmp_path:
     path.write_text("item\troi\tword\ttokens\n1\t1\ta\t1\n")
     table = ItemTable(path, parse("item,roi,word"), WORDS)
     with pytest.raises(InputError, match=message):
-        item_formats.chosen(*arguments, table)
+        item_formats.chosen(*arguments[:-1], WORDS if arguments[-1] == "word" else CHARACTERS, table)

@@ -36,6 +36,9 @@ class FakeVocabulary:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    def bare(self, token_id: int) -> str:
+        return self.tokens[token_id]
+
     def spell(self, token_id: int) -> str:
         return "".join(SPELLINGS.get(c, c) for c in self.tokens[token_id])
 

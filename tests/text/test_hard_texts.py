@@ -32,7 +32,7 @@ def test_a_line_of_random_bytes(text: Path) -> None:
         offset = error.start
     for unit in ("word", "char"):
         with pytest.raises(
-            TextError, match=rf"text.txt: not UTF-8 at byte {offset} \(0x[0-9a-f]{{2}}\); .*unit: byte"
+            TextError, match=rf"text.txt: not UTF-8 at byte {offset} \(0x[0-9a-f]{{2}}\) on line 1; .*unit: byte"
         ):
             tokens(text, unit)
     assert "".join(tokens(text, "byte")).encode("latin-1") == line
@@ -181,8 +181,8 @@ def test_a_text_without_white_space_is_refused_before_it_fills_the_memory(
     read = []
     real = files.blocks
 
-    def counted(of: Path) -> Iterator[files.Block]:
-        for block in real(of):
+    def counted(of: Path, at_once: bool = False) -> Iterator[files.Block]:
+        for block in real(of, at_once):
             read.append(len(block.data))
             yield block
 

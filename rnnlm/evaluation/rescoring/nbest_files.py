@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from rnnlm.config.encodings import UTF_8
 from rnnlm.errors import InputError, TextError
 from rnnlm.evaluation.row_files import Row, ending, number, number_field, objects, table, text_field
 from rnnlm.text import files
@@ -39,36 +40,39 @@ class Hypothesis(NamedTuple):
     where: str  # FILE:LINE, for messages
 
 
-def read(path: Path, names: Names, costs: Path | None = None, old_costs: Path | None = None) -> list[Hypothesis]:
+def read(
+    path: Path, names: Names, costs: Path | None = None, old_costs: Path | None = None, encoding: str = UTF_8
+) -> list[Hypothesis]:
     """The hypotheses of a file, in its order.
 
     Args:
         path: JSONL by its ending; with `costs` Kaldi's text; else TSV.
         costs, old_costs: Kaldi's files of acoustic and of language-model costs.
+        encoding: of all of them, a codec's name.
 
     Raises:
         InputError: costs with columns.
         TextError: a file cannot be read or is empty; a field is missing or is not what it must be; a cost is missing.
     """
     if costs is not None:
-        found = _kaldi(path, costs, old_costs)
+        found = _kaldi(path, costs, old_costs, encoding)
     elif old_costs is not None:
         raise InputError("--old-costs goes with --costs, Kaldi's files; of a table --old-score names a column")
     else:
-        rows = objects(path) if ending(path) == ".jsonl" else _table(path, names)
+        rows = objects(path, encoding) if ending(path) == ".jsonl" else _table(path, names, encoding)
         found = [_hypothesis(row, names) for row in _flat(rows)]
     if not found:
         raise TextError(f"{files.name(path)}: empty; give at least one hypothesis")
     return found
 
 
-def _table(path: Path, names: Names) -> Iterator[Row]:
+def _table(path: Path, names: Names, encoding: str) -> Iterator[Row]:
     """The rows of a TSV file.
 
     Raises:
         TextError: it has one column, as Kaldi's text has.
     """
-    for where, row in table(path):
+    for where, row in table(path, encoding):
         if len(row) == 1:
             needed = ", ".join(name for name in names if name is not None)
             raise TextError(
@@ -103,14 +107,14 @@ def _hypothesis(given: Row, names: Names) -> Hypothesis:
     return Hypothesis(utterance, text, number_field(row, names.score, where), old, where)
 
 
-def _kaldi(path: Path, costs: Path, old_costs: Path | None) -> list[Hypothesis]:
+def _kaldi(path: Path, costs: Path, old_costs: Path | None, encoding: str) -> list[Hypothesis]:
     """The hypotheses of Kaldi's text, by their numbers.
 
     Raises:
         TextError: an id is not UTTERANCE-N.
     """
-    found = _by_id(path)
-    scores = [_scores(file, found, path) for file in (costs, old_costs) if file is not None]
+    found = _by_id(path, encoding)
+    scores = [_scores(file, found, path, encoding) for file in (costs, old_costs) if file is not None]
     made: dict[str, list[tuple[int, Hypothesis]]] = {}
     for id, (where, text) in found.items():
         utterance, _, n = id.rpartition("-")
@@ -122,13 +126,13 @@ def _kaldi(path: Path, costs: Path, old_costs: Path | None) -> list[Hypothesis]:
     return [hypothesis for own in made.values() for _, hypothesis in sorted(own, key=lambda one: one[0])]
 
 
-def _scores(path: Path, texts: dict[str, tuple[str, str]], source: Path) -> dict[str, float]:
+def _scores(path: Path, texts: dict[str, tuple[str, str]], source: Path, encoding: str) -> dict[str, float]:
     """The negated costs of a file, of the ids of `texts`.
 
     Raises:
         TextError: one is no number; one is missing or belongs to no hypothesis.
     """
-    found = _by_id(path)
+    found = _by_id(path, encoding)
     for id, (where, _) in found.items():
         if id not in texts:
             raise TextError(f"{where}: {id}: {files.name(source)} has no hypothesis of this id")
@@ -138,14 +142,14 @@ def _scores(path: Path, texts: dict[str, tuple[str, str]], source: Path) -> dict
     return {id: -number(text, f"{where}: {id}") for id, (where, text) in found.items()}
 
 
-def _by_id(path: Path) -> dict[str, tuple[str, str]]:
+def _by_id(path: Path, encoding: str) -> dict[str, tuple[str, str]]:
     """Of each line that begins with an id, FILE:LINE and its words, with single spaces between them.
 
     Raises:
         TextError: an empty line; an id is there twice.
     """
     found: dict[str, tuple[str, str]] = {}
-    for block in lines(path, "word"):
+    for block in lines(path, "word", encoding):
         for line in block:
             where = f"{files.name(path)}:{line.number}"
             id, *words = line.text.split() or [""]
@@ -157,24 +161,25 @@ def _by_id(path: Path) -> dict[str, tuple[str, str]]:
     return found
 
 
-def references(path: Path, names: Names, utterances: Iterable[str]) -> dict[str, str]:
+def references(path: Path, names: Names, utterances: Iterable[str], encoding: str = UTF_8) -> dict[str, str]:
     """The reference of each utterance, and those of others.
 
     Args:
         path: TSV or JSONL by its ending, with the columns of `names`; else Kaldi's text, ``UTTERANCE word ...``.
+        encoding: of it, a codec's name.
 
     Raises:
         TextError: the file cannot be read; an utterance has two or none.
     """
     if ending(path) in (".tsv", ".jsonl"):
         found: dict[str, str] = {}
-        for where, row in objects(path) if ending(path) == ".jsonl" else table(path):
+        for where, row in objects(path, encoding) if ending(path) == ".jsonl" else table(path, encoding):
             utterance, text = (text_field(row, (name,), where) for name in names[:2])
             if utterance in found:
                 raise TextError(f"{where}: a second reference of {utterance}; each utterance has one")
             found[utterance] = text
     else:
-        found = {id: text for id, (_, text) in _by_id(path).items()}
+        found = {id: text for id, (_, text) in _by_id(path, encoding).items()}
     missing = [utterance for utterance in dict.fromkeys(utterances) if utterance not in found]
     if missing:
         more = f" and of {len(missing) - 1:,} more" if len(missing) > 1 else ""

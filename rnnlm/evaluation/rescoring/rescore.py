@@ -122,7 +122,7 @@ def _score(network: Network, vocabulary: Vocabulary, hypotheses: Sequence[Hypoth
     stops = []
     for one in hypotheses:
         source, _, line = one.where.rpartition(":")
-        together += tokenizers.split(one.text, unit, vocabulary.lowercase, source, int(line))
+        together += vocabulary.split(one.text, source, int(line))
         together.append(end)
         stops.append(len(together))
     source = hypotheses[0].where.rpartition(":")[0]

@@ -24,6 +24,7 @@ from rnnlm.config.network import Mixture
 from rnnlm.errors import InputError
 from rnnlm.files.atomic import atomic_write
 from rnnlm.files.model_file import Trained
+from rnnlm.interchange import whole_words
 from rnnlm.interchange.huggingface import card, tokenizer
 from rnnlm.network import build
 from rnnlm.network import parameters as model
@@ -44,7 +45,7 @@ def export(trained: Trained, folder: Path) -> list[str]:
     """Write a model's folder; returns its files. ``config.json`` comes last: without it nothing is loaded.
 
     Raises:
-        InputError: the code has no such cell or output layer; ResourceError: a file cannot be written.
+        InputError: the code has no such cell, output layer or tokenizer; ResourceError: a file cannot be written.
     """
     _check(trained)
     words, tensors = trained.vocabulary, to_transformers(trained)
@@ -126,6 +127,7 @@ def _shapes(tensors: Tensors, prefix: str) -> dict[str, list[int]]:
 
 
 def _check(trained: Trained) -> None:
+    whole_words.check(trained, "hf")
     settings = trained.config.model
     for what, name, known in (
         ("cell", settings.cell.type, _CELLS),

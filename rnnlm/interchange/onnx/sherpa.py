@@ -20,6 +20,7 @@ import numpy as np
 
 from rnnlm.files import atomic as storage
 from rnnlm.files.model_file import Trained
+from rnnlm.interchange import whole_words
 from rnnlm.interchange.onnx.export import Graph, add_network, assembled
 from rnnlm.network import build
 
@@ -43,8 +44,9 @@ def to_sherpa(trained: Trained) -> onnx.ModelProto:
     """The model, with inputs, output and metadata as they stand at the top of this file.
 
     Raises:
-        InputError: see ``onnx.export.to_onnx``.
+        InputError: see ``onnx.export.to_onnx``; words are not cut at white space alone.
     """
+    whole_words.check(trained, "sherpa")
     graph = Graph()
     graph.inputs = [graph.value("x", "N", "L", kind="INT64"), graph.value("x_lens", "N", kind="INT64")]
     graph.outputs = [graph.value("nll", "N")]

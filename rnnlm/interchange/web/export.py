@@ -23,6 +23,7 @@ from rnnlm.errors import InputError
 from rnnlm.files import output as output_file
 from rnnlm.files.atomic import atomic_write
 from rnnlm.files.model_file import MODEL, Trained
+from rnnlm.interchange import whole_words
 from rnnlm.interchange.onnx.export import to_onnx
 from rnnlm.interchange.web import runtime
 from rnnlm.network import build
@@ -58,9 +59,11 @@ def export(trained: Trained, folder: Path, runtime_copy: Path | None = None) -> 
         runtime_copy: see ``runtime.load``.
 
     Raises:
-        InputError: see ``to_onnx`` and ``runtime.load``; the model is too large for a browser.
+        InputError: see ``to_onnx`` and ``runtime.load``; the model is too large for a browser; words
+            are not cut at white space alone.
         ResourceError: see ``runtime.load``; the folder cannot be written.
     """
+    whole_words.check(trained, "web")
     model = to_onnx(trained).SerializeToString()
     files = {_MODEL: model, **(yield from runtime.load(runtime_copy))}
     written = {_INDEX: _page(trained).encode()} | {f"{name}.js": _script(name, files[name]) for name in files}

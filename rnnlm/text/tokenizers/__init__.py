@@ -1,7 +1,7 @@
-"""Tokenizers by unit: words, characters or bytes.
+"""Tokenizers: words between white space or with punctuation apart, characters, bytes.
 
-A tokenizer is a module with the functions of `Tokenizer`; `TOKENIZERS` has them by the configuration's
-``data.unit``.
+A tokenizer is a module with the functions of `Tokenizer`. `find` has them by the configuration's ``data.unit``, and
+of words by its ``data.tokenizer``.
 """
 
 from __future__ import annotations
@@ -9,16 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from rnnlm.text.tokenizers import bytes, characters, words
-from rnnlm.text.tokenizers.tokens import LINE_END, UNKNOWN, Joiner, Piece, Tokenizer
+from rnnlm.config.encodings import UTF_8
+from rnnlm.text.tokenizers import bytes, characters, unicode_words, words
+from rnnlm.text.tokenizers.tokens import LINE_END, UNKNOWN, WHITESPACE, Joiner, Piece, Tokenizer
 
 __all__ = [
     "LINE_END",
     "TOKENIZERS",
     "UNKNOWN",
+    "WHITESPACE",
+    "WORD_TOKENIZERS",
     "Joiner",
     "Piece",
     "Tokenizer",
+    "find",
     "join",
     "joiner",
     "line_end",
@@ -27,7 +31,13 @@ __all__ = [
     "with_line_end",
 ]
 
+WORD_TOKENIZERS: dict[str, Tokenizer] = {WHITESPACE: words, "unicode": unicode_words}
 TOKENIZERS: dict[str, Tokenizer] = {"word": words, "char": characters, "byte": bytes}
+
+
+def find(unit: str, tokenizer: str = WHITESPACE) -> Tokenizer:
+    """The tokenizer of a unit. tokenizer: of words, a name in `WORD_TOKENIZERS`."""
+    return WORD_TOKENIZERS[tokenizer] if unit == "word" else TOKENIZERS[unit]
 
 
 def line_end(unit: str) -> str:
@@ -35,16 +45,24 @@ def line_end(unit: str) -> str:
     return TOKENIZERS[unit].line_end
 
 
-def pieces(path: str | Path, unit: str, lowercase: bool) -> Iterator[Piece]:
+def pieces(
+    path: str | Path, unit: str, lowercase: bool, tokenizer: str = WHITESPACE, encoding: str = UTF_8
+) -> Iterator[Piece]:
     """The tokens of a file, some at a time, in order.
 
+    Args:
+        encoding: of the file, a codec's name.
+
     Raises:
-        TextError: the file cannot be read; not UTF-8 (words and characters); a literal ``</s>`` (words).
+        InputError: an encoding of bytes; a package that the tokenizer needs is not installed.
+        TextError: the file cannot be read; not in its encoding (words and characters); a literal ``</s>`` (words).
     """
-    return TOKENIZERS[unit].pieces(path, lowercase)
+    return find(unit, tokenizer).pieces(path, lowercase, encoding)
 
 
-def split(text: str, unit: str, lowercase: bool, source: str = "text", line: int = 1) -> Sequence[str]:
+def split(
+    text: str, unit: str, lowercase: bool, source: str = "text", line: int = 1, tokenizer: str = WHITESPACE
+) -> Sequence[str]:
     """The tokens of a string: as `pieces`, but a text of words that does not end a line gets no </s>.
 
     Args:
@@ -53,7 +71,7 @@ def split(text: str, unit: str, lowercase: bool, source: str = "text", line: int
     Raises:
         TextError: a literal ``</s>`` (words).
     """
-    return TOKENIZERS[unit].split(text, lowercase, source, line)
+    return find(unit, tokenizer).split(text, lowercase, source, line)
 
 
 def with_line_end(tokens: Sequence[str], unit: str) -> Sequence[str]:
@@ -61,12 +79,12 @@ def with_line_end(tokens: Sequence[str], unit: str) -> Sequence[str]:
     return TOKENIZERS[unit].with_line_end(tokens)
 
 
-def join(tokens: Iterable[str], unit: str) -> str:
+def join(tokens: Iterable[str], unit: str, tokenizer: str = WHITESPACE) -> str:
     """The text of some tokens: words with single spaces, a new line for each </s>."""
-    made = joiner(unit)
+    made = joiner(unit, tokenizer=tokenizer)
     return "".join(map(made.add, tokens)) + made.rest()
 
 
-def joiner(unit: str, after: str = "") -> Joiner:
+def joiner(unit: str, after: str = "", tokenizer: str = WHITESPACE) -> Joiner:
     """`join`, a token at a time. `after`: the text before the first token."""
-    return TOKENIZERS[unit].joiner(after)
+    return find(unit, tokenizer).joiner(after)

@@ -6,14 +6,17 @@ import codecs
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rnnlm.config.encodings import UTF_8
+from rnnlm.errors import InputError
 from rnnlm.text import files
 from rnnlm.text.tokenizers.tokens import Joiner, Piece
 
 line_end = "\n"
 
 
-def pieces(path: str | Path, lowercase: bool) -> Iterator[Piece]:
+def pieces(path: str | Path, lowercase: bool, encoding: str = UTF_8) -> Iterator[Piece]:
     """The bytes of a file, some at a time, in order."""
+    check_encoding(encoding)
     for data, done in files.blocks(path):
         text = data.decode("latin-1")
         # Every byte but the continuations of UTF-8 begins a code point.
@@ -32,10 +35,25 @@ def with_line_end(tokens: Sequence[str]) -> Sequence[str]:
     return tokens
 
 
+def bare(token: str) -> str:
+    """The byte itself."""
+    return token
+
+
 def joiner(after: str) -> Joiner:
     """An incremental UTF-8 decoder; what is no UTF-8 becomes U+FFFD. The text `after` before the first byte
     changes nothing."""
     return _Joiner()
+
+
+def check_encoding(encoding: str) -> None:
+    """Check that nobody says how bytes are to be decoded.
+
+    Raises:
+        InputError: somebody does.
+    """
+    if encoding != UTF_8:
+        raise InputError("--encoding: a model of bytes reads a text as it is; leave it out")
 
 
 class _Joiner:

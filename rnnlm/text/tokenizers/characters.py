@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rnnlm.config.encodings import UTF_8
 from rnnlm.text import files
 from rnnlm.text.tokenizers.tokens import Joiner, Piece
 
 line_end = "\n"
 
 
-def pieces(path: str | Path, lowercase: bool) -> Iterator[Piece]:
+def pieces(path: str | Path, lowercase: bool, encoding: str = UTF_8) -> Iterator[Piece]:
     """The characters of a file, some at a time, in order."""
-    for text, done in files.characters(path):
+    for text, done in files.characters(path, encoding):
         yield Piece(_lower(text) if lowercase else text, len(text), done)
 
 
@@ -26,6 +27,11 @@ def split(text: str, lowercase: bool, source: str, line: int = 1) -> Sequence[st
 def with_line_end(tokens: Sequence[str]) -> Sequence[str]:
     """The characters as they are: a file has no newline that the string does not have."""
     return tokens
+
+
+def bare(token: str) -> str:
+    """The character itself."""
+    return token
 
 
 def joiner(after: str) -> Joiner:

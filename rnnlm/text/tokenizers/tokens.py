@@ -1,4 +1,4 @@
-"""Special tokens, and the interface of the tokenizers ``words``, ``characters``, ``bytes``."""
+"""Special tokens, and the interface of the tokenizers' modules."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import NamedTuple, Protocol
 
 UNKNOWN = "<unk>"
 LINE_END = "</s>"
+# The tokenizer of words where nothing else is said.
+WHITESPACE = "whitespace"
 
 
 class Piece(NamedTuple):
@@ -35,11 +37,12 @@ class Tokenizer(Protocol):
     def line_end(self) -> str:
         """The token that ends a line."""
 
-    def pieces(self, path: str | Path, lowercase: bool) -> Iterator[Piece]:
-        """The tokens of a file, some at a time, in order.
+    def pieces(self, path: str | Path, lowercase: bool, encoding: str = ...) -> Iterator[Piece]:
+        """The tokens of a file, some at a time, in order. `encoding`: of the file, a codec's name.
 
         Raises:
-            TextError: the file cannot be read; not UTF-8 (words and characters); a literal special token.
+            InputError: an encoding of bytes.
+            TextError: the file cannot be read; not in its encoding (words and characters); a literal special token.
         """
 
     def split(self, text: str, lowercase: bool, source: str, line: int = 1) -> Sequence[str]:
@@ -52,6 +55,9 @@ class Tokenizer(Protocol):
 
     def with_line_end(self, tokens: Sequence[str]) -> Sequence[str]:
         """The tokens of a string as a file of it would have them."""
+
+    def bare(self, token: str) -> str:
+        """A token as a text has it, without marks."""
 
     def joiner(self, after: str) -> Joiner:
         """A detokenizer whose first token comes after the text `after`."""

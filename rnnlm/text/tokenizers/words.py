@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from rnnlm.config.encodings import UTF_8
 from rnnlm.errors import TextError
 from rnnlm.text import files
 from rnnlm.text.tokenizers.tokens import LINE_END, Joiner, Piece
@@ -24,9 +25,9 @@ _LITERAL_IN_ANY_CASE = re.compile(r"</[sS]>(?<!\S</[sS]>)(?!\S)")
 LONGEST = 1 << 24
 
 
-def pieces(path: str | Path, lowercase: bool) -> Iterator[Piece]:
+def pieces(path: str | Path, lowercase: bool, encoding: str = UTF_8) -> Iterator[Piece]:
     """The words of a file, some at a time, in order."""
-    for piece in _words(files.characters(path), files.name(path), lowercase):
+    for piece in _words(files.characters(path, encoding), files.name(path), lowercase):
         # A word is whole here: what its last letter becomes may depend on that (Greek sigma).
         yield piece._replace(tokens=[word.lower() for word in piece.tokens]) if lowercase else piece
 
@@ -41,6 +42,11 @@ def split(text: str, lowercase: bool, source: str, line: int = 1) -> Sequence[st
 def with_line_end(tokens: Sequence[str]) -> Sequence[str]:
     """The words of a string as a file of it would have them: the last line ends too."""
     return tokens if tokens and tokens[-1] == LINE_END else [*tokens, LINE_END]
+
+
+def bare(token: str) -> str:
+    """The word itself."""
+    return token
 
 
 def joiner(after: str) -> Joiner:
