@@ -161,7 +161,7 @@ def test_next_is_what_scoring_gives_each_token(call: Any, runs: dict[str, Path],
             continue
         text = f"{prefix} {token.token}" if unit == "word" else prefix + token.token
         last = model.surprisal(text, line_end=False)[-1]
-        assert token.log_probability == pytest.approx(last.log_probability, rel=1e-5)
+        assert token.log_probability == pytest.approx(last.log_probability, rel=1e-5, abs=1e-6)
     shown = json.loads(call("next", runs[unit], prefix, "--top", 4, "--json")[1])
     assert [token["token"] for token in shown["next"]] == [token.token for token in found[:4]]
     out = call("next", runs[unit], prefix, "--top", 4)[1].splitlines()
