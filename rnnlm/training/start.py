@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rnnlm import vectors
+from rnnlm import vectors, word_classes
 from rnnlm.config import paths as config_paths
 from rnnlm.config.schema import Config
 from rnnlm.corpora import prepare
@@ -59,6 +59,7 @@ def start(config: Config, resume: bool, restart: bool, ranks: Ranks | None = Non
     memory.check(config, need, sum(array.nbytes for array in held))
     windows.check_warmup(config.train, len(corpora.train) // config.train.batch)
     if old is None:
+        vocabulary.classes = yield from word_classes.make(config.model.output, corpora.train, vocabulary)
         settings = config.train
         table = yield from vectors.make(corpora.train, vocabulary, config.embedding, settings.seed, settings.threads)
         parameters = build.init(config, len(vocabulary), table)
@@ -67,7 +68,8 @@ def start(config: Config, resume: bool, restart: bool, ranks: Ranks | None = Non
     if products.name == "float32" != config.train.precision:
         yield Note(f"training in float32, not bfloat16: {products.why}", warning=True)
     threads = None if ranks is None else ranks.threads_for(config.train.threads)
-    network = build.build(config, parameters, threads, products=products, counts=vocabulary.counts)
+    counts, classes = vocabulary.counts, vocabulary.classes
+    network = build.build(config, parameters, threads, products=products, counts=counts, classes=classes)
     spelled = run_folder.spelled_as_before(config, old.trained) if old else config
     places = config_paths.absolute(config)
     run = Run(spelled, places, corpora, vocabulary, paths.lowest, network, Optimizer(config.train, network.named))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rnnlm.network.outputs.adaptive import Adaptive
+from rnnlm.network.outputs.classes import Classes
 from rnnlm.network.outputs.mixture import Mixture
 from rnnlm.network.outputs.softmax import Softmax
 from rnnlm.network.protocols import OutputLayer
@@ -15,7 +16,8 @@ from rnnlm.network.protocols import OutputLayer
 OUTPUTS: dict[str, Callable[..., OutputLayer[Any]]] = {
     "softmax": Softmax,
     "adaptive": Adaptive,
+    "classes": Classes,
     "mixture": Mixture,
 }
 
-__all__ = ["OUTPUTS", "Adaptive", "Mixture", "Softmax"]
+__all__ = ["OUTPUTS", "Adaptive", "Classes", "Mixture", "Softmax"]

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlm.network.outputs import Adaptive, Mixture, Softmax
+from rnnlm.network.outputs import Adaptive, Classes, Mixture, Softmax
 from rnnlm.network.protocols import OutputLayer
 from rnnlm.network.reference import equations
 
@@ -50,6 +50,15 @@ def adaptive(layer: Adaptive, p: Arrays, h: Array, history: Array | None) -> Arr
     return np.concatenate(parts, axis=-1)
 
 
+def classes(layer: Classes, p: Arrays, h: Array, history: Array | None) -> Array:
+    log_c, z = equations.log_softmax(equations.z2(h, p["U_c"], p["b_c"])), equations.z2(h, p["W"].T, p["b2"])
+    log_y = np.empty_like(z + log_c[..., :1])
+    for k in range(layer.C):
+        own = p["class"] == k
+        log_y[..., own] = log_c[..., k, None] + equations.log_softmax(z[..., own])
+    return log_y
+
+
 def _U(p: Arrays) -> Array:
     return p["E"].T if "E" in p else p["U"]
 
@@ -58,6 +67,7 @@ def _U(p: Arrays) -> Array:
 LOG_Y_HAT: dict[type, Callable[[Any, Arrays, Array, Array | None], Array]] = {
     Softmax: softmax,
     Adaptive: adaptive,
+    Classes: classes,
     Mixture: mixture,
 }
 

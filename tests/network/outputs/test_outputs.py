@@ -23,7 +23,7 @@ from rnnlm.files import tensors as storage
 from rnnlm.interchange import pytorch as interchange
 from rnnlm.network import build
 from rnnlm.network.decoder import Decoder
-from rnnlm.network.outputs import OUTPUTS, Adaptive
+from rnnlm.network.outputs import OUTPUTS, Adaptive, Classes
 from rnnlm.network.outputs.mixture import heads, responsibilities
 from rnnlm.network.protocols import Draw
 from rnnlm.network.reference import outputs as plain_outputs
@@ -38,6 +38,8 @@ LAYERS: dict[str, dict[str, Any]] = {
     "softmax, tied and projected": {"tie_weights": True},
     "adaptive": {"output": {"type": "adaptive", "cutoffs": [3, 6], "factor": 2.0}},
     "adaptive, cutoffs chosen": {"output": "adaptive"},
+    "classes": {"output": {"type": "classes", "classes": 4}},
+    "classes, their number chosen": {"output": "classes"},
     "mixture": {"output": {"type": "mixture", "softmaxes": 4}},
     "mixture of one": {"output": {"type": "mixture", "softmaxes": 1}},
     "mixture, tied": {"output": {"type": "mixture", "softmaxes": 4}, "tie_weights": True, "hidden": 5},
@@ -241,9 +243,9 @@ def test_commands_of_a_trained_network(run: Config, tmp_path: Path, call: Any) -
         assert (status, out) == (2, "")
         assert err.count("\n") == 1
         assert f"{command[0]}: takes the plain Elman network apart; this model's " in err
-        assert "mixture" in err or "adaptive" in err or "projection" in err
+        assert any(word in err for word in ("mixture", "adaptive", "classes", "projection"))
     with pytest.raises(
-        InputError, match="PyTorch has no module for this model: (output: (mixture|adaptive)|a projection)"
+        InputError, match="PyTorch has no module for this model: (output: (mixture|adaptive|classes)|a projection)"
     ):
         interchange.export(loaded.trained, tmp_path / "out.safetensors")
 
@@ -273,7 +275,7 @@ def test_what_it_takes(layer: dict[str, Any]) -> None:
     count = softmaxes(layer)
     weights = 8 * needs.parameters
     assert needs.training_bytes > 2 * weights
-    if isinstance(output, Adaptive):  # tests/network/outputs/test_adaptive.py
+    if isinstance(output, Adaptive | Classes):  # test_adaptive.py, test_classes.py
         return
     assert 1 <= output.multiplications() / (count * plain * 3000) < 1.03
     assert needs.training_bytes > 2 * weights + min(count * 700 * 3000 * 8, 96 << 20)
