@@ -28,7 +28,8 @@ def _rnnlm_network(case: Case, precision: str, threads: int, output: str = "soft
     config = case.config(precision, threads, output)
     table = np.random.default_rng(0).standard_normal((case.vocabulary, case.hidden), np.float32)
     table *= np.float32(0.1)
-    return build.build(config, build.init(config, case.vocabulary, table))
+    parameters = build.init(config, case.vocabulary, table)
+    return build.build(config, parameters, counts=case.counts())
 
 
 def _window(case: Case, ids: Any, number: int) -> tuple[Any, Any]:
@@ -237,6 +238,7 @@ MAKERS: dict[tuple[str, str], Callable[[Case, str, int], Callable[[int], float]]
     ("rnnlm", "train"): rnnlm_trainer,
     ("torch", "train"): torch_trainer,
     ("adaptive", "train"): lambda *about: rnnlm_trainer(*about, output="adaptive"),
+    ("classes", "train"): lambda *about: rnnlm_trainer(*about, output="classes"),
     ("torch-adaptive", "train"): torch_adaptive_trainer,
     ("compiled", "train"): lambda *about: torch_trainer(*about, compiled=True),
     ("rnnlm", "evaluate"): rnnlm_evaluator,

@@ -39,7 +39,7 @@ LAYERS: dict[str, dict[str, Any]] = {
     "adaptive": {"output": {"type": "adaptive", "cutoffs": [3, 6], "factor": 2.0}},
     "adaptive, cutoffs chosen": {"output": "adaptive"},
     "classes": {"output": {"type": "classes", "classes": 4}},
-    "classes, their number chosen": {"output": "classes"},
+    "classes by exchange": {"output": {"type": "classes", "by": "exchange"}},
     "mixture": {"output": {"type": "mixture", "softmaxes": 4}},
     "mixture of one": {"output": {"type": "mixture", "softmaxes": 1}},
     "mixture, tied": {"output": {"type": "mixture", "softmaxes": 4}, "tie_weights": True, "hidden": 5},
