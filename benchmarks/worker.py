@@ -239,6 +239,7 @@ MAKERS: dict[tuple[str, str], Callable[[Case, str, int], Callable[[int], float]]
     ("torch", "train"): torch_trainer,
     ("adaptive", "train"): lambda *about: rnnlm_trainer(*about, output="adaptive"),
     ("classes", "train"): lambda *about: rnnlm_trainer(*about, output="classes"),
+    ("hierarchical", "train"): lambda *about: rnnlm_trainer(*about, output="hierarchical"),
     ("torch-adaptive", "train"): torch_adaptive_trainer,
     ("compiled", "train"): lambda *about: torch_trainer(*about, compiled=True),
     ("rnnlm", "evaluate"): rnnlm_evaluator,

@@ -123,6 +123,12 @@ class Classes(Typed):
     by: ClassesBy = Field(FrequencyClasses(), description="what the classes are made by")
 
 
+class Hierarchical(Typed):
+    """Hierarchical softmax over a Huffman tree of the vocabulary (Mikolov et al. 2013)."""
+
+    type: Literal["hierarchical"] = "hierarchical"
+
+
 class Mixture(Typed):
     """Mixture of softmaxes (Yang et al. 2018)."""
 
@@ -130,7 +136,7 @@ class Mixture(Typed):
     softmaxes: Count = Field(5, description="how many softmaxes")
 
 
-Output = Annotated[Softmax | Adaptive | Classes | Mixture, Field(discriminator="type"), Shorthand()]
+Output = Annotated[Softmax | Adaptive | Classes | Hierarchical | Mixture, Field(discriminator="type"), Shorthand()]
 
 # -- initializers of I and H
 # -----------------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 
 from rnnlm.network.outputs.adaptive import Adaptive
 from rnnlm.network.outputs.classes import Classes
+from rnnlm.network.outputs.hierarchical import Hierarchical
 from rnnlm.network.outputs.mixture import Mixture
 from rnnlm.network.outputs.softmax import Softmax
 from rnnlm.network.protocols import OutputLayer
@@ -17,7 +18,8 @@ OUTPUTS: dict[str, Callable[..., OutputLayer[Any]]] = {
     "softmax": Softmax,
     "adaptive": Adaptive,
     "classes": Classes,
+    "hierarchical": Hierarchical,
     "mixture": Mixture,
 }
 
-__all__ = ["OUTPUTS", "Adaptive", "Classes", "Mixture", "Softmax"]
+__all__ = ["OUTPUTS", "Adaptive", "Classes", "Hierarchical", "Mixture", "Softmax"]

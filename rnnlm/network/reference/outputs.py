@@ -13,12 +13,13 @@ that a complex step can differentiate. The equations and where they are from sta
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlm.network.outputs import Adaptive, Classes, Mixture, Softmax
+from rnnlm.network.outputs import Adaptive, Classes, Hierarchical, Mixture, Softmax
 from rnnlm.network.protocols import OutputLayer
 from rnnlm.network.reference import equations
 
@@ -59,6 +60,17 @@ def classes(layer: Classes, p: Arrays, h: Array, history: Array | None) -> Array
     return log_y
 
 
+def hierarchical(layer: Hierarchical, p: Arrays, h: Array, history: Array | None) -> Array:
+    z = equations.z2(h, p["W"].T, p["b"])
+    # log s(z) of child 0, and log s(-z) = log s(z) - z of child 1.
+    first = np.where(z.real > 0, -np.log1p(np.exp(-z)), z - np.log1p(np.exp(z)))
+    sides = np.stack([first, first - z])
+    log_y = np.empty((*z.shape[:-1], layer.V), z.dtype)
+    for x, (start, stop) in enumerate(pairwise(p["starts"])):
+        log_y[..., x] = sides[p["sides"][start:stop], ..., p["nodes"][start:stop]].sum(axis=0)
+    return log_y
+
+
 def _U(p: Arrays) -> Array:
     return p["E"].T if "E" in p else p["U"]
 
@@ -68,6 +80,7 @@ LOG_Y_HAT: dict[type, Callable[[Any, Arrays, Array, Array | None], Array]] = {
     Softmax: softmax,
     Adaptive: adaptive,
     Classes: classes,
+    Hierarchical: hierarchical,
     Mixture: mixture,
 }
 
