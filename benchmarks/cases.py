@@ -64,6 +64,11 @@ class Case:
         found = generator.choice(self.vocabulary, shape, p=weights / weights.sum())
         return np.asarray(found, np.int32)
 
+    def counts(self) -> NDArray[np.int64]:
+        """Of each token in a text of 10 |V| tokens by Zipf's law."""
+        weights = 1 / np.arange(1, self.vocabulary + 1)
+        return np.ceil(10 * self.vocabulary * weights / weights.sum()).astype(np.int64)
+
     @property
     def products(self) -> float:
         """Floating-point operations a token in the matrix products that must be done: forward, and twice that

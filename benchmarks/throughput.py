@@ -26,6 +26,9 @@ from typing import Any
 from benchmarks.cases import CASES
 
 _AVX2 = "+avx2,+fma,+avx,+sse4.2,+sse4.1,+ssse3,+sse3,+sse2,+sse,+cmov,+cx8,+fxsr,+mmx,+x87,+popcnt,+bmi,+bmi2"
+# rnnlm with another output layer than the full softmax.
+OUTPUTS = ("adaptive", "classes", "hierarchical")
+
 # What holds both programs to less than this processor has; by the name that `--processor` takes.
 PROCESSORS: dict[str, dict[str, str]] = {
     "own": {},

@@ -28,7 +28,8 @@ def _rnnlm_network(case: Case, precision: str, threads: int, output: Any = "soft
     config = case.config(precision, threads, output)
     table = np.random.default_rng(0).standard_normal((case.vocabulary, case.hidden), np.float32)
     table *= np.float32(0.1)
-    return build.build(config, build.init(config, case.vocabulary, table))
+    parameters = build.init(config, case.vocabulary, table)
+    return build.build(config, parameters, counts=case.counts())
 
 
 def _window(case: Case, ids: Any, number: int) -> tuple[Any, Any]:
@@ -239,6 +240,8 @@ MAKERS: dict[tuple[str, str], Callable[[Case, str, int], Callable[[int], float]]
     ("adaptive", "train"): lambda *about: rnnlm_trainer(*about, output="adaptive"),
     ("sampled", "train"): lambda *about: rnnlm_trainer(*about, output="sampled"),
     ("nce", "train"): lambda *about: rnnlm_trainer(*about, output={"type": "sampled", "objective": "nce"}),
+    ("classes", "train"): lambda *about: rnnlm_trainer(*about, output="classes"),
+    ("hierarchical", "train"): lambda *about: rnnlm_trainer(*about, output="hierarchical"),
     ("torch-adaptive", "train"): torch_adaptive_trainer,
     ("compiled", "train"): lambda *about: torch_trainer(*about, compiled=True),
     ("rnnlm", "evaluate"): rnnlm_evaluator,

@@ -93,8 +93,8 @@ class LanguageModel:
         self.vocabulary = trained.vocabulary
         initial = trained.initial if initial_state == "model" else None
         self.initial_state = "zero" if initial is None else "model"
-        parameters, counts = unflatten(trained.parameters), trained.vocabulary.counts
-        self.network = build.build(trained.config, parameters, threads, initial, counts=counts)
+        parameters, counts, classes = unflatten(trained.parameters), self.vocabulary.counts, self.vocabulary.classes
+        self.network = build.build(trained.config, parameters, threads, initial, counts=counts, classes=classes)
 
     @property
     def parameters(self) -> dict[str, Tensor]:

@@ -13,12 +13,13 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Below all: these may be imported by everything.
 BASE = {"errors", "version", "work", "user_cache", "config", "files.atomic", "files.output", "files.tensors"}
 NETWORK = BASE | {"kernels", "text", "network"}
-LIBRARY = NETWORK | {"vectors", "corpora", "files"}
+LIBRARY = NETWORK | {"vectors", "word_classes", "corpora", "files"}
 MAY_IMPORT = {
     "kernels": {"errors", "user_cache"},
     "text": BASE | {"kernels"},
     "network": BASE | {"kernels", "text"},
     "vectors": NETWORK,
+    "word_classes": NETWORK,
     "corpora": NETWORK | {"vectors"},
     "files": NETWORK,
     "training": LIBRARY | {"sampling"},  # samples on the way

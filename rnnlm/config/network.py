@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from rnnlm.config.base import NOT_BOOL, Count, Positive, Probability, Section, Shorthand, Typed
+from rnnlm.config.base import NOT_BOOL, Count, Positive, Probability, Section, Shorthand, Typed, UserPath
 
 # -- cells
 # -----------------------------------------------------------------------------------------------------------------
@@ -90,6 +90,45 @@ class Adaptive(Typed):
         return cutoffs
 
 
+class FrequencyClasses(Typed):
+    """Neighbours by frequency, with equal sums of the square roots of their counts."""
+
+    type: Literal["frequency"] = "frequency"
+
+
+class ExchangeClasses(Typed):
+    """Exchange clustering of the training text by class bigrams (Martin, Liermann & Ney 1998)."""
+
+    type: Literal["exchange"] = "exchange"
+    passes: Count = Field(10, description="passes over the vocabulary at most")
+
+
+class FileClasses(Typed):
+    """Classes from a file."""
+
+    type: Literal["file"] = "file"
+    path: UserPath = Field(description="the class of each token of the vocabulary: token TAB class, a line each")
+
+
+ClassesBy = Annotated[FrequencyClasses | ExchangeClasses | FileClasses, Field(discriminator="type"), Shorthand()]
+
+
+class Classes(Typed):
+    """Class-based softmax: a softmax over classes, and one over the tokens of a class (Goodman 2001)."""
+
+    type: Literal["classes"] = "classes"
+    classes: Count | None = Field(
+        None, description="how many classes there are; null: the square root of the vocabulary's size"
+    )
+    by: ClassesBy = Field(FrequencyClasses(), description="what the classes are made by")
+
+
+class Hierarchical(Typed):
+    """Hierarchical softmax over a Huffman tree of the vocabulary (Mikolov et al. 2013)."""
+
+    type: Literal["hierarchical"] = "hierarchical"
+
+
 class Mixture(Typed):
     """Mixture of softmaxes (Yang et al. 2018)."""
 
@@ -111,7 +150,9 @@ class Sampled(Typed):
     )
 
 
-Output = Annotated[Softmax | Adaptive | Mixture | Sampled, Field(discriminator="type"), Shorthand()]
+Output = Annotated[
+    Softmax | Adaptive | Classes | Hierarchical | Mixture | Sampled, Field(discriminator="type"), Shorthand()
+]
 
 # -- initializers of I and H
 # -----------------------------------------------------------------------------------------------------------------
@@ -197,8 +238,8 @@ class Model(Section):
     def options_fit(self) -> Self:
         if isinstance(self.hidden, list) and self.layers not in (1, len(self.hidden)):
             raise ValueError(f"hidden lists {len(self.hidden)} layers; found layers: {self.layers}")
-        if isinstance(self.output, Adaptive) and self.tie_weights:
-            raise ValueError("tie_weights goes with output: softmax or mixture; found output: adaptive")
+        if self.tie_weights and not isinstance(self.output, Softmax | Mixture):
+            raise ValueError(f"tie_weights goes with output: softmax or mixture; found output: {self.output.type}")
         if isinstance(self.cell, Mingru) and self.dropout.recurrent > 0:
             raise ValueError("dropout.recurrent drops numbers of H, which a mingru has not")
         if isinstance(self.cell, Scrn) and self.cell.context >= min(self.sizes):

@@ -11,7 +11,7 @@ from rnnlm.config.schema import Config
 
 # What is the same text by its content, wherever it lies.
 TEXTS = ("data.train", "data.valid", "data.test", "data.text")
-KEYS = (*TEXTS, "data.grammar.type", "vocab.file", "embedding.init.path", "train.from")
+KEYS = (*TEXTS, "data.grammar.type", "vocab.file", "embedding.init.path", "model.output.by.path", "train.from")
 
 
 def absolute(config: Config) -> dict[str, str]:

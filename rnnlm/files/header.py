@@ -46,6 +46,7 @@ class Header(_Part):
     config: dict[str, Any]
     vocabulary: Annotated[list[str], Field(min_length=1)]
     counts: list[Whole]
+    classes: list[Whole] | None = None
     training: Training
     position: Place | None = None
     paths: dict[str, str] = {}

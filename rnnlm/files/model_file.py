@@ -17,13 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnlm.config import file as config_file
+from rnnlm.config.network import Classes, FrequencyClasses
 from rnnlm.config.schema import Config
 from rnnlm.errors import ConfigError, ModelError
 from rnnlm.files import header as header_of
 from rnnlm.files import tensors as storage
 from rnnlm.network import build
+from rnnlm.network.outputs.classes.assignment import choose
 from rnnlm.network.protocols import Array
 from rnnlm.text.vocabulary import Vocabulary, check_tokens
 from rnnlm.version import __version__
@@ -128,10 +131,29 @@ def read_header(path: str | Path, metadata: dict[str, Any]) -> tuple[Config, Voc
         header_of.validate(metadata)
         config = config_file.validate(metadata["config"])
         check_tokens(metadata["vocabulary"], metadata["counts"], config.data.unit)
+        classes = _classes(config, metadata)
     except (ValueError, ConfigError) as error:
         raise ModelError(f"{path}: damaged: the header does not hold a model ({error})") from None
     data, lowercase = config.data, config.vocab.lowercase
-    return config, Vocabulary(metadata["vocabulary"], metadata["counts"], data.unit, lowercase, data.tokenizer)
+    tokens, counts = metadata["vocabulary"], metadata["counts"]
+    return config, Vocabulary(tokens, counts, data.unit, lowercase, data.tokenizer, classes)
+
+
+def _classes(config: Config, metadata: dict[str, Any]) -> NDArray[np.int32] | None:
+    """The class of each token, where the output layer does not make them by counts.
+
+    Raises:
+        ValueError: the classes are not those of this vocabulary.
+    """
+    output, found = config.model.output, metadata.get("classes")
+    if not isinstance(output, Classes) or isinstance(output.by, FrequencyClasses):
+        return None
+    if found is None or len(found) != len(metadata["vocabulary"]):
+        raise ValueError("classes: not one for each token")
+    wanted = output.classes or choose(len(found))
+    if set(found) != set(range(wanted)):
+        raise ValueError(f"classes: not {wanted:,} of them, each with a token")
+    return np.array(found, np.int32)
 
 
 def expected_tensors(config: Config, vocabulary: int, found: Iterable[str]) -> dict[str, tuple[int, ...]]:
@@ -153,10 +175,12 @@ def header(config: Config, vocabulary: Vocabulary, training: dict[str, Any]) -> 
     # Where the folder of the run lies is no part of the model: its bytes must not depend on it.
     values = config.model_dump()
     del values["run"]
+    classes = {} if vocabulary.classes is None else {"classes": vocabulary.classes.tolist()}
     return {
         "format": storage.FORMAT,
         "config": values,
         "vocabulary": list(vocabulary.tokens),
         "counts": vocabulary.counts.tolist(),
+        **classes,
         "training": {**training, "version": __version__},
     }

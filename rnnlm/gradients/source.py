@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rnnlm import vectors
+from rnnlm import vectors, word_classes
 from rnnlm.config.embedding import Normal
 from rnnlm.config.encodings import UTF_8
 from rnnlm.config.schema import Config
@@ -17,7 +17,8 @@ from rnnlm.files import model_file, own_texts
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.network import build
 from rnnlm.network.network import Network
-from rnnlm.network.parameters import unflatten
+from rnnlm.network.parameters import flatten, unflatten
+from rnnlm.network.protocols import Array
 from rnnlm.text import corpus
 from rnnlm.text.corpus import Corpus
 from rnnlm.text.vocabulary import Vocabulary
@@ -62,7 +63,7 @@ def from_model(
     yield from prepare.check_coverage(encoded)
     config = _with_precision(trained.config, precision)
     parameters = {name: value.astype(config.train.dtype) for name, value in trained.parameters.items()}
-    return Source(build.build(config, unflatten(parameters), threads, counts=trained.vocabulary.counts), encoded)
+    return Source(_network(config, parameters, trained.vocabulary, threads), encoded)
 
 
 def from_config(config: Config, text: Path | None, folder: Path, encoding: str = UTF_8) -> Task[Source]:
@@ -75,7 +76,14 @@ def from_config(config: Config, text: Path | None, folder: Path, encoding: str =
     encoded = yield from corpus.read(text, words, folder, encoding)
     yield from prepare.check_coverage(encoded)
     table = yield from _table(config, encoded, words)
-    return Source(build.build(config, build.init(config, len(words), table), counts=words.counts), encoded)
+    words.classes = yield from word_classes.make(config.model.output, encoded, words)
+    return Source(_network(config, flatten(build.init(config, len(words), table)), words), encoded)
+
+
+def _network(
+    config: Config, parameters: dict[str, Array], words: Vocabulary, threads: int | str | None = None
+) -> Network:
+    return build.build(config, unflatten(parameters), threads, counts=words.counts, classes=words.classes)
 
 
 def _table(config: Config, encoded: Corpus, words: Vocabulary) -> Task[np.ndarray]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from rnnlm import user_cache
 
 # The packages that have kernels, whole: constants count as well as functions.
-SOURCES = ("evaluation", "kernels", "measure", "network", "text", "training", "vectors")
+SOURCES = ("evaluation", "kernels", "measure", "network", "text", "training", "vectors", "word_classes")
 
 
 @functools.cache

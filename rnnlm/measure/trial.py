@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnnlm import word_classes
 from rnnlm.config.schema import Config
 from rnnlm.corpora import prepare
 from rnnlm.corpora.prepare import Corpora
@@ -46,6 +47,10 @@ def prepared(config: Config) -> Task[Prepared]:
     model = from_model.read(config, vocabulary)
     needs = memory.needs(config, len(vocabulary), corpora.tokens, threads_to_use(config.train.threads))
     memory.check(config, needs)
+    if model is None:
+        vocabulary.classes = yield from word_classes.make(config.model.output, corpora.train, vocabulary)
+    else:
+        vocabulary.classes = model.trained.vocabulary.classes
     return Prepared(config, vocabulary, corpora, needs, model)
 
 
@@ -57,7 +62,8 @@ class Trial:
         shape = build.shapes(found.config, len(found.vocabulary))[TABLE]
         table = np.random.default_rng(0).normal(0, 0.1, shape)
         parameters = build.init(found.config, len(found.vocabulary), table)
-        self.network = build.build(found.config, parameters, counts=found.vocabulary.counts)
+        counts, classes = found.vocabulary.counts, found.vocabulary.classes
+        self.network = build.build(found.config, parameters, counts=counts, classes=classes)
         self.optimizer = Optimizer(self.settings, self.network.named)
         self.streams = equal_streams(found.corpora.train, self.settings.batch, self.settings.state)
         self._context = self.settings.bptt - self.settings.stride

@@ -49,6 +49,7 @@ def build(
     initial: Sequence[Array] | None = None,
     products: Choice | None = None,
     counts: NDArray[np.int64] | None = None,
+    classes: NDArray[np.int32] | None = None,
 ) -> Network:
     """The network of a configuration with these parameters, which are used in place.
 
@@ -56,10 +57,11 @@ def build(
         threads: None: ``train.threads``.
         initial, products: as of `Network`.
         counts: how often each token stood in the training text (|V|), for output layers that ask; None: once each.
+        classes: of each token (|V|), as of `OutputLayer.tables`.
     """
     vocabulary = len(parameters["embedding"]["table"])
     made = output(config, vocabulary)
-    tables = made.tables(np.ones(vocabulary, np.int64) if counts is None else counts)
+    tables = made.tables(np.ones(vocabulary, np.int64) if counts is None else counts, classes)
     return Network(config, cells(config), made, parameters, threads, tables, initial, products)
 
 

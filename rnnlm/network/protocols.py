@@ -269,9 +269,14 @@ class OutputLayer(Protocol[PackedT]):
     def init(self, dtype: DTypeLike, generator: np.random.Generator) -> Arrays:
         """Initial parameters."""
 
-    def tables(self, counts: NDArray[np.int64]) -> Arrays:
-        """Numbers that it prepares from the vocabulary's counts (|V|) when the network is built: given with the
-        parameters, not trained, and not saved, since a model's file has the counts."""
+    def tables(self, counts: NDArray[np.int64], classes: NDArray[np.int32] | None = None) -> Arrays:
+        """Numbers that it prepares from the vocabulary when the network is built: given with the parameters, not
+        trained, and not saved, since a model's file has the vocabulary.
+
+        Args:
+            counts: how often each token stood in the training text, |V|.
+            classes: the class of each token, |V|, where these come from the text or a file.
+        """
         return {}
 
     @abstractmethod

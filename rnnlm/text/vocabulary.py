@@ -34,17 +34,25 @@ class Vocabulary:
         tokens: by id; counts: how often each stood in the training text (int64).
         unit: word, char or byte; lowercase: whether a text is lower-cased before it is cut; tokenizer: of words, a
             name in ``tokenizers.WORD_TOKENIZERS``.
+        classes: the class of each token (int32), where the output layer's classes come from the text or a file.
         unk: id of ``<unk>``, None for bytes; line_end: id of ``</s>`` (words) or of the newline.
     """
 
     def __init__(
-        self, tokens: Iterable[str], counts: Iterable[int], unit: str, lowercase: bool, tokenizer: str = WHITESPACE
+        self,
+        tokens: Iterable[str],
+        counts: Iterable[int],
+        unit: str,
+        lowercase: bool,
+        tokenizer: str = WHITESPACE,
+        classes: NDArray[np.int32] | None = None,
     ) -> None:
         self.tokens = tuple(tokens)
         self.counts: NDArray[np.int64] = np.fromiter(counts, np.int64, len(self.tokens))
         self.unit = unit
         self.lowercase = lowercase
         self.tokenizer = tokenizer
+        self.classes = classes
         self._ids = {token: i for i, token in enumerate(self.tokens)}
         self.unk = self._ids.get(UNKNOWN)
         self.line_end = self._ids[tokenizers.line_end(unit)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -101,12 +102,12 @@ TYPED = [
 def test_a_bare_name_is_the_section_with_its_defaults(spot: Spot, key: str) -> None:
     for name, section in sections(spot.section, key).types.items():
         if any(field.is_required() for field in section.model_fields.values()):
-            with pytest.raises(ConfigError, match=rf"{key}\.path: missing; word vectors"):
+            with pytest.raises(ConfigError, match=rf"{key}\.path: missing; (word vectors|the class of each)"):
                 config_file.validate(spot.values(**{key: name}))
             continue
         bare, spelled = (config_file.validate(spot.values(**{key: value})) for value in (name, {"type": name}))
         assert bare == spelled
-        found = getattr(getattr(bare, spot.path[0]), key)
+        found = attrgetter(".".join((*spot.path, key)))(bare)
         assert type(found) is section
         assert found == section()
 
@@ -115,7 +116,7 @@ def test_a_bare_name_is_the_section_with_its_defaults(spot: Spot, key: str) -> N
 def test_other_types_are_refused_with_those_that_there_are(spot: Spot, key: str) -> None:
     names = list(sections(spot.section, key).types)
     among = f"must be {', '.join(map(repr, names[:-1]))} or {names[-1]!r}"
-    place = rf"{spot.path[0]}\.{key}"
+    place = r"\.".join((*spot.path, key))
     for value, message in (
         ("other", rf"{place}: found 'other'; {among}$"),
         ({"type": "other"}, rf"{place}: found 'other'; {among}$"),

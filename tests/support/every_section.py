@@ -12,6 +12,7 @@ _NEEDED: dict[str, dict[str, Any]] = {
     "data": {"train": "a", "valid": "b"},
     "data.grammar": {"type": "english"},
     "embedding.init file": {"path": "v.txt"},
+    "model.output.by file": {"path": "c.txt"},
 }
 
 
@@ -20,6 +21,7 @@ class Spot(NamedTuple):
 
     path: tuple[str, ...]
     section: type[Section]
+    above: tuple[type[Section], ...] = ()  # those that it stands in, from the outermost
 
     def __str__(self) -> str:
         kind = f" {self.section.model_fields['type'].default}" if issubclass(self.section, Typed) else ""
@@ -32,20 +34,22 @@ class Spot(NamedTuple):
 
     def values(self, **given: Any) -> dict[str, Any]:
         """A configuration that has these keys in the section."""
-        own = {**_NEEDED.get(str(self), {}), **given}
-        if issubclass(self.section, Typed):
-            own = {"type": self.section.model_fields["type"].default, **own}
-        for name in reversed(self.path):
-            own = {name: own}
+        own = _with_type(self.section, {**_NEEDED.get(str(self), {}), **given})
+        for name, above in zip(reversed(self.path), reversed(self.above), strict=True):
+            own = _with_type(above, {name: own})
         return own if "data" in own else {"data": _NEEDED["data"], **own}
 
 
-def _below(section: type[Section], path: tuple[str, ...]) -> list[Spot]:
-    found = [Spot(path, section)] if path else []
+def _with_type(section: type[Section], values: dict[str, Any]) -> dict[str, Any]:
+    return {"type": section.model_fields["type"].default, **values} if issubclass(section, Typed) else values
+
+
+def _below(section: type[Section], path: tuple[str, ...], above: tuple[type[Section], ...] = ()) -> list[Spot]:
+    found = [Spot(path, section, above)] if path else []
     for key in section.model_fields:
         taken = sections(section, key)
         for inner in [taken.section] if taken.section else taken.types.values():
-            found += _below(inner, (*path, key))
+            found += _below(inner, (*path, key), (*above, section))
     return found
 
 

@@ -116,7 +116,7 @@ class Bigram(OutputLayer[Arrays]):
     def init(self, dtype: DTypeLike, generator: np.random.Generator) -> Arrays:
         return {name: generator.normal(0, 0.5, shape).astype(dtype) for name, shape in self.shapes().items()}
 
-    def tables(self, counts: NDArray[np.int64]) -> Arrays:
+    def tables(self, counts: NDArray[np.int64], classes: NDArray[np.int32] | None = None) -> Arrays:
         return {"counts": counts}
 
     def scores(self, parameters: Arrays, rows: Rows, context: Context, details: bool = False) -> Scores:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from rnnlm.network.outputs.adaptive import Adaptive
+from rnnlm.network.outputs.classes import Classes
+from rnnlm.network.outputs.hierarchical import Hierarchical
 from rnnlm.network.outputs.mixture import Mixture
 from rnnlm.network.outputs.sampled import Sampled
 from rnnlm.network.outputs.softmax import Softmax
@@ -16,8 +18,10 @@ from rnnlm.network.protocols import OutputLayer
 OUTPUTS: dict[str, Callable[..., OutputLayer[Any]]] = {
     "softmax": Softmax,
     "adaptive": Adaptive,
+    "classes": Classes,
+    "hierarchical": Hierarchical,
     "mixture": Mixture,
     "sampled": Sampled,
 }
 
-__all__ = ["OUTPUTS", "Adaptive", "Mixture", "Sampled", "Softmax"]
+__all__ = ["OUTPUTS", "Adaptive", "Classes", "Hierarchical", "Mixture", "Sampled", "Softmax"]

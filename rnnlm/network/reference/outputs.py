@@ -13,12 +13,13 @@ that a complex step can differentiate. The equations and where they are from sta
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlm.network.outputs import Adaptive, Mixture, Sampled, Softmax
+from rnnlm.network.outputs import Adaptive, Classes, Hierarchical, Mixture, Sampled, Softmax
 from rnnlm.network.outputs.sampled import noise
 from rnnlm.network.protocols import OutputLayer
 from rnnlm.network.reference import equations
@@ -72,6 +73,26 @@ def _sampled_z2(p: Arrays, h: Array) -> Array:
     return equations.z2(h @ p["P"] if "P" in p else h, U.T, p["b2"])
 
 
+def classes(layer: Classes, p: Arrays, h: Array, history: Array | None) -> Array:
+    log_c, z = equations.log_softmax(equations.z2(h, p["U_c"], p["b_c"])), equations.z2(h, p["W"].T, p["b2"])
+    log_y = np.empty_like(z + log_c[..., :1])
+    for k in range(layer.C):
+        own = p["class"] == k
+        log_y[..., own] = log_c[..., k, None] + equations.log_softmax(z[..., own])
+    return log_y
+
+
+def hierarchical(layer: Hierarchical, p: Arrays, h: Array, history: Array | None) -> Array:
+    z = equations.z2(h, p["W"].T, p["b"])
+    # log s(z) of child 0, and log s(-z) = log s(z) - z of child 1.
+    first = np.where(z.real > 0, -np.log1p(np.exp(-z)), z - np.log1p(np.exp(z)))
+    sides = np.stack([first, first - z])
+    log_y = np.empty((*z.shape[:-1], layer.V), z.dtype)
+    for x, (start, stop) in enumerate(pairwise(p["starts"])):
+        log_y[..., x] = sides[p["sides"][start:stop], ..., p["nodes"][start:stop]].sum(axis=0)
+    return log_y
+
+
 def _U(p: Arrays) -> Array:
     return p["E"].T if "E" in p else p["U"]
 
@@ -80,6 +101,8 @@ def _U(p: Arrays) -> Array:
 LOG_Y_HAT: dict[type, Callable[[Any, Arrays, Array, Array | None], Array]] = {
     Softmax: softmax,
     Adaptive: adaptive,
+    Classes: classes,
+    Hierarchical: hierarchical,
     Mixture: mixture,
     Sampled: sampled,
 }

@@ -68,8 +68,9 @@ def _share(ranks: Ranks, given: Given) -> tuple[Run, Group]:
     config, dtype = given.config, np.dtype(given.config.train.dtype)
     parameters = unflatten({name: np.zeros(shape, dtype) for name, shape in given.shapes.items()})
     products = choose(config.train.precision, given.products)
-    threads, counts = ranks.threads_for(config.train.threads), given.corpus.vocabulary.counts
-    network = build.build(config, parameters, threads, products=products, counts=counts)
+    threads, words = ranks.threads_for(config.train.threads), given.corpus.vocabulary
+    counts, classes = words.counts, words.classes
+    network = build.build(config, parameters, threads, products=products, counts=counts, classes=classes)
     # The leader alone has the average of the weights, which no update reads.
     config = config.model_copy(update={"train": config.train.model_copy(update={"average": None})})
     optimizer = Optimizer(config.train, network.named)

@@ -23,7 +23,7 @@ from rnnlm.files import tensors as storage
 from rnnlm.interchange import pytorch as interchange
 from rnnlm.network import build
 from rnnlm.network.decoder import Decoder
-from rnnlm.network.outputs import OUTPUTS, Adaptive, Sampled
+from rnnlm.network.outputs import OUTPUTS, Adaptive, Classes, Hierarchical, Sampled
 from rnnlm.network.outputs.mixture import heads, responsibilities
 from rnnlm.network.protocols import Draw
 from rnnlm.network.reference import outputs as plain_outputs
@@ -38,6 +38,9 @@ LAYERS: dict[str, dict[str, Any]] = {
     "softmax, tied and projected": {"tie_weights": True},
     "adaptive": {"output": {"type": "adaptive", "cutoffs": [3, 6], "factor": 2.0}},
     "adaptive, cutoffs chosen": {"output": "adaptive"},
+    "classes": {"output": {"type": "classes", "classes": 4}},
+    "classes by exchange": {"output": {"type": "classes", "by": "exchange"}},
+    "hierarchical": {"output": "hierarchical"},
     "mixture": {"output": {"type": "mixture", "softmaxes": 4}},
     "mixture of one": {"output": {"type": "mixture", "softmaxes": 1}},
     "mixture, tied": {"output": {"type": "mixture", "softmaxes": 4}, "tie_weights": True, "hidden": 5},
@@ -156,7 +159,10 @@ def test_token_by_token_is_a_window(layer: dict[str, Any], precision: str, layer
     case = Case(config(layers=layers, precision=precision, model=layer), vocabulary, steps=6)
     network, close = case.network, {"rtol": 0, "atol": 1e-12 if precision == "float64" else 3e-5}
     decoder = Decoder(network, case.states)
-    p = {name: value.astype(np.float64) for name, value in network.output_parameters.items()}
+    p = {
+        name: value.astype(np.float64) if value.dtype.kind == "f" else value  # tables are integers
+        for name, value in network.output_parameters.items()
+    }
     for t in range(case.steps):
         decoder.step(case.inputs[t], case.reset[t])
         trace = case.forward(steps=t + 1)
@@ -247,10 +253,10 @@ def test_commands_of_a_trained_network(run: Config, tmp_path: Path, call: Any) -
         assert (status, out) == (2, "")
         assert err.count("\n") == 1
         assert f"{command[0]}: takes the plain Elman network apart; this model's " in err
-        assert any(name in err for name in ("mixture", "adaptive", "sampled", "projection"))
-    with pytest.raises(
-        InputError, match="PyTorch has no module for this model: (output: (mixture|adaptive|sampled)|a projection)"
-    ):
+        assert any(
+            name in err for name in ("mixture", "adaptive", "classes", "hierarchical", "sampled", "projection")
+        )
+    with pytest.raises(InputError, match="PyTorch has no module for this model: (output: [a-z]+|a projection)"):
         interchange.export(loaded.trained, tmp_path / "out.safetensors")
 
 
@@ -279,7 +285,7 @@ def test_what_it_takes(layer: dict[str, Any]) -> None:
     count = softmaxes(layer)
     weights = 8 * needs.parameters
     assert needs.training_bytes > 2 * weights
-    if isinstance(output, Adaptive | Sampled):  # tests/network/outputs/test_adaptive.py, test_sampled.py
+    if isinstance(output, Adaptive | Classes | Hierarchical | Sampled):  # see the tests of each
         return
     assert 1 <= output.multiplications() / (count * plain * 3000) < 1.03
     assert needs.training_bytes > 2 * weights + min(count * 700 * 3000 * 8, 96 << 20)

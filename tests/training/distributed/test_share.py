@@ -59,10 +59,10 @@ def test_the_gradients_of_shares_add_up_to_that_of_the_batch(model: dict[str, An
     check(config(layers=2, model=model | {"dropout": rates}), [0, 1, 3])
 
 
-@pytest.mark.parametrize("output", ["softmax", "adaptive", "mixture"])
+@pytest.mark.parametrize("output", ["softmax", "adaptive", "classes", "hierarchical", "mixture"])
 def test_so_do_those_of_penalties_smoothing_and_tied_weights(output: str) -> None:
     penalties = {"activation": 0.5, "temporal": 0.7} | ({"label_smoothing": 0.1} if output == "softmax" else {})
-    tie = output != "adaptive"
+    tie = output in ("softmax", "mixture")
     check(config(tie=tie, dropout=0.3, model={"output": output, "layer_norm": True}, penalties=penalties), [0, 2, 3])
 
 

@@ -27,9 +27,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from rnnlm.kernels import cpu
 from rnnlm.kernels.workspace import Context, Workspace
 from rnnlm.network.layers import projection
+from rnnlm.network.outputs import distribution
 from rnnlm.network.outputs.adaptive import cutoffs
 from rnnlm.network.outputs.softmax import Softmax, logits
 from rnnlm.network.outputs.softmax import layer as softmax
@@ -119,7 +119,10 @@ class Adaptive(OutputLayer[Packed]):
 
     def scores(self, parameters: Arrays, rows: Rows, context: Context, details: bool = False) -> Scores:
         if details:
-            return self._details(parameters, rows, context)
+            packed = self.pack(parameters, context)
+            return distribution.details(
+                lambda h: self.log_distribution(packed, h, None, context.threads), rows, self.V
+            )
         found = self._head.scores(parameters, self._head_rows(rows), context.part("head"))
         for chosen, cluster in self._chosen(rows):
             own = self._cluster_rows(parameters, rows, chosen, cluster, context)
@@ -187,13 +190,13 @@ class Adaptive(OutputLayer[Packed]):
 
     def _draw_cluster_first(self, packed: Packed, h: Array, how: Draw, threads: int) -> NDArray[np.int32]:
         log_a = self._head.log_distribution(packed.head, h, None, threads)
-        drawn, left, log_probability = _drawn(log_a, how.uniforms)
+        drawn, left, log_probability = distribution.drawn(log_a, how.uniforms)
         tokens = drawn.astype(np.int32)
         for (k, first, _, own), P, weights in zip(self._clusters, packed.P, packed.clusters, strict=True):
             chosen = np.flatnonzero(drawn == self._bounds[0] + k - 1)
             if len(chosen):
                 p = projection.step(P, np.ascontiguousarray(h[chosen]), threads)
-                token, _, log_q = _drawn(own.log_distribution(weights, p, None, threads), left[chosen])
+                token, _, log_q = distribution.drawn(own.log_distribution(weights, p, None, threads), left[chosen])
                 tokens[chosen] = first + token
                 log_probability[chosen] += log_q
         if how.log_probability is not None:
@@ -234,37 +237,6 @@ class Adaptive(OutputLayer[Packed]):
         np.take(rows.h, chosen, axis=0, out=h)
         p = projection.forward(h, parameters[f"P_{cluster.k}"], None, part.part("P"))
         return Rows(p, rows.targets[chosen] - np.int32(cluster.first))
-
-    def _details(self, parameters: Arrays, rows: Rows, context: Context) -> Scores:
-        """All scores, from whole rows of log y^."""
-        packed, found = self.pack(parameters, context), Scores.zeros(len(rows.h))
-        block = max(1, cpu.LOGITS_A_THREAD // self.V)
-        for first in range(0, len(rows.h), block):
-            part = slice(first, first + block)
-            log_y = self.log_distribution(packed, rows.h[part], None, context.threads)
-            each, best = np.arange(len(log_y)), log_y.argmax(axis=1)
-            own = log_y[each, rows.targets[part]]
-            found.log_probability[part] = own
-            found.rank[part] = 1 + (log_y > own[:, None]).sum(axis=1)
-            found.entropy[part] = -(np.exp(log_y) * log_y).sum(axis=1)
-            found.alternative[part] = best
-            found.alternative_log_probability[part] = log_y[each, best]
-        return found
-
-
-def _drawn(
-    log_p: NDArray[np.float64], uniforms: NDArray[np.float64]
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Of each row of log probabilities (B x n): what a number in [0, 1) draws of it, where within its probability the
-    number lies, again in [0, 1), and its log probability."""
-    cumulated = np.exp(log_p).cumsum(axis=1)
-    wanted = uniforms * cumulated[:, -1]
-    rows, last = np.arange(len(log_p)), log_p.shape[1] - 1
-    drawn = np.minimum((cumulated <= wanted[:, None]).sum(axis=1), last)
-    own = log_p[rows, drawn]
-    before = np.where(drawn > 0, cumulated[rows, drawn - 1], 0.0)
-    left = np.clip((wanted - before) / np.exp(own), 0.0, np.nextafter(1.0, 0.0))
-    return drawn, left, own
 
 
 def _of(arrays: Arrays, k: int) -> Arrays:

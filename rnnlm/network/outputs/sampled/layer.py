@@ -98,7 +98,7 @@ class Sampled(OutputLayer[softmax.Packed]):
                 row[:] = generator.uniform(-bound, bound, row.size)
         return result
 
-    def tables(self, counts: NDArray[np.int64]) -> Arrays:
+    def tables(self, counts: NDArray[np.int64], classes: NDArray[np.int32] | None = None) -> Arrays:
         """q, |V|."""
         return {"noise": noise.distribution(counts, self.noise_power)}
 

@@ -126,12 +126,12 @@ def _backward_block(thread, arrays, rows, weights, dU, dh, scale, adds):
     multiply_rows(h_operand, depth(arrays.packed_U, hidden), arrays.packed_U, 0, vocabulary, z, True)  # z2 = h U + b2
     loss = 0.0
     for r in range(count):
-        loss -= _delta2(z[r], rows.targets[r], scale, db2)
+        loss -= delta2(z[r], rows.targets[r], scale, db2)
     # Undoes z2 = h U: dh = delta2 U' ...
     z_rows = block_of(arrays.z_rows, thread.number)
     fill_rows(z, 0, vocabulary, z_rows)
-    delta2 = rows_of(operand(z, z_rows), 0, count)
-    multiply_rows(delta2, depth(arrays.packed_back, vocabulary), arrays.packed_back, 0, hidden, dh, False)
+    delta2_operand = rows_of(operand(z, z_rows), 0, count)
+    multiply_rows(delta2_operand, depth(arrays.packed_back, vocabulary), arrays.packed_back, 0, hidden, dh, False)
     # ... and dU += h' delta2.
     columns, panels = block_of(arrays.columns, thread.number), block_of(arrays.panels, thread.number)
     deep = depth(panels, count)
@@ -147,7 +147,7 @@ def _backward_block(thread, arrays, rows, weights, dU, dh, scale, adds):
 
 
 @jit
-def _delta2(z, target, scale, db2):
+def delta2(z, target, scale, db2):
     """z (|V|) becomes scale (y^ - y) and is added to db2; returns log y^_target."""
     shift = largest(z)
     own = np.float64(z[target] - shift)
