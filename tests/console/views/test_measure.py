@@ -9,8 +9,8 @@ from rnnlm.measure.records import Bench, Layer, Plan, Warmed
 from rnnlm.training.records import Source
 
 PLAN = Plan(
-    (("cell.0.H", (16, 16), 256), ("output.b2", (20,), 20)), 276, 256, Source("", 18, 2, 1), 20, 1000, 50, 12_345_678, None,
-    4_000_000, 2, 12345.6, 3, 60, 5.5, 3, 2.0, 22.5,
+    (("cell.0.H", (16, 16), 256), ("output.b2", (20,), 20)), 276, 256, Source("", 18, 2, 1), 20, 1000, 50,
+    12_345_678, None, 4_000_000, 2, 12345.6, 3, 60, 5.5, 3, 2.0, 22.5,
 )  # fmt: skip
 BENCH = Bench(
     2, "float32", "float32", "train.precision", 200.0, 20, 276, 1.25, 1000.0, 50.0, 2000.0, 300.0, 4000.0,
