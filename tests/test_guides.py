@@ -133,7 +133,8 @@ def test_every_command_of_the_guide_to_fine_tuning_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_files(runs, config)
-    Path("other.txt").write_text(Path("train.txt").read_text().replace("dog", "wug"))
+    text = Path("train.txt")
+    text.write_text(text.read_text().replace("dog", "wug"))
     assert len(commands("fine_tuning.md")) > 3
     for line in commands("fine_tuning.md"):
         status, out, err = call(*shlex.split(line)[1:])

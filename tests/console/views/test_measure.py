@@ -6,10 +6,11 @@ from screen import shown
 
 from rnnlm.console.views.measure import bench_view, plan_view, warmed_view
 from rnnlm.measure.records import Bench, Layer, Plan, Warmed
+from rnnlm.training.records import Source
 
 PLAN = Plan(
-    (("cell.0.H", (16, 16), 256), ("output.b2", (20,), 20)), 276, 20, 1000, 50, 12_345_678, None, 4_000_000, 2,
-    12345.6, 3, 60, 5.5, 3, 2.0, 22.5,
+    (("cell.0.H", (16, 16), 256), ("output.b2", (20,), 20)), 276, 256, Source("", 18, 2, 1), 20, 1000, 50,
+    12_345_678, None, 4_000_000, 2, 12345.6, 3, 60, 5.5, 3, 2.0, 22.5,
 )  # fmt: skip
 BENCH = Bench(
     2, "float32", "float32", "train.precision", 200.0, 20, 276, 1.25, 1000.0, 50.0, 2000.0, 300.0, 4000.0,
@@ -20,6 +21,7 @@ BENCH = Bench(
 def test_a_plan() -> None:
     text = shown(plan_view(PLAN))
     assert "cell.0.H    16 x 16       256" in text
+    assert "18 of these tokens; 2 are new, 1 of its own are left out" in text
     assert "all                       276" in text
     assert "training text  1,000 tokens, 5.00% unknown\n" in text
     assert "memory         12.3 MB and about 250 MB for Python\n" in text, "what is free is not known"
