@@ -39,6 +39,7 @@ from rnnlm.sampling.records import Sample, Sampled, extend
 from rnnlm.sampling.sample import Settings, sample
 from rnnlm.text import corpus, files, tokenizers
 from rnnlm.text.corpus import Corpus
+from rnnlm.text.joined import Joined, TextPath
 from rnnlm.text.lines import Line, lines
 from rnnlm.work import Note, Progress, run_to_end
 
@@ -354,7 +355,7 @@ class LanguageModel:
         self,
         *,
         text: str | None = None,
-        path: str | Path | None = None,
+        path: TextPath | None = None,
         state: str | None = None,
         per_token: Path | None = None,
         columns: Sequence[str] = DEFAULT,
@@ -391,7 +392,7 @@ class LanguageModel:
         found = yield from self.evaluating(path=self.own_text(), state=state, per_token=per_token, columns=columns)
         return replace(found, lowest_perplexity=self.trained.training.get("lowest_perplexity"))
 
-    def test_text(self) -> Path | None:
+    def test_text(self) -> Path | Joined | None:
         """The test text of the run, None where it has none or it is not there.
 
         Raises:
@@ -399,7 +400,7 @@ class LanguageModel:
         """
         return own_texts.own_text(self.trained, "test")
 
-    def own_text(self) -> Path:
+    def own_text(self) -> Path | Joined:
         """The run's own text to score: the test text, or where there is none the validation text.
 
         Raises:
@@ -485,7 +486,7 @@ def check_choice(name: str, value: str, choices: tuple[str, str]) -> None:
         raise InputError(f"{name}: found {value}; must be {' or '.join(choices)}")
 
 
-def check_text(text: str | None, path: str | Path | None, needed: bool = True) -> None:
+def check_text(text: str | None, path: TextPath | None, needed: bool = True) -> None:
     """Check that a text is given as `text` or as `path`, and not as both.
 
     Raises:

@@ -134,8 +134,10 @@ def model_files(model: Path) -> list[Path]:
 def config_files(path: str, config: Config) -> list[Path]:
     """The files that a command of this CONFIG reads."""
     from rnnlm.config import paths, recipes
+    from rnnlm.text.joined import matching
 
-    return [recipes.find("configs", path, ".yaml"), *paths.inputs(config)]
+    named = [file for name in paths.inputs(config) for file in matching(str(name))]
+    return [recipes.find("configs", path, ".yaml"), *named]
 
 
 def refuse_given(context: typer.Context, names: Iterable[str], why: str) -> None:

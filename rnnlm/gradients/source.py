@@ -19,6 +19,7 @@ from rnnlm.network.network import Network
 from rnnlm.network.parameters import unflatten
 from rnnlm.text import corpus
 from rnnlm.text.corpus import Corpus
+from rnnlm.text.joined import Joined
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.work import Note, Task
 
@@ -50,9 +51,7 @@ def from_model(
         nothing of it is in the vocabulary.
     """
     trained = model_file.load(path)
-    if text is None:
-        text = _training_text(trained)
-    encoded = yield from corpus.read(text, trained.vocabulary, folder)
+    encoded = yield from corpus.read(text or _training_text(trained), trained.vocabulary, folder)
     yield from prepare.check_coverage(encoded)
     config = _with_precision(trained.config, precision)
     parameters = {name: value.astype(config.train.dtype) for name, value in trained.parameters.items()}
@@ -81,7 +80,7 @@ def _table(config: Config, encoded: Corpus, words: Vocabulary) -> Task[np.ndarra
     return np.asarray(table)
 
 
-def _training_text(trained: model_file.Trained) -> Path:
+def _training_text(trained: model_file.Trained) -> Path | Joined:
     path = own_texts.own_text(trained, "train")
     if path is None:
         raise InputError(f"{trained.path}: the run's own training text is not there (any more); give a TEXT")

@@ -16,6 +16,7 @@ from rnnlm.ngram.kneser_ney import estimate
 from rnnlm.ngram.model import NGram
 from rnnlm.text import corpus
 from rnnlm.text.corpus import Corpus
+from rnnlm.text.joined import TextPath
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.work import Note, Task
 
@@ -67,7 +68,7 @@ def quick(vocabulary: Vocabulary, tokens: int, seconds: float) -> bool:
     return work * _SECONDS < seconds and work < _MOST
 
 
-def beside(train: Path, text: Path, vocabulary: Vocabulary) -> Task[Baseline]:
+def beside(train: TextPath, text: TextPath, vocabulary: Vocabulary) -> Task[Baseline]:
     """The baseline of a text. Yields Progress.
 
     Args:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rnnlm.errors import TextError
 from rnnlm.files import atomic as storage
 from rnnlm.text import files, tokenizers
+from rnnlm.text.joined import TextPath
 from rnnlm.text.tokenizers import UNKNOWN
 from rnnlm.work import Note, Progress, Task
 
@@ -106,7 +107,7 @@ class Vocabulary:
         return self._by_code_point
 
 
-def build(path: str | Path, unit: str, lowercase: bool, min_count: int, max_size: int | None) -> Task[Vocabulary]:
+def build(path: TextPath, unit: str, lowercase: bool, min_count: int, max_size: int | None) -> Task[Vocabulary]:
     """Count a training text and keep what is frequent enough. Yields Progress, returns a Vocabulary.
 
     The order is by falling count, then by code points. ``<unk>`` is counted with all that was left out. All

@@ -15,8 +15,8 @@ class Start:
 
     products: how it multiplies, which is also the layout of its operands (``kernels.matmul.choice``), and why.
     version: of rnnlm. config_sha256: of what is trained (``config.fingerprint``). texts: sha256 of the "train",
-    "valid" and "test" text. ranks: processes that train together. processor: as LLVM calls it. started: the date and
-    time in UTC (ISO 8601).
+    "valid" and "test" text. files: of each text that is several, the path, weight and tokens of its files. ranks:
+    processes that train together. processor: as LLVM calls it. started: the date and time in UTC (ISO 8601).
     """
 
     updates: int
@@ -32,6 +32,7 @@ class Start:
     version: str
     config_sha256: str
     texts: dict[str, str]
+    files: dict[str, list[dict[str, str | int]]]
     ranks: int
     processor: str
     started: str
@@ -139,7 +140,7 @@ class FinalTest:
 
     updates, epoch, tokens, seconds: those of the `End` before it. scored, unknown: tokens of the test text, and those
     out of the vocabulary. baseline: order and perplexity of an n-gram model of the same training text, on that text;
-    None where it would have taken long.
+    None where it would have taken long. files: perplexity by the path of each file, where the text is several.
     """
 
     updates: int
@@ -151,6 +152,7 @@ class FinalTest:
     scored: int
     unknown: int
     baseline: dict[str, float] | None = None
+    files: dict[str, float] | None = None
     event: str = "test"
 
 

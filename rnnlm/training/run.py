@@ -83,8 +83,9 @@ class Run:
             self.at.updates, self.at.epoch, self.settings.epochs,
             windows.updates_of_epoch(self.settings, self.streams.length, self.at.epoch), self.total_updates, tokens,
             parameters, self.network.threads, *self.network.products, __version__,
-            fingerprint.sha256(self.config), self.corpora.hashes, 1 if self.group is None else self.group.ranks.size,
-            cpu.NAME, datetime.now(UTC).isoformat(timespec="seconds"),
+            fingerprint.sha256(self.config), self.corpora.hashes, self.corpora.files,
+            1 if self.group is None else self.group.ranks.size, cpu.NAME,
+            datetime.now(UTC).isoformat(timespec="seconds"),
         )  # fmt: skip
 
     def update(self) -> float:

@@ -38,6 +38,10 @@ def evaluation_view(found: Evaluation, source: str | None = None) -> Iterator[Te
         ("hidden state at the beginning", "the model's" if found.initial_state == "model" else "zero"),
         ("speed", f"{found.tokens_per_second:,.0f} tokens/s   ({found.seconds:.2f} s)"),
     ]
+    rows += [
+        (f"perplexity of {file.path}", f"{figure(file.perplexity)}   ({file.tokens:,} tokens)")
+        for file in found.files
+    ]
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         yield Text(f"{name:<{width}}   {value}", style="bold" if name == "perplexity" else "")

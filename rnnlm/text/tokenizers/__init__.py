@@ -7,9 +7,11 @@ A tokenizer is a module with the functions of `Tokenizer`; `TOKENIZERS` has them
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from functools import partial
 
+from rnnlm.text.joined import Joined, TextPath
 from rnnlm.text.tokenizers import bytes, characters, words
+from rnnlm.text.tokenizers.sequence import in_sequence
 from rnnlm.text.tokenizers.tokens import LINE_END, UNKNOWN, Joiner, Piece, Tokenizer
 
 __all__ = [
@@ -35,13 +37,14 @@ def line_end(unit: str) -> str:
     return TOKENIZERS[unit].line_end
 
 
-def pieces(path: str | Path, unit: str, lowercase: bool) -> Iterator[Piece]:
-    """The tokens of a file, some at a time, in order.
+def pieces(path: TextPath, unit: str, lowercase: bool) -> Iterator[Piece]:
+    """The tokens of a text, some at a time, in order.
 
     Raises:
         TextError: the file cannot be read; not UTF-8 (words and characters); a literal ``</s>`` (words).
     """
-    return TOKENIZERS[unit].pieces(path, lowercase)
+    read = partial(TOKENIZERS[unit].pieces, lowercase=lowercase)
+    return in_sequence(path, read, line_end(unit)) if isinstance(path, Joined) else read(path)
 
 
 def split(text: str, unit: str, lowercase: bool, source: str = "text", line: int = 1) -> Sequence[str]:
