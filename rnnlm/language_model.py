@@ -123,7 +123,7 @@ class LanguageModel:
         each.
 
         Args:
-            state: "carry" or "reset"; None: as in training.
+            state: "carry", "reset" or "document"; None: as in training.
             line_end: false: a text of words that does not end a line gets no </s>: a prefix.
         """
         if isinstance(text, str):
@@ -143,7 +143,7 @@ class LanguageModel:
 
         Args:
             text: a text; path: a text file or a pipe, plain or gzip. One of them.
-            state: "carry" or "reset"; None: as in training.
+            state: "carry", "reset" or "document"; None: as in training.
             line_end: false: a `text` of words that does not end a line gets no </s>.
 
         Raises:
@@ -169,7 +169,7 @@ class LanguageModel:
         Of a list of texts, a list for each.
 
         Args:
-            state: "carry" or "reset"; None: as in training.
+            state: "carry", "reset" or "document"; None: as in training.
             line_end: false: a text of words that does not end a line gets no </s>: a prefix.
         """
         if isinstance(text, str):
@@ -196,8 +196,8 @@ class LanguageModel:
         output before layer normalisation; of an SCRN the fast units, then the slow ones; of an LSTM h, not c.
 
         Args:
-            state: "carry" or "reset"; None: as in training. Under "reset" the row of a line end is the state in which
-                every line begins.
+            state: "carry", "reset" or "document"; None: as in training. Under "reset" the row of a line end is the
+                state in which every line begins.
             layer: of the recurrent layers, 0 the lowest; -1: the top one.
             line_end: false: a text of words that does not end a line gets no </s>: a prefix.
 
@@ -273,7 +273,7 @@ class LanguageModel:
     def next(self, prefix: str = "", top: int | None = None) -> list[NextToken]:
         """The tokens that may come after a text, the most probable first; `top` of them, None: all."""
         tokens = tokenizers.split(prefix, self.vocabulary.unit, self.vocabulary.lowercase)
-        return next_tokens(self.network, self.vocabulary, tokens, self.config.train.state, top)
+        return next_tokens(self.network, self.vocabulary, tokens, self.config.state, top)
 
     @in_python()
     def sample(self, prompt: str = "", tokens: int = 100, **options: Unpack[SamplingOptions]) -> str:
@@ -349,7 +349,7 @@ class LanguageModel:
             prompt: a text, or several as ``rnnlm.sampling.prompts`` reads them, all in one batch.
         """
         batch = [prompts.encode(prompt, self.vocabulary)] if isinstance(prompt, str) else prompt
-        return sample(self.network, self.vocabulary, batch, self.config.train.state, settings)
+        return sample(self.network, self.vocabulary, batch, self.config.state, settings)
 
     def evaluating(
         self,
@@ -413,8 +413,8 @@ class LanguageModel:
 
     def _state(self, state: str | None) -> str:
         if state is None:
-            return self.config.train.state
-        check_choice("state", state, ("carry", "reset"))
+            return self.config.state
+        check_choice("state", state, ("carry", "reset", "document"))
         return state
 
     def _tokens(self, text: str, line_end: bool = True) -> Sequence[str]:
@@ -476,14 +476,14 @@ def _lines(text: str | list[str], unit: str) -> list[Line]:
     return [Line(number, line, True) for number, line in enumerate(text, 1)]
 
 
-def check_choice(name: str, value: str, choices: tuple[str, str]) -> None:
-    """Check that an argument is one of its two choices.
+def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Check that an argument is one of its choices.
 
     Raises:
         InputError: it is not.
     """
     if value not in choices:
-        raise InputError(f"{name}: found {value}; must be {' or '.join(choices)}")
+        raise InputError(f"{name}: found {value}; must be {', '.join(choices[:-1])} or {choices[-1]}")
 
 
 def check_text(text: str | None, path: TextPath | None, needed: bool = True) -> None:

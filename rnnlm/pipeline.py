@@ -200,7 +200,7 @@ def mix(
             the training text is not there.
         TextError: an ARPA file that is damaged or of other tokens.
     """
-    state = state or model.config.train.state
+    state = state or model.config.state
     if wanted.weights is not None:
         checked(wanted.weights, 1 + len(wanted.others) + (wanted.cache is not None) + (wanted.dynamic is not None))
     predictors = list[Predictor]([NetworkPredictor(name, model.network)])

@@ -59,7 +59,7 @@ class Unit(StrEnum):
 
 STATE_HELP = (
     "The hidden state at line ends: carry goes on with it, as in running text; reset begins each line anew, as in a "
-    "list of sentences."
+    "list of sentences; document begins anew after a blank line."
 )
 
 
@@ -68,6 +68,7 @@ class State(StrEnum):
 
     carry = "carry"
     reset = "reset"
+    document = "document"
 
 
 class InitialState(StrEnum):

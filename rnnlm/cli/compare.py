@@ -45,7 +45,7 @@ def command(
     one, other = (LanguageModel(model_file.load(path)) for path in (a, b))
     source = one.own_text() if text is None else text
     sides = [Model(model.network, model.vocabulary) for model in (one, other)]
-    found = console.watch(compare(sides[0], sides[1], source, state or one.config.train.state, draws, seed, words))
+    found = console.watch(compare(sides[0], sides[1], source, state or one.config.state, draws, seed, words))
     if json:
         console.json({"a": str(a), "b": str(b), "text": files.name(source), **found.json()})
     else:

@@ -99,6 +99,14 @@ class Data(Section):
         None, description="a grammar that writes the texts: its name, or a section"
     )
     unit: Literal["word", "char", "byte"] = Field("word", description="what a token is")
+    shuffle: bool = Field(
+        False,
+        description="read the lines of the training text in an order that each epoch draws anew (from train.seed)",
+    )
+    document: Literal["blank_line"] | None = Field(
+        None,
+        description="what ends a document, after which the carried hidden state begins anew; null: nothing does",
+    )
 
     @model_validator(mode="before")
     @classmethod

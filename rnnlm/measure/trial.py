@@ -55,7 +55,7 @@ class Trial:
         table = np.random.default_rng(0).normal(0, 0.1, shape)
         self.network = build.build(found.config, build.init(found.config, len(found.vocabulary), table))
         self.optimizer = Optimizer(self.settings, self.network.named)
-        self.streams = equal_streams(found.corpora.train, self.settings.batch, self.settings.state)
+        self.streams = equal_streams(found.corpora.train, self.settings.batch, found.config.state)
         self._context = self.settings.bptt - self.settings.stride
         self._windows = max(1, (self.streams.length - self._context) // self.settings.stride)
 

@@ -44,13 +44,13 @@ class Counts:
 
     def json(self) -> dict[str, Any]:
         """The counts as plain data; without parts where there are none."""
-        values = asdict(self)
-        return values if self.parts else {key: value for key, value in values.items() if key != "parts"}
+        values = {key: value for key, value in asdict(self).items() if key != "parts"}
+        return values | ({"parts": [part.json() for part in self.parts]} if self.parts else {})
 
     @staticmethod
     def of(values: dict[str, Any]) -> Counts:
         """The counts of `json`."""
-        return Counts(**values | {"parts": tuple(Counts(**part) for part in values.get("parts", ()))})
+        return Counts(**values | {"parts": tuple(map(Counts.of, values.get("parts", ())))})
 
 
 class FileCounts(NamedTuple):

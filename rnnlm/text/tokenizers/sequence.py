@@ -21,7 +21,7 @@ def in_sequence(text: Joined, read: Callable[[Path], Iterator[Piece]], line_end:
     for part_number, part in enumerate(text.parts):
         for _ in range(part.weight):
             if last != line_end:  # of characters or bytes, whose line end is one of them
-                yield Piece(line_end, 1, done, number)
+                yield Piece(line_end, 0, done, number)
             number, last = part_number, line_end
             for piece in read(part.path):
                 last = piece.tokens[-1] if len(piece.tokens) else last
