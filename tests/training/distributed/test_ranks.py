@@ -165,7 +165,7 @@ def test_ranks_read_what_one_process_does(texts: Path, make_config: Any, data: d
     """Any line may come into any stream; a document may begin where a rank's first stream does."""
     text = (texts / "train.txt").read_text()
     (texts / "train.txt").write_text(text.replace("\nthe ", "\n\nthe ") if "document" in data else text)
-    one, several = (make_config({}, **(KEYS | {"state": state})) for _ in range(2))
+    one, several = (make_config({}, **(KEYS | {"state": state, "learning_rate": 0.1})) for _ in range(2))
     one, several = (c.model_copy(update={"data": c.data.model_copy(update=data)}) for c in (one, several))
     records(one, End)
     trained(3, written(several))
