@@ -55,15 +55,16 @@ def quicker(network: Network) -> bool:
 
 
 def score_in_pieces(
-    network: Network, corpus: Corpus, state: str = "carry", window: int | None = None, details: bool = False,
+    network: Network, corpus: Corpus, window: int | None = None, details: bool = False,
     line_ends: LineEndStates | None = None, pieces: int = _PIECES, shortest: int = _SHORTEST,
+    state: str = "carry",
 ) -> Iterator[Scored]:  # fmt: skip
     """Every token of the text in its order.
 
     Args:
-        state: "carry" or "document".
         window, details, line_ends: as for ``scoring.score``.
         pieces: at a time. shortest: tokens of a piece, at least; a shorter text is scored in one stream.
+        state: "carry" or "document".
     """
     position, length, missed = 0, shortest, False
     states = network.initial_states(1)

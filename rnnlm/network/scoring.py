@@ -30,7 +30,7 @@ def score(
     are read.
     """
     if state != "reset" and pieces.quicker(network):
-        return pieces.score_in_pieces(network, corpus, state, window, details, line_ends)
+        return pieces.score_in_pieces(network, corpus, window, details, line_ends, state=state)
     return score_streams(network, line_streams(corpus, batch, state), window, details, line_ends)
 
 
