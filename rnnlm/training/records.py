@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rnnlm.work import Note, Progress
 
@@ -32,10 +32,10 @@ class Start:
     version: str
     config_sha256: str
     texts: dict[str, str]
-    files: dict[str, list[dict[str, str | int]]]
     ranks: int
     processor: str
     started: str
+    files: dict[str, list[dict[str, str | int]]] = field(default_factory=dict)
     event: str = "start"
 
 

@@ -86,9 +86,9 @@ class Run:
             self.at.updates, self.at.epoch, self.settings.epochs,
             windows.updates_of_epoch(self.settings, self.streams.length, self.at.epoch), self.total_updates, tokens,
             parameters, self.network.threads, *self.network.products, __version__,
-            fingerprint.sha256(self.config), self.corpora.hashes, self.corpora.files,
+            fingerprint.sha256(self.config), self.corpora.hashes,
             1 if self.group is None else self.group.ranks.size, cpu.NAME,
-            datetime.now(UTC).isoformat(timespec="seconds"),
+            datetime.now(UTC).isoformat(timespec="seconds"), self.corpora.files,
         )  # fmt: skip
 
     def update(self) -> float:

@@ -28,7 +28,7 @@ def test_choices_are_those_of_the_configuration() -> None:
 @pytest.mark.parametrize(
     ("command", "option", "found", "right"),
     [
-        (["eval", "x"], "--state", "keep", "'keep' is not one of 'carry', 'reset'"),
+        (["eval", "x"], "--state", "keep", "'keep' is not one of 'carry', 'reset', 'document'"),
         (["eval", "x"], "--threads", "0", "'0' is neither auto nor a number of at least 1"),
         (["eval", "x"], "--threads", "²", "'²' is neither auto nor a number of at least 1"),
         (["gradcheck", "x"], "--through", "some", "'some' is neither all nor a number of at least 1"),
