@@ -17,6 +17,7 @@ import typer.main
 
 from rnnlm.cli import app
 from rnnlm.config.base import Section, Sections, Typed, sections
+from rnnlm.config.data import WeightedText
 from rnnlm.config.schema import Config
 from rnnlm.evaluation import columns, item_formats, score_formats
 from rnnlm.evaluation.rescoring import formats as rescored
@@ -197,6 +198,7 @@ def _kind(annotation: Any, metadata: Any = ()) -> str:
     if origin is list:
         return f"list of {_kind(get_args(annotation)[0])}"
     words = {int: "whole number", float: "number", str: "text", bool: "`true`, `false`", type(None): "`null`"}
+    words[WeightedText] = "`{path, weight}`"
     signs = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
     limits = [f"{text} {getattr(m, sign):g}" for m in metadata for sign, text in signs.items() if hasattr(m, sign)]
     return " ".join([words[annotation], *[", ".join(limits)] * bool(limits)])

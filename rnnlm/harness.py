@@ -145,7 +145,7 @@ class HarnessModel(LM):
         model, found, tokens, unknown = self.model, [(0.0, True)] * len(texts), 0, 0
         asked = [i for i, text in enumerate(texts) if len(text) > skipped[i]]
         chosen, before = [texts[i] for i in asked], [skipped[i] for i in asked]
-        each = score_each(model.network, chosen, model.vocabulary, model.config.train.state, greedy, before)
+        each = score_each(model.network, chosen, model.vocabulary, model.config.state, greedy, before)
         for i, scored in zip(asked, each, strict=True):
             scored = scored[skipped[i] :]
             tokens, unknown = tokens + len(scored.unknown), unknown + int(scored.unknown.sum())

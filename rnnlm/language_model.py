@@ -41,6 +41,7 @@ from rnnlm.sampling.records import Sample, Sampled, extend
 from rnnlm.sampling.sample import Settings, sample
 from rnnlm.text import corpus, files, tokenizers
 from rnnlm.text.corpus import Corpus
+from rnnlm.text.joined import Joined, TextPath
 from rnnlm.text.lines import Line, lines
 from rnnlm.work import Note, Progress, run_to_end
 
@@ -125,7 +126,7 @@ class LanguageModel:
         each.
 
         Args:
-            state: "carry" or "reset"; None: as in training.
+            state: "carry", "reset" or "document"; None: as in training.
             line_end: false: a text of words that does not end a line gets no </s>: a prefix.
         """
         if isinstance(text, str):
@@ -146,7 +147,7 @@ class LanguageModel:
 
         Args:
             text: a text; path: a text file or a pipe, plain or gzip. One of them.
-            state: "carry" or "reset"; None: as in training.
+            state: "carry", "reset" or "document"; None: as in training.
             line_end: false: a `text` of words that does not end a line gets no </s>.
             encoding: of the file, by Python's name.
 
@@ -174,7 +175,7 @@ class LanguageModel:
         Of a list of texts, a list for each.
 
         Args:
-            state: "carry" or "reset"; None: as in training.
+            state: "carry", "reset" or "document"; None: as in training.
             line_end: false: a text of words that does not end a line gets no </s>: a prefix.
         """
         if isinstance(text, str):
@@ -201,8 +202,8 @@ class LanguageModel:
         output before layer normalisation; of an SCRN the fast units, then the slow ones; of an LSTM h, not c.
 
         Args:
-            state: "carry" or "reset"; None: as in training. Under "reset" the row of a line end is the state in which
-                every line begins.
+            state: "carry", "reset" or "document"; None: as in training. Under "reset" the row of a line end is the
+                state in which every line begins.
             layer: of the recurrent layers, 0 the lowest; -1: the top one.
             line_end: false: a text of words that does not end a line gets no </s>: a prefix.
 
@@ -280,7 +281,7 @@ class LanguageModel:
     def next(self, prefix: str = "", top: int | None = None) -> list[NextToken]:
         """The tokens that may come after a text, the most probable first; `top` of them, None: all."""
         tokens = self.vocabulary.split(prefix)
-        return next_tokens(self.network, self.vocabulary, tokens, self.config.train.state, top)
+        return next_tokens(self.network, self.vocabulary, tokens, self.config.state, top)
 
     @in_python()
     def sample(self, prompt: str = "", tokens: int = 100, **options: Unpack[SamplingOptions]) -> str:
@@ -356,13 +357,13 @@ class LanguageModel:
             prompt: a text, or several as ``rnnlm.sampling.prompts`` reads them, all in one batch.
         """
         batch = [prompts.encode(prompt, self.vocabulary)] if isinstance(prompt, str) else prompt
-        return sample(self.network, self.vocabulary, batch, self.config.train.state, settings)
+        return sample(self.network, self.vocabulary, batch, self.config.state, settings)
 
     def evaluating(
         self,
         *,
         text: str | None = None,
-        path: str | Path | None = None,
+        path: TextPath | None = None,
         state: str | None = None,
         per_token: Path | None = None,
         columns: Sequence[str] = DEFAULT,
@@ -403,7 +404,7 @@ class LanguageModel:
         )
         return replace(found, lowest_perplexity=self.trained.training.get("lowest_perplexity"))
 
-    def test_text(self) -> Path | None:
+    def test_text(self) -> Path | Joined | None:
         """The test text of the run, None where it has none or it is not there.
 
         Raises:
@@ -411,7 +412,7 @@ class LanguageModel:
         """
         return own_texts.own_text(self.trained, "test")
 
-    def own_text(self) -> Path:
+    def own_text(self) -> Path | Joined:
         """The run's own text to score: the test text, or where there is none the validation text.
 
         Raises:
@@ -424,8 +425,8 @@ class LanguageModel:
 
     def _state(self, state: str | None) -> str:
         if state is None:
-            return self.config.train.state
-        check_choice("state", state, ("carry", "reset"))
+            return self.config.state
+        check_choice("state", state, ("carry", "reset", "document"))
         return state
 
     def _tokens(self, text: str, line_end: bool = True) -> Sequence[str]:
@@ -486,17 +487,17 @@ def _lines(text: str | list[str], unit: str) -> list[Line]:
     return [Line(number, line, True) for number, line in enumerate(text, 1)]
 
 
-def check_choice(name: str, value: str, choices: tuple[str, str]) -> None:
-    """Check that an argument is one of its two choices.
+def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Check that an argument is one of its choices.
 
     Raises:
         InputError: it is not.
     """
     if value not in choices:
-        raise InputError(f"{name}: found {value}; must be {' or '.join(choices)}")
+        raise InputError(f"{name}: found {value}; must be {', '.join(choices[:-1])} or {choices[-1]}")
 
 
-def check_text(text: str | None, path: str | Path | None, needed: bool = True) -> None:
+def check_text(text: str | None, path: TextPath | None, needed: bool = True) -> None:
     """Check that a text is given as `text` or as `path`, and not as both.
 
     Raises:

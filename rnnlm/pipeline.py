@@ -30,6 +30,7 @@ from rnnlm.ngram.predictor import NGramPredictor
 from rnnlm.sampling.records import Samples
 from rnnlm.text import corpus, files
 from rnnlm.text.corpus import Corpus
+from rnnlm.text.joined import Joined
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import loop as training
 from rnnlm.training import loss_curve
@@ -51,7 +52,8 @@ def run(
     ranks: Ranks | None = None,
 ) -> Task[dict[str, Any]]:
     """All of ``rnnlm train``: training, a picture of the loss where matplotlib is there (a Note), three
-    samples of the best model (Samples), its perplexity on the test text (an Evaluation). Yields records,
+    samples of the best model (Samples), its perplexity on each of several validation texts (a Note) and on the test
+    text (an Evaluation). Yields records,
     returns the results as plain data.
 
     Args:
@@ -73,6 +75,11 @@ def run(
     texts = model.samples(3, tokens=40 if line else 200, seed=config.train.seed, stop_at_line_end=line)
     yield Samples(tuple(texts))
     result["samples"] = texts
+    if isinstance(valid := own_texts.own_text(model.trained, "valid"), Joined):
+        evaluation = yield from _until(stop, model.evaluating(path=valid, encoding=model.config.data.encoding_read))
+        each = ", ".join(f"{file.path} {file.perplexity:.4g}" for file in evaluation.files)
+        yield Note(f"validation perplexity of the best model by file: {each}")
+        result["valid"] = evaluation.json()
     if model.test_text() is not None:
         evaluation = yield from _until(stop, model.evaluating_own_text())
         encoding = model.config.data.encoding_read
@@ -90,9 +97,11 @@ def _final_test(end: End, found: Evaluation) -> FinalTest:
     """The record of the log that ``rnnlm runs`` and ``rnnlm eval`` read."""
     loss = found.bits_per_token * math.log(2)
     baseline = None if found.baseline is None else asdict(found.baseline)
+    by_file = {file.path: file.perplexity for file in found.files}
     return FinalTest(
-        end.updates, end.epoch, end.tokens, end.seconds, loss, found.perplexity, found.tokens, found.unknown, baseline
-    )
+        end.updates, end.epoch, end.tokens, end.seconds, loss, found.perplexity, found.tokens, found.unknown,
+        baseline, by_file or None,
+    )  # fmt: skip
 
 
 def evaluate(
@@ -118,7 +127,7 @@ def evaluate(
 
 
 def with_baseline(
-    model: LanguageModel, found: Evaluation, text: Path, seconds: float, encoding: str = UTF_8
+    model: LanguageModel, found: Evaluation, text: Path | Joined, seconds: float, encoding: str = UTF_8
 ) -> Task[Evaluation]:
     """The evaluation of a text with its baseline, where the training text is there and this takes less than a tenth
     of `seconds`, or so little that nobody would notice."""
@@ -166,7 +175,7 @@ def train(
 
 def write_vocabulary(config: Config, path: Path) -> Task[Vocabulary]:
     """``rnnlm vocab``: count the training text, once, and write the vocabulary to `path`; returns it."""
-    train = Path(config.data.train) if config.data.train is not None else (yield from prepare.texts(config)).train
+    train = prepare.training_text(config) or (yield from prepare.texts(config)).train
     vocabulary = yield from prepare.build_vocabulary(config, train)
     vocabulary.save(path)
     return vocabulary
@@ -186,7 +195,7 @@ def write_embedding(config: Config, path: Path) -> Task[np.ndarray]:
 def mix(
     model: LanguageModel,
     name: str,
-    text: Path,
+    text: Path | Joined,
     state: str | None,
     initial_state: str,
     wanted: Tuned,
@@ -208,7 +217,7 @@ def mix(
             the training text is not there.
         TextError: an ARPA file that is damaged or of other tokens.
     """
-    state = state or model.config.train.state
+    state = state or model.config.state
     if wanted.weights is not None:
         checked(wanted.weights, 1 + len(wanted.others) + (wanted.cache is not None) + (wanted.dynamic is not None))
     predictors = list[Predictor]([NetworkPredictor(name, model.network)])

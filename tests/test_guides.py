@@ -142,6 +142,30 @@ def test_every_command_of_the_guide_to_fine_tuning_runs(
         assert "from the model" in out if "--plan" in line else "gives the weights" in err
 
 
+def test_every_command_of_the_guide_to_several_texts_runs(
+    call: Any, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(config, "my.yaml")
+    Path("texts").mkdir()
+    for name, source in (
+        ("a", "train"),
+        ("b", "test"),
+        ("c", "valid"),
+        ("d", "test"),
+        ("texts/e", "train"),
+        ("texts/f", "valid"),
+    ):
+        shutil.copy(f"{source}.txt", f"{name}.txt")
+    assert len(commands("several_texts.md")) == 8
+    for line in commands("several_texts.md"):
+        status, out, err = call(*shlex.split(line)[1:])
+        assert status == 0, (line, err)
+        assert ("training text, " in err) == ("runs/two" in line or "data.train=texts" in line)
+        assert ("validation perplexity of the best model by file: " in err) == ("runs/valid" in line)
+        assert out.count("perplexity of ") == (2 if "runs/folder" in line else 0), line
+
+
 def test_every_command_of_the_guide_to_runs_runs(
     call: Any, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

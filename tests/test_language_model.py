@@ -167,9 +167,9 @@ def test_a_state_that_there_is_not(runs: dict[str, Path]) -> None:
     model = rnnlm.load(runs["word"])
     for ask in (model.perplexity, model.surprisal):
         for text in ("the dog", ["the dog", "a"]):
-            with pytest.raises(InputError, match="^state: found rest; must be carry or reset"):
+            with pytest.raises(InputError, match="^state: found rest; must be carry, reset or document"):
                 ask(text, "rest")
-    with pytest.raises(InputError, match="^state: found rest; must be carry or reset"):
+    with pytest.raises(InputError, match="^state: found rest; must be carry, reset or document"):
         model.evaluate(text="the dog", state="rest")
     with pytest.raises(InputError, match="^initial_state: found mean; must be model or zero"):
         rnnlm.load(runs["word"], initial_state="mean")

@@ -96,7 +96,7 @@ class Unit(StrEnum):
 
 STATE_HELP = (
     "The hidden state at line ends: carry goes on with it, as in running text; reset begins each line anew, as in a "
-    "list of sentences."
+    "list of sentences; document begins anew after a blank line."
 )
 
 
@@ -105,6 +105,7 @@ class State(StrEnum):
 
     carry = "carry"
     reset = "reset"
+    document = "document"
 
 
 class InitialState(StrEnum):
@@ -171,8 +172,10 @@ def model_files(model: Path) -> list[Path]:
 def config_files(path: str, config: Config) -> list[Path]:
     """The files that a command of this CONFIG reads."""
     from rnnlm.config import paths, recipes
+    from rnnlm.text.joined import matching
 
-    return [recipes.find("configs", path, ".yaml"), *paths.inputs(config)]
+    named = [file for name in paths.inputs(config) for file in matching(str(name))]
+    return [recipes.find("configs", path, ".yaml"), *named]
 
 
 def refuse_given(context: typer.Context, names: Iterable[str], why: str) -> None:

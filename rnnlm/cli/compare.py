@@ -47,9 +47,7 @@ def command(
     source = one.own_text() if text is None else text
     read_as = encoding_of(text, encoding, one.config.data.encoding_read)
     sides = [Model(model.network, model.vocabulary) for model in (one, other)]
-    found = console.watch(
-        compare(sides[0], sides[1], source, state or one.config.train.state, draws, seed, words, read_as)
-    )
+    found = console.watch(compare(sides[0], sides[1], source, state or one.config.state, draws, seed, words, read_as))
     if json:
         console.json({"a": str(a), "b": str(b), "text": files.name(source), **found.json()})
     else:

@@ -128,6 +128,7 @@ def command(
     from rnnlm.language_model import LanguageModel
     from rnnlm.pipeline import evaluate, mix
     from rnnlm.text import files
+    from rnnlm.text.joined import files_of
 
     if columns is not None and per_token is None:
         raise InputError("--columns is for the table of --per-token; give --per-token FILE too")
@@ -154,10 +155,10 @@ def command(
     source = network.own_text() if text is None else text
     read_as = encoding_of(text, encoding, network.config.data.encoding_read)
     if per_token is not None:
-        output_file.check(per_token, "table", [source, *model_files(model)], force)
+        output_file.check(per_token, "table", [*files_of(source), *model_files(model)], force)
     if save_tuned is not None:
         read = [path for other in (model, *map(Path, wanted.others)) for path in model_files(other)]
-        output_file.check(save_tuned, "file of settings", [source, *filter(None, [tuned]), *read], force)
+        output_file.check(save_tuned, "file of settings", [*files_of(source), *filter(None, [tuned]), *read], force)
     if mixed:
         mixture, made_with = console.watch(
             mix(network, str(model), source, state, initial_state, wanted, tune, read_as)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
 from rnnlm.config.base import NOT_BOOL, Count, Section, Share, Shorthand, UserPath
 from rnnlm.config.encodings import UTF_8, codec
@@ -21,12 +21,75 @@ class Grammar(Section):
     )
 
 
+class WeightedText(BaseModel):
+    """A text that is read several times. weight: how often, one time after the other."""
+
+    model_config = ConfigDict(frozen=True)
+
+    path: UserPath
+    weight: int
+
+
+def _texts(value: Any, weights: bool) -> Any:
+    """A text or a list of texts as they are given; said in one line what is wrong with a list.
+
+    Args:
+        weights: whether one may have a weight.
+    """
+    if not isinstance(value, list):
+        return value
+    if not value:
+        raise ValueError("found an empty list; name at least one text")
+    for text in value:
+        if isinstance(text, str):
+            continue
+        if not (weights and isinstance(text, dict)):
+            also = ", or {path: PATH, weight: 2}" if weights else ""
+            raise ValueError(f"found {text!r} in the list; a text is a path{also}")
+        if not isinstance(text.get("path"), str) or text.keys() - {"path", "weight"}:
+            keys = ", ".join(map(str, text))
+            raise ValueError(f"found a text with the keys {keys}; its keys are path (a file) and weight")
+        weight = text.get("weight", 1)
+        if isinstance(weight, bool) or not isinstance(weight, int) or not 1 <= weight < 2**31:
+            raise ValueError(
+                f"found weight: {weight!r} of {text['path']}; how often a text is read is a whole number, 1 or more"
+            )
+    return [text["path"] if isinstance(text, dict) and text.get("weight", 1) == 1 else text for text in value]
+
+
+_PATHS = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+_WEIGHTED = {
+    "type": "object",
+    "properties": {"path": {"type": "string"}, "weight": {"type": "integer", "minimum": 1, "default": 1}},
+    "required": ["path"],
+    "additionalProperties": False,
+}
+_TRAIN_SCHEMA = {"anyOf": [{"type": "string"}, _PATHS | {"items": {"anyOf": [{"type": "string"}, _WEIGHTED]}}]}
+# A file, a folder or a pattern, or a list of these.
+TrainingTexts = Annotated[
+    UserPath | list[UserPath | WeightedText], BeforeValidator(lambda value: _texts(value, True)),
+    WithJsonSchema(_TRAIN_SCHEMA),
+]  # fmt: skip
+HeldOutTexts = Annotated[
+    UserPath | list[UserPath], BeforeValidator(lambda value: _texts(value, False)),
+    WithJsonSchema({"anyOf": [{"type": "string"}, _PATHS]}),
+]  # fmt: skip
+
+
 class Data(Section):
     """The texts. Give `train` (with `valid` and `test`), or one `text` with a `split`, or a `grammar`."""
 
-    train: UserPath | None = Field(None, description="training text, plain or gzip")
-    valid: UserPath | None = Field(None, description="validation text: its perplexity decides what the best model is")
-    test: UserPath | None = Field(None, description="test text: scored once, when training has ended")
+    train: TrainingTexts | None = Field(
+        None,
+        description="training text, plain or gzip; a folder (its .txt and .txt.gz files), a pattern (texts/*.txt), "
+        "or a list of these, read in this order: [a.txt, {path: b.txt.gz, weight: 2}], where weight says how often",
+    )
+    valid: HeldOutTexts | None = Field(
+        None, description="validation text: its perplexity decides what the best model is; several as of train"
+    )
+    test: HeldOutTexts | None = Field(
+        None, description="test text: scored once, when training has ended; several as of train"
+    )
     text: UserPath | None = Field(None, description="one text, cut into train, valid and test by `split`")
     split: Annotated[list[Share], Field(min_length=2, max_length=3)] | None = Field(
         None,
@@ -44,6 +107,14 @@ class Data(Section):
     )
     encoding: Annotated[str, AfterValidator(codec)] = Field(
         UTF_8, description="of the texts, by Python's name: utf-8, latin-1, cp1252, utf-16, gb18030, shift_jis ..."
+    )
+    shuffle: bool = Field(
+        False,
+        description="read the lines of the training text in an order that each epoch draws anew (from train.seed)",
+    )
+    document: Literal["blank_line"] | None = Field(
+        None,
+        description="what ends a document, after which the carried hidden state begins anew; null: nothing does",
     )
 
     @model_validator(mode="before")
@@ -85,6 +156,12 @@ class Data(Section):
     def encoding_read(self) -> str:
         """The encoding of the training, validation and test text: parts that were cut from one are in UTF-8."""
         return self.encoding if self.train is not None else UTF_8
+
+    def named(self, name: Literal["train", "valid", "test", "text"]) -> list[tuple[str, int]]:
+        """The files, folders and patterns of a text, each with its weight; none where there is no such text."""
+        texts = getattr(self, name)
+        each = texts if isinstance(texts, list) else [texts] if texts else []
+        return [(text.path, text.weight) if isinstance(text, WeightedText) else (text, 1) for text in each]
 
     @property
     def has_validation(self) -> bool:

@@ -12,7 +12,8 @@ from rnnlm.config.schema import Config
 LEFT_OUT = {"run", "train.threads", "train.checkpoint", "train.log", "train.sample", *paths.TEXTS}
 # Keys of later versions, left out where they say what was done before there was one.
 LATER: dict[str, object] = {
-    "data.tokenizer": "whitespace", "data.encoding": "utf-8", "train.from": None, "train.freeze": [],
+    "data.tokenizer": "whitespace", "data.encoding": "utf-8", "data.shuffle": False, "data.document": None,
+    "train.from": None, "train.freeze": [],
 }  # fmt: skip
 
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rnnlm.config.schema import Config
 
 # What is the same text by its content, wherever it lies.
-TEXTS = ("data.train", "data.valid", "data.test", "data.text")
+NAMES: tuple[Literal["train", "valid", "test", "text"], ...] = ("train", "valid", "test", "text")
+TEXTS = tuple(f"data.{name}" for name in NAMES)
 KEYS = (*TEXTS, "data.grammar.type", "vocab.file", "embedding.init.path", "model.output.by.path", "train.from")
 
 
 def absolute(config: Config) -> dict[str, str]:
     """Every path that the configuration names, from the root of the file system, by its key."""
     values = config.model_dump()
-    found = {key: value(values, key) for key in KEYS}
+    found = {each: value(values, each) for key in KEYS for each in _each(values, key)}
     # A grammar is a name or a file.
     named = found["data.grammar.type"]
     if named is not None and "/" not in named and not Path(named).exists():
@@ -27,13 +28,13 @@ def absolute(config: Config) -> dict[str, str]:
 
 def replaced(config: Config, paths: Mapping[str, str]) -> Config:
     """The configuration with these paths in place of its own."""
-    values = config.model_dump()
+    values: Any = config.model_dump()
     for key, path in paths.items():
         *above, name = key.split(".")
         section = values
         for step in above:
-            section = section[step]
-        section[name] = path
+            section = section[_step(section, step)]
+        section[_step(section, name)] = path
     return Config.model_validate(values)
 
 
@@ -45,5 +46,21 @@ def inputs(config: Config) -> list[Path]:
 def value(values: Any, key: str) -> str | None:
     """The text that stands under a key of a plain configuration."""
     for step in key.split("."):
-        values = values.get(step) if isinstance(values, dict) else None
+        if isinstance(values, list) and step.isdecimal():
+            values = values[int(step)] if int(step) < len(values) else None
+        else:
+            values = values.get(step) if isinstance(values, dict) else None
     return values if isinstance(values, str) else None
+
+
+def _each(values: Any, key: str) -> list[str]:
+    """The keys of every path under a key: data.train, or data.train.0, data.train.1.path ... of a list."""
+    section, name = key.rsplit(".", 1)
+    texts = values[section].get(name) if section in values else None
+    if not isinstance(texts, list):
+        return [key]
+    return [f"{key}.{i}.path" if isinstance(text, dict) else f"{key}.{i}" for i, text in enumerate(texts)]
+
+
+def _step(section: Any, step: str) -> Any:
+    return int(step) if isinstance(section, list) else step

@@ -33,6 +33,16 @@ class Config(Section):
             raise ValueError(
                 f"vocab.{self.vocab.truncated_by} leaves tokens out; of bytes all 256 are in the vocabulary"
             )
+        if self.data.shuffle and self.train.state != "reset":
+            raise ValueError(
+                f"data.shuffle: true goes with train.state: reset; found train.state: {self.train.state}, which goes "
+                "on from each line to the next"
+            )
+        if self.data.document is not None and self.train.state != "carry":
+            raise ValueError(
+                f"data.document: {self.data.document} goes with train.state: carry; found train.state: "
+                f"{self.train.state}, which begins each line anew"
+            )
         if self.model.tie_weights and not self.embedding.trainable:
             raise ValueError("model.tie_weights needs embedding.trainable: true")
         if self.model.tie_weights and any(name.split(".")[0] == "embedding" for name in self.train.freeze):
@@ -53,6 +63,12 @@ class Config(Section):
             if self.train.patience is not None:  # a saved configuration says what was done
                 object.__setattr__(self, "train", self.train.model_copy(update={"patience": None}))
         return self
+
+    @property
+    def state(self) -> str:
+        """What becomes of the hidden state at line ends: "carry", "reset", or "document", which carries it and goes
+        back to the initial state after a blank line."""
+        return self.train.state if self.data.document is None else "document"
 
 
 def json_schema() -> dict[str, Any]:

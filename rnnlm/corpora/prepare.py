@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from rnnlm import user_cache
+from rnnlm.config.data import Data
 from rnnlm.config.encodings import UTF_8
 from rnnlm.config.schema import Config
 from rnnlm.corpora import cache, grammar, split
@@ -15,10 +18,13 @@ from rnnlm.errors import TextError
 from rnnlm.files import atomic
 from rnnlm.text import corpus, files, vocabulary
 from rnnlm.text.corpus import Corpus
+from rnnlm.text.joined import Joined, TextPath, files_of, find, matching, of
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.work import Note, Task
 
-NAMES = ("train", "valid", "test")
+NAMES: tuple[Literal["train", "valid", "test"], ...] = ("train", "valid", "test")
+# What a text is called in messages.
+CALLED = {"train": "training", "valid": "validation", "test": "test"}
 
 # Above the first share of unknown tokens a text is refused, above the second something is probably wrong, above
 # the third it is worth a word.
@@ -29,21 +35,26 @@ _OWN_TEXT = "lower vocab.min_count or raise vocab.max_size"
 
 @dataclass(frozen=True)
 class Texts:
-    """Paths of the training, validation and test text; None where there is none.
+    """The files of the training, validation and test text; None where there is none.
 
     lowest: the lowest perplexity that any model can reach, for a grammar.
     """
 
-    train: Path
-    valid: Path | None
-    test: Path | None
+    train: Path | Joined
+    valid: Path | Joined | None
+    test: Path | Joined | None
     lowest: float | None = None
 
     @property
-    def by_name(self) -> dict[str, Path]:
+    def by_name(self) -> dict[str, Path | Joined]:
         """The texts that there are, by "train", "valid", "test"."""
         found = zip(NAMES, (self.train, self.valid, self.test), strict=True)
         return {name: path for name, path in found if path is not None}
+
+    @property
+    def single(self) -> dict[str, Path]:
+        """Those of the texts that are one file, as all are that were cut from one or that a grammar has written."""
+        return {name: path for name, path in self.by_name.items() if isinstance(path, Path)}
 
 
 @dataclass(frozen=True)
@@ -65,16 +76,25 @@ class Corpora:
         found = zip(NAMES, (self.train, self.valid, self.test), strict=True)
         return {name: corpus.text_hash for name, corpus in found if corpus is not None}
 
+    @property
+    def files(self) -> dict[str, list[dict[str, str | int]]]:
+        """Path, weight and tokens (of all times) of every file of each text that is several, by the text's name."""
+        found = zip(NAMES, (self.train, self.valid, self.test), strict=True)
+        return {
+            name: [{"path": f.name, "weight": f.weight, "tokens": f.counts.tokens} for f in corpus.files]
+            for name, corpus in found
+            if corpus is not None and corpus.joined is not None
+        }
+
 
 def texts(config: Config) -> Task[Texts]:
     """Paths of the three texts. Those that are cut from one or come from a grammar are written into the cache."""
     data = config.data
     if data.train is not None:
-        valid, test = (Path(p) if p else None for p in (data.valid, data.test))
-        found = Texts(Path(data.train), valid, test)
-        for path in (found.train, found.valid, found.test):
-            if path is not None:
-                files.check_file(path)
+        found = _named(config)
+        for path in found.by_name.values():
+            files.check_file(path)
+        yield from _held_out_too(found)
         return found
     if data.text is not None:
         assert data.split is not None
@@ -93,6 +113,52 @@ def texts(config: Config) -> Task[Texts]:
     return in_folder(folder, language.lowest_perplexity())
 
 
+def training_text(config: Config) -> Path | Joined | None:
+    """The text of `data.train`, which may be a pipe; None where the configuration has none."""
+    return find("data.train", config.data.named("train")) if config.data.train is not None else None
+
+
+def _named(config: Config) -> Texts:
+    """The texts of `data.train`, `valid` and `test`, which need not be there."""
+    train, valid, test = (
+        find(f"data.{name}", named) if (named := config.data.named(name)) else None for name in NAMES
+    )
+    assert train is not None  # where the configuration has a validation or test text, it has a training text
+    return Texts(train, valid, test)
+
+
+def _held_out_too(found: Texts) -> Task[None]:
+    """A warning of each file that is both among several training texts and held out."""
+    if isinstance(found.train, Joined):
+        training = {path.resolve() for path in files_of(found.train)}
+        for name in ("valid", "test"):
+            for path in files_of(found.by_name[name]) if name in found.by_name else ():
+                if path.resolve() in training:
+                    what = f"{path}: is among the training texts and is the {CALLED[name]} text too"
+                    yield Note(f"{what}; its perplexity says nothing of other texts", warning=True)
+
+
+def spelled_out(config: Config) -> Config:
+    """The configuration with the files of each folder and pattern in its place."""
+    found: dict[str, Any] = {}
+    for name in NAMES if config.data.train is not None else ():
+        named = config.data.named(name)
+        files_named = [
+            (text if paths == [Path(text)] else str(path), weight)
+            for text, weight in named
+            for paths in [matching(text)]
+            for path in paths
+        ]
+        if files_named != named:
+            found[name] = [{"path": path, "weight": w} if w > 1 else path for path, w in files_named]
+    return with_texts(config, found) if found else config
+
+
+def with_texts(config: Config, found: Mapping[str, Any]) -> Config:
+    """The configuration with these texts ("train", "valid", "test")."""
+    return config.model_copy(update={"data": Data.model_validate(config.data.model_dump() | dict(found))})
+
+
 def in_folder(folder: Path, lowest: float | None = None) -> Texts:
     """The texts of a folder that `cut` or a grammar has written."""
     train, valid, test = (folder / f"{name}.txt" for name in NAMES)
@@ -105,7 +171,7 @@ def _write_all(language: Grammar, sentences: list[int], folder: Path) -> Task[No
         yield from grammar.write(language, count, (0, number), folder / f"{name}.txt")
 
 
-def build_vocabulary(config: Config, train: Path) -> Task[Vocabulary]:
+def build_vocabulary(config: Config, train: TextPath) -> Task[Vocabulary]:
     """The vocabulary of ``vocab.file``, or of the training text."""
     settings, unit, tokenizer = config.vocab, config.data.unit, config.data.tokenizer
     if settings.file is not None:
@@ -136,7 +202,7 @@ def encode(config: Config, paths: Texts, words: Vocabulary) -> Task[Corpora]:
     smallest = config.train.batch * config.train.bptt
     if len(train) < smallest:
         raise TextError(
-            f"{paths.train}: {len(train)} tokens, fewer than one window of the batch "
+            f"{files.name(paths.train)}: {len(train)} tokens, fewer than one window of the batch "
             f"(train.batch {config.train.batch} x train.bptt {config.train.bptt} = {smallest}); lower one of them"
         )
     yield from check_coverage(train, _OTHER_TEXT if config.vocab.file else _OWN_TEXT)
@@ -148,6 +214,25 @@ def encode(config: Config, paths: Texts, words: Vocabulary) -> Task[Corpora]:
             yield from check_coverage(other)
         others.append(other)
     return Corpora(train, *others)
+
+
+def kept(config: Config, hashes: Mapping[str, str], words: Vocabulary) -> tuple[Texts, Corpora] | None:
+    """The encoded texts of `data.train`, `valid` and `test` that lie in the cache, whether or not the texts
+    themselves are there; None where one is missing.
+
+    Args:
+        config: names their files. hashes: sha256 of each text.
+    """
+    named, encoding = [config.data.named(name) for name in NAMES], config.data.encoding_read
+    texts = [of(files_named) if files_named else None for files_named in named]
+    found = [
+        None if text is None else corpus.kept(text, hashes.get(name, ""), words, cache.folder(), encoding)
+        for name, text in zip(NAMES, texts, strict=True)
+    ]
+    (train, valid, test), (train_path, valid_path, test_path) = found, texts
+    if train is None or train_path is None or [c is None for c in found] != [text is None for text in texts]:
+        return None
+    return Texts(train_path, valid_path, test_path), Corpora(train, valid, test)
 
 
 def check_coverage(encoded: Corpus, advice: str = _OTHER_TEXT) -> Task[None]:

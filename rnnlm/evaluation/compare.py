@@ -25,6 +25,7 @@ from rnnlm.evaluation.records import Comparison, Difference, WordGain
 from rnnlm.network.network import Network
 from rnnlm.text import corpus, files
 from rnnlm.text.corpus import Corpus
+from rnnlm.text.joined import TextPath, files_of
 from rnnlm.text.lines import characters_of, lines
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.work import Task
@@ -55,7 +56,7 @@ class _Scores(NamedTuple):
 def compare(
     one: Model,
     other: Model,
-    path: str | Path,
+    path: TextPath,
     state: str,
     draws: int = 10_000,
     seed: int = 0,
@@ -65,7 +66,7 @@ def compare(
     """Compare two models on a text. Yields Progress, returns a Comparison.
 
     Args:
-        path: a text file, which is read several times. state: "carry" or "reset", for both.
+        path: a text file or several, which is read several times. state: "carry" or "reset", for both.
         draws: of the bootstrap; seed: of its random numbers.
         words: at most so many words where A is better by most, and where B is.
         encoding: of the text, a codec's name.
@@ -77,8 +78,11 @@ def compare(
     files.check_file(path)
     with tempfile.TemporaryDirectory(prefix="rnnlm-") as folder:
         units = {model.vocabulary.unit for model in (one, other)}
-        read = lines(path, "byte" if "byte" in units else "word", encoding)
-        characters = np.array([characters_of(line.text) + line.ended for block in read for line in block])
+        unit = "byte" if "byte" in units else "word"
+        read = [lines(file, unit, encoding) for file in files_of(path)]
+        characters = np.array(
+            [characters_of(line.text) + line.ended for own in read for block in own for line in block]
+        )
         a = yield from _scores(one, path, state, Path(folder) / "A", encoding)
         b = yield from _scores(other, path, state, Path(folder) / "B", encoding)
         result = _compared(a, b, characters, state, draws, seed, words)
@@ -86,7 +90,7 @@ def compare(
     return result
 
 
-def _scores(model: Model, path: str | Path, state: str, folder: Path, encoding: str) -> Task[_Scores]:
+def _scores(model: Model, path: TextPath, state: str, folder: Path, encoding: str) -> Task[_Scores]:
     folder.mkdir()
     read = yield from corpus.read(path, model.vocabulary, folder, encoding)
     nats = -(yield from NetworkPredictor(folder.name, model.network).log_probabilities(read, state))

@@ -45,7 +45,7 @@ class CachePredictor:
 
 def cached(network: Network, text: Corpus, state: str, several: Sequence[Cache]) -> Task[NDArray[np.float64]]:
     """log p of every token by caches with several settings, which look at the same states: settings x tokens."""
-    streams = line_streams(text, 1, "carry")
+    streams = line_streams(text, 1, state)
     ids = text.ids(0, len(text))
     states = network.initial_states(1)
     longest = max(own.window for own in several)
@@ -54,9 +54,8 @@ def cached(network: Network, text: Corpus, state: str, several: Sequence[Cache])
     for start in range(0, len(text), _TOGETHER):
         stop = min(start + _TOGETHER, len(text))
         part = streams.window(start, stop)
-        reset = part.inputs == text.vocabulary.line_end if state == "reset" else part.reset
         with network.lock:
-            trace = network.forward(Window(part.inputs, reset, states))
+            trace = network.forward(Window(part.inputs, part.reset, states))
             h = trace.up[:, 0].copy()
             states = network.states_after(trace, stop - start)
         keys = np.concatenate([keys[max(0, len(keys) - longest) :], h])

@@ -9,6 +9,7 @@ import numpy as np
 
 from rnnlm.evaluation.records import NextToken
 from rnnlm.network.network import Network, Window
+from rnnlm.text.streams import resets
 from rnnlm.text.vocabulary import Vocabulary
 
 
@@ -22,7 +23,7 @@ def next_tokens(
     """
     ids = vocabulary.to_unk(vocabulary.encode(tokens)) if len(tokens) else np.empty(0, np.int32)
     inputs = np.concatenate([[vocabulary.line_end], ids]).astype(np.int32)[:, None]
-    reset = inputs == vocabulary.line_end if state == "reset" else np.zeros(inputs.shape, np.bool_)
+    reset = resets(inputs, vocabulary.line_end, state)
     with network.lock:
         trace = network.forward(Window(inputs, reset, network.initial_states(1)))
         log_y = network.log_distribution(trace)[0]

@@ -80,7 +80,7 @@ def write_token_scores(
         state: "carry" or "reset".
         names: of the columns. Those of ``columns.DISTRIBUTION`` take as long as all the rest, or several times that.
     """
-    totals = Totals()
+    totals = Totals(corpus)
     began = time.perf_counter()
     tokens = corpus.tokens()
     details = not set(columns.DISTRIBUTION).isdisjoint(names)
@@ -114,12 +114,12 @@ def _in_order(network: Network, corpus: Corpus, state: str, details: bool) -> It
 
 
 def _batches(network: Network, corpus: Corpus, state: str, details: bool) -> Iterator[Scored]:
-    """Under "carry" one stream; under "reset" some lines at a time in many streams, put back into their order."""
+    """Under "reset" some lines at a time in many streams, put back into their order; else one stream."""
     start = 0
     while start < len(corpus):
-        stop = len(corpus) if state == "carry" else next_line(corpus, min(start + _STRETCH, len(corpus)))
+        stop = len(corpus) if state != "reset" else next_line(corpus, min(start + _STRETCH, len(corpus)))
         lines = corpus.part(start, stop)
-        if stop - start > 2 * _STRETCH or state == "carry":  # one stream: in order, however long it is
+        if stop - start > 2 * _STRETCH or state != "reset":  # one stream: in order, however long it is
             found: Iterable[Scored] = score(network, lines, state, batch=1, details=details)
         else:
             found = [in_order(score(network, lines, state, details=details))]

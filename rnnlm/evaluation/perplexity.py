@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm.errors import NotFiniteError
-from rnnlm.evaluation.records import Evaluation
+from rnnlm.evaluation.records import Evaluation, FileFigures
 from rnnlm.network.network import Network
 from rnnlm.network.protocols import Scores
 from rnnlm.network.scored import Scored
 from rnnlm.network.scoring import score, worse_than_even
-from rnnlm.text.corpus import Corpus
+from rnnlm.text.corpus import Corpus, FileCounts
 from rnnlm.work import Progress, Task
 
 
@@ -34,7 +34,7 @@ def evaluate(
         state: "carry" or "reset".
         batch, window: streams and steps at a time; they change the speed, not the figure.
     """
-    totals = Totals()
+    totals = Totals(corpus)
     began = time.perf_counter()
     for part in score(network, corpus, state, batch, window):
         totals.add(part)
@@ -44,11 +44,17 @@ def evaluate(
 
 class Totals:
     """Sums over the tokens scored so far. `nats`: of - log y^; `in_vocabulary_nats`: the same without unknown
-    tokens."""
+    tokens.
 
-    def __init__(self) -> None:
+    Args:
+        corpus: the text; None: without sums of each of its files.
+    """
+
+    def __init__(self, corpus: Corpus | None = None) -> None:
         self.tokens = self.unknown = 0
         self.nats = self.in_vocabulary_nats = 0.0
+        self.files = [(file, Totals()) for file in (corpus.files if corpus is not None else ())]
+        self._ends = np.cumsum([file.counts.tokens for file, _ in self.files])
 
     def add(self, part: Scored) -> None:
         """Add some tokens."""
@@ -56,6 +62,23 @@ class Totals:
         self.unknown += int(part.unknown.sum())
         self.nats -= float(part.log_probability.sum())
         self.in_vocabulary_nats -= float(part.log_probability[~part.unknown].sum())
+        if self.files:
+            number = np.searchsorted(self._ends, part.position, side="right")
+            for file in np.unique(number).tolist():
+                self.files[file][1].add(part[number == file])
+
+    def file_figures(self, file: FileCounts) -> FileFigures:
+        """The figures of one file, whose sums these are."""
+        known, bits = self.tokens - self.unknown, self.nats / math.log(2)
+        return FileFigures(
+            file.name,
+            _perplexity(self.nats, self.tokens),
+            _perplexity(self.in_vocabulary_nats, known) if known else None,
+            self.tokens,
+            self.unknown,
+            bits / self.tokens,
+            bits / max(1, file.counts.characters),
+        )
 
     def evaluation(self, corpus: Corpus, state: str, seconds: float) -> Evaluation:
         """The figures of the whole text, which took `seconds`.
@@ -95,12 +118,13 @@ class Totals:
             seconds=seconds,
             tokens_per_second=self.tokens / max(1e-9, seconds),
             notes=tuple(notes),
+            files=tuple(totals.file_figures(file) for file, totals in self.files),
         )
 
 
 def evaluation_of(log_probability: NDArray[np.float64], text: Corpus, state: str, seconds: float) -> Evaluation:
     """The evaluation of a text whose tokens have these log-probabilities, in their order."""
-    totals, nothing = Totals(), Scores.zeros(len(text))
+    totals, nothing = Totals(text), Scores.zeros(len(text))
     unknown = np.asarray(text.stored == len(text.vocabulary))
     totals.add(Scored(np.arange(len(text)), log_probability, unknown, *nothing[1:]))
     return totals.evaluation(text, state, seconds)

@@ -14,6 +14,19 @@ class Baseline:
 
 
 @dataclass(frozen=True)
+class FileFigures:
+    """The share of one file in the perplexity of several that are read as one text; see `Evaluation`."""
+
+    path: str
+    perplexity: float
+    perplexity_without_unk: float | None
+    tokens: int
+    unknown: int
+    bits_per_token: float
+    bits_per_character: float
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """Perplexity of a text, with the counts and settings that it depends on.
 
@@ -26,6 +39,7 @@ class Evaluation:
     the model's file holds) or "zero".
     lowest_perplexity: the lowest that any model can reach on this text; None where nobody knows.
     baseline: what an n-gram model reaches on it; None where that would take long.
+    files: the figures of each file, where the text is several.
     """
 
     perplexity: float
@@ -44,6 +58,7 @@ class Evaluation:
     notes: tuple[str, ...] = ()
     initial_state: str = "zero"
     baseline: Baseline | None = None
+    files: tuple[FileFigures, ...] = ()
 
     def json(self) -> dict[str, object]:
         return asdict(self)

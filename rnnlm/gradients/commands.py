@@ -63,7 +63,7 @@ def gradcheck(
         found = yield from _source(path, overrides, text, Path(folder), encoding)
         settings = found.network.config.train
         steps = steps or settings.bptt
-        streams = equal_streams(found.text, batch or min(settings.batch, 2), settings.state)
+        streams = equal_streams(found.text, batch or min(settings.batch, 2), found.network.config.state)
         if at is None:
             at = max(0, min((2 if through is None else 5) * steps, streams.length - steps))
         loss_steps = _loss_steps(found.network.config, steps)
@@ -107,7 +107,7 @@ def gradients(
         losses = losses or _loss_steps(network.config, steps)
         if losses > steps:
             raise InputError(f"--losses: found {losses}; must be at most the window's steps ({steps})")
-        streams = line_streams(found.text, 1, network.config.train.state)
+        streams = line_streams(found.text, 1, network.config.state)
         part = window.read(network, streams, at, steps, losses)
         return (yield from ledger.ledger(network, part, _words(found.text, at, steps), found.text.source))
 
@@ -120,7 +120,7 @@ def derive_model(
     with TemporaryDirectory(prefix="rnnlm-") as folder:
         found = yield from source.from_model(path, text, Path(folder), "float64", encoding=encoding)
         _only_elman("derive", found)
-        streams = line_streams(found.text, 1, found.network.config.train.state)
+        streams = line_streams(found.text, 1, found.network.config.state)
         if at is None:
             ends = np.flatnonzero(found.text.stored[:1000] == found.text.vocabulary.line_end)
             at = min(int(ends[0]) + 2 if ends.size else 1, streams.length - 1)

@@ -21,6 +21,7 @@ from rnnlm.network.parameters import flatten, unflatten
 from rnnlm.network.protocols import Array
 from rnnlm.text import corpus
 from rnnlm.text.corpus import Corpus
+from rnnlm.text.joined import Joined
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.work import Note, Task
 
@@ -40,7 +41,7 @@ def is_model(path: str) -> bool:
 
 def from_model(
     path: str | Path,
-    text: Path | None,
+    text: Path | Joined | None,
     folder: Path,
     precision: str | None = None,
     threads: int | str = "auto",
@@ -66,7 +67,7 @@ def from_model(
     return Source(_network(config, parameters, trained.vocabulary, threads), encoded)
 
 
-def from_config(config: Config, text: Path | None, folder: Path, encoding: str = UTF_8) -> Task[Source]:
+def from_config(config: Config, text: Path | Joined | None, folder: Path, encoding: str = UTF_8) -> Task[Source]:
     """The network that a configuration's training would start from, in float64, and its training text (or `text`)."""
     config = _with_precision(config, "float64")
     paths = yield from prepare.texts(config)
@@ -97,7 +98,7 @@ def _table(config: Config, encoded: Corpus, words: Vocabulary) -> Task[np.ndarra
     return np.asarray(table)
 
 
-def _training_text(trained: model_file.Trained) -> Path:
+def _training_text(trained: model_file.Trained) -> Path | Joined:
     path = own_texts.own_text(trained, "train")
     if path is None:
         raise InputError(f"{trained.path}: the run's own training text is not there (any more); give a TEXT")

@@ -144,7 +144,7 @@ def _scorer(network: Network, corpora: Corpora) -> Callable[[], int]:
         nonlocal parts
         part = next(parts, None)
         if part is None:
-            parts = score(network, corpus, network.config.train.state)
+            parts = score(network, corpus, network.config.state)
             part = next(parts)
         return len(part.log_probability)
 

@@ -79,7 +79,7 @@ def _seconds_a_token(trial: Trial, text: Corpus) -> float:
     """Of scoring a text; its first window, for which kernels may be compiled, does not count where there are more."""
     tokens, began, scored = 0, 0.0, 0
     start = time.perf_counter()
-    for part in score(trial.network, text, trial.settings.state):
+    for part in score(trial.network, text, trial.network.config.state):
         scored += part.log_probability.size
         if began == 0.0 and scored < len(text):
             began, tokens = time.perf_counter(), scored

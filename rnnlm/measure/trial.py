@@ -65,7 +65,7 @@ class Trial:
         counts, classes = found.vocabulary.counts, found.vocabulary.classes
         self.network = build.build(found.config, parameters, counts=counts, classes=classes)
         self.optimizer = Optimizer(self.settings, self.network.named)
-        self.streams = equal_streams(found.corpora.train, self.settings.batch, self.settings.state)
+        self.streams = equal_streams(found.corpora.train, self.settings.batch, found.config.state)
         self._context = self.settings.bptt - self.settings.stride
         self._windows = max(1, (self.streams.length - self._context) // self.settings.stride)
 

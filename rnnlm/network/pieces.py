@@ -57,19 +57,21 @@ def quicker(network: Network) -> bool:
 def score_in_pieces(
     network: Network, corpus: Corpus, window: int | None = None, details: bool = False,
     line_ends: LineEndStates | None = None, pieces: int = _PIECES, shortest: int = _SHORTEST,
+    state: str = "carry",
 ) -> Iterator[Scored]:  # fmt: skip
-    """Every token of the text in its order, under state "carry".
+    """Every token of the text in its order.
 
     Args:
         window, details, line_ends: as for ``scoring.score``.
         pieces: at a time. shortest: tokens of a piece, at least; a shorter text is scored in one stream.
+        state: "carry" or "document".
     """
     position, length, missed = 0, shortest, False
     states = network.initial_states(1)
     while (rest := len(corpus) - position) >= pieces * shortest:
         length = rest // (pieces * max(1, rest // (pieces * length)))
         starts = position + length * np.arange(pieces, dtype=np.int64)
-        streams = Streams(corpus, starts, starts + length, "carry")
+        streams = Streams(corpus, starts, starts + length, state)
         stretch = _score_stretch(network, streams, states, window, details, line_ends)
         for piece in range(stretch.right):
             if line_ends is not None:
@@ -85,7 +87,7 @@ def score_in_pieces(
         else:  # longer ones, once
             shortest, length, missed = 2 * length, 4 * length, True
     if rest := len(corpus) - position:
-        streams = Streams(corpus, np.array([position]), np.array([position + rest]), "carry")
+        streams = Streams(corpus, np.array([position]), np.array([position + rest]), state)
         for part in score_windows(network, streams, states, window, details, line_ends):
             if line_ends is not None and part.line_ends is not None:
                 line_ends.add(part.line_ends)

@@ -24,12 +24,13 @@ def score(
 ) -> Iterator[Scored]:  # fmt: skip
     """Every token of the text once, the first and the last included, whatever `batch` and `window` are.
 
-    With state "carry" the hidden state goes through the whole text, and the tokens come in its order; a long text is
-    scored in several pieces at once (``network.pieces``) where that is quicker. With "reset" lines are independent
-    and up to `batch` streams of them run in parallel. `line_ends` adds up the states in which line ends are read.
+    With state "carry" or "document" the hidden state goes through the text, and the tokens come in its order; a long
+    text is scored in several pieces at once (``network.pieces``) where that is quicker. With "reset" lines are
+    independent and up to `batch` streams of them run in parallel. `line_ends` adds up the states in which line ends
+    are read.
     """
-    if state == "carry" and pieces.quicker(network):
-        return pieces.score_in_pieces(network, corpus, window, details, line_ends)
+    if state != "reset" and pieces.quicker(network):
+        return pieces.score_in_pieces(network, corpus, window, details, line_ends, state=state)
     return score_streams(network, line_streams(corpus, batch, state), window, details, line_ends)
 
 

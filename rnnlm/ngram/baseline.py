@@ -17,6 +17,7 @@ from rnnlm.ngram.kneser_ney import estimate
 from rnnlm.ngram.model import NGram
 from rnnlm.text import corpus
 from rnnlm.text.corpus import Corpus
+from rnnlm.text.joined import TextPath
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.work import Note, Task
 
@@ -69,7 +70,7 @@ def quick(vocabulary: Vocabulary, tokens: int, seconds: float) -> bool:
 
 
 def beside(
-    train: Path, text: Path, vocabulary: Vocabulary, train_encoding: str = UTF_8, encoding: str = UTF_8
+    train: TextPath, text: TextPath, vocabulary: Vocabulary, train_encoding: str = UTF_8, encoding: str = UTF_8
 ) -> Task[Baseline]:
     """The baseline of a text. Yields Progress.
 

@@ -10,6 +10,7 @@ from typing import Any
 from rnnlm.config import file as config_file
 from rnnlm.config import paths
 from rnnlm.config.schema import Config
+from rnnlm.corpora import prepare
 from rnnlm.errors import ConfigError, ModelError
 from rnnlm.files import header, lock, log, model_file, run_folder, tensors
 from rnnlm.network import build
@@ -87,9 +88,16 @@ def _names(config: Config) -> dict[str, str]:
     """What the files of the texts are called; the parts of one text, or of a grammar's, by that."""
     data, values = config.data, config.model_dump()
     if data.train is not None:
-        return {key: Path(path).name for key in ("train", "valid", "test") if (path := getattr(data, key))}
+        named = {name: data.named(name) for name in prepare.NAMES}
+        return {name: _name(texts) for name, texts in named.items() if texts}
     source = paths.value(values, "data.text") or paths.value(values, "data.grammar.type")
     return {key: f"{key} of {Path(str(source)).name}" for key in ("train", "valid", "test")}
+
+
+def _name(texts: list[tuple[str, int]]) -> str:
+    """What a text is called, by the first of its files."""
+    first = Path(texts[0][0]).name
+    return first if len(texts) == 1 else f"{first} and {len(texts) - 1:,} more"
 
 
 def _state(folder: Path, records: list[dict[str, Any]]) -> tuple[str | None, str | None]:

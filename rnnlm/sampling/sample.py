@@ -24,6 +24,7 @@ from rnnlm.sampling.records import Sampled
 from rnnlm.sampling.repeats import Repeats
 from rnnlm.sampling.stop import Stop
 from rnnlm.text import tokenizers
+from rnnlm.text.streams import resets
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.work import Note
 
@@ -91,7 +92,7 @@ def sample(
     Args:
         prompts: each begins ``settings.samples`` samples, one prompt's after the other's; a line end comes before
             it. Not part of what is yielded.
-        state: "carry" or "reset", as the network was trained.
+        state: "carry", "reset" or "document", as the network was trained.
     """
     for prompt in prompts:
         if prompt.unknown is not None:
@@ -104,6 +105,7 @@ def sample(
     stops = [Stop(joiner, settings.stop) for joiner in joiners] if settings.stop else []
     writers: Sequence[tokenizers.Joiner] = stops or joiners
     running = [True] * len(writers)
+    before = np.repeat([[vocabulary.line_end, *prompt.ids][-1] for prompt in prompts], settings.samples)
     scores = np.empty(len(writers)) if settings.log_probabilities else None
     for step in range(settings.tokens):
         if filtered_draw is not None:
@@ -129,7 +131,9 @@ def sample(
         yield Sampled(tokens, tuple(texts), None if scores is None else tuple(scores.tolist()))
         if ending and not any(running):
             return
-        decoder.step(chosen, chosen == vocabulary.line_end if state == "reset" else None)
+        reset = None if state == "carry" else resets(chosen[None], vocabulary.line_end, state, before)[0]
+        decoder.step(chosen, reset)
+        before = chosen
 
 
 def _decoder(
@@ -143,7 +147,7 @@ def _decoder(
     for prompt in prompts:
         history = np.array([vocabulary.line_end, *prompt.ids], np.int32)
         inputs = np.repeat(history[:, None], samples, axis=1)
-        reset = (inputs == vocabulary.line_end) & (state == "reset")
+        reset = resets(inputs, vocabulary.line_end, state)
         with network.lock:
             trace = network.forward(Window(inputs, reset, network.initial_states(samples)))
             states.append([layer.copy() for layer in network.states_after(trace, len(inputs))])

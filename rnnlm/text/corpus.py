@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from rnnlm.config.encodings import UTF_8
 from rnnlm.errors import TextError
 from rnnlm.files import atomic as storage
 from rnnlm.text import files, tokenizers
+from rnnlm.text.joined import Joined, TextPath
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.work import Progress, Task
 
@@ -33,12 +34,32 @@ _TOKENS = 1 << 16  # taken at a time, where each becomes a Python object
 
 @dataclass(frozen=True)
 class Counts:
-    """Token counts of an encoded text. `characters`: code points of the raw text."""
+    """Token counts of an encoded text. `characters`: code points of the raw text. `parts`: of each file, where the
+    text is several."""
 
     tokens: int
     unknown: int
     line_ends: int
     characters: int
+    parts: tuple[Counts, ...] = ()
+
+    def json(self) -> dict[str, Any]:
+        """The counts as plain data; without parts where there are none."""
+        values = {key: value for key, value in asdict(self).items() if key != "parts"}
+        return values | ({"parts": [part.json() for part in self.parts]} if self.parts else {})
+
+    @staticmethod
+    def of(values: dict[str, Any]) -> Counts:
+        """The counts of `json`."""
+        return Counts(**values | {"parts": tuple(map(Counts.of, values.get("parts", ())))})
+
+
+class FileCounts(NamedTuple):
+    """One of the files of a text. name: its path; weight: how often it is read; counts: of all these times."""
+
+    name: str
+    weight: int
+    counts: Counts
 
 
 class Corpus:
@@ -49,6 +70,7 @@ class Corpus:
         source: the text's name, for messages; text_hash: sha256 of its file; key: hash of both that and the
             vocabulary.
         unknown: the tokens out of the vocabulary in their order, or a file of them, one a line; None: not kept.
+        joined: the files, where the text is several.
     """
 
     def __init__(
@@ -60,6 +82,7 @@ class Corpus:
         text_hash: str = "",
         key: str = "",
         unknown: Sequence[str] | Path | None = None,
+        joined: Joined | None = None,
     ) -> None:
         # A plain read-only array whatever it was: a kernel is compiled once for each kind of array.
         self.stored = np.asarray(stored)[:]
@@ -70,6 +93,7 @@ class Corpus:
         self.text_hash = text_hash
         self.key = key
         self.unknown = unknown
+        self.joined = joined
 
     def __len__(self) -> int:
         return len(self.stored)
@@ -87,13 +111,21 @@ class Corpus:
             for id in self.stored[start : start + _TOKENS].tolist():
                 yield known[id] if id != outside else next(unknown)
 
+    @property
+    def files(self) -> list[FileCounts]:
+        """The files of the text in their order, where it is several."""
+        if self.joined is None:
+            return []
+        pairs = zip(self.joined.parts, self.counts.parts, strict=True)
+        return [FileCounts(str(part.path), part.weight, counts) for part, counts in pairs]
+
     def part(self, start: int, stop: int) -> Corpus:
         """Tokens [start, stop) as a text of its own; its `counts` are those of the whole."""
         return Corpus(self.stored[start:stop], self.counts, self.vocabulary, self.source, self.text_hash, self.key)
 
 
-def encode(path: str | Path, vocabulary: Vocabulary, folder: str | Path, encoding: str = UTF_8) -> Task[Corpus]:
-    """Encode a text file into `folder`, or find it there. Yields Progress, returns a Corpus.
+def encode(path: TextPath, vocabulary: Vocabulary, folder: str | Path, encoding: str = UTF_8) -> Task[Corpus]:
+    """Encode a text into `folder`, or find it there. Yields Progress, returns a Corpus.
 
     Args:
         encoding: of the text, a codec's name.
@@ -102,28 +134,54 @@ def encode(path: str | Path, vocabulary: Vocabulary, folder: str | Path, encodin
         TextError: the text is empty, unreadable, no file or not in its encoding.
     """
     text_hash = files.sha256(path)
-    read_as = "" if encoding == UTF_8 else f" {encoding}"
-    key = hashlib.sha256(f"{text_hash} {vocabulary.hash()}{read_as}".encode()).hexdigest()[:32]
-    ids_path, json_path = Path(folder) / f"{key}.ids", Path(folder) / f"{key}.json"
-    dtype = _dtype(vocabulary)
-    counts = _read_counts(json_path, ids_path, vocabulary)
-    if counts is None:
+    found = kept(path, text_hash, vocabulary, folder, encoding)
+    if found is None:
+        key = _key(text_hash, vocabulary, encoding)
+        ids_path, json_path = (Path(folder) / f"{key}.{end}" for end in ("ids", "json"))
         with storage.atomic_write(ids_path) as file:
             counts, checksum = yield from _write(path, vocabulary, encoding, file)
-        storage.write_text(json_path, json.dumps(asdict(counts) | {"checksum": _with_counts(checksum, counts)}))
+        storage.write_text(json_path, json.dumps(counts.json() | {"checksum": _with_counts(checksum, counts)}))
+        found = _opened(path, text_hash, vocabulary, ids_path, counts)
+    return found
+
+
+def kept(
+    path: TextPath, text_hash: str, vocabulary: Vocabulary, folder: str | Path, encoding: str = UTF_8
+) -> Corpus | None:
+    """The encoded text that lies in `folder`, None where it does not. The text itself need not be there (any more).
+
+    Args:
+        path: its name. text_hash: the sha256 of its content. encoding: of it, a codec's name.
+    """
+    key = _key(text_hash, vocabulary, encoding)
+    ids_path, json_path = (Path(folder) / f"{key}.{end}" for end in ("ids", "json"))
+    counts = _read_counts(json_path, ids_path, vocabulary)
+    parts = len(path.parts) if isinstance(path, Joined) else 0
+    if counts is None or len(counts.parts) != parts:
+        return None
     for used in (ids_path, json_path):
         user_cache.touch(used)
-    return Corpus(np.memmap(ids_path, dtype, "r"), counts, vocabulary, str(path), text_hash, key)
+    return _opened(path, text_hash, vocabulary, ids_path, counts)
 
 
-def read(path: str | Path, vocabulary: Vocabulary, folder: str | Path, encoding: str = UTF_8) -> Task[Corpus]:
+def _key(text_hash: str, vocabulary: Vocabulary, encoding: str) -> str:
+    read_as = "" if encoding == UTF_8 else f" {encoding}"
+    return hashlib.sha256(f"{text_hash} {vocabulary.hash()}{read_as}".encode()).hexdigest()[:32]
+
+
+def _opened(path: TextPath, text_hash: str, vocabulary: Vocabulary, ids_path: Path, counts: Counts) -> Corpus:
+    stored, joined = np.memmap(ids_path, _dtype(vocabulary), "r"), path if isinstance(path, Joined) else None
+    return Corpus(stored, counts, vocabulary, str(path), text_hash, ids_path.stem, joined=joined)
+
+
+def read(path: TextPath, vocabulary: Vocabulary, folder: str | Path, encoding: str = UTF_8) -> Task[Corpus]:
     """Encode a text that is read once, forward only, so that it may be a pipe; its own tokens are kept.
 
     Yields Progress, returns a Corpus.
 
     Args:
-        path: a file, a pipe, or "-", standard input. folder: a temporary one, for this text alone. encoding: of the
-            text, a codec's name.
+        path: a file, several, a pipe, or "-", standard input. folder: a temporary one, for this text alone. encoding:
+            of the text, a codec's name.
 
     Raises:
         InputError: an encoding for a vocabulary of bytes.
@@ -133,16 +191,18 @@ def read(path: str | Path, vocabulary: Vocabulary, folder: str | Path, encoding:
     with storage.atomic_write(ids_path) as file, storage.atomic_write(unknown_path) as unknown:
         counts, _ = yield from _write(path, vocabulary, encoding, file, unknown)
     stored = np.memmap(ids_path, _dtype(vocabulary), "r")
-    return Corpus(stored, counts, vocabulary, files.name(path), unknown=unknown_path)
+    joined = path if isinstance(path, Joined) else None
+    return Corpus(stored, counts, vocabulary, files.name(path), unknown=unknown_path, joined=joined)
 
 
 def _write(
-    path: str | Path, vocabulary: Vocabulary, encoding: str, file: BinaryIO, spelled: BinaryIO | None = None
+    path: TextPath, vocabulary: Vocabulary, encoding: str, file: BinaryIO, spelled: BinaryIO | None = None
 ) -> Task[tuple[Counts, int]]:
     """Write a text's ids to `file`, and its tokens out of the vocabulary to `spelled`, one a line. Returns the counts
     and the checksum of the ids."""
-    tokens = unknown = line_ends = characters = checksum = 0
-    total = files.size(path)
+    checksum, total = 0, files.size(path)
+    sources = [part.path for part in path.parts] if isinstance(path, Joined) else [path]
+    counted = np.zeros((len(sources), 4), np.int64)  # of each file, in the order of Counts
     name, dtype, outside = Path(files.name(path)).name, _dtype(vocabulary), len(vocabulary)
     words = vocabulary
     for piece in tokenizers.pieces(path, words.unit, words.lowercase, words.tokenizer, encoding):
@@ -153,14 +213,19 @@ def _write(
         positions = np.flatnonzero(ids == outside)
         if spelled is not None:
             spelled.write("".join(f"{piece.tokens[i]}\n" for i in positions.tolist()).encode())
-        tokens += len(ids)
-        unknown += len(positions)
-        line_ends += int((ids == vocabulary.line_end).sum())
-        characters += piece.characters
+        line_ends = int((ids == vocabulary.line_end).sum())
+        counted[piece.part] += (len(ids), len(positions), line_ends, piece.characters)
         yield Progress(f"encoding {name}", piece.done, total, "bytes")
-    if tokens == 0:
-        raise TextError(f"{files.name(path)}: empty; give a text with at least one token")
-    return Counts(tokens, unknown, line_ends, characters), checksum
+    for source, tokens in zip(sources, counted[:, 0], strict=True):
+        if tokens == 0:
+            raise TextError(f"{files.name(source)}: empty; give a text with at least one token")
+    parts = tuple(_counts(own) for own in counted) if isinstance(path, Joined) else ()
+    return _counts(counted.sum(axis=0), parts), checksum
+
+
+def _counts(row: NDArray[np.int64], parts: tuple[Counts, ...] = ()) -> Counts:
+    tokens, unknown, line_ends, characters = row.tolist()
+    return Counts(tokens, unknown, line_ends, characters, parts)
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -175,7 +240,7 @@ def _read_counts(json_path: Path, ids_path: Path, vocabulary: Vocabulary) -> Cou
     try:
         values = json.loads(json_path.read_text(encoding="utf-8"))
         wanted = values.pop("checksum")
-        counts = Counts(**values)
+        counts = Counts.of(values)
         if not ids_path.is_file() or ids_path.stat().st_size != counts.tokens * dtype.itemsize:
             return None
         checksum, largest = 0, 0
@@ -193,7 +258,7 @@ def _read_counts(json_path: Path, ids_path: Path, vocabulary: Vocabulary) -> Cou
 
 def _with_counts(checksum: int, counts: Counts) -> int:
     """The checksum of the ids, gone on with their counts."""
-    return zlib.crc32(json.dumps(asdict(counts), sort_keys=True).encode(), checksum)
+    return zlib.crc32(json.dumps(counts.json(), sort_keys=True).encode(), checksum)
 
 
 def from_tokens(tokens: Any, characters: int, vocabulary: Vocabulary, source: str) -> Corpus:

@@ -20,6 +20,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 from rnnlm.config.encodings import UTF_8, display
 from rnnlm.errors import TextError
+from rnnlm.text.joined import Joined, TextPath
 
 _BLOCK = 1 << 20
 _BYTE_ORDER_MARK = "\ufeff"
@@ -32,17 +33,20 @@ class Block(NamedTuple):
     done: int  # bytes of the file (compressed, for gzip) read so far
 
 
-def name(path: str | Path) -> str:
+def name(path: TextPath) -> str:
     """The text's name, for messages and results."""
     return "standard input" if str(path) in _STANDARD_INPUT else str(path)
 
 
-def size(path: str | Path) -> int | None:
-    """Bytes of the file as it lies on the disk; None for a pipe, a terminal or ``-``.
+def size(path: TextPath) -> int | None:
+    """Bytes of the file as it lies on the disk, of several files all that are read; None for a pipe, a terminal or
+    ``-``.
 
     Raises:
         TextError: there is no such file, or it is a folder or a device that has no end.
     """
+    if isinstance(path, Joined):
+        return sum(part.weight * (size(part.path) or 0) for part in path.parts)
     try:
         found = os.fstat(0) if str(path) == "-" else os.stat(path)
     except OSError as error:
@@ -58,12 +62,16 @@ def _is_endless(device: int) -> bool:
     return any(os.path.exists(path) and os.stat(path).st_rdev == device for path in _ENDLESS)
 
 
-def check_file(path: str | Path) -> None:
+def check_file(path: TextPath) -> None:
     """Check that a text can be read several times, and is not empty.
 
     Raises:
         TextError: it is empty; it is a pipe, a terminal or ``-``; as `size`.
     """
+    if isinstance(path, Joined):
+        for part in path.parts:
+            check_file(part.path)
+        return
     found = size(path)
     if found is None:
         raise TextError(
@@ -195,12 +203,15 @@ def _decode(
     )
 
 
-def sha256(path: str | Path) -> str:
-    """Hash of the file as it lies on the disk.
+def sha256(path: TextPath) -> str:
+    """Hash of the file as it lies on the disk; of several files, of their hashes and weights in their order.
 
     Raises:
         TextError: unreadable; as `check_file`.
     """
+    if isinstance(path, Joined):
+        each = "".join(f"{sha256(part.path)} {part.weight}\n" for part in path.parts)
+        return hashlib.sha256(each.encode()).hexdigest()
     check_file(path)
     try:
         with open(path, "rb") as file:

@@ -20,6 +20,7 @@ from rnnlm.config.encodings import UTF_8
 from rnnlm.errors import TextError
 from rnnlm.files import atomic as storage
 from rnnlm.text import files, tokenizers
+from rnnlm.text.joined import TextPath
 from rnnlm.text.tokenizers import UNKNOWN, WHITESPACE
 from rnnlm.work import Note, Progress, Task
 
@@ -143,7 +144,7 @@ class Vocabulary:
 
 
 def build(
-    path: str | Path,
+    path: TextPath,
     unit: str,
     lowercase: bool,
     min_count: int,

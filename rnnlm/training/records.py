@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rnnlm.work import Note, Progress
@@ -31,7 +31,8 @@ class Start:
     products: how it multiplies, which is also the layout of its operands (``kernels.matmul.choice``), and why.
     version: of rnnlm. config_sha256: of what is trained (``config.fingerprint``). texts: sha256 of the "train",
     "valid" and "test" text. ranks: processes that train together. processor: as LLVM calls it. started: the date and
-    time in UTC (ISO 8601). source: a ``Source`` as plain data, None where the weights were initialized.
+    time in UTC (ISO 8601). source: a ``Source`` as plain data, None where the weights were initialized. files: of
+    each text that is several, the path, weight and tokens of its files.
     """
 
     updates: int
@@ -51,6 +52,7 @@ class Start:
     processor: str
     started: str
     source: dict[str, Any] | None = None
+    files: dict[str, list[dict[str, str | int]]] = field(default_factory=dict)
     event: str = "start"
 
 
@@ -155,7 +157,7 @@ class FinalTest:
 
     updates, epoch, tokens, seconds: those of the `End` before it. scored, unknown: tokens of the test text, and those
     out of the vocabulary. baseline: order and perplexity of an n-gram model of the same training text, on that text;
-    None where it would have taken long.
+    None where it would have taken long. files: perplexity by the path of each file, where the text is several.
     """
 
     updates: int
@@ -167,6 +169,7 @@ class FinalTest:
     scored: int
     unknown: int
     baseline: dict[str, float] | None = None
+    files: dict[str, float] | None = None
     event: str = "test"
 
 

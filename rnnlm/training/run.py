@@ -22,7 +22,8 @@ from rnnlm.files.tensors import check
 from rnnlm.kernels import cpu
 from rnnlm.network.network import Network, Trace, Window
 from rnnlm.network.protocols import Array
-from rnnlm.text.streams import Streams, equal_streams
+from rnnlm.text.corpus import Corpus
+from rnnlm.text.streams import ShuffledLines, Streams, equal_streams
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import position as position_of
 from rnnlm.training import windows
@@ -58,7 +59,9 @@ class Run:
         self.corpora, self.vocabulary, self.lowest = corpora, vocabulary, lowest
         self.network, self.optimizer = network, optimizer
         self.folder = Path(config.run)
-        self.streams = streams or equal_streams(corpora.train, self.settings.batch, self.settings.state)
+        self.streams = streams or equal_streams(
+            corpora.train, self.settings.batch, config.state, shuffled(config, corpora.train)
+        )
         self.group: Group | None = None
         self.states = network.initial_states(self.streams.batch)
         self.at = Position(corpus=corpora.train.key)
@@ -85,7 +88,7 @@ class Run:
             windows.updates_of_epoch(self.settings, self.streams.length, self.at.epoch), self.total_updates, tokens,
             parameters, self.network.threads, *self.network.products, __version__,
             fingerprint.sha256(self.config), self.corpora.hashes, 1 if self.group is None else self.group.ranks.size,
-            cpu.NAME, datetime.now(UTC).isoformat(timespec="seconds"), self.source,
+            cpu.NAME, datetime.now(UTC).isoformat(timespec="seconds"), self.source, self.corpora.files,
         )  # fmt: skip
 
     def update(self) -> float:
@@ -111,6 +114,7 @@ class Run:
 
     def _next_stops(self) -> NDArray[np.int64]:
         """The boundaries of the next update's windows."""
+        self.streams.begin_epoch(self.at.epoch)
         if self._ends_of != self.at.epoch:
             self._ends = windows.ends(self.settings, self.streams.length, self.at.epoch)
             self._ends_of = self.at.epoch
@@ -319,6 +323,11 @@ class Run:
             f"{found}; {kept}; a lower train.learning_rate ({self.settings.learning_rate:g}) or train.clip_norm "
             f"({self.settings.clip_norm}) needs a new run: --restart, or another folder with --run"
         )
+
+
+def shuffled(config: Config, text: Corpus) -> ShuffledLines | None:
+    """The lines of a training text in the order of each epoch; None where it is its own."""
+    return ShuffledLines(text, config.train.seed) if config.data.shuffle else None
 
 
 def as_perplexity(loss: float) -> float:

@@ -25,7 +25,7 @@ def sample(run: Run) -> TrainingSample:
     )
     written = Sample(wanted.prompt)
     with run.average.in_place():
-        for step in sampling(run.network, run.vocabulary, [prompt], settings.state, how):
+        for step in sampling(run.network, run.vocabulary, [prompt], run.config.state, how):
             if isinstance(step, Sampled):
                 extend([written], step)
     seconds = time.monotonic() - began

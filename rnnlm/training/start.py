@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from rnnlm.network import build
 from rnnlm.network.parameters import Parameters, unflatten
 from rnnlm.sampling import prompts
 from rnnlm.text import files
+from rnnlm.text.joined import matching
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import freezing, from_model, memory, schedule, windows
 from rnnlm.training.distributed.group import Group, first_streams
@@ -32,6 +34,9 @@ from rnnlm.training.loggers.loggers import Loggers
 from rnnlm.training.optimizers.optimizer import Optimizer
 from rnnlm.training.run import Run
 from rnnlm.work import Note, Task
+
+# Of several, so many are named on the console; the log has all.
+_FILES = 10
 
 
 def start(config: Config, resume: bool, restart: bool, ranks: Ranks | None = None) -> Task[tuple[Run, Loggers]]:
@@ -48,13 +53,15 @@ def start(config: Config, resume: bool, restart: bool, ranks: Ranks | None = Non
         yield Note(f"{folder}: no checkpoint yet, so the run starts from the beginning")
     before = (old.trained.training.get("products") or before_it_was_kept()) if old else None
     products = choose(config.train.precision, before)
-    paths = (old and _kept_texts(config, old.trained)) or (yield from _texts(config, old))
+    config, paths, corpora = yield from _texts(config, old)
     vocabulary = old.trained.vocabulary if old else (yield from prepare.build_vocabulary(config, paths.train))
     if config.train.sample.every_updates is not None:
         prompt = prompts.encode(config.train.sample.prompt, vocabulary, "train.sample.prompt")
         if prompt.unknown is not None:
             yield prompt.unknown
-    corpora = yield from prepare.encode(config, paths, vocabulary)
+    if corpora is None:
+        corpora = yield from prepare.encode(config, paths, vocabulary)
+    yield from _told(corpora)
     freezing.check(config.train, build.shapes(config, len(vocabulary)))
     model = None if old else from_model.read(config, vocabulary)
     if old:
@@ -85,7 +92,7 @@ def start(config: Config, resume: bool, restart: bool, ranks: Ranks | None = Non
         yield Note(group.described())
     if restart:
         run_folder.remove(config)
-    if config.data.train is None and run_folder.keep_texts(folder, paths.by_name):
+    if config.data.train is None and run_folder.keep_texts(folder, paths.single):
         yield Note(f"{folder / TEXT}: the texts of this run")
     run_folder.write_config(config)
     vocabulary.save(folder / VOCABULARY)
@@ -123,7 +130,9 @@ def _restore(run: Run, old: State, paths: Texts) -> Task[None]:
         raise ModelError(f"{old.trained.path}: not a state to go on from: {error}") from None
     run.initial, run.source = old.trained.initial, old.trained.training.get("source")
     if run.at.corpus != run.corpora.train.key:  # by an older version, which kept no hashes of the texts
-        raise ModelError(f"{paths.train}: not the text that {folder} was trained on; take another folder with --run")
+        raise ModelError(
+            f"{files.name(paths.train)}: not the text that {folder} was trained on; take another folder with --run"
+        )
     # The text may be the same and the plan longer: more epochs than before end nothing.
     run.at.finished = ""
     run.finish_if_done()
@@ -152,20 +161,58 @@ def _kept_texts(config: Config, trained: Trained) -> Texts | None:
     if config.data.train is not None or not trained.texts:
         return None
     found = prepare.in_folder(Path(config.run) / TEXT, trained.training.get("lowest_perplexity"))
-    kept = {name: path for name, path in found.by_name.items() if path.exists()}
+    kept = {name: path for name, path in found.single.items() if path.exists()}
     same = {name: files.sha256(path) for name, path in kept.items()} == trained.texts
     return found if same else None
 
 
-def _texts(config: Config, old: State | None) -> Task[Texts]:
-    """The texts that the configuration names."""
-    for key, path in config_paths.absolute(config).items() if old else ():
-        if key in config_paths.TEXTS and not Path(path).exists():
+def _texts(config: Config, old: State | None) -> Task[tuple[Config, Texts, Corpora | None]]:
+    """The texts of the run, and the configuration with the names of their files.
+
+    Returns too, where the run goes on and some file is no longer there, what is kept of the texts in the cache.
+    """
+    if old is not None and (found := _kept_texts(config, old.trained)):
+        return config, found, None
+    missing = _missing(config, old.trained) if old is not None else None
+    if old is not None and missing is not None:
+        trained, (key, path) = old.trained, missing
+        before = config_paths.replaced(trained.config, trained.paths).data.model_dump()
+        config = prepare.with_texts(config, {name: before[name] for name in prepare.NAMES})
+        kept = prepare.kept(config, trained.texts, trained.vocabulary) if config.data.train is not None else None
+        if kept is None:
             raise ModelError(
                 f"{path}: no such file; where the same text lies elsewhere now, --set {key}=PATH goes on with it"
             )
+        yield Note(f"{path}: no such file; the run goes on with what is kept of its texts in the cache")
+        return config, *kept
     found = yield from prepare.texts(config)
-    return found
+    return prepare.spelled_out(config), found, None
+
+
+def _missing(config: Config, trained: Trained) -> tuple[str, str] | None:
+    """The key and the path of a text's file that is no longer there: it is named, or was one of what a folder or a
+    pattern stands for."""
+    for name in config_paths.NAMES:
+        key, named = f"data.{name}", config.data.named(name)
+        now = [os.path.abspath(path) for text, _ in named for path in matching(text)]
+        was = [path for place, path in trained.paths.items() if place == key or place.startswith(f"{key}.")]
+        expected = [*now, *was] if set(now) < set(was) else now
+        if gone := [path for path in expected if not os.path.exists(path)]:
+            return key, gone[0]
+    return None
+
+
+def _told(corpora: Corpora) -> Task[None]:
+    """How many tokens came from each of several files."""
+    for name, called in prepare.CALLED.items():
+        text = getattr(corpora, name)
+        each = [
+            f"{file.name} {f'{file.weight} x ' if file.weight > 1 else ''}{file.counts.tokens // file.weight:,}"
+            for file in (text.files if text is not None else ())
+        ]
+        if each:
+            more = f" and {len(each) - _FILES:,} more files" if len(each) > _FILES else ""
+            yield Note(f"{called} text, {len(text):,} tokens: {', '.join(each[:_FILES])}{more}")
 
 
 def _check_texts(trained: Trained, paths: Texts, corpora: Corpora) -> None:

@@ -65,12 +65,12 @@ def _score(run: Run, text: Corpus) -> Task[tuple[Valid, list[Array] | None]]:
     if run.group is not None:
         run.group.average(run)
     yield Progress("validating", 0, len(text), "tokens")
-    carries = run.settings.state == "carry"
+    carries = run.config.state == "carry"
     # A network that carries its state has hardly ever been in 0, from where it may find states that it never trained.
     begin = [state.mean(axis=0) for state in run.all_states()] if carries else run.network.initial
     with run.average.in_place(), run.network.beginning_with(begin):
         line_ends = LineEndStates(run.network, run.vocabulary.line_end) if carries else None
-        loss = mean_loss(run.network, text, run.settings.state, line_ends)
+        loss = mean_loss(run.network, text, run.config.state, line_ends)
     yield Progress("validating", len(text), len(text), "tokens")
     perplexity = as_perplexity(loss)
     if not math.isfinite(perplexity):

@@ -94,3 +94,50 @@ def test_an_encoding_has_one_name_and_parts_of_a_text_are_in_utf_8() -> None:
     assert data(train="a", encoding="Latin-1").encoding_read == "iso8859-1"
     assert data(text="a", encoding="Latin-1").encoding == "iso8859-1"
     assert data(text="a", encoding="Latin-1").encoding_read == "utf-8"
+
+
+def test_several_texts_with_their_weights() -> None:
+    assert data(train=["a", {"path": "b", "weight": 2}, {"path": "c"}]).named("train") == [
+        ("a", 1),
+        ("b", 2),
+        ("c", 1),
+    ]
+    assert data(train="a", valid=["b", "c"]).named("valid") == [("b", 1), ("c", 1)]
+    assert data(train="a").named("valid") == data(train="a").named("test") == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("train", [], "found an empty list; name at least one text"),
+        ("train", ["a", 3], r"found 3 in the list; a text is a path, or {path: PATH, weight: 2}"),
+        ("train", [{"weight": 2}], "found a text with the keys weight; its keys are path"),
+        ("train", [{"path": "a", "times": 2}], "found a text with the keys path, times; its keys are path"),
+        ("train", [{"path": "a", "weight": 0}], "found weight: 0 of a; how often a text is read is a whole number"),
+        ("train", [{"path": "a", "weight": 1.5}], "found weight: 1.5 of a"),
+        ("train", [{"path": "a", "weight": True}], "found weight: True of a"),
+        ("train", [{"path": "a", "weight": 2**70}], "found weight: 1180591620717411303424 of a"),
+        ("valid", [{"path": "a", "weight": 2}], r"found {'path': 'a', 'weight': 2} in the list; a text is a path$"),
+        ("test", [], "found an empty list"),
+    ],
+)
+def test_lists_of_texts_that_are_wrong(key: str, value: Any, message: str) -> None:
+    from rnnlm.config import file as config_file
+
+    with pytest.raises(ConfigError, match=rf"data.{key}: {message}") as caught:
+        config_file.validate({"data": {"train": "a", key: value}})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "state", "message"),
+    [
+        ({"shuffle": True}, "carry", "data.shuffle: true goes with train.state: reset; found train.state: carry"),
+        ({"document": "blank_line"}, "reset", "data.document: blank_line goes with train.state: carry; found"),
+    ],
+)
+def test_what_goes_with_a_state(keys: dict[str, Any], state: str, message: str) -> None:
+    from rnnlm.config import file as config_file
+
+    with pytest.raises(ConfigError, match=message):
+        config_file.validate({"data": {"train": "a", **keys}, "train": {"state": state}})

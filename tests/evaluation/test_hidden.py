@@ -121,7 +121,7 @@ def test_prefixes_and_arrays_of_ones_own(runs: dict[str, Path]) -> None:
         ({"text": "a", "layer": None}, InputError, "layer: found None"),
         ({"text": "a", "layer": 0.5}, InputError, "layer: found 0.5"),
         ({"text": "a", "layer": False}, InputError, "layer: found False"),
-        ({"text": "a", "state": "keep"}, InputError, "state: found keep; must be carry or reset"),
+        ({"text": "a", "state": "keep"}, InputError, "state: found keep; must be carry, reset or document"),
         ({"text": ""}, TextError, "text: empty"),
         ({"text": ["a", ""]}, TextError, "text: empty"),
     ],

@@ -10,6 +10,7 @@ from training_runs import records, sha256, write_text
 
 import rnnlm
 from rnnlm.config import file as config_file
+from rnnlm.corpora import cache
 from rnnlm.errors import ConfigError, InputError, ModelError
 from rnnlm.training.loop import train
 from rnnlm.training.records import End
@@ -178,9 +179,11 @@ def test_another_text_of_that_name_is_not_the_runs_own(make_config: Any, tmp_pat
         rnnlm.load(run).own_text()
 
 
-def test_a_run_whose_text_moved_goes_on(make_config: Any, tmp_path: Path) -> None:
+def test_a_run_whose_text_moved_goes_on(make_config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = make_config(epochs=1)
     list(train(config))
+    monkeypatch.setattr(cache, "folder", lambda: tmp_path / "empty")  # else it goes on with what is kept there
+    (tmp_path / "empty").mkdir()
     moved = tmp_path / "moved.txt"
     (tmp_path / "train.txt").rename(moved)
     with pytest.raises(ModelError, match=r"train\.txt: no such file; .*--set data\.train=PATH"):

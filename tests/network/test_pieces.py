@@ -198,3 +198,13 @@ def test_float32_agrees_to_its_rounding(threads: int) -> None:
     found = whole(list(score_in_pieces(net, read, pieces=8, shortest=90)))
     exact = network(config(hidden=40), 11, deviation=0.1)
     np.testing.assert_allclose(found.log_probability, one_stream(exact, read).log_probability, rtol=0, atol=2e-5)
+
+
+def test_documents_as_in_one_stream() -> None:
+    """Of lines that are often empty, with the state of before each piece; not what a carried state gives."""
+    net, read = forgetful(), text(8 * 40 + 5)
+    found = whole(list(score_in_pieces(net, read, shortest=40, state="document")))
+    wanted = whole(list(score_streams(net, line_streams(read, 1, "document"))))
+    np.testing.assert_array_equal(found.position, wanted.position)
+    np.testing.assert_allclose(found.log_probability, wanted.log_probability, rtol=0, atol=1e-12)
+    assert abs(wanted.log_probability - one_stream(net, read).log_probability).max() > 1e-6

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rnnlm.errors import TextError
 from rnnlm.text import corpus
 from rnnlm.text.corpus import Corpus
-from rnnlm.text.streams import Streams, equal_streams, line_streams
+from rnnlm.text.streams import ShuffledLines, Streams, equal_streams, line_streams, resets
 from rnnlm.text.vocabulary import Vocabulary
 
 WORDS = Vocabulary(["a", "b", "c", "<unk>", "</s>"], [1] * 5, "word", False)
@@ -119,3 +119,65 @@ def test_training_streams_are_equal_stretches_in_order(tokens: list[str], batch:
     kept = plain(tokens)[: len(tokens) // batch * batch]
     assert targets.T.ravel().tolist() == kept, "fewer than batch tokens are left over"
     assert inputs.T.ravel().tolist() == [WORDS.line_end, *kept[:-1]]
+
+
+def shuffled_tokens(tokens: list[int], order: list[int]) -> list[int]:
+    """The lines of a text in this order, and what follows the last line end."""
+    lines: list[list[int]] = [[]]
+    for token in tokens:
+        lines[-1].append(token)
+        if token == WORDS.line_end:
+            lines.append([])
+    return [token for i in order for token in lines[i]] + lines[-1]
+
+
+@settings(max_examples=100, deadline=None)
+@given(A_B_UNK_END_STRANGE, st.integers(1, 6), st.integers(1, 20), st.integers(0, 3))
+def test_shuffled_lines(tokens: list[str], batch: int, window: int, epoch: int) -> None:
+    """Each epoch's lines are those of the text in an order that depends on the seed and the epoch alone."""
+    text = corpus.from_tokens(tokens, 1, WORDS, "text")
+    batch = min(batch, len(tokens))
+    streams = equal_streams(text, batch, "reset", ShuffledLines(text, 7))
+    for other in (3, epoch):  # whatever came before
+        streams.begin_epoch(other)
+    windows = [streams.window(at, min(at + window, streams.length)) for at in range(0, streams.length, window)]
+    targets = np.concatenate([found.targets for found in windows]).T.ravel().tolist()
+    inputs = np.concatenate([found.inputs for found in windows]).T.ravel().tolist()
+    resets = np.concatenate([found.reset for found in windows]).T.ravel().tolist()
+    order = np.random.default_rng([7, 5, epoch]).permutation(tokens.count("</s>")).tolist()
+    wanted = shuffled_tokens(plain(tokens), order)
+    assert sorted(wanted) == sorted(plain(tokens))
+    kept = wanted[: len(tokens) // batch * batch]
+    assert targets == kept
+    assert inputs == [WORDS.line_end, *kept[:-1]]
+    assert resets == [token == WORDS.line_end for token in inputs]
+
+
+def test_every_epoch_has_another_order_and_every_seed() -> None:
+    text = random_corpus(2000, 1)
+    orders = [ShuffledLines(text, seed).order(epoch).begins.tolist() for seed in (1, 2) for epoch in (0, 1, 2)]
+    assert len({tuple(order) for order in orders}) == 6
+    assert all(sorted(order) == sorted(orders[0]) for order in orders)
+
+
+@settings(max_examples=100, deadline=None)
+@given(A_B_UNK_END_STRANGE, st.integers(1, 6), st.integers(1, 5))
+def test_documents_begin_after_blank_lines(tokens: list[str], batch: int, window: int) -> None:
+    """A text begins as if a line had just ended, so an empty first line is a blank one."""
+    text = corpus.from_tokens(tokens, 1, WORDS, "text")
+    streams = equal_streams(text, min(batch, len(tokens)), "document")
+    before = ["</s>", "</s>", *tokens]
+    for b in range(streams.batch):
+        for start in range(0, streams.length, window):
+            found = streams.window(start, min(start + window, streams.length))
+            for t, reset in enumerate(found.reset[:, b].tolist()):
+                place = int(streams.starts[b]) + start + t
+                assert reset == (before[place] == before[place + 1] == "</s>")
+
+
+def test_resets_of_a_text_that_is_whole() -> None:
+    end, word = WORDS.line_end, 0
+    inputs = np.array([end, word, end, end, word, end], np.int32)[:, None]
+    assert resets(inputs, end, "carry").ravel().tolist() == [False] * 6
+    assert resets(inputs, end, "reset").ravel().tolist() == [True, False, True, True, False, True]
+    assert resets(inputs, end, "document").ravel().tolist() == [True, False, False, True, False, False]

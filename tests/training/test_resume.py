@@ -55,7 +55,11 @@ def test_a_stopped_run_ends_with_the_same_bytes(
 def test_so_it_does_with_every_output_layer_and_average(
     make_config: Any, output: str, average: Any, precision: str, tied: bool
 ) -> None:
-    model = {"output": output, "tie_weights": tied and output in ("softmax", "mixture", "sampled"), "layer_norm": tied}
+    model = {
+        "output": output,
+        "tie_weights": tied and output in ("softmax", "mixture", "sampled"),
+        "layer_norm": tied,
+    }
     check(make_config, model, precision=precision, average=average, gradient_noise=0.01, epochs=4, accumulate=2)
 
 

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rnnlm.console.controls import visible
+from rnnlm.console.views.evaluation import STATES
 from rnnlm.evaluation.records import Comparison, Difference, WordGain
 from rnnlm.work import Note
 
@@ -25,7 +26,7 @@ def comparison_view(found: Comparison, a: str, b: str, source: str) -> Iterator[
         )  # fmt: skip
     yield table
     yield from (Text(_line(difference, found.draws), style="bold") for difference in found.differences)
-    state = "carried over" if found.state == "carry" else "reset"
+    state = STATES[found.state]
     yield Text(
         f"{source}: {found.lines:,} lines, the state at line ends {state}"
         + (f"; {found.draws:,} draws of {found.stretches:,} stretches" if found.stretches > 1 else "")

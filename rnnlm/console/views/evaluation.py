@@ -10,6 +10,9 @@ from rnnlm.console.formats import figure
 from rnnlm.evaluation.records import Evaluation
 from rnnlm.work import Note
 
+# What becomes of the hidden state at line ends.
+STATES = {"carry": "carried over", "reset": "reset", "document": "carried over, reset after a blank line"}
+
 
 def evaluation_view(found: Evaluation, source: str | None = None) -> Iterator[Text | Note]:
     """``rnnlm eval``, and the test text at the end of ``rnnlm train``; `source`: the text's name."""
@@ -34,9 +37,13 @@ def evaluation_view(found: Evaluation, source: str | None = None) -> Iterator[Te
             "bits a character of the raw text",
             f"{found.bits_per_character:.4f}{mark}   ({found.characters:,} characters)",
         ),
-        ("hidden state at line ends", "carried over" if found.state == "carry" else "reset"),
+        ("hidden state at line ends", STATES[found.state]),
         ("hidden state at the beginning", "the model's" if found.initial_state == "model" else "zero"),
         ("speed", f"{found.tokens_per_second:,.0f} tokens/s   ({found.seconds:.2f} s)"),
+    ]
+    rows += [
+        (f"perplexity of {file.path}", f"{figure(file.perplexity)}   ({file.tokens:,} tokens)")
+        for file in found.files
     ]
     width = max(len(name) for name, _ in rows)
     for name, value in rows:

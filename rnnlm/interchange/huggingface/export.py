@@ -129,6 +129,8 @@ def _shapes(tensors: Tensors, prefix: str) -> dict[str, list[int]]:
 def _check(trained: Trained) -> None:
     whole_words.check(trained, "hf")
     settings = trained.config.model
+    if trained.config.data.document is not None:
+        raise InputError("the export to hf has no code for data.document, after which the hidden state begins anew")
     for what, name, known in (
         ("cell", settings.cell.type, _CELLS),
         ("output layer", settings.output.type, _OUTPUTS),

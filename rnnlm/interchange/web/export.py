@@ -64,6 +64,8 @@ def export(trained: Trained, folder: Path, runtime_copy: Path | None = None) -> 
         ResourceError: see ``runtime.load``; the folder cannot be written.
     """
     whole_words.check(trained, "web")
+    if trained.config.data.document is not None:
+        raise InputError("the page has no code for data.document, after which the hidden state begins anew")
     model = to_onnx(trained).SerializeToString()
     files = {_MODEL: model, **(yield from runtime.load(runtime_copy))}
     written = {_INDEX: _page(trained).encode()} | {f"{name}.js": _script(name, files[name]) for name in files}

@@ -7,10 +7,12 @@ of words by its ``data.tokenizer``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from functools import partial
 
 from rnnlm.config.encodings import UTF_8
+from rnnlm.text.joined import Joined, TextPath
 from rnnlm.text.tokenizers import bytes, characters, unicode_words, words
+from rnnlm.text.tokenizers.sequence import in_sequence
 from rnnlm.text.tokenizers.tokens import LINE_END, UNKNOWN, WHITESPACE, Joiner, Piece, Tokenizer
 
 __all__ = [
@@ -46,9 +48,9 @@ def line_end(unit: str) -> str:
 
 
 def pieces(
-    path: str | Path, unit: str, lowercase: bool, tokenizer: str = WHITESPACE, encoding: str = UTF_8
+    path: TextPath, unit: str, lowercase: bool, tokenizer: str = WHITESPACE, encoding: str = UTF_8
 ) -> Iterator[Piece]:
-    """The tokens of a file, some at a time, in order.
+    """The tokens of a text, some at a time, in order.
 
     Args:
         encoding: of the file, a codec's name.
@@ -57,7 +59,8 @@ def pieces(
         InputError: an encoding of bytes; a package that the tokenizer needs is not installed.
         TextError: the file cannot be read; not in its encoding (words and characters); a literal ``</s>`` (words).
     """
-    return find(unit, tokenizer).pieces(path, lowercase, encoding)
+    read = partial(find(unit, tokenizer).pieces, lowercase=lowercase, encoding=encoding)
+    return in_sequence(path, read, line_end(unit)) if isinstance(path, Joined) else read(path)
 
 
 def split(

@@ -18,6 +18,7 @@ class Piece(NamedTuple):
     tokens: Sequence[str]  # a list of words, or a string whose characters are the tokens
     characters: int  # code points of the raw text that these tokens stand for
     done: int  # bytes of the file read so far
+    part: int = 0  # of several files that are one text, the number of the file
 
 
 class Joiner(Protocol):

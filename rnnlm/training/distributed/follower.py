@@ -16,7 +16,7 @@ from rnnlm.text.streams import Streams
 from rnnlm.training.distributed.group import Given, Group
 from rnnlm.training.distributed.ranks import Order, Ranks
 from rnnlm.training.optimizers.optimizer import Optimizer
-from rnnlm.training.run import Run
+from rnnlm.training.run import Run, shuffled
 
 
 def follow(ranks: Ranks) -> None:
@@ -75,7 +75,7 @@ def _share(ranks: Ranks, given: Given) -> tuple[Run, Group]:
     config = config.model_copy(update={"train": config.train.model_copy(update={"average": None})})
     optimizer = Optimizer(config.train, network.named)
     optimizer.updates = given.position.updates
-    streams = Streams(given.corpus, given.starts, given.stops, config.train.state)
+    streams = Streams(given.corpus, given.starts, given.stops, config.state, shuffled(config, given.corpus))
     corpora = Corpora(given.corpus, None, None)
     run = Run(config, {}, corpora, given.corpus.vocabulary, None, network, optimizer, streams)
     run.at = given.position

@@ -101,8 +101,11 @@ class Group:
         for rank in range(1, self.ranks.size):
             part = slice(*self.firsts[rank : rank + 2])
             starts, stops = streams.starts[part], streams.stops[part]
-            begin = int(starts[0]) - 1  # with the token before, the first input
-            corpus = streams.corpus.part(begin, int(stops[-1]))
+            # With the token before, the first input, and the one before that, which says where documents begin.
+            begin, end = max(0, int(starts[0]) - 2), int(stops[-1])
+            if run.config.data.shuffle:  # any line may come into any stream
+                begin, end = 0, len(streams.corpus)
+            corpus = streams.corpus.part(begin, end)
             shapes = {name: value.shape for name, value in run.network.named.items()}
             given = Given(
                 run.config, shapes, corpus, starts - begin, stops - begin, [state[part] for state in states], run.at,
@@ -115,7 +118,7 @@ class Group:
         """This rank's share is cut out, and all begin with the leader's weights and moments."""
         if self.ranks.rank == 0:
             own = self.own
-            streams = Streams(streams.corpus, streams.starts[own], streams.stops[own], self.settings.state)
+            streams = streams.part(own)
             states = [state[own].copy() for state in states]
         run.streams, run.states, run.group = streams, states, self
         self._averaged = run.at.updates

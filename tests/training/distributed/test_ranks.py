@@ -156,6 +156,23 @@ def test_ranks_train_as_one_process_does(
 
 
 @needs_mpi
+@pytest.mark.parametrize(
+    ("data", "state"),
+    [({"shuffle": True}, "reset"), ({"document": "blank_line"}, "carry")],
+    ids=["shuffle", "document"],
+)
+def test_ranks_read_what_one_process_does(texts: Path, make_config: Any, data: dict[str, Any], state: str) -> None:
+    """Any line may come into any stream; a document may begin where a rank's first stream does."""
+    text = (texts / "train.txt").read_text()
+    (texts / "train.txt").write_text(text.replace("\nthe ", "\n\nthe ") if "document" in data else text)
+    one, several = (make_config({}, **(KEYS | {"state": state, "learning_rate": 0.1})) for _ in range(2))
+    one, several = (c.model_copy(update={"data": c.data.model_copy(update=data)}) for c in (one, several))
+    records(one, End)
+    trained(3, written(several))
+    assert_as_good(one, several, 1e-12)
+
+
+@needs_mpi
 def test_the_sums_are_numpys() -> None:
     script = Path(mpi.__file__).with_name("mpi_sums.py")
     found = mpi.run(mpi.command(3, str(script)))
