@@ -76,7 +76,7 @@ class Adaptive(Typed):
     cutoffs: Annotated[list[Count], Field(min_length=1, max_length=8)] | None = Field(
         None,
         description="where clusters begin, in tokens by falling count: [2000, 10000] makes a head of the 2,000 most "
-        "frequent ones and two clusters; null: chosen by the size of the vocabulary",
+        "frequent ones and two clusters; null: chosen by the size of the vocabulary, and written into config.yaml",
     )
     factor: Annotated[float, Field(ge=1), NOT_BOOL] = Field(
         4.0, description="how many times narrower each cluster is than the one before it"

@@ -19,6 +19,7 @@ from rnnlm.files.checkpoint import State, load_state
 from rnnlm.files.lock import LOCK
 from rnnlm.files.log import LOG
 from rnnlm.files.model_file import MODEL, MODEL_BEFORE, STATE, Trained, numbered_models
+from rnnlm.network import build
 from rnnlm.text import files
 
 CONFIG, VOCABULARY, CURVE, TEXT = "config.yaml", "vocab.txt", "loss.png", "text"
@@ -137,7 +138,10 @@ def check_same(config: Config, trained: Trained) -> None:
         ConfigError: names the first key that differs, with both values.
     """
     first, now = paths.absolute(trained.config) | trained.paths, paths.absolute(config)
-    had, asked = paths.replaced(trained.config, first), paths.replaced(config, now)
+    size = len(trained.vocabulary)
+    had, asked = (
+        build.settled(paths.replaced(one, places), size) for one, places in ((trained.config, first), (config, now))
+    )
     for key, old, new in _differences(had.model_dump(), asked.model_dump()):
         if key in paths.TEXTS and None not in (old, new):
             continue

@@ -43,6 +43,7 @@ def prepared(config: Config) -> Task[Prepared]:
     paths = yield from prepare.texts(config)
     vocabulary = yield from prepare.build_vocabulary(config, paths.train)
     corpora = yield from prepare.encode(config, paths, vocabulary)
+    config = build.settled(config, len(vocabulary))
     freezing.check(config.train, build.shapes(config, len(vocabulary)))
     model = from_model.read(config, vocabulary)
     needs = memory.needs(config, len(vocabulary), corpora.tokens, threads_to_use(config.train.threads))

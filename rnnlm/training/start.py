@@ -62,6 +62,7 @@ def start(config: Config, resume: bool, restart: bool, ranks: Ranks | None = Non
     if corpora is None:
         corpora = yield from prepare.encode(config, paths, vocabulary)
     yield from _told(corpora)
+    config = build.settled(config, len(vocabulary))
     freezing.check(config.train, build.shapes(config, len(vocabulary)))
     model = None if old else from_model.read(config, vocabulary)
     if old:

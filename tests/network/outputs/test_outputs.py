@@ -16,6 +16,8 @@ from small import settings as small_settings
 from small import write_texts
 
 from rnnlm import api
+from rnnlm.config import file as config_file
+from rnnlm.config.network import Adaptive as AdaptiveSection
 from rnnlm.config.schema import Config
 from rnnlm.errors import InputError
 from rnnlm.files import model_file
@@ -216,6 +218,21 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Config:
 
 def steps(config: Config, **options: Any) -> Iterator[float]:
     return (record.loss for record in training.train(config, **options) if isinstance(record, Updates))
+
+
+@pytest.mark.parametrize("run", ["adaptive, cutoffs chosen"], indirect=True)
+def test_chosen_cutoffs_are_written_down(run: Config) -> None:
+    """And a run goes on with the configuration that leaves the choice open."""
+    made = training.train(run)
+    for _ in range(9):
+        next(made)
+    made.close()
+    kept = config_file.load(Path(run.run) / "config.yaml")
+    trained = model_file.load(run.run)
+    assert isinstance(kept.model.output, AdaptiveSection)
+    assert kept.model.output.cutoffs == [round(len(trained.vocabulary) ** 0.9)]
+    assert trained.config.model == kept.model
+    assert list(steps(run, resume=True))
 
 
 def test_training_lowers_the_loss_and_goes_on_to_the_same_bytes(run: Config) -> None:

@@ -10,6 +10,8 @@ from rnnlm.errors import InputError
 
 # Shares of a text's tokens in the head, and in the head with the first cluster.
 _SHARES = (0.8, 0.9)
+# Below it one cluster is enough: a smaller head would cost perplexity and save little (docs/results.md).
+_SMALL = 20_000
 
 
 def check(cutoffs: Sequence[int], V: int) -> None:
@@ -26,10 +28,11 @@ def check(cutoffs: Sequence[int], V: int) -> None:
 
 
 def choose(V: int) -> tuple[int, ...]:
-    """|V|^0.8 and |V|^0.9: by Zipf's law, by which the i-th most frequent of |V| tokens has a probability in
-    proportion to 1/i, the head has about 80% of a text's tokens then, and the first cluster 10%. For 10,000 tokens
-    1,585 and 3,981, for 100,000 10,000 and 31,623."""
-    return tuple(sorted({max(1, min(V - 1, round(V**share))) for share in _SHARES}))
+    """|V|^0.8 and |V|^0.9, of a small vocabulary |V|^0.9 alone: by Zipf's law, by which the i-th most frequent of |V|
+    tokens has a probability in proportion to 1/i, the head has about 80% of a text's tokens then (90%), and the first
+    cluster 10%. For 10,000 tokens 3,981, for 100,000 10,000 and 31,623."""
+    shares = _SHARES if V >= _SMALL else _SHARES[1:]
+    return tuple(sorted({max(1, min(V - 1, round(V**share))) for share in shares}))
 
 
 def multiplications(cutoffs: Sequence[int], V: int, D_h: int, factor: float) -> float:
