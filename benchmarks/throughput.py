@@ -3,6 +3,7 @@
     python -m benchmarks.throughput                     # training, all cases, float32 and bfloat16
     python -m benchmarks.throughput C D --rounds 5 --programs rnnlm:float32 torch:float32 compiled:float32
     python -m benchmarks.throughput V100 --programs rnnlm:float32 adaptive:float32 torch-adaptive:float32
+    python -m benchmarks.throughput C --programs rnnlm:float32 classes:float32 hierarchical:float32
     python -m benchmarks.throughput A C --task evaluate # or sample1, sample64
     python -m benchmarks.throughput C --task evaluate --text corpora/ptb/ptb.test.txt
     python -m benchmarks.throughput A C D --processor avx2 --programs rnnlm:float32 torch:float32
