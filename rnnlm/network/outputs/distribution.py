@@ -1,4 +1,4 @@
-"""Whole rows of log y^ for output layers that have no row of |V| logits: scores from them, and draws of one part."""
+"""Whole rows of log y^ of layers without one row of |V| logits: their scores, and draws of a part."""
 
 from __future__ import annotations
 

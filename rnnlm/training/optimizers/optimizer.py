@@ -2,8 +2,9 @@
 
 Clipping by norm is part of the pass.
 
-The embedding's gradient comes as the rows that the window used; only these rows, their moments included, are touched:
-for momentum and adam a row that is not used stands still instead of coasting on.
+The embedding's gradient comes as the rows that the window used, as do those that an output layer calls `sparse`; only
+these rows, their moments included, are touched: for momentum and adam a row that is not used stands still instead of
+coasting on.
 """
 
 from __future__ import annotations
