@@ -1,4 +1,4 @@
-"""Whole rows of log y^ for output layers that have no row of |V| logits: scores from them, and draws of one part."""
+"""Output layers without logits of all tokens: their scores from log y^, and draws of one part."""
 
 from __future__ import annotations
 
