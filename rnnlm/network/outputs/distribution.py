@@ -1,4 +1,4 @@
-"""Whole rows of log y^ of layers without one row of |V| logits: their scores, and draws of a part."""
+"""Output layers without logits of all tokens: their scores from log y^, and draws of one part."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The class-based softmax (Goodman 2001; Mikolov, Kombrink, Burget, Cernocky & Khudanpur 2011, section 4).
+"""The class-based softmax (Goodman 2001; Mikolov, Kombrink, Burget, Černocký & Khudanpur 2011).
 
 Each token x belongs to one class k(x) of C. Row x of W has the weights of token x, so W is U of the full softmax,
 transposed: the rows of a class are gathered wherever they stand.

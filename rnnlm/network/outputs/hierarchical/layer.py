@@ -1,7 +1,8 @@
-"""The hierarchical softmax (Morin & Bengio 2005) over a Huffman tree (Mikolov, Sutskever, Chen, Corrado & Dean 2013).
+"""The hierarchical softmax (Morin & Bengio 2005) over a Huffman tree (Mikolov et al. 2013).
 
-The tokens are the leaves of a binary tree with |V| - 1 inner nodes. The path of token x goes through the inner nodes
-n_1 (the root) ... n_L, and from n_j on to its child 0 or 1, d_j.
+The tree is that of "Distributed representations of words and phrases and their compositionality", section 2.1. The
+tokens are its leaves; it has |V| - 1 inner nodes. The path of token x goes through the inner nodes n_1 (the root) ...
+n_L, and from n_j on to its child 0 or 1, d_j.
 
     z_n(t)  = h(t) W_n' + b_n                   W: |V| - 1 x D_h    b: |V| - 1     one inner node
     y^_x(t) = prod_j s((1 - 2 d_j) z_(n_j)(t))  s: the sigmoid; s(z) + s(-z) = 1, so that y^ sums to 1

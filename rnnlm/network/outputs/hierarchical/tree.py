@@ -1,4 +1,4 @@
-"""The Huffman tree of a vocabulary (Huffman 1952): the frequent tokens have short paths from the root.
+"""The Huffman tree of a vocabulary (Huffman 1952): frequent tokens have short paths from the root.
 
 Inner nodes are numbered in the order in which they were made of the two rarest nodes, so the root is the last,
 |V| - 2, and a node's number is greater than those of the nodes below it.

@@ -32,15 +32,8 @@ def target_logits(thread, h, U, b2, own, logits):
 
 @jit
 def _dot(a, b):
-    lanes = 32  # sums side by side, which are vectors
-    sums, whole = np.zeros(lanes, a.dtype), a.size // lanes * lanes
-    for k in range(0, whole, lanes):
-        for i in range(lanes):
-            sums[i] += a[k + i] * b[k + i]
     total = a.dtype.type(0)
-    for i in range(lanes):
-        total += sums[i]
-    for k in range(whole, a.size):
+    for k in range(a.size):
         total += a[k] * b[k]
     return total
 
