@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import oracle
 import pytest
@@ -61,6 +63,34 @@ def test_the_scalar_network_passes(activation: str, seed: int) -> None:
     assert by_rule["ds(1)/ds(0)", "w f'(z(1))"] == pytest.approx(w * f1)
     both = by_rule["dJ/dw|1", "delta(1) s(0)"] + by_rule["dJ/dw|2", "delta(2) s(1)"]
     assert by_rule["dJ/dw", "delta(2) s(1) + delta(1) s(0)"] == pytest.approx(both)
+
+
+CLOSED_FORMS = {
+    "sigmoid": (lambda z: 1 / (1 + math.exp(-z)), lambda z: math.exp(-z) / (1 + math.exp(-z)) ** 2),
+    "tanh": (math.tanh, lambda z: 1 / math.cosh(z) ** 2),
+    "relu": (lambda z: max(z, 0.0), lambda z: float(z > 0)),
+}
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("seed", range(4))
+def test_the_scalar_network_is_its_closed_form(activation: str, seed: int) -> None:
+    found = {one.name: one.value for one in quantities(commands.derive_scalar(activation, seed))}
+    s0, e1, e2, w, v, b = (float(found[name]) for name in ("s(0)", "e(1)", "e(2)", "w", "v", "b"))
+    u, c, y = (found[name][0].tolist() for name in ("u", "c", "y"))
+    f, f_prime = CLOSED_FORMS[activation]
+    z1 = w * s0 + v * e1 + b
+    z2 = w * f(z1) + v * e2 + b
+    powers = [math.exp(f(z2) * u_j + c_j) for u_j, c_j in zip(u, c, strict=True)]
+    ds2 = math.fsum((power / math.fsum(powers) - y_j) * u_j for power, y_j, u_j in zip(powers, y, u, strict=True))
+    through = w * f_prime(z1)
+    closed = {
+        "dJ/dw": ds2 * f_prime(z2) * (f(z1) + through * s0),
+        "dJ/dv": ds2 * f_prime(z2) * (e2 + through * e1),
+        "dJ/db": ds2 * f_prime(z2) * (1 + through),
+    }
+    for name, value in closed.items():
+        assert float(found[name].squeeze()) == pytest.approx(value, rel=1e-14, abs=1e-14), name
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
