@@ -17,7 +17,7 @@ from rnnlm.cli.arguments import (
     encoding_of,
     refuse_given,
 )
-from rnnlm.cli.first_tries import model_argument
+from rnnlm.cli.first_tries import is_yaml, model_or_numbers_argument
 
 _SMALL = ("embedding", "hidden", "vocabulary")
 
@@ -28,8 +28,8 @@ def command(
         Optional[Path],
         typer.Argument(
             metavar="MODEL",
-            callback=model_argument,
-            help="A run's folder, or its model.safetensors; left out: a small network.",
+            callback=model_or_numbers_argument,
+            help="A run's folder, its model.safetensors, or a YAML file of own numbers; left out: a small network.",
         ),
     ] = None,
     text: Annotated[
@@ -73,7 +73,12 @@ def command(
     console = Console(quiet)
     edge = 0 if full else 3
     f = str(activation or Activation.tanh)
-    if model is not None:
+    if model is not None and is_yaml(model):
+        refuse_given(
+            context, ["at", "encoding", "full"], f"goes with a model; {model} has numbers, all of them shown"
+        )
+        walk = commands.derive_numbers(model)
+    elif model is not None:
         walk = console.watch(commands.derive_model(model, text, at, edge, encoding_of(text, encoding)))
     elif scalar:
         walk = commands.derive_scalar(f, seed)

@@ -50,7 +50,7 @@ def kind_of(path: Path) -> Kind | None:
         text = codecs.getincrementaldecoder("utf-8")().decode(head, final=size <= len(head))
     except UnicodeDecodeError:
         return Kind.text if head[:2] == b"\x1f\x8b" else None
-    if path.suffix in (".yaml", ".yml"):
+    if is_yaml(path):
         return Kind.configuration
     if "\0" in text:
         return None
@@ -98,6 +98,27 @@ def model_argument(context: typer.Context, value: Any) -> Any:
     else:
         advice = "rnnlm import makes a model of a state dict in a safetensors file"
     raise InputError(f"{path}: {kind.value}, where a trained model belongs; {advice}")
+
+
+def is_yaml(path: Path) -> bool:
+    """Whether a file is YAML by its name."""
+    return path.suffix in (".yaml", ".yml")
+
+
+def model_or_numbers_argument(context: typer.Context, value: Any) -> Any:
+    """The callback of an argument that is a MODEL or a YAML file of numbers, which is no configuration.
+
+    Raises:
+        InputError: as `model_argument`.
+    """
+    path = Path(str(value))
+    if value is not None and is_yaml(path) and not (path.is_file() and _SECTION.search(_beginning(path))):
+        return value
+    return model_argument(context, value)
+
+
+def _beginning(path: Path) -> str:
+    return path.read_bytes()[:4096].decode(errors="replace")
 
 
 def state_dict_argument(context: typer.Context, value: Any) -> Any:

@@ -115,12 +115,15 @@ def load_section(path: Path, section: type[_S]) -> _S:
     try:
         return section.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt key is also a missing one: name the misspelling.
+        first = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")[0]
         location = first["loc"]
         known = next(place for stop in range(len(location), -1, -1) if (place := location[:stop]) in places)
         wrong = f"found {first['input']!r}; {first['msg'].replace('Input should', 'must')}"
         if first["type"] == "extra_forbidden":
             wrong = f"unknown key; there are {', '.join(section.model_fields)}"
+        elif first["type"] == "missing":
+            wrong = "is not given"
         raise ConfigError(f"{places[known]}: {'.'.join(map(str, location))}: {wrong}") from None
 
 

@@ -238,8 +238,10 @@ class Model(Section):
     def options_fit(self) -> Self:
         if isinstance(self.hidden, list) and self.layers not in (1, len(self.hidden)):
             raise ValueError(f"hidden lists {len(self.hidden)} layers; found layers: {self.layers}")
-        if self.tie_weights and not isinstance(self.output, Softmax | Mixture):
-            raise ValueError(f"tie_weights goes with output: softmax or mixture; found output: {self.output.type}")
+        if self.tie_weights and not isinstance(self.output, Softmax | Mixture | Sampled):
+            raise ValueError(
+                f"tie_weights goes with output: softmax, mixture or sampled; found output: {self.output.type}"
+            )
         if isinstance(self.cell, Mingru) and self.dropout.recurrent > 0:
             raise ValueError("dropout.recurrent drops numbers of H, which a mingru has not")
         if isinstance(self.cell, Scrn) and self.cell.context >= min(self.sizes):

@@ -80,7 +80,7 @@ def write_token_scores(
         state: "carry" or "reset".
         names: of the columns. Those of ``columns.DISTRIBUTION`` take as long as all the rest, or several times that.
     """
-    totals = Totals(corpus)
+    totals = Totals(corpus, network.output.self_normalised)
     began = time.perf_counter()
     tokens = corpus.tokens()
     details = not set(columns.DISTRIBUTION).isdisjoint(names)

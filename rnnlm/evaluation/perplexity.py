@@ -34,7 +34,7 @@ def evaluate(
         state: "carry" or "reset".
         batch, window: streams and steps at a time; they change the speed, not the figure.
     """
-    totals = Totals(corpus)
+    totals = Totals(corpus, network.output.self_normalised)
     began = time.perf_counter()
     for part in score(network, corpus, state, batch, window):
         totals.add(part)
@@ -48,9 +48,12 @@ class Totals:
 
     Args:
         corpus: the text; None: without sums of each of its files.
+        self_normalised: whether log Z has figures.
     """
 
-    def __init__(self, corpus: Corpus | None = None) -> None:
+    def __init__(self, corpus: Corpus | None = None, self_normalised: bool = False) -> None:
+        self._self_normalised = self_normalised
+        self._log_normalizer = self._log_normalizer_squares = 0.0
         self.tokens = self.unknown = 0
         self.nats = self.in_vocabulary_nats = 0.0
         self.files = [(file, Totals()) for file in (corpus.files if corpus is not None else ())]
@@ -62,6 +65,8 @@ class Totals:
         self.unknown += int(part.unknown.sum())
         self.nats -= float(part.log_probability.sum())
         self.in_vocabulary_nats -= float(part.log_probability[~part.unknown].sum())
+        self._log_normalizer += float(part.log_normalizer.sum())
+        self._log_normalizer_squares += float((part.log_normalizer**2).sum())
         if self.files:
             number = np.searchsorted(self._ends, part.position, side="right")
             for file in np.unique(number).tolist():
@@ -104,6 +109,8 @@ class Totals:
                 "so its probability means nothing: train with vocab.min_count: 2, or compare perplexities without "
                 "unknown tokens"
             )
+        mean = self._log_normalizer / self.tokens
+        variance = self._log_normalizer_squares / self.tokens - mean**2
         return Evaluation(
             perplexity=perplexity,
             perplexity_without_unk=_perplexity(self.in_vocabulary_nats, in_vocabulary) if in_vocabulary else None,
@@ -119,6 +126,8 @@ class Totals:
             tokens_per_second=self.tokens / max(1e-9, seconds),
             notes=tuple(notes),
             files=tuple(totals.file_figures(file) for file, totals in self.files),
+            log_normalizer_mean=mean if self._self_normalised else None,
+            log_normalizer_deviation=math.sqrt(max(0.0, variance)) if self._self_normalised else None,
         )
 
 

@@ -40,6 +40,8 @@ class Evaluation:
     lowest_perplexity: the lowest that any model can reach on this text; None where nobody knows.
     baseline: what an n-gram model reaches on it; None where that would take long.
     files: the figures of each file, where the text is several.
+    log_normalizer_mean, log_normalizer_deviation: of log Z over the tokens, where training draws it to 0
+        (``OutputLayer.self_normalised``); else None.
     """
 
     perplexity: float
@@ -59,6 +61,8 @@ class Evaluation:
     initial_state: str = "zero"
     baseline: Baseline | None = None
     files: tuple[FileFigures, ...] = ()
+    log_normalizer_mean: float | None = None
+    log_normalizer_deviation: float | None = None
 
     def json(self) -> dict[str, object]:
         return asdict(self)

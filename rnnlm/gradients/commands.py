@@ -17,7 +17,7 @@ from rnnlm.errors import InputError
 from rnnlm.gradients import source, window
 from rnnlm.gradients.check import check
 from rnnlm.gradients.check.records import GradientCheck
-from rnnlm.gradients.derivation import scalar
+from rnnlm.gradients.derivation import own_numbers, scalar
 from rnnlm.gradients.derivation import vector as derive
 from rnnlm.gradients.derivation.records import Heading, Quantity, Remark
 from rnnlm.gradients.ledger import ledger
@@ -139,6 +139,16 @@ def derive_small(activation: str, embedding: int, hidden: int, vocabulary: int, 
     tokens = generator.integers(0, vocabulary, (2, 1, 1)).astype(np.int32)
     part = window.Window(tokens[0], tokens[1], np.zeros((1, 1), np.bool_), [state], 1, 0)
     return derive.vector(network, part, edge)
+
+
+def derive_numbers(path: Path) -> Derivation:
+    """The derivation of one step with the numbers of a file (``derivation.own_numbers``), all of them shown.
+
+    Raises:
+        ConfigError, InputError: see ``own_numbers.load``.
+    """
+    network, part = own_numbers.load(path)
+    return derive.vector(network, part, edge=0, table=False)
 
 
 def derive_scalar(activation: str, seed: int) -> Derivation:

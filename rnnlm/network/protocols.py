@@ -194,13 +194,13 @@ class Scores(NamedTuple):
     entropy: NDArray[np.float64]  # N, of y^, in nats
     alternative: NDArray[np.int64]  # N, the most probable token, x where its rank is 1
     alternative_log_probability: NDArray[np.float64]  # N, log y^ of that, in nats
+    log_normalizer: NDArray[np.float64]  # N, log Z, of an `OutputLayer.self_normalised` layer; also without details
 
     @classmethod
     def zeros(cls, shape: int | tuple[int, ...]) -> Scores:
         """Room for them, of N or T x B."""
-        return cls(
-            np.zeros(shape), np.zeros(shape, np.int64), np.zeros(shape), np.zeros(shape, np.int64), np.zeros(shape)
-        )
+        rank, alternative = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        return cls(np.zeros(shape), rank, np.zeros(shape), alternative, np.zeros(shape), np.zeros(shape))
 
 
 class Objective(NamedTuple):
@@ -254,6 +254,11 @@ class OutputLayer(Protocol[PackedT]):
     def by_token(self) -> bool:
         """Whether each axis V of its parameters has a place a token, in the vocabulary's order and whatever the
         counts: then they can be matched by token where another vocabulary goes on with them."""
+        return False
+
+    @property
+    def self_normalised(self) -> bool:
+        """Whether training draws log Z to 0, so that exp(z_x) alone is near y^_x = exp(z_x) / Z."""
         return False
 
     @property

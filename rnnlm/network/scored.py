@@ -22,7 +22,8 @@ _ROWS = 1024
 class Scored:
     """Some tokens of the text, in no particular order unless there is one stream. Natural logarithms.
 
-    `position`: of each token in the text, from 0. Only when asked for, else zeros: `rank`; `entropy` (nats) of the
+    `position`: of each token in the text, from 0. `log_normalizer`: log Z, of an output layer that is
+    `self_normalised`. Only when asked for, else zeros: `rank`; `entropy` (nats) of the
     prediction; `alternative`, the id of its most probable token, and the log-probability of that.
     """
 
@@ -33,6 +34,7 @@ class Scored:
     entropy: NDArray[np.float64]
     alternative: NDArray[np.int64]
     alternative_log_probability: NDArray[np.float64]
+    log_normalizer: NDArray[np.float64]
 
     def __getitem__(self, chosen: Any) -> Scored:
         """Some of the tokens, by anything that NumPy takes as an index."""

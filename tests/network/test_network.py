@@ -114,7 +114,7 @@ def test_probabilities_sum_to_one_and_agree_with_the_oracle() -> None:
 def test_log_probabilities_ranks_and_entropies() -> None:
     case = Case(config("tanh"), vocabulary=30)
     found = case.network.scores(case.forward(), case.targets, details=True)
-    log_probability, rank, entropy, alternative, its_log_probability = found
+    log_probability, rank, entropy, alternative, its_log_probability, _ = found
     wanted = oracle.forward(case.network.named, case.inputs, case.states, "tanh", reset=case.reset).log_y_hat
     for t in range(case.steps):
         for b in range(case.batch):

@@ -125,7 +125,7 @@ class Bigram(OutputLayer[Arrays]):
         if not details:
             return Scores.zeros(len(own))._replace(log_probability=own)
         rank, entropy = 1 + (log_y > own[:, None]).sum(axis=1), -(np.exp(log_y) * log_y).sum(axis=1)
-        return Scores(own, rank, entropy, log_y.argmax(axis=1), log_y.max(axis=1))
+        return Scores(own, rank, entropy, log_y.argmax(axis=1), log_y.max(axis=1), np.zeros(len(own)))
 
     def loss(self, parameters: Arrays, rows: Rows, objective: Objective, context: Context) -> float:
         return -float(self.scores(parameters, rows, context).log_probability.sum())

@@ -37,6 +37,7 @@ def evaluation_view(found: Evaluation, source: str | None = None) -> Iterator[Te
             "bits a character of the raw text",
             f"{found.bits_per_character:.4f}{mark}   ({found.characters:,} characters)",
         ),
+        *_normalisation(found),
         ("hidden state at line ends", STATES[found.state]),
         ("hidden state at the beginning", "the model's" if found.initial_state == "model" else "zero"),
         ("speed", f"{found.tokens_per_second:,.0f} tokens/s   ({found.seconds:.2f} s)"),
@@ -53,3 +54,11 @@ def evaluation_view(found: Evaluation, source: str | None = None) -> Iterator[Te
         yield Text(f"* not to be compared with other models' bits: {why}")
     for text in found.notes:
         yield Note(text, warning=True)
+
+
+def _normalisation(found: Evaluation) -> list[tuple[str, str]]:
+    """How near a self-normalised output layer comes to Z = 1."""
+    if found.log_normalizer_mean is None or found.log_normalizer_deviation is None:
+        return []
+    figures = f"{found.log_normalizer_mean:.3f}, deviation {found.log_normalizer_deviation:.3f}"
+    return [("log Z of the output layer", f"{figures}   (0: normalised by itself)")]

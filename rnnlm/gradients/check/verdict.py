@@ -19,13 +19,26 @@ _PRODUCT = {
     "table": "dJ/de(t) = delta1(t) I', added into row x(t)",
     "output.P": "dJ/dP = h(t)' dJ/dp(t)",
 }
-# Of a mixture of softmaxes.
 _MIXTURE_PRODUCT = {
     "output.U": "dJ/dU = sum_k g_k(t)' dJ/dz_k(t)",
     "output.b2": "dJ/db2 = sum_k dJ/dz_k(t)",
     "output.W": "dJ/dW = h(t)' (pi(t) - r(t))",
     "output.P": "dJ/dP_k = h(t)' dJ/du_k(t)",
     "output.c": "dJ/dc_k = dJ/du_k(t)",
+}
+_CLASSES_PRODUCT = {
+    "output.U_c": "dJ/dU_c = h(t)' (c^(t) - y_c(t)), y_c the class of y",
+    "output.b_c": "dJ/db_c = c^(t) - y_c(t)",
+    "output.W": "dJ/dW_w = delta2_w(t) h(t)",
+    "output.b2": "dJ/db2_w = delta2_w(t)",
+}
+_HIERARCHICAL_PRODUCT = {"output.W": "dJ/dW_n = dJ(t)/dz_n h(t)", "output.b": "dJ/db_n = dJ(t)/dz_n"}
+_SOFTMAX: tuple[dict[str, str], str] = ({}, "delta2(t) = y^(t) - y(t)")
+# Output layers by a parameter that they alone have: the lines of their products, and what these have in common.
+_LAYERS = {
+    "output.c": (_MIXTURE_PRODUCT, "dJ/dz_k(t) = r_k(t) (q_k(t) - y(t))"),
+    "output.U_c": (_CLASSES_PRODUCT, "c^(t) - y_c(t) and delta2_w(t) = q_w(t) - y_w(t)"),
+    "output.b": (_HIERARCHICAL_PRODUCT, "dJ(t)/dz_n = s(z_n) - (1 - d_j)"),
 }
 
 
@@ -43,15 +56,13 @@ def verdict(checks: Sequence[ParameterCheck], untruncated: Sequence[ParameterChe
         return "every gradient is the derivative of the loss"
     prefix = "" if forward_passed else "the kernels' loss is not that of the equations: look at the forward pass. "
     groups = _way_back(list(found.name for found in checks))
-    mixture = any(found.name == "output.W" for found in checks)
+    own, delta2 = next((_LAYERS[found.name] for found in checks if found.name in _LAYERS), _SOFTMAX)
     part, names = next((part, names) for part, names in groups if any(name in failed for name in names))
     wrong = [name for name in names if name in failed]
     one = failed[wrong[0]]
     if len(wrong) < len(names) or len(names) == 1:
-        products = _PRODUCT | (_MIXTURE_PRODUCT if mixture else {})
-        where = "; ".join(f"{name}: look at {_product(name, products)}{_kind(failed[name])}" for name in wrong)
+        where = "; ".join(f"{name}: look at {_product(name, _PRODUCT | own)}{_kind(failed[name])}" for name in wrong)
     elif part == "output":
-        delta2 = "dJ/dz_k(t) = r_k(t) (q_k(t) - y(t))" if mixture else "delta2(t) = y^(t) - y(t)"
         where = f"{', '.join(wrong)}: look at {delta2}{_kind(one)}"
     elif one.shortest == 1:
         where = (

@@ -26,17 +26,18 @@ Array = NDArray[np.float64]
 Records = Iterator[Heading | Remark | Quantity]
 
 
-def vector(network: Network, window: Window, edge: int = 3, seed: int = 1) -> Records:
+def vector(network: Network, window: Window, edge: int = 3, seed: int = 1, table: bool = True) -> Records:
     """One step of a network, forward and back, then by differentials, then with the other sign of J.
 
     Args:
         network: in float64; window: one step of one stream.
         edge: rows and columns shown at each end of a large matrix; 0: all.
         seed: of the random changes dU and dH of the differential form.
+        table: whether e(t) is a row of a table.
     """
     step = _Step(network, window)
     checker = Checker(edge, step.given.values())
-    yield from _given(step, checker)
+    yield from _given(step, checker, table)
     yield from _forward(step, checker)
     yield from _backward(step, checker)
     yield from _differentials(step, checker, np.random.default_rng(seed))
@@ -103,10 +104,11 @@ class _Step:
         return v
 
 
-def _given(step: _Step, checker: Checker) -> Records:
+def _given(step: _Step, checker: Checker, table: bool) -> Records:
     """What goes in: the word, the states, and every parameter."""
     yield Heading("given")
-    yield checker.given("e(t)", f"row x(t) = {step.x} of the table", "1 x d", step["e(t)"])
+    source = f"row x(t) = {step.x} of the table" if table else "the input"
+    yield checker.given("e(t)", source, "1 x d", step["e(t)"])
     for layer in range(step.layers):
         before, H, I, b1 = (step.of(name, layer) for name in ("h(t-1)", "H", "I", "b1"))
         d = "d" if layer == 0 else "D_h"

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import oracle
 import pytest
 from networks import Case, config
 
+from rnnlm.errors import InputError
 from rnnlm.gradients import commands
 from rnnlm.gradients.derivation import scalar
 from rnnlm.gradients.derivation import vector as derive
 from rnnlm.gradients.derivation.quantities import Checker
-from rnnlm.gradients.derivation.records import Quantity
+from rnnlm.gradients.derivation.records import Quantity, Verdict
 from rnnlm.gradients.window import Window
 from rnnlm.network.reference import equations
 
@@ -187,3 +189,69 @@ def test_the_complex_step_decides_where_central_differences_are_only_rounding() 
     assert made.passed
     assert made.against.startswith("the complex step")
     assert not Checker(3).along("d", "", 3.1, lambda x: noisy + 3 * x).passed
+
+
+# One step of a sigmoid network with its three matrices, as somebody has them.
+NUMBERS = """\
+activation: sigmoid
+e: [1, 0.5]
+h0: [0.1, 0.2]
+I: [[0.1, 0.2], [0.3, 0.4]]
+H: [[0.5, -0.6], [0.7, 0.8]]
+b1: [0, 0.1]
+U: [[1, -1, 0.5], [0.5, 0, 2]]
+target: 2
+"""
+
+
+def test_own_numbers(tmp_path: Path) -> None:
+    """Against sums written out with the numbers of the file alone."""
+    (tmp_path / "numbers.yaml").write_text(NUMBERS)
+    walk = list(commands.derive_numbers(tmp_path / "numbers.yaml"))
+    assert Verdict.of(walk).passed
+    found = {one.name: one.value for one in quantities(walk)}
+    e, h0, U = [1, 0.5], [0.1, 0.2], [[1, -1, 0.5], [0.5, 0, 2]]
+    z1 = [0.5 * 0.1 + 0.7 * 0.2 + 0.1 * 1 + 0.3 * 0.5, -0.6 * 0.1 + 0.8 * 0.2 + 0.2 * 1 + 0.4 * 0.5 + 0.1]
+    h = [1 / (1 + math.exp(-z)) for z in z1]
+    powers = [math.exp(h[0] * U[0][j] + h[1] * U[1][j]) for j in range(3)]
+    delta2 = [power / math.fsum(powers) - (j == 2) for j, power in enumerate(powers)]
+    delta1 = [sum(delta2[j] * U[i][j] for j in range(3)) * h[i] * (1 - h[i]) for i in range(2)]
+    assert found["J(t)"] == pytest.approx(-math.log(powers[2] / math.fsum(powers)), rel=1e-14)
+    for name, left, right in (("dJ/dU", h, delta2), ("dJ/dH", h0, delta1), ("dJ/dI", e, delta1)):
+        np.testing.assert_allclose(found[name], np.outer(left, right), rtol=0, atol=1e-14, err_msg=name)
+
+
+def test_own_numbers_of_one_unit(tmp_path: Path) -> None:
+    """A bare number is a row or a matrix of one; what is left out is 0."""
+    (tmp_path / "numbers.yaml").write_text("e: 2\nI: 0.5\nH: 0.3\nU: [[1, 2]]\ntarget: 0\n")
+    found = {one.name: one.value for one in quantities(commands.derive_numbers(tmp_path / "numbers.yaml"))}
+    assert float(found["h(t)"].squeeze()) == pytest.approx(math.tanh(1), rel=1e-15)
+    assert not found["dJ/dH"].any()
+
+
+@pytest.mark.parametrize(
+    ("line", "other", "message"),
+    [
+        (
+            "H:",
+            "H: [[1, 2, 3], [4, 5, 6]]",
+            r"H: found 2 x 3; must be D_h x D_h = 2 x 2, where d = 2 .* D_h = 2 .* = 3",
+        ),
+        ("h0:", "h0: [1]", "h0: found 1 x 1; must be 1 x D_h = 1 x 2"),
+        ("I:", "I: [[1, 2]]", "I: found 1 x 2; must be d x D_h = 2 x 2"),
+        ("b1:", "b1: [1, 2, 3]", "b1: found 1 x 3; must be 1 x D_h = 1 x 2"),
+        ("U:", "U: [[1, 2], [3]]", "U: found rows of 1 and of 2 numbers; all must be alike"),
+        ("U:", "U: [[1, 2, 3]]", r"U: found 1 x 3; must be D_h x .V. = 2 x 3"),
+        ("target:", "target: 3", "target: found 3; must be one of U's columns, 0 to 2"),
+        ("e:", "x: [1, 2]", r"numbers.yaml:2:1: x: unknown key; there are e, h0, I, H"),
+        ("e:", "", r"numbers.yaml:1:1: e: is not given"),
+        ("e:", "e: [one, 2]", r"numbers.yaml:2:5: e.0: found 'one'; must be a valid number"),
+        ("activation:", "activation: swish", "activation: found 'swish'; must be 'tanh', 'sigmoid' or 'relu'"),
+    ],
+)
+def test_own_numbers_that_do_not_fit(line: str, other: str, message: str, tmp_path: Path) -> None:
+    lines = [other if one.startswith(line) else one for one in NUMBERS.splitlines()]
+    (tmp_path / "numbers.yaml").write_text("\n".join(lines) + "\n")
+    with pytest.raises(InputError, match=message) as caught:
+        commands.derive_numbers(tmp_path / "numbers.yaml")
+    assert "\n" not in str(caught.value)

@@ -152,7 +152,7 @@ def test_probabilities_ranks_and_entropies(
     own = y_hat[np.arange(33), problem.targets]
     for threads in (1, 2, 3):
         quick = problem.forward(threads, False).log_probability
-        log_probability, rank, entropy, alternative, its_log_probability = problem.forward(threads, True)
+        log_probability, rank, entropy, alternative, its_log_probability, _ = problem.forward(threads, True)
         np.testing.assert_allclose(quick, np.log(own), rtol=0, atol=bound)
         np.testing.assert_allclose(log_probability, np.log(own), rtol=0, atol=bound)
         np.testing.assert_allclose(entropy, -(y_hat * np.log(y_hat)).sum(axis=1), rtol=bound, atol=bound)

@@ -26,6 +26,8 @@ from rnnlm.interchange import pytorch as interchange
 from rnnlm.network import build
 from rnnlm.network.decoder import Decoder
 from rnnlm.network.outputs import OUTPUTS, Adaptive, Classes, Hierarchical, Sampled
+from rnnlm.network.outputs.classes import words
+from rnnlm.network.outputs.hierarchical import paths
 from rnnlm.network.outputs.mixture import heads, responsibilities
 from rnnlm.network.protocols import Draw
 from rnnlm.network.reference import outputs as plain_outputs
@@ -318,6 +320,24 @@ def test_a_wrong_gradient_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heads, "backward", broken)
     found = checked(Case(config(model=LAYERS["mixture"])), 5)
     assert "output.W: look at dJ/dW = h(t)' (pi(t) - r(t)) (the opposite" in found.verdict
+
+
+@pytest.mark.parametrize(
+    ("output", "module", "line"),
+    [("classes", words, "dJ/dW_w = delta2_w(t) h(t)"), ("hierarchical", paths, "dJ/dW_n = dJ(t)/dz_n h(t)")],
+)
+def test_a_wrong_gradient_by_rows_is_named(
+    output: str, module: Any, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = module.backward
+
+    def broken(*given: Any) -> Any:
+        J, (tokens, dW) = real(*given)
+        return J, (tokens, 2 * dW)
+
+    monkeypatch.setattr(module, "backward", broken)
+    found = checked(Case(config(model={"output": output})), 5)
+    assert f"output.W: look at {line} (the right direction, 2 times" in found.verdict
 
 
 def test_a_wrong_responsibility_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,3 +121,16 @@ def test_gradients_are_the_same_to_the_last_bit_again(objective: str) -> None:
 def test_what_it_takes() -> None:
     assert Sampled(400, 300, 100_000, samples=1000).multiplications() == 400 * 1001
     assert Sampled(400, 300, 100_000, True, samples=1000).multiplications() == 400 * 300 + 300 * 1001
+
+
+def test_the_normalizer_of_nce() -> None:
+    """log Z comes with the scores of NCE, which draws it to 0; importance sampling leaves it open."""
+    layer, parameters, rows = made(6, "nce")
+    log_Z, _ = exact(parameters, rows)
+    for details in (False, True):
+        found = layer.scores(parameters, rows, context(), details)
+        np.testing.assert_allclose(found.log_normalizer, log_Z, rtol=0, atol=1e-12)
+    assert layer.self_normalised
+    layer, parameters, rows = made(6)
+    assert not layer.self_normalised
+    assert not layer.scores(parameters, rows, context()).log_normalizer.any()

@@ -102,8 +102,18 @@ class Sampled(OutputLayer[softmax.Packed]):
         """q, |V|."""
         return {"noise": noise.distribution(counts, self.noise_power)}
 
+    @property
+    def self_normalised(self) -> bool:
+        return self.objective == "nce"
+
     def scores(self, parameters: Arrays, rows: Rows, context: Context, details: bool = False) -> Scores:
-        return self._full.scores(self._as_tied(parameters), rows, context, details)
+        tied = self._as_tied(parameters)
+        found = self._full.scores(tied, rows, context, details)
+        if self.self_normalised:
+            p, targets = self._projected(parameters, rows.h, context), np.empty(len(rows.h), rows.h.dtype)
+            objectives.target_logits(context.threads, p, tied["E"], tied["b2"], rows.targets, targets)
+            found.log_normalizer[:] = targets - found.log_probability
+        return found
 
     def loss(self, parameters: Arrays, rows: Rows, objective: Objective, context: Context) -> float:
         """There is no label smoothing here: the configuration refuses it."""
