@@ -56,7 +56,7 @@ def plan(config: Config) -> Task[Plan]:
     return Plan(
         tensors=tuple((name, shape, math.prod(shape)) for name, shape in shapes.items()),
         parameters=need.parameters,
-        trained=sum(math.prod(shape) for shape in freezing.trained(config.train, shapes).values()),
+        trained=sum(math.prod(shape) for shape in freezing.learning(config, shapes).values()),
         source=None if found.model is None else found.model.source,
         vocabulary=len(vocabulary),
         train_tokens=len(corpora.train),

@@ -44,7 +44,7 @@ def prepared(config: Config) -> Task[Prepared]:
     vocabulary = yield from prepare.build_vocabulary(config, paths.train)
     corpora = yield from prepare.encode(config, paths, vocabulary)
     config = build.settled(config, len(vocabulary))
-    freezing.check(config.train, build.shapes(config, len(vocabulary)))
+    freezing.check(config, build.shapes(config, len(vocabulary)))
     model = from_model.read(config, vocabulary)
     needs = memory.needs(config, len(vocabulary), corpora.tokens, threads_to_use(config.train.threads))
     memory.check(config, needs)

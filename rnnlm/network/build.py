@@ -40,7 +40,7 @@ def output(config: Config, vocabulary: int) -> OutputLayer[Any]:
 def settled(config: Config, vocabulary: int) -> Config:
     """The configuration with what the output layer chooses for a vocabulary of so many tokens, its cutoffs."""
     section, made = config.model.output, output(config, vocabulary)
-    chosen = {name: getattr(made, name) for name, value in _options(section).items() if value is None}
+    chosen = {name: getattr(made, name, None) for name, value in _options(section).items() if value is None}
     chosen = {name: list(value) for name, value in chosen.items() if isinstance(value, tuple)}
     model = config.model.model_copy(update={"output": section.model_copy(update=chosen)})
     return config.model_copy(update={"model": model}) if chosen else config

@@ -101,7 +101,7 @@ def parameters(config: Config, model: Model, table: Array | None = None) -> Para
         value = model.trained.parameters[name]
         axes = [axis for axis, size in enumerate(shape) if _counts_tokens(size, model.ids.size)]
         if axes:
-            generator = np.random.default_rng([config.train.seed, 5, number])
+            generator = np.random.default_rng([config.train.seed, 7, number])
             rows = _matched(np.moveaxis(value, axes[0], 0), model, generator)
             if name == TABLE and table is not None:
                 rows[model.ids < 0] = table[model.ids < 0]
@@ -126,7 +126,7 @@ def _matched(value: Array, model: Model, generator: np.random.Generator) -> Arra
 
 
 def _check_architecture(config: Config, trained: Trained) -> None:
-    there = _architecture(trained.config)
+    there = _architecture(build.settled(trained.config, len(trained.vocabulary)))
     for key, here in _architecture(config).items():
         if here != there.get(key):
             raise ConfigError(
@@ -138,13 +138,16 @@ def _check_architecture(config: Config, trained: Trained) -> None:
 def _architecture(config: Config) -> dict[str, Any]:
     """What says which parameters there are and what is computed with them, by key; a type before its options."""
     model = config.model
+    output = model.output.model_dump()
+    if isinstance(made_by := output.get("by"), dict):
+        output["by"] = made_by["type"]  # the classes themselves are the model's
     return {
         "data.unit": config.data.unit,
         "data.tokenizer": config.data.tokenizer,
         "embedding.size": config.embedding.size,
         **{f"model.cell.{key}": value for key, value in model.cell.model_dump().items()},
         "model.hidden": list(model.sizes),
-        **{f"model.output.{key}": value for key, value in model.output.model_dump().items()},
+        **{f"model.output.{key}": value for key, value in output.items()},
         "model.tie_weights": model.tie_weights,
         "model.layer_norm": model.layer_norm,
     }

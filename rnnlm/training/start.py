@@ -63,7 +63,7 @@ def start(config: Config, resume: bool, restart: bool, ranks: Ranks | None = Non
         corpora = yield from prepare.encode(config, paths, vocabulary)
     yield from _told(corpora)
     config = build.settled(config, len(vocabulary))
-    freezing.check(config.train, build.shapes(config, len(vocabulary)))
+    freezing.check(config, build.shapes(config, len(vocabulary)))
     model = None if old else from_model.read(config, vocabulary)
     if old:
         _check_texts(old.trained, paths, corpora)

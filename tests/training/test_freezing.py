@@ -78,12 +78,19 @@ def test_a_stopped_run_ends_with_the_same_bytes(make_config: Any, average: Any) 
     assert_same_run(whole, stopped_run(make_config(**keys), (5, 9)))
 
 
+def test_a_table_that_is_not_trainable_leaves_nothing_to_train(make_config: Any) -> None:
+    values = make_config(freeze=["cell", "output"]).model_dump()
+    values["embedding"]["trainable"] = False
+    with pytest.raises(ConfigError, match="train.freeze: all parameters are frozen; leave one out"):
+        list(train(config_file.validate(values)))
+
+
 @pytest.mark.parametrize(
     ("freeze", "message"),
     [
         (
             ["layers.0"],
-            r"train.freeze: found 'layers.0'; must be one of embedding, embedding.table, cell.0, cell.0.I, ",
+            r"train.freeze: found 'layers.0'; must be one of embedding, embedding.table, cell, cell.0, cell.0.I, ",
         ),
         (["output.u"], "train.freeze: found 'output.u'; must be one of"),
         ([""], "train.freeze: found ''; must be one of"),

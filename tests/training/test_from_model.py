@@ -223,6 +223,21 @@ def test_what_differs_without_being_another_architecture(make_config: Any) -> No
     assert model_file.load(config.run).parameters["output.U"].dtype == np.float64
 
 
+def test_the_classes_of_a_file_are_those_of_the_model(make_config: Any, tmp_path: Path) -> None:
+    """Whatever the file says now, and wherever it lies."""
+    words = run_to_end(vocabulary.build(make_config().data.train, "word", False, 1, None)).tokens
+    file, other = tmp_path / "classes.txt", tmp_path / "other.txt"
+    for path, shift in ((file, 0), (other, 1)):
+        path.write_text("".join(f"{word}\t{(i + shift * (i > 3)) % 3}\n" for i, word in enumerate(words)))
+    output = {"type": "classes", "classes": 3, "by": {"type": "file", "path": str(file)}}
+    source, trained = source_of(make_config, {"output": output}, max_updates=1)
+    output = {**output, "by": {"type": "file", "path": str(other)}}
+    config = starting(source, source, **{"model.output": output})
+    list(train(config))
+    found = model_file.load(config.run)
+    np.testing.assert_array_equal(found.vocabulary.classes, trained.vocabulary.classes)
+
+
 def test_models_that_are_refused(make_config: Any, tmp_path: Path) -> None:
     source, trained = source_of(make_config, ADAPTIVE, max_updates=1)
     (tmp_path / "empty").mkdir()
