@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import shutil
@@ -49,9 +50,16 @@ def test_a_stopped_run_ends_with_the_same_bytes(
 
 
 @pytest.mark.parametrize("tied", [False, True])
-@pytest.mark.parametrize("average", AVERAGES, ids=str)
+@pytest.mark.parametrize(
+    ("precision", "average"),
+    [
+        *itertools.product(["float32"], AVERAGES),
+        ("float64", None),
+        ("bfloat16", None),
+        pytest.param("bfloat16x3", None, marks=needs_tiles),
+    ],
+)
 @pytest.mark.parametrize("output", OUTPUTS)
-@pytest.mark.parametrize("precision", PRECISIONS)
 def test_so_it_does_with_every_output_layer_and_average(
     make_config: Any, output: str, average: Any, precision: str, tied: bool
 ) -> None:
