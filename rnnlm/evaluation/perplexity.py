@@ -65,8 +65,9 @@ class Totals:
         self.unknown += int(part.unknown.sum())
         self.nats -= float(part.log_probability.sum())
         self.in_vocabulary_nats -= float(part.log_probability[~part.unknown].sum())
-        self._log_normalizer += float(part.log_normalizer.sum())
-        self._log_normalizer_squares += float((part.log_normalizer**2).sum())
+        if self._self_normalised:
+            self._log_normalizer += float(part.log_normalizer.sum())
+            self._log_normalizer_squares += float((part.log_normalizer**2).sum())
         if self.files:
             number = np.searchsorted(self._ends, part.position, side="right")
             for file in np.unique(number).tolist():

@@ -288,9 +288,10 @@ class OutputLayer(Protocol[PackedT]):
     def scores(self, parameters: Arrays, rows: Rows, context: Context, details: bool = False) -> Scores:
         """log y^ of each row's target; all the others too with `details`, else zeros."""
 
-    @abstractmethod
     def loss(self, parameters: Arrays, rows: Rows, objective: Objective, context: Context) -> float:
-        """What `backward` gives the gradient of, without `scale`: summed over the rows, in nats."""
+        """What `backward` gives the gradient of, without `scale`: summed over the rows, in nats. It is the sum of
+        - log y^_x where a layer knows no other objective (the configuration refuses it label smoothing)."""
+        return -float(self.scores(parameters, rows, context).log_probability.sum())
 
     @abstractmethod
     def backward(

@@ -203,6 +203,22 @@ def _decode(
     )
 
 
+def table_lines(path: str | Path, what: str) -> Iterator[tuple[int, str]]:
+    """The lines of a UTF-8 table that are not empty, each with its number from 1. what: the table, for the message.
+
+    Raises:
+        TextError: not UTF-8; names the byte.
+    """
+    data = b"".join(block.data for block in blocks(path))
+    try:
+        lines = data.decode("utf-8").removeprefix(_BYTE_ORDER_MARK).split("\n")
+    except UnicodeDecodeError as error:
+        raise TextError(f"{path}: not UTF-8 at byte {error.start}; {what} is UTF-8 text") from None
+    for number, line in enumerate(lines, 1):
+        if line := line.removesuffix("\r"):
+            yield number, line
+
+
 def sha256(path: TextPath) -> str:
     """Hash of the file as it lies on the disk; of several files, of their hashes and weights in their order.
 

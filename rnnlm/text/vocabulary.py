@@ -196,17 +196,9 @@ def load(path: str | Path, unit: str, lowercase: bool, tokenizer: str = WHITESPA
         TextError: names the line of a duplicate token, a line without a count, or a token that is none of
             this unit.
     """
-    data = b"".join(block.data for block in files.blocks(path))
-    try:
-        lines = data.decode("utf-8").removeprefix("\ufeff").split("\n")
-    except UnicodeDecodeError as error:
-        raise TextError(f"{path}: not UTF-8 at byte {error.start}; a vocabulary is UTF-8 text") from None
     first_line: dict[str, int] = {}
     counts: dict[str, int] = {}
-    for number, line in enumerate(lines, 1):
-        line = line.removesuffix("\r")
-        if not line:
-            continue
+    for number, line in files.table_lines(path, "a vocabulary"):
         spelled, tab, count = line.rpartition("\t")
         if not tab or not _COUNT.fullmatch(count):
             raise TextError(f"{path}:{number}: found {line[:40]!r}; a line is: token TAB count")

@@ -40,16 +40,8 @@ def read(path: str | Path, vocabulary: Vocabulary, classes: int) -> NDArray[np.i
 
 def _names(path: str | Path) -> dict[str, str]:
     """The class of each token that the file has."""
-    data = b"".join(block.data for block in files.blocks(path))
-    try:
-        lines = data.decode("utf-8").removeprefix("\ufeff").split("\n")
-    except UnicodeDecodeError as error:
-        raise TextError(f"{path}: not UTF-8 at byte {error.start}; a file of classes is UTF-8 text") from None
     names: dict[str, str] = {}
-    for number, line in enumerate(lines, 1):
-        line = line.removesuffix("\r")
-        if not line:
-            continue
+    for number, line in files.table_lines(path, "a file of classes"):
         token, tab, name = line.partition("\t")
         if not tab or not token or not name.strip():
             raise TextError(f"{path}:{number}: found {line[:40]!r}; a line is: token TAB class")

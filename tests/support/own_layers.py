@@ -127,9 +127,6 @@ class Bigram(OutputLayer[Arrays]):
         rank, entropy = 1 + (log_y > own[:, None]).sum(axis=1), -(np.exp(log_y) * log_y).sum(axis=1)
         return Scores(own, rank, entropy, log_y.argmax(axis=1), log_y.max(axis=1), np.zeros(len(own)))
 
-    def loss(self, parameters: Arrays, rows: Rows, objective: Objective, context: Context) -> float:
-        return -float(self.scores(parameters, rows, context).log_probability.sum())
-
     def backward(
         self, parameters: Arrays, gradients: Arrays, rows: Rows, objective: Objective, dh: Array, context: Context
     ) -> OutputLoss:

@@ -57,7 +57,7 @@ def sampled(layer: Sampled, p: Arrays, h: Array, history: Array | None) -> Array
 
 
 def sampled_objective(layer: Sampled, p: Arrays, h: Array, targets: Array, draw: tuple[int, int]) -> Array:
-    drawn = noise.draw(p["noise"], layer.samples, *draw)
+    drawn = noise.draw(np.cumsum(p["noise"]), layer.samples, *draw)
     z, log_noise = _sampled_z2(p, h), np.log(layer.samples * p["noise"])
     own = np.take_along_axis(z, targets[..., None], axis=-1)
     if layer.objective == "nce":

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import draws
 import numpy as np
 import pytest
-from scipy import stats
 
 from rnnlm.errors import InputError
 from rnnlm.kernels.workspace import Context, Workspace
@@ -72,21 +72,12 @@ def test_the_probabilities_sum_to_one() -> None:
     np.testing.assert_allclose(np.exp(log_y).sum(axis=1), 1, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize(("temperature", "excluded"), [(1.0, []), (1.0, [2, 9]), (0.7, [2, 9])])
+@draws.every_way
 def test_draws_follow_the_distribution(temperature: float, excluded: list[int]) -> None:
     layer, parameters, generator = made(12, [4, 8])
-    h = np.repeat(generator.normal(size=(1, D_h)), 20_000, axis=0)
-    log_probability = np.empty(len(h))
-    how = Draw(temperature, generator.random(len(h)), np.array(excluded) if excluded else None, log_probability)
-    drawn = layer.draw(layer.pack(parameters, context()), h, None, how, 2)
-    y = by_the_equations(layer, parameters, h[:1])[0]
-    np.testing.assert_allclose(log_probability, np.log(y[drawn]), rtol=0, atol=1e-12)
-    wanted = y ** (1 / temperature)
-    wanted[excluded] = 0
-    counts = np.bincount(drawn, minlength=12)
-    assert counts[excluded].sum() == 0
-    kept = wanted > 0
-    assert stats.chisquare(counts[kept], len(h) * wanted[kept] / wanted.sum()).pvalue > 1e-3
+    h, uniforms = generator.normal(size=(1, D_h)), generator.random(20_000)
+    y = by_the_equations(layer, parameters, h)[0]
+    draws.check(layer, parameters, h, y, uniforms, temperature, excluded)
 
 
 def test_a_draw_of_the_cluster_first_is_one_of_the_whole_distribution() -> None:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import heapq
 
+import draws
 import numpy as np
 import pytest
-from scipy import stats
 
 from rnnlm.errors import InputError
 from rnnlm.kernels.workspace import Context, Workspace
 from rnnlm.network.outputs import Hierarchical
 from rnnlm.network.outputs.hierarchical import tree
-from rnnlm.network.protocols import Arrays, Draw, Objective, Rows
+from rnnlm.network.protocols import Arrays, Objective, Rows
 
 D_h = 24
 COUNTS = {
@@ -140,21 +140,12 @@ def test_weights_without_measure_give_no_nan(size: float) -> None:
     assert np.isfinite(layer.log_distribution(layer.pack(parameters, context()), h, None, 1)).all()
 
 
-@pytest.mark.parametrize(("temperature", "excluded"), [(1.0, []), (1.0, [2, 9]), (0.7, [2, 9])])
+@draws.every_way
 def test_draws_follow_the_distribution(temperature: float, excluded: list[int]) -> None:
     layer, parameters, generator = made(COUNTS["zipf"][:12])
-    h = np.repeat(generator.normal(size=(1, D_h)), 20_000, axis=0)
-    log_probability = np.empty(len(h))
-    how = Draw(temperature, generator.random(len(h)), np.array(excluded) if excluded else None, log_probability)
-    drawn = layer.draw(layer.pack(parameters, context()), h, None, how, 2)
-    y = by_the_equations(parameters, h[:1])[0]
-    np.testing.assert_allclose(log_probability, np.log(y[drawn]), rtol=0, atol=1e-9)
-    wanted = y ** (1 / temperature)
-    wanted[excluded] = 0
-    counts = np.bincount(drawn, minlength=12)
-    assert counts[excluded].sum() == 0
-    kept = wanted > 0
-    assert stats.chisquare(counts[kept], len(h) * wanted[kept] / wanted.sum()).pvalue > 1e-3
+    h, uniforms = generator.normal(size=(1, D_h)), generator.random(20_000)
+    y = by_the_equations(parameters, h)[0]
+    draws.check(layer, parameters, h, y, uniforms, temperature, excluded, 1e-9)
 
 
 def test_multiplications_are_those_of_the_paths_by_zipfs_law() -> None:

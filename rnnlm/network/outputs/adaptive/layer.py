@@ -29,7 +29,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from rnnlm.kernels.workspace import Context, Workspace
 from rnnlm.network.layers import projection
-from rnnlm.network.outputs import distribution
+from rnnlm.network.outputs import distribution, initial
 from rnnlm.network.outputs.adaptive import cutoffs
 from rnnlm.network.outputs.softmax import Softmax, logits
 from rnnlm.network.outputs.softmax import layer as softmax
@@ -113,8 +113,7 @@ class Adaptive(OutputLayer[Packed]):
         result = self._head.init(dtype, generator)
         for k, _, _, own in self._clusters:
             result |= {f"{name}_{k}": value for name, value in own.init(dtype, generator).items()}
-            bound = 1 / np.sqrt(self.D_h)
-            result[f"P_{k}"] = generator.uniform(-bound, bound, (self.D_h, own.D_h)).astype(dtype)
+            result[f"P_{k}"] = initial.uniform((self.D_h, own.D_h), self.D_h, dtype, generator)
         return result
 
     def scores(self, parameters: Arrays, rows: Rows, context: Context, details: bool = False) -> Scores:
@@ -131,10 +130,6 @@ class Adaptive(OutputLayer[Packed]):
                 _of(parameters, cluster.k), own, part
             ).log_probability
         return found
-
-    def loss(self, parameters: Arrays, rows: Rows, objective: Objective, context: Context) -> float:
-        """There is no label smoothing here: the configuration refuses it."""
-        return -float(self.scores(parameters, rows, context).log_probability.sum())
 
     def backward(
         self, parameters: Arrays, gradients: Arrays, rows: Rows, objective: Objective, dh: Array, context: Context

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from rnnlm.kernels.workspace import Context, Workspace
-from rnnlm.network.outputs import distribution
+from rnnlm.network.outputs import distribution, initial
 from rnnlm.network.outputs.classes import assignment, words
 from rnnlm.network.outputs.softmax import Softmax, logits
 from rnnlm.network.outputs.softmax import layer as softmax
@@ -95,9 +95,7 @@ class Classes(OutputLayer[Packed]):
     def init(self, dtype: DTypeLike, generator: np.random.Generator) -> Arrays:
         """Matrices uniform in +-1/sqrt(D_h), biases 0."""
         found = self._classes.init(dtype, generator)
-        bound, W = 1 / np.sqrt(self.D_h), np.empty((self.V, self.D_h), dtype)
-        for row in W:  # no second W, in float64, beside it
-            row[:] = generator.uniform(-bound, bound, row.size)
+        W = initial.uniform((self.V, self.D_h), self.D_h, dtype, generator)
         return {"U_c": found["U"], "b_c": found["b2"], "W": W, "b2": np.zeros(self.V, dtype)}
 
     def tables(self, counts: NDArray[np.int64], classes: NDArray[np.int32] | None = None) -> Arrays:
@@ -112,10 +110,6 @@ class Classes(OutputLayer[Packed]):
         found = self._classes.scores(_of_classes(parameters), _class_rows(parameters, rows), context.part("classes"))
         words.score(parameters, rows, found.log_probability, context.part("words"))
         return found
-
-    def loss(self, parameters: Arrays, rows: Rows, objective: Objective, context: Context) -> float:
-        """There is no label smoothing here: the configuration refuses it."""
-        return -float(self.scores(parameters, rows, context).log_probability.sum())
 
     def backward(
         self, parameters: Arrays, gradients: Arrays, rows: Rows, objective: Objective, dh: Array, context: Context

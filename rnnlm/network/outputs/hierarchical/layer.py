@@ -25,7 +25,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from rnnlm.errors import InputError
 from rnnlm.kernels.workspace import Context, Workspace
-from rnnlm.network.outputs import distribution
+from rnnlm.network.outputs import distribution, initial
 from rnnlm.network.outputs.hierarchical import paths, tree
 from rnnlm.network.outputs.softmax import logits
 from rnnlm.network.outputs.softmax.weights import Weights
@@ -75,9 +75,7 @@ class Hierarchical(OutputLayer[Packed]):
 
     def init(self, dtype: DTypeLike, generator: np.random.Generator) -> Arrays:
         """W uniform in +-1/sqrt(D_h), b = 0."""
-        bound, W = 1 / np.sqrt(self.D_h), np.empty((self.V - 1, self.D_h), dtype)
-        for row in W:  # no second W, in float64, beside it
-            row[:] = generator.uniform(-bound, bound, row.size)
+        W = initial.uniform((self.V - 1, self.D_h), self.D_h, dtype, generator)
         return {"W": W, "b": np.zeros(self.V - 1, dtype)}
 
     def tables(self, counts: NDArray[np.int64], classes: NDArray[np.int32] | None = None) -> Arrays:
@@ -92,10 +90,6 @@ class Hierarchical(OutputLayer[Packed]):
         found = Scores.zeros(len(rows.h))
         paths.score(parameters, rows, found.log_probability, context.threads)
         return found
-
-    def loss(self, parameters: Arrays, rows: Rows, objective: Objective, context: Context) -> float:
-        """There is no label smoothing here: the configuration refuses it."""
-        return -float(self.scores(parameters, rows, context).log_probability.sum())
 
     def backward(
         self, parameters: Arrays, gradients: Arrays, rows: Rows, objective: Objective, dh: Array, context: Context

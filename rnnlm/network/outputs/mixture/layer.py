@@ -39,6 +39,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from rnnlm.kernels import cpu
 from rnnlm.kernels.workspace import Context
+from rnnlm.network.outputs import initial
 from rnnlm.network.outputs.mixture import heads, responsibilities, rows
 from rnnlm.network.outputs.softmax import columns, logits
 from rnnlm.network.outputs.softmax.weights import Block, weights_of
@@ -84,14 +85,10 @@ class Mixture(OutputLayer[rows.Packed]):
 
     def init(self, dtype: DTypeLike, generator: np.random.Generator) -> Arrays:
         """W, P and U uniform in +-1/sqrt(D_h); biases 0."""
-        result: Arrays = {}
-        bound = 1 / np.sqrt(self.D_h)
-        for name, shape in self.shapes().items():
-            result[name] = np.zeros(shape, dtype)
-            if len(shape) == 2:
-                for row in result[name]:  # no second U, in float64, beside it
-                    row[:] = generator.uniform(-bound, bound, row.size)
-        return result
+        return {
+            name: initial.uniform(shape, self.D_h, dtype, generator) if len(shape) == 2 else np.zeros(shape, dtype)
+            for name, shape in self.shapes().items()
+        }
 
     def scores(self, parameters: Arrays, rows_: Rows, context: Context, details: bool = False) -> Scores:
         (h, targets, _), weights = rows_, weights_of(parameters)
@@ -104,10 +101,6 @@ class Mixture(OutputLayer[rows.Packed]):
             columns.forward(Block(made.g, np.repeat(targets, self.softmaxes)), weights, log_q, context)
             responsibilities.forward(made.log_pi, log_q, found.log_probability)
         return found
-
-    def loss(self, parameters: Arrays, rows_: Rows, objective: Objective, context: Context) -> float:
-        """There is no label smoothing here: the configuration refuses it."""
-        return -float(self.scores(parameters, rows_, context).log_probability.sum())
 
     def backward(
         self, parameters: Arrays, gradients: Arrays, rows_: Rows, objective: Objective, dh: Array, context: Context

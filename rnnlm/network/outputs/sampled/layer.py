@@ -25,6 +25,7 @@ from rnnlm.kernels.matmul import linear
 from rnnlm.kernels.workspace import Context
 from rnnlm.network.layers import projection
 from rnnlm.network.layers.embedding import gather, scatter_add
+from rnnlm.network.outputs import initial
 from rnnlm.network.outputs.sampled import noise, objectives
 from rnnlm.network.outputs.softmax import Softmax
 from rnnlm.network.outputs.softmax import layer as softmax
@@ -92,15 +93,13 @@ class Sampled(OutputLayer[softmax.Packed]):
         if self.objective == "nce":
             result["b2"] -= np.log(self.V)
         if not self.tied:
-            bound = 1 / np.sqrt(self.D_h)
-            result["U"] = np.empty((self.V, self.D_h), dtype)
-            for row in result["U"]:
-                row[:] = generator.uniform(-bound, bound, row.size)
+            result["U"] = initial.uniform((self.V, self.D_h), self.D_h, dtype, generator)
         return result
 
     def tables(self, counts: NDArray[np.int64], classes: NDArray[np.int32] | None = None) -> Arrays:
-        """q, |V|."""
-        return {"noise": noise.distribution(counts, self.noise_power)}
+        """q and its cumulated sums, |V| each."""
+        q = noise.distribution(counts, self.noise_power)
+        return {"noise": q, "cumulated_noise": np.cumsum(q)}
 
     @property
     def self_normalised(self) -> bool:
@@ -116,7 +115,6 @@ class Sampled(OutputLayer[softmax.Packed]):
         return found
 
     def loss(self, parameters: Arrays, rows: Rows, objective: Objective, context: Context) -> float:
-        """There is no label smoothing here: the configuration refuses it."""
         if objective.draw is None:
             return self._full.loss(self._as_tied(parameters), rows, objective, context)
         p = self._projected(parameters, rows.h, context)
@@ -199,7 +197,7 @@ class Sampled(OutputLayer[softmax.Packed]):
         self, parameters: Arrays, targets: NDArray[np.int32], draw: tuple[int, int], context: Context
     ) -> _Window:
         q, table = parameters["noise"], self._as_tied(parameters)["E"]
-        drawn = noise.draw(q, self.samples, *draw)
+        drawn = noise.draw(parameters["cumulated_noise"], self.samples, *draw)
         tokens = np.concatenate([drawn.tokens, np.setdiff1d(targets, drawn.tokens).astype(np.int32)])
         places = np.argsort(tokens, kind="stable")
         own = places[np.searchsorted(tokens, targets, sorter=places)]

@@ -25,10 +25,13 @@ def distribution(counts: NDArray[np.int64], power: float) -> NDArray[np.float64]
     return np.asarray(smoothed / smoothed.sum())
 
 
-def draw(q: NDArray[np.float64], samples: int, seed: int, window: int) -> Noise:
-    """`samples` (K) tokens from q, with replacement; the same ones for the same seed and window."""
+def draw(cumulated: NDArray[np.float64], samples: int, seed: int, window: int) -> Noise:
+    """`samples` (K) tokens, with replacement; the same ones for the same seed and window.
+
+    Args:
+        cumulated: the sums of q up to each token, |V|.
+    """
     uniforms = np.random.default_rng([seed, _PLACE, window]).random(samples)
-    cumulated = np.cumsum(q)
     drawn = np.searchsorted(cumulated, uniforms * cumulated[-1], side="right")
-    tokens, times = np.unique(np.minimum(drawn, len(q) - 1), return_counts=True)
+    tokens, times = np.unique(np.minimum(drawn, len(cumulated) - 1), return_counts=True)
     return Noise(tokens.astype(np.int32), times.astype(np.int64))

@@ -32,6 +32,7 @@ from numpy.typing import DTypeLike, NDArray
 from rnnlm.kernels import cpu
 from rnnlm.kernels.workspace import Context, Workspace
 from rnnlm.network.layers import projection
+from rnnlm.network.outputs import initial
 from rnnlm.network.outputs.softmax import columns, logits, smoothing
 from rnnlm.network.outputs.softmax import rows as by_rows
 from rnnlm.network.outputs.softmax.weights import Block, weights_of
@@ -87,12 +88,9 @@ class Softmax(OutputLayer[Packed]):
     def init(self, dtype: DTypeLike, generator: np.random.Generator) -> Arrays:
         """U or P uniform in +-1/sqrt(D_h), b2 = 0."""
         result: Arrays = {"b2": np.zeros(self.V, dtype)}
-        bound = 1 / np.sqrt(self.D_h)
         for name, shape in self.shapes().items():
             if name != "b2":
-                result[name] = np.empty(shape, dtype)
-                for row in result[name]:  # no second U, in float64, beside it
-                    row[:] = generator.uniform(-bound, bound, row.size)
+                result[name] = initial.uniform(shape, self.D_h, dtype, generator)
         return result
 
     def scores(self, parameters: Arrays, rows: Rows, context: Context, details: bool = False) -> Scores:
