@@ -94,8 +94,8 @@ class LanguageModel:
         self.vocabulary = trained.vocabulary
         initial = trained.initial if initial_state == "model" else None
         self.initial_state = "zero" if initial is None else "model"
-        parameters, counts, classes = unflatten(trained.parameters), self.vocabulary.counts, self.vocabulary.classes
-        self.network = build.build(trained.config, parameters, threads, initial, counts=counts, classes=classes)
+        parameters = unflatten(trained.parameters)
+        self.network = build.build(trained.config, parameters, threads, initial, words=self.vocabulary)
 
     @property
     def parameters(self) -> dict[str, Tensor]:

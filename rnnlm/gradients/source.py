@@ -84,7 +84,7 @@ def from_config(config: Config, text: Path | Joined | None, folder: Path, encodi
 def _network(
     config: Config, parameters: dict[str, Array], words: Vocabulary, threads: int | str | None = None
 ) -> Network:
-    return build.build(config, unflatten(parameters), threads, counts=words.counts, classes=words.classes)
+    return build.build(config, unflatten(parameters), threads, words=words)
 
 
 def _table(config: Config, encoded: Corpus, words: Vocabulary) -> Task[np.ndarray]:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnnlm import word_classes
 from rnnlm.config.schema import Config
 from rnnlm.corpora import prepare
 from rnnlm.corpora.prepare import Corpora
@@ -48,10 +47,7 @@ def prepared(config: Config) -> Task[Prepared]:
     model = from_model.read(config, vocabulary)
     needs = memory.needs(config, len(vocabulary), corpora.tokens, threads_to_use(config.train.threads))
     memory.check(config, needs)
-    if model is None:
-        vocabulary.classes = yield from word_classes.make(config.model.output, corpora.train, vocabulary)
-    else:
-        vocabulary.classes = model.trained.vocabulary.classes
+    vocabulary.classes = yield from from_model.classes(config, corpora.train, vocabulary, model)
     return Prepared(config, vocabulary, corpora, needs, model)
 
 
@@ -63,8 +59,7 @@ class Trial:
         shape = build.shapes(found.config, len(found.vocabulary))[TABLE]
         table = np.random.default_rng(0).normal(0, 0.1, shape)
         parameters = build.init(found.config, len(found.vocabulary), table)
-        counts, classes = found.vocabulary.counts, found.vocabulary.classes
-        self.network = build.build(found.config, parameters, counts=counts, classes=classes)
+        self.network = build.build(found.config, parameters, words=found.vocabulary)
         self.optimizer = Optimizer(self.settings, self.network.named)
         self.streams = equal_streams(found.corpora.train, self.settings.batch, found.config.state)
         self._context = self.settings.bptt - self.settings.stride

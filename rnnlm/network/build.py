@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rnnlm.config.base import Typed
 from rnnlm.config.schema import Config
@@ -20,6 +19,7 @@ from rnnlm.network.network import Network
 from rnnlm.network.outputs import OUTPUTS
 from rnnlm.network.parameters import Parameters, flatten
 from rnnlm.network.protocols import Array, Axis, Cell, Initializer, OutputLayer, Shapes
+from rnnlm.text.vocabulary import Vocabulary
 
 
 def cells(config: Config) -> list[Cell[Any, Any]]:
@@ -57,20 +57,18 @@ def build(
     threads: int | str | None = None,
     initial: Sequence[Array] | None = None,
     products: Choice | None = None,
-    counts: NDArray[np.int64] | None = None,
-    classes: NDArray[np.int32] | None = None,
+    words: Vocabulary | None = None,
 ) -> Network:
     """The network of a configuration with these parameters, which are used in place.
 
     Args:
         threads: None: ``train.threads``.
         initial, products: as of `Network`.
-        counts: how often each token stood in the training text (|V|), for output layers that ask; None: once each.
-        classes: of each token (|V|), as of `OutputLayer.tables`.
+        words: the vocabulary, whose counts and classes output layers ask for; None: each token once, and no classes.
     """
-    vocabulary = len(parameters["embedding"]["table"])
-    made = output(config, vocabulary)
-    tables = made.tables(np.ones(vocabulary, np.int64) if counts is None else counts, classes)
+    size = len(parameters["embedding"]["table"])
+    made = output(config, size)
+    tables = made.tables(np.ones(size, np.int64)) if words is None else made.tables(words.counts, words.classes)
     return Network(config, cells(config), made, parameters, threads, tables, initial, products)
 
 

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlm import word_classes
 from rnnlm.config.errors import in_yaml
 from rnnlm.config.schema import Config
 from rnnlm.errors import ConfigError, InputError, ModelError
@@ -30,9 +31,10 @@ from rnnlm.network import build
 from rnnlm.network.parameters import TABLE, Parameters, unflatten
 from rnnlm.network.protocols import Array, Axis
 from rnnlm.text import files
+from rnnlm.text.corpus import Corpus
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training.records import Source
-from rnnlm.work import Note
+from rnnlm.work import Note, Task
 
 _NOISE = 0.1  # deviation of a new token's numbers from those of <unk>, as a share of s
 
@@ -88,6 +90,15 @@ def read(config: Config, vocabulary: Vocabulary) -> Model | None:
     ids = np.array([-1 if (id := own.id(token)) is None else id for token in vocabulary.tokens], np.int64)
     matched = int((ids >= 0).sum())
     return Model(trained, ids, Source(files.sha256(trained.path), matched, ids.size - matched, len(own) - matched))
+
+
+def classes(
+    config: Config, train: Corpus, vocabulary: Vocabulary, model: Model | None
+) -> Task[NDArray[np.int32] | None]:
+    """The classes of the tokens: the model's own, or where there is none, those that ``word_classes.make`` makes."""
+    if model is not None:
+        return model.trained.vocabulary.classes
+    return (yield from word_classes.make(config.model.output, train, vocabulary))
 
 
 def parameters(config: Config, model: Model, table: Array | None = None) -> Parameters:

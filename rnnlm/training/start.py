@@ -6,7 +6,7 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-from rnnlm import vectors, word_classes
+from rnnlm import vectors
 from rnnlm.config import paths as config_paths
 from rnnlm.config.embedding import File
 from rnnlm.config.schema import Config
@@ -78,8 +78,7 @@ def start(config: Config, resume: bool, restart: bool, ranks: Ranks | None = Non
     if products.name == "float32" != config.train.precision:
         yield Note(f"training in float32, not bfloat16: {products.why}", warning=True)
     threads = None if ranks is None else ranks.threads_for(config.train.threads)
-    counts, classes = vocabulary.counts, vocabulary.classes
-    network = build.build(config, parameters, threads, products=products, counts=counts, classes=classes)
+    network = build.build(config, parameters, threads, products=products, words=vocabulary)
     spelled = run_folder.spelled_as_before(config, old.trained) if old else config
     places = config_paths.absolute(config)
     run = Run(spelled, places, corpora, vocabulary, paths.lowest, network, Optimizer(config.train, network.named))
@@ -106,15 +105,14 @@ def _first_parameters(
 ) -> Task[Parameters]:
     """The parameters of a new run, and the vocabulary's classes: initialized, or those of the model that it starts
     from."""
+    vocabulary.classes = yield from from_model.classes(config, corpora.train, vocabulary, model)
     settings, table = config.train, None
     if model is None or (model.source.new and isinstance(config.embedding.init, File)):
         table = yield from vectors.make(corpora.train, vocabulary, config.embedding, settings.seed, settings.threads)
     if model is not None:
         yield from model.notes()
-        vocabulary.classes = model.trained.vocabulary.classes
         return from_model.parameters(config, model, table)
     assert table is not None
-    vocabulary.classes = yield from word_classes.make(config.model.output, corpora.train, vocabulary)
     return build.init(config, len(vocabulary), table)
 
 

@@ -69,8 +69,7 @@ def _share(ranks: Ranks, given: Given) -> tuple[Run, Group]:
     parameters = unflatten({name: np.zeros(shape, dtype) for name, shape in given.shapes.items()})
     products = choose(config.train.precision, given.products)
     threads, words = ranks.threads_for(config.train.threads), given.corpus.vocabulary
-    counts, classes = words.counts, words.classes
-    network = build.build(config, parameters, threads, products=products, counts=counts, classes=classes)
+    network = build.build(config, parameters, threads, products=products, words=words)
     # The leader alone has the average of the weights, which no update reads.
     config = config.model_copy(update={"train": config.train.model_copy(update={"average": None})})
     optimizer = Optimizer(config.train, network.named)
