@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -66,12 +66,14 @@ Cell = Annotated[Elman | Gru | GruBefore | Lstm | Mingru | Scrn, Field(discrimin
 class Softmax(Typed):
     """One softmax over the whole vocabulary."""
 
+    ties: ClassVar[bool] = True
     type: Literal["softmax"] = "softmax"
 
 
 class Adaptive(Typed):
     """Adaptive softmax: clusters of tokens by frequency (Grave et al. 2017)."""
 
+    ties: ClassVar[bool] = False  # whether U can be the transposed embedding table
     type: Literal["adaptive"] = "adaptive"
     cutoffs: Annotated[list[Count], Field(min_length=1, max_length=8)] | None = Field(
         None,
@@ -116,6 +118,7 @@ ClassesBy = Annotated[FrequencyClasses | ExchangeClasses | FileClasses, Field(di
 class Classes(Typed):
     """Class-based softmax: a softmax over classes, and one over the tokens of a class (Goodman 2001)."""
 
+    ties: ClassVar[bool] = False  # whether U can be the transposed embedding table
     type: Literal["classes"] = "classes"
     classes: Count | None = Field(
         None, description="how many classes there are; null: the square root of the vocabulary's size"
@@ -126,12 +129,14 @@ class Classes(Typed):
 class Hierarchical(Typed):
     """Hierarchical softmax over a Huffman tree of the vocabulary (Mikolov et al. 2013)."""
 
+    ties: ClassVar[bool] = False  # whether U can be the transposed embedding table
     type: Literal["hierarchical"] = "hierarchical"
 
 
 class Mixture(Typed):
     """Mixture of softmaxes (Yang et al. 2018)."""
 
+    ties: ClassVar[bool] = True
     type: Literal["mixture"] = "mixture"
     softmaxes: Count = Field(5, description="how many softmaxes")
 
@@ -139,6 +144,7 @@ class Mixture(Typed):
 class Sampled(Typed):
     """Softmax that is trained by a sample of the vocabulary (Jean et al. 2015; Mnih & Teh 2012)."""
 
+    ties: ClassVar[bool] = True
     type: Literal["sampled"] = "sampled"
     objective: Literal["importance", "nce"] = Field(
         "importance",
@@ -238,7 +244,7 @@ class Model(Section):
     def options_fit(self) -> Self:
         if isinstance(self.hidden, list) and self.layers not in (1, len(self.hidden)):
             raise ValueError(f"hidden lists {len(self.hidden)} layers; found layers: {self.layers}")
-        if self.tie_weights and not isinstance(self.output, Softmax | Mixture | Sampled):
+        if self.tie_weights and not self.output.ties:
             raise ValueError(
                 f"tie_weights goes with output: softmax, mixture or sampled; found output: {self.output.type}"
             )

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 
@@ -141,9 +141,13 @@ def _network(precision: str, vocabulary: int = 20, train: dict[str, Any] | None 
 
 
 def _variants(section: type[Section]) -> Iterator[dict[str, Any]]:
-    """One type of a section, as it is and with whatever can be switched on."""
+    """One type of a section, as it is, with each of the values that a key chooses from, and with whatever can be
+    switched on."""
     name = section.model_fields["type"].default
     yield {"type": name}
+    for key, field in section.model_fields.items():
+        if get_origin(field.annotation) is Literal and key != "type":
+            yield from ({"type": name, key: value} for value in get_args(field.annotation) if value != field.default)
     switches = {key: True for key, field in section.model_fields.items() if field.annotation is bool}
     if switches:
         yield {"type": name, **switches}
@@ -212,7 +216,7 @@ def _output(section: type[Section], precision: str) -> None:
     """One kind of output layer, for small and large vocabularies, tied and not."""
     for output in _variants(section):
         for vocabulary in (20, 600):
-            for tie in (False, True):
+            for tie in (False, True) if getattr(section, "ties", False) else (False,):
                 network = _network(precision, vocabulary, output=output, tie_weights=tie)
                 _train(network)
                 for details in (False, True):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from command import rnnlm
 
+from rnnlm.measure import warmup
 from rnnlm.network.cells import CELLS
 
 
@@ -58,6 +59,14 @@ def test_warmup_leaves_nothing_to_compile(tmp_path: Path) -> None:
         done = rnnlm("sample", run, "--top-k", "3", XDG_CACHE_HOME=str(tmp_path))
         assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in cache.rglob("*.nbc")) == before
+
+
+def test_warmup_builds_every_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of every cell and output layer; what is compiled with them is slow."""
+    for name in ("_train", "_score", "_sample", "_read_a_text"):
+        monkeypatch.setattr(warmup, name, lambda *arguments, **options: None)
+    for part in warmup.PARTS:
+        warmup.compile_part("float32", part)
 
 
 def test_warmup_refuses_what_is_no_precision() -> None:
