@@ -10,6 +10,7 @@ from command import rnnlm
 
 from rnnlm.measure import warmup
 from rnnlm.network.cells import CELLS
+from rnnlm.network.outputs import OUTPUTS
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,8 @@ def test_warmup_leaves_nothing_to_compile(tmp_path: Path) -> None:
     before = sorted(path.name for path in cache.rglob("*.nbc"))
     run = str(tmp_path / "run")
     every_network = [["vocab.max_size=600", "model.layers=2"], ["model.output=mixture", "model.tie_weights=true"]]
-    every_network += [[f"model.cell={name}"] for name in CELLS]
+    every_network += [[f"model.cell={name}"] for name in CELLS] + [[f"model.output={name}"] for name in OUTPUTS]
+    every_network += [["model.output={type: sampled, objective: nce}"]]
     for settings in every_network:
         more = [word for setting in settings for word in ("--set", setting)]
         done = rnnlm("train", "quickstart", "--restart", "--run", run, "--set", "train.max_updates=2", "--quiet",
