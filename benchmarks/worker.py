@@ -29,7 +29,15 @@ def _rnnlm_network(case: Case, precision: str, threads: int, output: Any = "soft
     table = np.random.default_rng(0).standard_normal((case.vocabulary, case.hidden), np.float32)
     table *= np.float32(0.1)
     parameters = build.init(config, case.vocabulary, table)
-    return build.build(config, parameters, counts=case.counts())
+    return build.build(config, parameters, words=_words(case))
+
+
+def _words(case: Case) -> Any:
+    """A vocabulary with the case's counts."""
+    from rnnlm.text.vocabulary import Vocabulary
+
+    words = [*(f"w{i}" for i in range(case.vocabulary - 2)), "<unk>", "</s>"]
+    return Vocabulary(words, case.counts(), "word", False)
 
 
 def _window(case: Case, ids: Any, number: int) -> tuple[Any, Any]:
@@ -161,12 +169,9 @@ def rnnlm_evaluator(case: Case, precision: str, threads: int) -> Callable[[int],
     """What ``rnnlm eval`` does with a text whose state is carried on, from its first token to its last."""
     from rnnlm.network.scoring import mean_loss
     from rnnlm.text import corpus
-    from rnnlm.text.vocabulary import Vocabulary
 
-    network = _rnnlm_network(case, precision, threads)
-    words = [*(f"w{i}" for i in range(case.vocabulary - 2)), "<unk>", "</s>"]
-    vocabulary = Vocabulary(words, [1] * case.vocabulary, "word", False)
-    tokens = [words[id] for id in case.ids(_WINDOWS).T.reshape(-1)]
+    network, vocabulary = _rnnlm_network(case, precision, threads), _words(case)
+    tokens = [vocabulary.tokens[id] for id in case.ids(_WINDOWS).T.reshape(-1)]
     text = corpus.from_tokens(tokens, len(tokens), vocabulary, "text")
 
     def evaluate(number: int) -> float:
