@@ -122,7 +122,9 @@ def main() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows no é shows \xe9
     warnings.showwarning = _show_warning
     try:
-        if status := app(args=arguments, prog_name="rnnlm", standalone_mode=False):
+        status = app(args=arguments, prog_name="rnnlm", standalone_mode=False)
+        sys.stdout.flush()  # here, where an error of it is told
+        if status:
             sys.exit(status)
     except _UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":
@@ -143,12 +145,15 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
     except BrokenPipeError:
-        # The reader (head, less) has gone; Python would complain once more when it closes standard output.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # the reader (head, less) has gone
         sys.exit(1)
     except OSError as error:
         if debug:
             raise
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _drop_output()
         where = f"{error.filename}: " if error.filename else ""
         _fail(RnnlmError(f"{where}{error.strerror or error}; --debug shows what was done there"))
     except MemoryError as error:
@@ -167,6 +172,11 @@ def main() -> None:
                 f"internal: {type(error).__name__}: {error}; run it again with --debug and report what it shows"
             )
         )
+
+
+def _drop_output() -> None:
+    """Throw away what standard output could not be written: Python would complain once more when it closes it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _show_warning(message: Warning | str, *where: Any, **more: Any) -> None:
