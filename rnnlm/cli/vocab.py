@@ -29,7 +29,9 @@ def command(
     overrides: SetOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Count the training text and write the vocabulary (a token and its count a line)."""
+    """Count the training text and write the vocabulary (a token and its count a line).
+
+    With data.unit: subword it trains the model that cuts the text, and writes it beside the vocabulary (.model)."""
     from rnnlm import pipeline
     from rnnlm.console import Console
     from rnnlm.files import output as output_file
@@ -37,6 +39,9 @@ def command(
     console = Console(quiet)
     settings = load_config(config, overrides, encoding=encoding)
     path = output or Path("vocab.txt")
-    output_file.check(path, "vocabulary", config_files(config, settings), force)
+    inputs = config_files(config, settings)
+    output_file.check(path, "vocabulary", inputs, force)
+    if (model := pipeline.subword_file(settings, path)) is not None:
+        output_file.check(model, "model of subwords", inputs, force)
     vocabulary = console.watch(pipeline.write_vocabulary(settings, path))
     console.line(f"{path}: {len(vocabulary):,} tokens of {int(vocabulary.counts.sum()):,} in the training text")

@@ -30,6 +30,8 @@ class FileFigures:
 class Evaluation:
     """Perplexity of a text, with the counts and settings that it depends on.
 
+    words, word_perplexity: of subwords, what stands between white space, and the perplexity by these words and line
+        ends instead of pieces; else None.
     perplexity: over all tokens, every line end included, the unknown ones scored as <unk>.
     perplexity_without_unk: over the tokens in the vocabulary alone; None where there are none.
     tokens, unknown, line_ends: how many were scored. characters: code points of the raw text.
@@ -63,6 +65,8 @@ class Evaluation:
     files: tuple[FileFigures, ...] = ()
     log_normalizer_mean: float | None = None
     log_normalizer_deviation: float | None = None
+    words: int | None = None
+    word_perplexity: float | None = None
 
     def json(self) -> dict[str, object]:
         return asdict(self)

@@ -4,7 +4,7 @@ Parameters without an axis of tokens are the model's. In the others (rows of the
 numbers of b2) each token of the vocabulary has
 
     in the model's vocabulary      what it has there
-    new                            what <unk> has there + N(0, (s / 10)^2)
+    new                            what <unk> has there + N(0, (s / 10)^2); the mean where there is no <unk>
     new, with ``init: file``       in the table: its row of the table that the file's vectors make
 
 s is the standard deviation of all the model's numbers of this parameter. Tokens that the model alone has are left
@@ -131,6 +131,8 @@ def _matched(value: Array, model: Model, generator: np.random.Generator) -> Arra
     unk = model.trained.vocabulary.unk
     rows = value[np.where(new, 0 if unk is None else unk, model.ids)]
     if new.any():
+        if unk is None:
+            rows[new] = value.mean(axis=0, dtype=np.float64)
         noise = generator.standard_normal(rows[new].shape)
         rows[new] += (_NOISE * value.std(dtype=np.float64) * noise).astype(value.dtype)
     return rows
