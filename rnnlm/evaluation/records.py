@@ -39,7 +39,8 @@ class Evaluation:
         token was scored as itself, none as <unk> or in lower case.
     state: "carry" or "reset". seconds: of scoring. initial_state: what the text begins with, "model" (the state that
     the model's file holds) or "zero".
-    lowest_perplexity: the lowest that any model can reach on this text; None where nobody knows.
+    lowest_perplexity: the lowest that any model can reach on this text, by words and line ends; None where nobody
+        knows.
     baseline: what an n-gram model reaches on it; None where that would take long.
     files: the figures of each file, where the text is several.
     log_normalizer_mean, log_normalizer_deviation: of log Z over the tokens, where training draws it to 0

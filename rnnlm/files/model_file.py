@@ -2,8 +2,8 @@
 
 The tensors are the parameters, and of each layer the state that a text begins with (``initial.0`` ..., S numbers; a
 model without them begins with 0). The header holds the configuration, the vocabulary with its counts, the
-model of subwords, and what training came to. Nothing in it depends on the clock or on where the run's folder lies: the same training gives the
-same bytes. When it was trained stands in ``log.jsonl``.
+model that cuts a text into subwords, and what training came to. Nothing in it depends on the clock or on where the
+run's folder lies: the same training gives the same bytes. When it was trained stands in ``log.jsonl``.
 
 A checkpoint (``files.checkpoint``) is such a file with more in it, so `load` reads both.
 """

@@ -210,8 +210,9 @@ def load(path: str | Path, unit: str, lowercase: bool, tokenizer: str | Subwords
         TextError: names the line of a duplicate token, a line without a count, or a token that is none of
             this unit or of these subwords.
     """
-    needed = tokenizer.tokens if isinstance(tokenizer, Subwords) else _needed(unit)
-    pieces = frozenset(needed) if isinstance(tokenizer, Subwords) else None
+    subwords = tokenizer if isinstance(tokenizer, Subwords) else None
+    needed = _needed(unit) if subwords is None else subwords.tokens
+    pieces = frozenset(needed)
     first_line: dict[str, int] = {}
     counts: dict[str, int] = {}
     for number, line in files.table_lines(path, "a vocabulary"):
@@ -223,9 +224,9 @@ def load(path: str | Path, unit: str, lowercase: bool, tokenizer: str | Subwords
             raise TextError(
                 f"{path}:{number}: {spelled[:40]!r} is no single {unit}; was this built with data.unit: {unit}?"
             )
-        if pieces is not None and token not in pieces:
+        if subwords is not None and token not in pieces:
             raise TextError(
-                f"{path}:{number}: {spelled[:40]!r} is no piece of {tokenizer.name}; was this built with that model?"
+                f"{path}:{number}: {spelled[:40]!r} is no piece of {subwords.name}; was this built with that model?"
             )
         if token in counts:
             raise TextError(

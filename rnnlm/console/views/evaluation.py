@@ -23,7 +23,7 @@ def evaluation_view(found: Evaluation, source: str | None = None) -> Iterator[Te
         words = f"   ({found.words:,} words between white space; line ends counted)"
         rows.append(("perplexity per word", figure(found.word_perplexity) + words))
     if found.lowest_perplexity is not None:
-        over = found.perplexity / found.lowest_perplexity - 1
+        over = (found.word_perplexity or found.perplexity) / found.lowest_perplexity - 1
         lowest = f"{figure(found.lowest_perplexity)}   (this model: {over:+.1%})"
         rows.append(("lowest possible perplexity", lowest))
     if found.baseline is not None:

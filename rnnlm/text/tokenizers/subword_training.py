@@ -1,5 +1,6 @@
-"""Training of a subword model by sentencepiece: unigram (Kudo 2018) or byte-pair encoding (Sennrich et al. 2016).
+"""Training of a subword model by sentencepiece: a unigram model or byte-pair encoding.
 
+Sources: Kudo 2018 (unigram), Sennrich, Haddow & Birch 2016 (BPE), Kudo & Richardson 2018 (sentencepiece).
 The text is read as it is (no normalisation, white space kept), and every byte has a piece. The same text gives the
 same model, whatever the processor. Each of several files is read once, whatever its weight.
 """

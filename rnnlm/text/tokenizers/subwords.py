@@ -1,4 +1,4 @@
-"""Subword tokenizer: the pieces of a model of sentencepiece or tokenizers, and ``</s>`` at every line's end.
+"""Subword tokenizer: pieces of a model of sentencepiece or tokenizers, ``</s>`` at every line's end.
 
 The model cuts each line by itself, whole, and puts its pieces together again; both libraries do that themselves.
 The line end is ours, whatever the model has for one. A piece that stands for a part of the text and is spelled
