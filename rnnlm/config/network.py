@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from rnnlm.config.base import NOT_BOOL, Count, Positive, Probability, Section, Shorthand, Typed, UserPath
+from rnnlm.config.base import NOT_BOOL, Count, NotNegative, Positive, Probability, Section, Shorthand, Typed, UserPath
 
 # -- cells
 # -----------------------------------------------------------------------------------------------------------------
@@ -68,6 +68,11 @@ class Softmax(Typed):
 
     ties: ClassVar[bool] = True
     type: Literal["softmax"] = "softmax"
+    variance_regularization: NotNegative = Field(
+        0.0,
+        description="times the variance of log Z over a window, half of which is added to each J(t) (Chen et al. 2015): "
+        "draws log Z to one value, with which a word's score needs no sum over the vocabulary",
+    )
 
 
 class Adaptive(Typed):

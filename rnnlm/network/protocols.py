@@ -257,8 +257,13 @@ class OutputLayer(Protocol[PackedT]):
         return False
 
     @property
+    def own_objective(self) -> bool:
+        """Whether training has another loss than - log y^_x, label smoothing apart."""
+        return False
+
+    @property
     def self_normalised(self) -> bool:
-        """Whether training draws log Z to 0, so that exp(z_x) alone is near y^_x = exp(z_x) / Z."""
+        """Whether training draws log Z to one value, so that y^_x = exp(z_x) / Z is near exp(z_x) over a constant."""
         return False
 
     @property

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rnnlm.network.layers.layer_norm import EPSILON
 from rnnlm.network.network import Applied, Network, Window
+from rnnlm.network.outputs import Softmax
 from rnnlm.network.parameters import unflatten
 from rnnlm.network.reference import cells as reference_cells
 from rnnlm.network.reference import outputs as reference_outputs
@@ -74,6 +75,9 @@ def loss(
             return -own.sum() / window.inputs.shape[1]
         share = train.penalties.label_smoothing
         smooth = -(1 - share) * own.sum() - share * log_y_hat.mean(axis=2).sum()
+        if isinstance(network.output, Softmax):
+            log_Z = reference_outputs.log_normalizer(own_parameters, up[first:])
+            smooth += network.output.variance_regularization / 2 * ((log_Z - log_Z.mean()) ** 2).sum()
     before = np.concatenate([window.states[-1][None, :, : h.shape[2]], h[:-1]])
     change = np.where(window.reset[:, :, None], 0, h - before)[first:]
     penalty = train.penalties.activation * (up[first:] ** 2).sum() + train.penalties.temporal * (change**2).sum()

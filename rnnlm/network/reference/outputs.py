@@ -29,7 +29,17 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def softmax(layer: Softmax, p: Arrays, h: Array, history: Array | None) -> Array:
-    return equations.log_softmax(equations.z2(h @ p["P"] if "P" in p else h, _U(p), p["b2"]))
+    return equations.log_softmax(_softmax_z2(p, h))
+
+
+def log_normalizer(p: Arrays, h: Array) -> Array:
+    """log Z of the full softmax, T x B."""
+    z = _softmax_z2(p, h)
+    return np.asarray((z - equations.log_softmax(z))[..., 0])
+
+
+def _softmax_z2(p: Arrays, h: Array) -> Array:
+    return equations.z2(h @ p["P"] if "P" in p else h, _U(p), p["b2"])
 
 
 def mixture(layer: Mixture, p: Arrays, h: Array, history: Array | None) -> Array:

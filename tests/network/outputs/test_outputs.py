@@ -40,6 +40,8 @@ from rnnlm.training.records import Updates
 LAYERS: dict[str, dict[str, Any]] = {
     "softmax, tied": {"tie_weights": True, "hidden": 5},
     "softmax, tied and projected": {"tie_weights": True},
+    "softmax, variance": {"output": {"type": "softmax", "variance_regularization": 0.7}},
+    "softmax, tied, variance": {"output": {"type": "softmax", "variance_regularization": 0.7}, "tie_weights": True},
     "adaptive": {"output": {"type": "adaptive", "cutoffs": [3, 6], "factor": 2.0}},
     "adaptive, cutoffs chosen": {"output": "adaptive"},
     "classes": {"output": {"type": "classes", "classes": 4}},
@@ -111,8 +113,10 @@ def test_gradients(
 
 @every_new_layer
 def test_gradients_with_every_penalty(layer: dict[str, Any]) -> None:
-    """Label smoothing is refused for a mixture."""
-    smoothing = {} if "output" in layer else {"label_smoothing": 0.1}
+    """Label smoothing is refused for another layer than the softmax."""
+    own = layer.get("output", {})
+    plain = not own or (isinstance(own, dict) and own["type"] == "softmax")
+    smoothing = {"label_smoothing": 0.1} if plain else {}
     penalties: dict[str, float] = {"activation": 2.0, "temporal": 1.0, **smoothing}
     model = {"dropout": {"output": 0.3}, **layer}
     found = checked(Case(config(layers=2, threads=1, model=model, penalties=penalties)), 5)

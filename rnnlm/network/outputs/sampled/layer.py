@@ -72,6 +72,10 @@ class Sampled(OutputLayer[softmax.Packed]):
         return True
 
     @property
+    def own_objective(self) -> bool:
+        return True
+
+    @property
     def _full(self) -> Softmax:
         return Softmax(self.D_h, self.d if self.tied else self.D_h, self.V, tied=True)
 
