@@ -179,7 +179,7 @@ class Rows(NamedTuple):
 
     h: Array  # N x D_h
     targets: NDArray[np.int32]  # N, the token that came
-    history: NDArray[np.int32] | None = None  # N x n, the tokens before it, the oldest first, where the layer asks
+    history: NDArray[np.int32] | None = None  # N x n, the tokens before it, the oldest first, -1: none
 
     def some(self, chosen: NDArray[np.bool_]) -> Rows:
         """Those that are chosen (N)."""

@@ -3,8 +3,9 @@
     J_gamma(t) = J(t) + gamma / 2 (log Z(t) - m)^2                     m: the mean of log Z over the window's rows
     dJ_gamma/dz2(t) = y^ - y + c y^ = (1 + c) (y^ - y) + c y           c(t) = gamma (log Z(t) - m)
 
-since dlog Z/dz2 = y^, and what m depends on adds up to 0. So each row of the plain loss's gradient counts 1 + c times,
-and c y is added to the targets' columns. exp(z2_x - m) alone is then near y^_x, without a sum over the vocabulary.
+since dlog Z/dz2 = y^, and what m depends on adds up to 0. So each row of the plain loss's gradient counts 1 + c
+times, and c y is added to the targets' columns. exp(z2_x - m) alone is then near y^_x, without a sum over the
+vocabulary.
 """
 
 from __future__ import annotations
