@@ -1,4 +1,4 @@
-"""Weights of direct connections: added to scores, and their gradient by the blocks that a window touches.
+"""Weights of direct connections: added to scores, and their gradient by the blocks of a window.
 
 The table D is `blocks` x 16. Of row r and its k-th context, which begins with block b (``direct.contexts``), the
 feature of token j is number 16 b + j of the flat table, modulo its size.

@@ -1,10 +1,10 @@
-"""The full softmax with direct n-gram connections: a maximum entropy model beside the network (Mikolov et al. 2011).
+"""The full softmax with direct n-gram connections, a maximum entropy model beside the network.
 
     z2(t) = h(t) U' + b2 + sum_k D[c_k(t)]        1 x |V|      U: |V| x D_h   b2: |V|   D: S / 16 x 16
     y^(t) = softmax(z2(t))
 
 c_k(t): the features of the last k tokens, k = 1 ... order - 1, which are |V| of D's S weights, found by a hash
-(``direct.contexts``). So D knows n-grams by heart, and the network learns what is beyond them.
+(Mikolov et al. 2011; ``direct.contexts``). So D knows n-grams by heart, and the network learns what is beyond them.
 
     dJ/dD[c_k(t)] += delta2(t)          and as in the softmax:
     delta2(t) = y^(t) - y(t)       dJ/dU = sum_t delta2(t)' h(t)       dJ/db2 = sum_t delta2(t)       dJ/dh = delta2 U

@@ -1,4 +1,4 @@
-"""Variance regularization (Chen, Liu, Gales & Woodland 2015, equation 8): log Z is drawn to its own mean.
+"""Variance regularization (Chen et al. 2015, equation 8): log Z is drawn to its own mean.
 
     J_gamma(t) = J(t) + gamma / 2 (log Z(t) - m)^2                     m: the mean of log Z over the window's rows
     dJ_gamma/dz2(t) = y^ - y + c y^ = (1 + c) (y^ - y) + c y           c(t) = gamma (log Z(t) - m)
