@@ -11,6 +11,7 @@ import typer
 from rnnlm.cli.arguments import (
     Activation,
     EncodingOption,
+    ForceOption,
     JsonOption,
     QuietOption,
     choices,
@@ -53,12 +54,19 @@ def command(
     ] = None,
     encoding: EncodingOption = None,
     full: Annotated[bool, typer.Option("--full", help="Show, and check, every number of every matrix.")] = False,
+    html: Annotated[
+        Optional[Path],
+        typer.Option("--html", metavar="FILE", help="Of --scalar: write a page there whose numbers can be moved."),
+    ] = None,
+    force: ForceOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """The derivation of the gradients with numbers, each checked as it is printed."""
     from rnnlm.console import Console
     from rnnlm.console.views.derivation import derivation_view, verdict_view
+    from rnnlm.errors import InputError
+    from rnnlm.files import output as output_file
     from rnnlm.gradients import commands
     from rnnlm.gradients.derivation.records import Verdict
 
@@ -70,6 +78,10 @@ def command(
         refuse_given(context, ["encoding"], "goes with a MODEL and its text; a small network has none")
     if scalar:
         refuse_given(context, _SMALL, "does not go with --scalar, which has one unit and two words")
+    if html is not None:
+        if not scalar:
+            raise InputError("derive: --html draws the network of one unit; add --scalar")
+        output_file.check(html, "page", [], force)
     console = Console(quiet)
     edge = 0 if full else 3
     f = str(activation or Activation.tanh)
@@ -89,6 +101,8 @@ def command(
         records.append(record)
         if not json:
             console.show(derivation_view(record, console.width))
+    if html is not None:
+        commands.write_scalar_page(f, seed, html)
     found = Verdict.of(records)
     if json:
         console.json({**asdict(found), "derivation": [record.json() for record in records]})

@@ -17,7 +17,7 @@ from rnnlm.errors import InputError
 from rnnlm.gradients import source, window
 from rnnlm.gradients.check import check
 from rnnlm.gradients.check.records import GradientCheck
-from rnnlm.gradients.derivation import own_numbers, scalar
+from rnnlm.gradients.derivation import own_numbers, page, scalar
 from rnnlm.gradients.derivation import vector as derive
 from rnnlm.gradients.derivation.records import Heading, Quantity, Remark
 from rnnlm.gradients.ledger import ledger
@@ -153,12 +153,20 @@ def derive_numbers(path: Path) -> Derivation:
 
 def derive_scalar(activation: str, seed: int) -> Derivation:
     """The derivation of the network of one unit over two steps, with two words."""
+    return scalar.scalar(*_two_steps(activation, seed))
+
+
+def write_scalar_page(activation: str, seed: int, path: Path) -> None:
+    """The same network as a page (``derivation.page``)."""
+    page.write_html(*_two_steps(activation, seed), path)
+
+
+def _two_steps(activation: str, seed: int) -> tuple[Network, window.Window]:
     network = _small(activation, 1, 1, 2, seed)
     generator = np.random.default_rng([seed, 1])
     state = _rounded(generator, (1, 1), activation)
     inputs = np.array([[0], [1]], np.int32)
-    part = window.Window(inputs, inputs[::-1].copy(), np.zeros((2, 1), np.bool_), [state], 1, 0)
-    return scalar.scalar(network, part)
+    return network, window.Window(inputs, inputs[::-1].copy(), np.zeros((2, 1), np.bool_), [state], 1, 0)
 
 
 def _source(path: str, overrides: Overrides, text: Path | None, folder: Path, encoding: str) -> Task[Source]:

@@ -283,7 +283,7 @@ class Run:
         for name, moment in self.optimizer.moments.items():
             moment[:] = arrays.pop(f"optimizer.{name}")
         self.average.values = {name: arrays.pop(f"average.{name}") for name in averaged}
-        self.states = [arrays.pop(f"carry.{layer}") for layer in range(len(self.network.cells))]
+        self.states = [arrays.pop(f"carry.{layer}") for layer in range(len(self.states))]
         self.at, self.optimizer.updates, self.average.count = at, at.updates, at.averaged
         self.saved = at.updates
         if at.logged is None and at.offset == 0:

@@ -12,7 +12,7 @@ from rnnlm.config.embedding import File
 from rnnlm.config.schema import Config
 from rnnlm.corpora import prepare
 from rnnlm.corpora.prepare import Corpora, Texts
-from rnnlm.errors import InputError, ModelError
+from rnnlm.errors import ConfigError, InputError, ModelError
 from rnnlm.files import run_folder
 from rnnlm.files.checkpoint import State
 from rnnlm.files.log import Log
@@ -47,6 +47,10 @@ def start(config: Config, resume: bool, restart: bool, ranks: Ranks | None = Non
     loggers.check(config.train.log)
     if ranks is not None:
         first_streams(config.train.batch, ranks.size)
+        if getattr(config.model.output, "variance_regularization", 0) > 0:
+            raise ConfigError(
+                "model.output.variance_regularization: the mean of log Z is one process's; train it without mpiexec"
+            )
     folder = Path(config.run)
     old = None if restart else earlier_run(config, resume)
     if resume and old is None:
