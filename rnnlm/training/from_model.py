@@ -56,9 +56,11 @@ class Model(NamedTuple):
         taken = f"{path}: gives the weights, those of {found.matched:,} of the {self.ids.size:,} tokens{new}"
         yield Note(taken, warning=2 * found.matched < self.ids.size)
         if found.left_out:
+            of_subwords = self.trained.vocabulary.unit == "subword"
+            key = "data.subwords, with the model" if of_subwords else "vocab.file, with the vocab.txt"
             yield Note(
                 f"{path}: {found.left_out:,} of its {len(self.trained.vocabulary):,} tokens are not in this "
-                "vocabulary and are left out; vocab.file, with the vocab.txt of its run, keeps them",
+                f"vocabulary and are left out; {key} of its run, keeps them",
                 warning=True,
             )
 
@@ -83,9 +85,10 @@ def read(config: Config, vocabulary: Vocabulary) -> Model | None:
     own = trained.vocabulary
     same = own.tokens == vocabulary.tokens and np.array_equal(own.counts, vocabulary.counts)
     if not same and not build.output(config, len(vocabulary)).by_token:
+        too = ", and data.subwords to the model there" if own.unit == "subword" else ""
         raise InputError(
             f"train.from: {trained.path}: the weights of model.output: {config.model.output.type} go with their own "
-            "vocabulary; set vocab.file to the vocab.txt of its run"
+            f"vocabulary; set vocab.file to the vocab.txt of its run{too}"
         )
     ids = np.array([-1 if (id := own.id(token)) is None else id for token in vocabulary.tokens], np.int64)
     matched = int((ids >= 0).sum())
