@@ -20,7 +20,7 @@ def inspection_view(found: dict[str, Any], width: int) -> Iterator[RenderableTyp
     training = found["training"]
     epochs = counted(training["epoch"], "epoch")
     initial = found["initial_state"] == "model"
-    subwords = found["subwords"]
+    subwords = found.get("subwords")
     best = training.get("best_validation_perplexity")
     yield from facts(
         [
