@@ -22,13 +22,13 @@ from rnnlm.kernels.matmul.choice import before_it_was_kept, choose
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.network import build
 from rnnlm.network.parameters import Parameters, unflatten
+from rnnlm.ranks.ranks import Ranks
 from rnnlm.sampling import prompts
 from rnnlm.text import files
 from rnnlm.text.joined import matching
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import freezing, from_model, memory, schedule, windows
 from rnnlm.training.distributed.group import Group, first_streams
-from rnnlm.training.distributed.ranks import Ranks
 from rnnlm.training.loggers import loggers
 from rnnlm.training.loggers.loggers import Loggers
 from rnnlm.training.optimizers.optimizer import Optimizer

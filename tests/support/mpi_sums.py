@@ -9,8 +9,8 @@ import numpy as np
 from mpi4py import MPI
 
 from rnnlm.network.parameters import Gradients
+from rnnlm.ranks.ranks import Ranks
 from rnnlm.training.distributed.gradient_sum import GradientSum
-from rnnlm.training.distributed.ranks import Ranks
 
 SHAPES = {"large": (130, 257), "small": (3, 5), "bias": (7,), "larger": (501, 70)}
 V, D = 40, 9

@@ -12,9 +12,9 @@ from rnnlm.errors import NotFiniteError
 from rnnlm.kernels.matmul.choice import choose
 from rnnlm.network import build
 from rnnlm.network.parameters import unflatten
+from rnnlm.ranks.ranks import Order, Ranks
 from rnnlm.text.streams import Streams
 from rnnlm.training.distributed.group import Given, Group
-from rnnlm.training.distributed.ranks import Order, Ranks
 from rnnlm.training.optimizers.optimizer import Optimizer
 from rnnlm.training.run import Run, shuffled
 

@@ -21,8 +21,8 @@ import numpy as np
 from rnnlm.kernels.elementwise.bfloat16 import as_float32, rounded, sum_of
 from rnnlm.network.parameters import Gradients
 from rnnlm.network.protocols import Array, Arrays
+from rnnlm.ranks.ranks import Ranks
 from rnnlm.training.accumulation import sum_of_rows
-from rnnlm.training.distributed.ranks import Ranks
 
 _SMALL = 1 << 14  # numbers; arrays below it travel together
 

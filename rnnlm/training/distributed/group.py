@@ -17,10 +17,10 @@ from rnnlm.config.training import Train
 from rnnlm.errors import ConfigError
 from rnnlm.network.protocols import Array
 from rnnlm.network.share import Share
+from rnnlm.ranks.ranks import Order, Ranks
 from rnnlm.text.corpus import Corpus
 from rnnlm.text.streams import Streams
 from rnnlm.training.distributed.gradient_sum import GradientSum
-from rnnlm.training.distributed.ranks import Order, Ranks
 from rnnlm.training.position import Position
 from rnnlm.training.records import RankSpeeds
 

@@ -79,7 +79,7 @@ def test_an_ordinary_run_imports_nothing_of_mpi(make_config: Any) -> None:
     config = make_config(max_updates=1)
     code = (
         "import sys; from rnnlm import cli; sys.argv = ['rnnlm', 'train', sys.argv[1], '-q']; cli.main();"
-        "assert not {'mpi4py', 'rnnlm.training.distributed.watch'} & set(sys.modules)"
+        "assert not {'mpi4py', 'rnnlm.ranks.watch'} & set(sys.modules)"
     )
     found = subprocess.run([sys.executable, "-c", code, written(config)], capture_output=True, text=True)
     assert (found.returncode, found.stderr) == (0, "")

@@ -13,9 +13,11 @@ from enum import IntEnum
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnlm.kernels.parallel.thread_pool import available_threads, threads_to_use
-from rnnlm.network.protocols import Array
+
+Array = NDArray[Any]
 
 _BUSY = 1.0  # seconds of waiting after which it sleeps; what is large travels only while MPI looks
 _IDLE = 0.02  # the same, for an order
@@ -34,6 +36,8 @@ class Order(IntEnum):
     STATES = 5  # send the states of its streams
     AVERAGE = 6  # average the weights
     WEIGHTS = 7  # take those of the leader
+    WORK = 8  # receive what is to be done with each part (``sharing``)
+    PARTS = 9  # do it with a part, and send the result
 
 
 class Ranks:
@@ -42,7 +46,7 @@ class Ranks:
     Attributes:
         rank, size: this one's number, and how many there are.
         machine: the name of its machine; machines: how many there are.
-        free: whether the others wait for an order; false within an update.
+        free: whether the others wait for an order; false within an update, and while they work on parts.
         waited: seconds that it has waited for others.
     """
 
