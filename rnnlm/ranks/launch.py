@@ -55,7 +55,11 @@ def joined(tell: Callable[[RnnlmError], None], advice: str = "") -> Iterator[Ran
         # The leader hears them too, and ends all after its checkpoint.
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    watched = watch.Watched(ranks, watching, tell, advice)
+    try:
+        watched = watch.Watched(ranks, watching, tell, advice)
+    except RnnlmError:
+        atexit.register(_leave)  # mpiexec ends the others
+        raise
     if ranks.rank > 0:
         try:
             yield ranks

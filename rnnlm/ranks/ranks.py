@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any
 
@@ -46,7 +48,7 @@ class Ranks:
     Attributes:
         rank, size: this one's number, and how many there are.
         machine: the name of its machine; machines: how many there are.
-        free: whether the others wait for an order; false within an update, and while they work on parts.
+        free: whether the others wait for an order; false while they follow one, and within an update.
         waited: seconds that it has waited for others.
     """
 
@@ -86,6 +88,15 @@ class Ranks:
     def order(self, what: Order, value: int = 0) -> None:
         """The leader has the others do something."""
         self.wait([self._world.Ibcast(np.array([what, value], np.int64))])
+
+    @contextmanager
+    def together(self, what: Order) -> Iterator[None]:
+        """The leader has the others do something, and does its own part inside the block. An error there leaves them
+        where no order reaches them: they wait for this rank."""
+        self.free = False
+        self.order(what)
+        yield
+        self.free = True
 
     def next_order(self) -> tuple[Order, int]:
         """What the leader has this rank do."""

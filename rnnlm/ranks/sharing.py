@@ -35,9 +35,9 @@ class Workers(Generic[_Part, _Result]):
         self._work, self._ranks = work, ranks
         self.count = 1 if ranks is None else ranks.size
         if ranks is not None:
-            ranks.order(Order.WORK)
-            for rank in range(1, ranks.size):
-                ranks.send(work, rank)
+            with ranks.together(Order.WORK):
+                for rank in range(1, ranks.size):
+                    ranks.send(work, rank)
 
     def results(self, parts: Sequence[_Part]) -> Iterator[_Result]:
         """The result of each part, in their order.
@@ -56,15 +56,12 @@ class Workers(Generic[_Part, _Result]):
 
     def _round(self, ranks: Ranks, parts: Sequence[_Part]) -> list[_Result | RnnlmError]:
         """The results of at most a part for each rank."""
-        ranks.free = False
-        ranks.order(Order.PARTS)
-        others = range(1, ranks.size)
-        for rank in others:
-            ranks.send(parts[rank : rank + 1], rank)
-        own = _results(self._work, parts[:1])
-        found = [*own, *chain.from_iterable(ranks.receive(rank) for rank in others)]
-        ranks.free = True
-        return found
+        with ranks.together(Order.PARTS):
+            others = range(1, ranks.size)
+            for rank in others:
+                ranks.send(parts[rank : rank + 1], rank)
+            own = _results(self._work, parts[:1])
+            return [*own, *chain.from_iterable(ranks.receive(rank) for rank in others)]
 
 
 def evenly(parts: Sequence[_Part], sizes: Sequence[int], count: int) -> list[Sequence[_Part]]:

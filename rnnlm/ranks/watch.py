@@ -57,7 +57,9 @@ def _accepted(server: socket.socket, ranks: int, password: str, leader: int) -> 
     server.settimeout(1)
     found: dict[socket.socket, str] = {}
     while len(found) < ranks:
-        if os.getppid() != leader:
+        if os.getppid() != leader:  # it has said why
+            for connection in found:
+                _send(connection, "said")
             os._exit(0)
         with suppress(TimeoutError, ValueError):  # whoever else calls at this port
             connection, _ = server.accept()

@@ -42,8 +42,8 @@ def rnnlm(ranks: int, *arguments: str) -> subprocess.CompletedProcess[str]:
     return run(command(ranks, "-m", "rnnlm", *arguments))
 
 
-def run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(arguments, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
+def run(arguments: list[str], timeout: int = 300) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(arguments, env=ENVIRONMENT, capture_output=True, text=True, timeout=timeout)
 
 
 def errors(found: subprocess.CompletedProcess[str]) -> list[str]:

@@ -59,7 +59,7 @@ def _update(run: Run, group: Group) -> None:
     except NotFiniteError:
         if group.sum is None:
             raise
-        # The sum of the gradients is the same at the leader, which says so and ends the run.
+        # The sums of losses and gradients are the same at the leader, which says so and ends the run.
     run.end_epoch()
 
 

@@ -289,6 +289,57 @@ def test_a_rank_that_fails_is_named_and_ends_all(texts: Path, make_config: Any) 
     assert "abacus" in line
 
 
+# Runs the command line; at rank 0 the console cannot draw the first losses.
+NO_CONSOLE = """
+from rnnlm import cli, console
+from rnnlm.ranks.launch import own_rank
+from rnnlm.training.records import Updates
+
+def draw(self, record, real=console.Console.draw):
+    if isinstance(record, Updates):
+        raise OSError(28, "No space left on device")
+    real(self, record)
+
+console.Console.draw = draw
+cli.main()
+"""
+# The same; one rank finds nobody who watches.
+NO_WATCH = """
+from rnnlm import cli
+from rnnlm.ranks import watch
+from rnnlm.ranks.launch import own_rank
+
+def refused(*arguments):
+    raise ConnectionRefusedError(111, "Connection refused")
+
+if own_rank() == RANK:
+    watch.socket.create_connection = refused
+cli.main()
+"""
+
+
+@needs_mpi
+@pytest.mark.parametrize(
+    ("code", "message", "kept"),
+    [
+        (NO_CONSOLE, "No space left on device", True),
+        (NO_WATCH.replace("RANK", "0"), "rank 0 (", False),
+        (NO_WATCH.replace("RANK", "1"), "rank 1 (", False),
+    ],
+    ids=["console", "watch of rank 0", "watch of rank 1"],
+)
+def test_ranks_do_not_wait_for_one_that_gave_up(
+    texts: Path, make_config: Any, code: str, message: str, kept: bool
+) -> None:
+    config = make_config(**(KEYS | dict(max_updates=None)))
+    found = mpi.run(mpi.command(2, "-c", code, "train", written(config)), timeout=60)
+    assert found.returncode != 0
+    (line,) = mpi.errors(found)
+    assert message in line
+    assert (Path(config.run) / "state.safetensors").exists() is kept
+    assert not mpi.ranks_of(path_of(config))
+
+
 @needs_mpi
 def test_an_interrupted_run_goes_on(texts: Path, make_config: Any) -> None:
     config = make_config(MODEL, **(KEYS | dict(max_updates=None)))
