@@ -149,6 +149,11 @@ class Network:
         self._gradients: dict[str, Array] = {}
         self._gradients_by_layer: dict[str, Arrays] = {}
 
+    def __reduce__(self) -> tuple[type[Network], tuple[Any, ...]]:
+        """So that it can be pickled: without its workspace, which is made anew."""
+        made_of = (self.config, self.cells, self.output, self.parameters, self.threads, self.tables, self.initial)
+        return Network, (*made_of, self._products)
+
     @cached_property
     def products(self) -> Choice:
         """How training multiplies. Scoring does not ask: it can be done wherever the model is.

@@ -15,20 +15,20 @@ from rnnlm.corpora.prepare import Corpora, Texts
 from rnnlm.errors import ConfigError, InputError, ModelError
 from rnnlm.files import run_folder
 from rnnlm.files.checkpoint import State
-from rnnlm.files.log import Log
+from rnnlm.files.log import Log, read
 from rnnlm.files.model_file import Trained
 from rnnlm.files.run_folder import TEXT, earlier_run
 from rnnlm.kernels.matmul.choice import before_it_was_kept, choose
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.network import build
 from rnnlm.network.parameters import Parameters, unflatten
+from rnnlm.ranks.ranks import Ranks
 from rnnlm.sampling import prompts
 from rnnlm.text import files
 from rnnlm.text.joined import matching
 from rnnlm.text.vocabulary import Vocabulary
-from rnnlm.training import freezing, from_model, memory, schedule, windows
+from rnnlm.training import freezing, from_model, memory, processes, schedule, windows
 from rnnlm.training.distributed.group import Group, first_streams
-from rnnlm.training.distributed.ranks import Ranks
 from rnnlm.training.loggers import loggers
 from rnnlm.training.loggers.loggers import Loggers
 from rnnlm.training.optimizers.optimizer import Optimizer
@@ -101,7 +101,11 @@ def start(config: Config, resume: bool, restart: bool, ranks: Ranks | None = Non
     run_folder.write_config(config)
     run_folder.write_vocabulary(folder, vocabulary)
     log = Log(folder, run.at.updates, run.at.logged)
-    return run, Loggers(folder, log, config.train.log, run.at.updates)
+    made = Loggers(folder, log, config.train.log, run.at.updates)
+    if run.at.updates and not run.at.finished and (change := processes.change(run, read(folder))) is not None:
+        made.add(change)
+        yield Note(f"{folder}: {processes.described(change, config.train.batch)}")
+    return run, made
 
 
 def _first_parameters(
