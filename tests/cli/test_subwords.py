@@ -240,3 +240,31 @@ def test_compare_with_a_model_of_words(call: Any, folder: Path) -> None:
     assert [difference["unit"] for difference in found["differences"]] == ["character"]
     own = json.loads(call("eval", folder / "run", folder / "test.txt", "--json")[1])
     assert found["bits_per_character"][0] == pytest.approx(own["bits_per_character"], rel=1e-5)
+
+
+def test_several_texts_in_an_order_of_each_epoch(folder: Path) -> None:
+    config = settings(folder, "several", epochs=1, state="reset")
+    config["data"] |= {
+        "train": [str(folder / "train.txt"), {"path": str(folder / "my.txt"), "weight": 2}], "shuffle": True,
+        "test": [str(folder / "test.txt"), str(folder / "my.txt")],
+    }  # fmt: skip
+    model = api.train(config)
+    evaluation = run_to_end(model.evaluating_own_text("reset"))
+    assert evaluation.words == len((folder / "test.txt").read_text().split()) + len(TEXT.split())
+    nats = [math.log(file.perplexity) * file.tokens for file in evaluation.files]
+    assert math.log(evaluation.perplexity) * evaluation.tokens == pytest.approx(math.fsum(nats), rel=1e-6)
+    assert evaluation.unknown == 0
+
+
+def test_lower_case(folder: Path) -> None:
+    config = settings(folder, "lower", epochs=1)
+    config["vocab"] = {"lowercase": True}
+    model = api.train(config)
+    assert model.perplexity("THE Dogs İ ΣΑΣ\n") == model.perplexity("the dogs i̇ σας\n")
+    words = model.words(["THE Dogs İİİ walked"])
+    assert [word.word for word in words] == ["THE", "Dogs", "İİİ", "walked", "</s>"]
+    rest = iter(model.vocabulary.split("THE Dogs İİİ walked"))
+    own = [[next(rest) for _ in range(word.tokens)] for word in words[:-1]]
+    spelled = [model.vocabulary.tokenizer.library.joined(tokens).strip() for tokens in own]
+    assert spelled == [word.word.lower() for word in words[:-1]]
+    assert not model.evaluate(text=TEXT).comparable
