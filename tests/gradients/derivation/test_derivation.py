@@ -243,7 +243,7 @@ def test_own_numbers_of_one_unit(tmp_path: Path) -> None:
         ("U:", "U: [[1, 2], [3]]", "U: found rows of 1 and of 2 numbers; all must be alike"),
         ("U:", "U: [[1, 2, 3]]", r"U: found 1 x 3; must be D_h x .V. = 2 x 3"),
         ("target:", "target: 3", "target: found 3; must be one of U's columns, 0 to 2"),
-        ("e:", "x: [1, 2]", r"numbers.yaml:2:1: x: unknown key; there are e, h0, I, H"),
+        ("e:", "q: [1, 2]", r"numbers.yaml:2:1: q: unknown key; there are e, h0, I, H"),
         ("e:", "", r"numbers.yaml:1:1: e: is not given"),
         ("e:", "e: [one, 2]", r"numbers.yaml:2:5: e.0: found 'one'; must be a valid number"),
         ("activation:", "activation: swish", "activation: found 'swish'; must be 'tanh', 'sigmoid' or 'relu'"),
