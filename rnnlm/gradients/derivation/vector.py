@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rnnlm.gradients.derivation.quantities import Checker
 from rnnlm.gradients.derivation.records import Heading, Quantity, Remark
+from rnnlm.gradients.derivation.tensor import LARGEST, tensor
 from rnnlm.gradients.window import Window
 from rnnlm.network.network import Network
 from rnnlm.network.parameters import B2, TABLE, U
@@ -27,7 +28,8 @@ Records = Iterator[Heading | Remark | Quantity]
 
 
 def vector(network: Network, window: Window, edge: int = 3, seed: int = 1, table: bool = True) -> Records:
-    """One step of a network, forward and back, then by differentials, then with the other sign of J.
+    """One step of a network: forward and back, the third-order tensor where it is small, then by differentials, then
+    with the other sign of J.
 
     Args:
         network: in float64; window: one step of one stream.
@@ -40,6 +42,10 @@ def vector(network: Network, window: Window, edge: int = 3, seed: int = 1, table
     yield from _given(step, checker, table)
     yield from _forward(step, checker)
     yield from _backward(step, checker)
+    if step.layers == 1 and len(step["H"]) <= LARGEST:
+        delta1 = _derivatives(step)["z1(t)"]
+        values = (step[name] for name in ("h(t-1)", "e(t)", "I", "H", "b1"))
+        yield from tensor(checker, *values, delta1)
     yield from _differentials(step, checker, np.random.default_rng(seed))
     yield from _sign(step, checker)
 

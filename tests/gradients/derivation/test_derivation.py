@@ -103,6 +103,27 @@ def test_the_small_network_passes(activation: str) -> None:
     assert (table == np.round(table, 2)).all(), "numbers to be redone by hand have few decimals"
 
 
+@pytest.mark.parametrize("hidden", [2, 4, 5])
+def test_the_third_order_tensor(hidden: int) -> None:
+    found = quantities(commands.derive_small("tanh", 2, hidden, 4, 1, 0))
+    parts = [one for one in found if one.name.startswith("dz1_")]
+    assert len(parts) == (hidden if hidden <= 4 else 0)
+    by_name = {one.name: one.value for one in found}
+    before, delta1 = by_name["h(t-1)"][0], by_name["dJ/dz1(t)"][0]
+    total = np.zeros((hidden, hidden))
+    for k, part in enumerate(parts):
+        assert part.passed
+        assert part.against == "central differences"
+        for i, j in np.ndindex(hidden, hidden):
+            assert part.value[i, j] == (before[i] if j == k else 0)
+        total += delta1[k] * part.value
+    if parts:
+        np.testing.assert_allclose(total, np.outer(before, delta1), rtol=0, atol=1e-16)
+        (contracted,) = [one for one in found if one.rule == "sum_k delta1_k(t) dz1_k(t)/dH"]
+        assert contracted.passed
+        np.testing.assert_allclose(contracted.value, total, rtol=0, atol=1e-16)
+
+
 @pytest.mark.parametrize("wrong", ["f_prime", "delta2", "dJ_dh_from_later", "dJ_de", "dJ_dh_from_output"])
 @pytest.mark.parametrize("walk", ["vector", "scalar"])
 def test_a_wrong_equation_is_marked(wrong: str, walk: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,7 @@ class Candidates:
         yield from self._without_f_prime()
         yield from self._with_f_prime()
         yield from self._operators()
+        yield from self._brackets()
         yield from self._order()
         yield from self._without_a_factor()
         yield from self._without_a_term()
@@ -150,6 +151,14 @@ class Candidates:
                     mistake = f"{typed} stands where {what} belongs, between {left} and {right}"
                     yield self._put(node.at, end, f"{new} " if end == node.at else new, mistake)
                     yield self._instead(node, f"(({left}) {new} ({right}))", mistake)
+
+    def _brackets(self) -> Iterator[Candidate]:
+        """a b c for a (b o c): the elementwise product without its sign and its brackets."""
+        for node in self.nodes:
+            chain = [self.text(one) for _, one in self._chain(node)]
+            for i in range(len(chain) - 1):
+                new = f"{' '.join(chain[:i])} ({' '.join(chain[i:-1])} o {chain[-1]})".strip()
+                yield self._instead(node, new, f"the elementwise product and its brackets: it must be {new}")
 
     def _order(self) -> Iterator[Candidate]:
         for node in self.nodes:

@@ -35,6 +35,7 @@ _POWER = re.compile(r"(?:\^|\*\*)\s*\{?(-?\d+)\}?|([²³])")
 _OPERATOR = re.compile(r"@|\*(?!\*)|/|[∘⊙·×]|o(?!\w)")
 _READ_AS = {"∘": "o", "⊙": "o", "·": "*", "×": "*"}
 _WORD = re.compile(r"[^\W\d]\w*\^?|\S")
+_DERIVATIVE_OF = re.compile(r"[d∂]([A-Za-z]\w*)[^/\s]*\s*/\s*[d∂]")
 _CLOSING = {"(": ")", "[": "]"}
 
 
@@ -68,9 +69,10 @@ class _Parser:
             spelt["y^"] = r"(?:y\^(?!\s*(?:T(?!\w)|\d))|ŷ|yhat|y_hat)"
         if not names.digits:
             spelt = {letter: re.sub(r"(\d)$", r"_?\1", one) for letter, one in spelt.items()}
-        below = r"_\{?(-?\d{1,4})\}?" + (r"|(\d{1,4})" if names.digits else "")
+        digits = letters if names.digits else ["h", "e", "x"]
+        below = {one: r"_\{?(-?\d{1,4})\}?" + (r"|(\d{1,4})" if one in digits else "") for one in letters}
         self._name = {
-            letter: re.compile(rf"{one}(?:\s*\(\s*({_INDEX})\s*\)|(?:{below}){_END})|{one}{_END}")
+            letter: re.compile(rf"{one}(?:\s*\(\s*({_INDEX})\s*\)|(?:{below[letter]}){_END})|{one}{_END}")
             if names.letters[letter].steps is not None
             else re.compile(one + _END)
             for letter, one in spelt.items()
@@ -181,6 +183,10 @@ class _Parser:
             return tree.Group(start, self.at, inner)
         found = _WORD.match(rest)
         word = found[0] if found else rest[0]
+        if of := _DERIVATIVE_OF.match(rest):
+            loss = ", and the loss is J" if of[1] in ("L", "E", "C", "loss") else ""
+            known = self.names.listed()
+            raise FormulaError(self.text, start, f"no quantity is called {of[1][:20]}{loss}; there are {known}")
         if word[0].isalpha():
             known = self.names.listed()
             raise FormulaError(self.text, start, f"no quantity is called {word[:20]}; there are {known}")
