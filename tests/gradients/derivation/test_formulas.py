@@ -162,6 +162,7 @@ WRONG = [
     ("scalar", "dJ/db = delta(1) + w delta(0)", "the factor w is one too many", "dJ/db = delta(1) + delta(0)"),
     # the sum over time
     ("scalar", "dJ/dw = delta(1) s(0)", "the sum over time: the part of step 0 is missing, which is dJ/dw|0", ""),
+    ("scalar", "ds1/dw = f'(z1) s0", "the part of step 0 is missing, which is ds(1)/dw|0", ""),
     ("steps", "dJ/dH = sum(t=2..T) h(t-1)' delta1(t)", "the part of step 1 is missing, which is dJ/dH|1", ""),
     ("steps", "dJ/dI = e(1)' delta1(1)", "the part of steps 2, 3 is missing, which is dJ/dI|2 + dJ/dI|3", ""),
     ("steps", "dJ/dH = sum_t h(t-1)' (delta2(t) U' o f'(z1(t)))", "is followed back over 1 step only", ""),

@@ -111,7 +111,7 @@ def _of_time(quantity: Quantity, cases: Sequence[Case], given: Sequence[Value]) 
     top, bottom, _ = quantity
     names = cases[0].numbers.names
     steps = range(1, cases[0].numbers.net.steps + 1)
-    if bottom not in PARAMETERS or top.partition("(")[0] != "J" or len(steps) == 1:
+    if bottom not in PARAMETERS or len(steps) == 1:
         return None
     typed = f"d{names.typed(top)}/d{names.typed(bottom)}"
 
