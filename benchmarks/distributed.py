@@ -35,7 +35,7 @@ def rates() -> None:
     """Prints, for each size, the seconds of a sum and the bytes a second that each rank sends."""
     from mpi4py import MPI
 
-    from rnnlm.training.distributed.ranks import Ranks
+    from rnnlm.ranks.ranks import Ranks
 
     ranks = Ranks(MPI.COMM_WORLD)
     for size in SIZES:
@@ -62,9 +62,9 @@ def trainer(case: Case, threads: int, seconds: float) -> None:
     from benchmarks.worker import _rnnlm_network
     from rnnlm.network.network import Window
     from rnnlm.network.share import Share
+    from rnnlm.ranks.launch import ranks_started
+    from rnnlm.ranks.ranks import Ranks
     from rnnlm.training.distributed.gradient_sum import GradientSum
-    from rnnlm.training.distributed.launch import ranks_started
-    from rnnlm.training.distributed.ranks import Ranks
     from rnnlm.training.optimizers.optimizer import Optimizer
     from rnnlm.training.update import TrainingWindow, update
 

@@ -25,8 +25,9 @@ from rnnlm.evaluation.pairs import score_pairs
 from rnnlm.evaluation.per_token import TokenScore, token_scores, write_token_scores
 from rnnlm.evaluation.perplexity import evaluate, perplexity_of
 from rnnlm.evaluation.records import Evaluation, NextToken, PairScore
-from rnnlm.evaluation.regions import Sentence, score_sentences
 from rnnlm.evaluation.score_formats import Format
+from rnnlm.evaluation.score_rows import item_rows, line_rows
+from rnnlm.evaluation.stretches import check_state
 from rnnlm.evaluation.suite_files import Suite
 from rnnlm.evaluation.suites import Results, score_suites
 from rnnlm.evaluation.words import WordScore, words_of
@@ -35,6 +36,7 @@ from rnnlm.files.model_file import Trained
 from rnnlm.network import build
 from rnnlm.network.parameters import unflatten
 from rnnlm.network.scored import Scored
+from rnnlm.ranks.ranks import Ranks
 from rnnlm.sampling import prompts
 from rnnlm.sampling.prompts import Prompt
 from rnnlm.sampling.records import Sample, Sampled, extend
@@ -82,18 +84,27 @@ class LanguageModel:
         trained: as ``rnnlm.files.model_file.load`` reads it. threads: a number, or "auto".
         initial_state: what a text begins with, "model" (the state that the file holds; 0 where it holds none) or
             "zero".
+        ranks: those that share out what `evaluating`, `scoring` and `scoring_items` do; None: this process alone.
 
     Raises:
         InputError: another initial_state.
     """
 
-    def __init__(self, trained: Trained, threads: int | str = "auto", initial_state: str = "model") -> None:
+    def __init__(
+        self,
+        trained: Trained,
+        threads: int | str = "auto",
+        initial_state: str = "model",
+        ranks: Ranks | None = None,
+    ) -> None:
         check_choice("initial_state", initial_state, ("model", "zero"))
         self.trained = trained
         self.config = trained.config
         self.vocabulary = trained.vocabulary
         initial = trained.initial if initial_state == "model" else None
         self.initial_state = "zero" if initial is None else "model"
+        self.ranks = ranks
+        threads = threads if ranks is None else ranks.threads_for(threads)
         parameters = unflatten(trained.parameters)
         self.network = build.build(trained.config, parameters, threads, initial, words=self.vocabulary)
 
@@ -251,23 +262,14 @@ class LanguageModel:
         self, path: str | Path, wanted: Format, ids: bool = False, line_end: bool = True, encoding: str = UTF_8
     ) -> Iterator[str]:
         """The scores of a text file's lines as ``rnnlm score`` writes them, those of some lines at a time."""
-        blocks, source = lines(path, self.vocabulary.unit, encoding), files.name(path)
-        header = wanted.header()
-        for some in score_lines(self.network, self.vocabulary, blocks, source, ids, line_end, wanted.details):
-            yield header + wanted.rows(some, self.vocabulary)
-            header = ""
+        readers = 1 if self.ranks is None else self.ranks.size
+        blocks, source = lines(path, self.vocabulary.unit, encoding, readers), files.name(path)
+        return line_rows(self.network, self.vocabulary, blocks, source, wanted, ids, line_end, self.ranks)
 
     def scoring_items(self, wanted: ItemFormat, line_end: bool = True) -> Iterator[str]:
         """The scores of a table of items as ``rnnlm score --input-columns`` writes them, those of some items at a
         time."""
-        header = wanted.header()
-        for items in wanted.table.blocks():
-            sentences = [Sentence(item.rows[0].number, [row.text for row in item.rows]) for item in items]
-            found = score_sentences(
-                self.network, self.vocabulary, sentences, wanted.table.source, line_end, wanted.details
-            )
-            yield header + wanted.rows(items, found)
-            header = ""
+        return item_rows(self.network, self.vocabulary, wanted, line_end, self.ranks)
 
     def pairing(self, pairs: Sequence[Pair]) -> Generator[Progress, None, list[PairScore]]:
         """The scores of minimal pairs (``rnnlm.evaluation.pair_files.read``) as a generator of records."""
@@ -380,6 +382,7 @@ class LanguageModel:
         if path is not None and not line_end:
             raise TypeError("line_end=False goes with text=; a file's last line ends")
         state = self._state(state)
+        check_state(state, self.ranks)
         with tempfile.TemporaryDirectory(prefix="rnnlm-") as folder:
             if path is not None:
                 encoded = yield from corpus.read(path, self.vocabulary, folder, encodings.option(encoding))
@@ -387,9 +390,9 @@ class LanguageModel:
                 encoded = self._corpus(str(text), line_end)
             yield from prepare.check_coverage(encoded)
             if per_token is None:
-                result = yield from evaluate(self.network, encoded, state)
+                result = yield from evaluate(self.network, encoded, state, ranks=self.ranks)
             else:
-                result = yield from write_token_scores(self.network, encoded, state, per_token, columns)
+                result = yield from write_token_scores(self.network, encoded, state, per_token, columns, self.ranks)
             # A mapped file cannot be removed on every system.
             del encoded
         return replace(result, initial_state=self.initial_state)

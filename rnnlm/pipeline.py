@@ -27,6 +27,7 @@ from rnnlm.language_model import LanguageModel
 from rnnlm.ngram import arpa
 from rnnlm.ngram.baseline import beside, quick
 from rnnlm.ngram.predictor import NGramPredictor
+from rnnlm.ranks.ranks import Ranks
 from rnnlm.sampling.records import Samples
 from rnnlm.text import corpus, files
 from rnnlm.text.corpus import Corpus
@@ -34,7 +35,6 @@ from rnnlm.text.joined import Joined
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import loop as training
 from rnnlm.training import loss_curve
-from rnnlm.training.distributed.ranks import Ranks
 from rnnlm.training.records import End, FinalTest, Start
 from rnnlm.vectors import pretrained
 from rnnlm.work import Note, Task
@@ -213,10 +213,15 @@ def mix(
         encoding: of `text`, a codec's name.
 
     Raises:
-        InputError: a model of other tokens; weights that are none; the validation text or, for dynamic evaluation,
-            the training text is not there.
+        InputError: several ranks; a model of other tokens; weights that are none; the validation text or, for dynamic
+            evaluation, the training text is not there.
         TextError: an ARPA file that is damaged or of other tokens.
     """
+    if model.ranks is not None:
+        raise InputError(
+            f"--with, --cache and --dynamic are computed by one process, and mpiexec has started {model.ranks.size}; "
+            "leave it out"
+        )
     state = state or model.config.state
     if wanted.weights is not None:
         checked(wanted.weights, 1 + len(wanted.others) + (wanted.cache is not None) + (wanted.dynamic is not None))

@@ -252,10 +252,10 @@ def test_every_command_of_the_guide_to_pages_runs(
 
 @needs_mpi
 def test_every_command_of_the_guide_to_ranks_runs(
-    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runs: dict[str, Path], config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    shutil.copy(config, "my.yaml")
+    write_files(runs, config)
     assert len(commands("distributed.md")) > 3
     for line in commands("distributed.md"):
         mpiexec, n, ranks, rnnlm, *arguments = shlex.split(line)

@@ -18,12 +18,13 @@ MAY_IMPORT = {
     "kernels": {"errors", "user_cache"},
     "text": BASE | {"kernels"},
     "network": BASE | {"kernels", "text"},
+    "ranks": {"errors", "kernels"},
     "vectors": NETWORK,
     "word_classes": NETWORK,
     "corpora": NETWORK | {"vectors"},
     "files": NETWORK,
-    "training": LIBRARY | {"sampling"},  # samples on the way
-    "evaluation": LIBRARY,
+    "training": LIBRARY | {"ranks", "sampling"},  # samples on the way
+    "evaluation": LIBRARY | {"ranks"},
     "sampling": LIBRARY,
     "ngram": LIBRARY | {"evaluation"},
     "gradients": LIBRARY | {"training"},

@@ -130,7 +130,7 @@ def main() -> None:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()  # the help
             sys.exit(2)
-        from rnnlm.training.distributed.launch import own_rank
+        from rnnlm.ranks.launch import own_rank
 
         if own_rank() > 0:  # of several that mpiexec has started with this command line, the first one says it
             sys.exit(2)

@@ -13,6 +13,7 @@ import typer
 from rnnlm.cli.arguments import (
     Activation,
     EncodingOption,
+    ForceOption,
     JsonOption,
     QuietOption,
     choices,
@@ -67,11 +68,18 @@ def command(
         ),
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Show, and check, every number of every matrix.")] = False,
+    html: Annotated[
+        Optional[Path],
+        typer.Option("--html", metavar="FILE", help="Of --scalar: write a page there whose numbers can be moved."),
+    ] = None,
+    force: ForceOption = False,
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """The derivation of the gradients with numbers, each checked as it is printed."""
     from rnnlm.console import Console
+    from rnnlm.errors import InputError
+    from rnnlm.files import output as output_file
     from rnnlm.gradients import commands
 
     if model is not None:
@@ -82,6 +90,10 @@ def command(
         refuse_given(context, ["encoding"], "goes with a MODEL and its text; a small network has none")
     if scalar:
         refuse_given(context, _SMALL, "does not go with --scalar, which has one unit and two words")
+    if html is not None:
+        if not scalar:
+            raise InputError("derive: --html draws the network of one unit; add --scalar")
+        output_file.check(html, "page", [], force)
     console = Console(quiet)
     edge = 0 if full else 3
     f = str(activation or Activation.tanh)
@@ -91,7 +103,7 @@ def command(
             context, ["at", "encoding", "full"], f"goes with a model; {model} has numbers, all of them shown"
         )
     if check is not None:
-        refuse_given(context, ["full"], "does not go with --check")
+        refuse_given(context, ["full", "html"], "does not go with --check")
         if model is not None and not numbers:
             refuse_given(context, ["check"], f"goes with a YAML file of numbers or a small network, not with {model}")
     if numbers and model is not None:
@@ -107,6 +119,8 @@ def command(
         walk = commands.derive_small(f, embedding, hidden, vocabulary, seed, edge)
         checks = commands.check_small(check or (), f, embedding, hidden, vocabulary, seed)
     passed = _show(console, walk, json) if check is None else _show_checks(console, walk, list(checks), json)
+    if html is not None:
+        commands.write_scalar_page(f, seed, html)
     if not passed:
         raise typer.Exit(1)
 

@@ -22,9 +22,11 @@ from rnnlm.cli.arguments import (
     encoding_of,
     model_files,
 )
+from rnnlm.cli.ranks import ranks_of
 
 
 def command(
+    context: typer.Context,
     model: ModelArgument,
     text: Annotated[
         Optional[Path],
@@ -112,7 +114,10 @@ def command(
     json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Perplexity of a text, with the counts that belong to it."""
+    """Perplexity of a text, with the counts that belong to it.
+
+    mpiexec -n 4 rnnlm eval MODEL TEXT --state reset shares its lines out among 4 processes.
+    """
     from dataclasses import asdict
 
     from rnnlm.config import file as config_file
@@ -130,6 +135,7 @@ def command(
     from rnnlm.text import files
     from rnnlm.text.joined import files_of
 
+    ranks = ranks_of(context, console := Console(quiet))
     if columns is not None and per_token is None:
         raise InputError("--columns is for the table of --per-token; give --per-token FILE too")
     names = DEFAULT if columns is None else parse(columns)
@@ -150,8 +156,7 @@ def command(
         raise InputError("--tune is for the cache and for dynamic evaluation; give --cache or --dynamic too")
     if mixed and per_token is not None:
         raise InputError("--per-token is of the model alone; leave what it is mixed with out")
-    console = Console(quiet)
-    network = LanguageModel(model_file.load(model), threads, initial_state)
+    network = LanguageModel(model_file.load(model), threads, initial_state, ranks)
     source = network.own_text() if text is None else text
     read_as = encoding_of(text, encoding, network.config.data.encoding_read)
     if per_token is not None:

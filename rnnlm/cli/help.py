@@ -79,7 +79,7 @@ EXAMPLES = {
     "gradcheck": ["rnnlm gradcheck my.yaml --through all"],
     "gradients": ["rnnlm gradients runs/my my.txt --html ledger.html"],
     "derive": [
-        "rnnlm derive --scalar",
+        "rnnlm derive --scalar --html page.html",
         "rnnlm derive numbers.yaml",
         'rnnlm derive numbers.yaml --check "dJ/dH = h(0)\' delta1(1)"',
     ],

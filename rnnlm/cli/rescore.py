@@ -22,6 +22,7 @@ from rnnlm.cli.arguments import (
     model_files,
     refuse_given,
 )
+from rnnlm.cli.ranks import ranks_of
 
 
 class Format(StrEnum):
@@ -127,7 +128,7 @@ def command(
     """Rescore n-best lists of a speech or OCR recogniser.
 
     The total of a hypothesis is score + W log p(words, line end) + P words; a higher one is better. Each hypothesis
-    is scored by itself.
+    is scored by itself. mpiexec -n 4 rnnlm rescore ... shares them out among 4 processes.
     """
     from rnnlm.console import Console
     from rnnlm.console.views.rescoring import rescoring_view
@@ -138,11 +139,12 @@ def command(
     from rnnlm.files.atomic import write_text
     from rnnlm.language_model import LanguageModel
 
+    ranks = ranks_of(context, console := Console(quiet))
     _check_options(context, (nbest, references, costs, old_costs), output, json)
-    console, read_as = Console(quiet), encoding_of(nbest, encoding)
+    read_as = encoding_of(nbest, encoding)
     given = Given(weight, penalty, old_weight)
     starting_weights(given, old_score is not None or old_costs is not None, references is not None)
-    network = LanguageModel(model_file.load(model), threads, initial_state)
+    network = LanguageModel(model_file.load(model), threads, initial_state, ranks)
     if output is not None:
         reads = [file for file in (nbest, references, costs, old_costs) if file is not None]
         output_file.check(output, "table of scores", [*reads, *model_files(model)], force)
@@ -152,7 +154,7 @@ def command(
     spoken = None
     if references is not None:
         spoken = nbest_files.references(references, names, (one.utterance for one in hypotheses), read_as)
-    found = console.watch(rescore(network.network, network.vocabulary, hypotheses, given, spoken))
+    found = console.watch(rescore(network.network, network.vocabulary, hypotheses, given, spoken, ranks))
     rows = formats.rows(written, best, found.hypotheses)
     if output is not None:
         write_text(output, "".join(rows))

@@ -19,6 +19,7 @@ from rnnlm.cli.arguments import (
     encoding_of,
     model_files,
 )
+from rnnlm.cli.ranks import ranks_of
 
 
 class Rows(StrEnum):
@@ -39,6 +40,7 @@ class Format(StrEnum):
 
 
 def command(
+    context: typer.Context,
     model: ModelArgument,
     text: Annotated[
         Path, typer.Argument(metavar="TEXT", help="A text, plain or gzip; left out or -: standard input.")
@@ -94,6 +96,7 @@ def command(
     """Log-probability of every line of a text, each by itself, or of every word or region.
 
     Lines are answered as they come: the answers to those that are there are written before more are read.
+    mpiexec -n 4 rnnlm score MODEL TEXT shares them out among 4 processes.
     """
     from rnnlm.console import Console
     from rnnlm.errors import InputError
@@ -103,8 +106,9 @@ def command(
     from rnnlm.files.atomic import atomic_write
     from rnnlm.language_model import LanguageModel
 
+    ranks = ranks_of(context, console := Console())
     read_as = encoding_of(text, encoding)
-    network = LanguageModel(model_file.load(model), threads, initial_state)
+    network = LanguageModel(model_file.load(model), threads, initial_state, ranks)
     words = network.vocabulary
     if input_columns is not None:
         table = item_files.ItemTable(text, item_files.parse(input_columns), network.vocabulary, read_as)
@@ -119,7 +123,6 @@ def command(
     if output is not None:
         output_file.check(output, "table of scores", [text, *model_files(model)], force)
     if output is None:
-        console = Console()
         for some in rows:
             console.text(some)
     else:

@@ -12,7 +12,7 @@ from rnnlm.cli.arguments import ConfigArgument, JsonOption, QuietOption, SetOpti
 if TYPE_CHECKING:
     from rnnlm.config.schema import Config
     from rnnlm.console import Console
-    from rnnlm.training.distributed.ranks import Ranks
+    from rnnlm.ranks.ranks import Ranks
 
 
 def command(
@@ -35,10 +35,11 @@ def command(
     mpiexec -n 4 rnnlm train CONFIG trains it in 4 processes, each with its share of train.batch.
     """
     from rnnlm.console import Console
-    from rnnlm.training.distributed.launch import joined
+    from rnnlm.ranks.launch import joined
 
     console = Console(quiet)
-    with joined(console.error) as ranks:
+    advice = "--resume goes on from the last checkpoint, if there is one"
+    with joined(console.error, advice) as ranks:
         if ranks is not None and ranks.rank > 0:
             from rnnlm.training.distributed.follower import follow
 

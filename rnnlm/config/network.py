@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from rnnlm.config.base import NOT_BOOL, Count, Positive, Probability, Section, Shorthand, Typed, UserPath
+from rnnlm.config.base import NOT_BOOL, Count, NotNegative, Positive, Probability, Section, Shorthand, Typed, UserPath
 
 # -- cells
 # -----------------------------------------------------------------------------------------------------------------
@@ -68,6 +68,27 @@ class Softmax(Typed):
 
     ties: ClassVar[bool] = True
     type: Literal["softmax"] = "softmax"
+    variance_regularization: NotNegative = Field(
+        0.0,
+        description="times the variance of log Z over a window, half of which is added to each J(t) (Chen et al. "
+        "2015): draws log Z to one value, with which a word's score needs no sum over the vocabulary",
+    )
+
+
+class DirectConnections(Section):
+    """Direct connections from the last tokens to the scores: hashed n-gram features (Mikolov et al. 2011)."""
+
+    order: Annotated[int, Field(ge=2, le=8), NOT_BOOL] = Field(3, description="tokens of the longest n-grams")
+    size: Count = Field(
+        4_194_304, description="weights of the table that all n-grams share; as many as the vocabulary has at least"
+    )
+
+
+class Direct(DirectConnections, Typed):
+    """Full softmax with direct n-gram connections beside the network (Mikolov et al. 2011)."""
+
+    ties: ClassVar[bool] = True
+    type: Literal["direct"] = "direct"
 
 
 class Adaptive(Typed):
@@ -154,10 +175,13 @@ class Sampled(Typed):
     noise_power: Annotated[float, Field(ge=0, le=1), NOT_BOOL] = Field(
         0.75, description="tokens are drawn by their counts to this power: 1 unigrams, 0 all alike"
     )
+    direct: DirectConnections | None = Field(
+        None, description="direct n-gram connections, a section as of output: direct; {}: by its defaults, null: none"
+    )
 
 
 Output = Annotated[
-    Softmax | Adaptive | Classes | Hierarchical | Mixture | Sampled, Field(discriminator="type"), Shorthand()
+    Softmax | Adaptive | Classes | Direct | Hierarchical | Mixture | Sampled, Field(discriminator="type"), Shorthand()
 ]
 
 # -- initializers of I and H
@@ -246,7 +270,7 @@ class Model(Section):
             raise ValueError(f"hidden lists {len(self.hidden)} layers; found layers: {self.layers}")
         if self.tie_weights and not self.output.ties:
             raise ValueError(
-                f"tie_weights goes with output: softmax, mixture or sampled; found output: {self.output.type}"
+                f"tie_weights goes with output: softmax, direct, mixture or sampled; found output: {self.output.type}"
             )
         if isinstance(self.cell, Mingru) and self.dropout.recurrent > 0:
             raise ValueError("dropout.recurrent drops numbers of H, which a mingru has not")

@@ -120,7 +120,12 @@ def score_lines(
             )
         yield found
     if not some:
-        raise TextError(f"{source}: empty; give a text with at least one line")
+        raise no_lines(source)
+
+
+def no_lines(source: str) -> TextError:
+    """What is said of a text without lines. source: its name."""
+    return TextError(f"{source}: empty; give a text with at least one line")
 
 
 def _score_block(

@@ -10,7 +10,7 @@ import itertools
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -21,17 +21,14 @@ from numpy.typing import NDArray
 from rnnlm.evaluation import columns
 from rnnlm.evaluation.perplexity import Totals
 from rnnlm.evaluation.records import Evaluation
+from rnnlm.evaluation.stretches import score_in_order
 from rnnlm.files.atomic import atomic_write
 from rnnlm.network.network import Network
-from rnnlm.network.scored import Scored, in_order
-from rnnlm.network.scoring import score
+from rnnlm.network.scored import Scored
+from rnnlm.ranks.ranks import Ranks
 from rnnlm.text.corpus import Corpus
-from rnnlm.text.streams import next_line
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.work import Progress, Task
-
-# Tokens that are scored at a time under "reset": enough for many streams of lines.
-_STRETCH = 1 << 16
 
 _LOG_2 = math.log(2)
 
@@ -57,7 +54,7 @@ class TokenScore:
 def token_scores(network: Network, corpus: Corpus, state: str) -> Iterator[TokenScore]:
     """The score of each token, in the text's order. `state`: "carry" or "reset"."""
     tokens = corpus.tokens()
-    for part, (lines, _) in _in_order(network, corpus, state, details=True):
+    for part, (lines, _) in _with_places(score_in_order(network, corpus, state, details=True), corpus):
         own = itertools.islice(tokens, part.position.size)
         fields = zip(
             (part.position + 1).tolist(), lines.tolist(), own, part.unknown.tolist(),
@@ -73,12 +70,14 @@ def write_token_scores(
     state: str,
     path: Path,
     names: Sequence[str] = columns.DEFAULT,
+    ranks: Ranks | None = None,
 ) -> Task[Evaluation]:
     """Write the score of each token to `path` (TSV). Yields Progress, returns an Evaluation.
 
     Args:
         state: "carry" or "reset".
         names: of the columns. Those of ``columns.DISTRIBUTION`` take as long as all the rest, or several times that.
+        ranks: share the lines out; None: this process alone.
     """
     totals = Totals(corpus, network.output.self_normalised)
     began = time.perf_counter()
@@ -86,7 +85,7 @@ def write_token_scores(
     details = not set(columns.DISTRIBUTION).isdisjoint(names)
     with atomic_write(path) as file:
         file.write(("\t".join(names) + "\n").encode())
-        for part, places in _in_order(network, corpus, state, details):
+        for part, places in _with_places(score_in_order(network, corpus, state, details, ranks), corpus):
             totals.add(part)
             own = list(itertools.islice(tokens, part.position.size))
             cells = [_cells(name, part, places, own, corpus.vocabulary) for name in names]
@@ -102,30 +101,15 @@ class _Places(NamedTuple):
     in_line: NDArray[np.int64]
 
 
-def _in_order(network: Network, corpus: Corpus, state: str, details: bool) -> Iterator[tuple[Scored, _Places]]:
+def _with_places(parts: Iterable[Scored], corpus: Corpus) -> Iterator[tuple[Scored, _Places]]:
     """Scores in the order of the text, and where their tokens stand."""
     line, begun = 1, 0  # the line that the next token stands in, and the tokens of it before that
-    for part in _batches(network, corpus, state, details):
+    for part in parts:
         is_end = corpus.stored[part.position] == corpus.vocabulary.line_end
         begins, index = np.concatenate(([False], is_end[:-1])), np.arange(len(is_end))
         in_line = 1 + index - np.maximum.accumulate(np.where(begins, index, -begun))
         yield part, _Places(line + np.cumsum(begins), in_line)
         line, begun = line + int(is_end.sum()), 0 if is_end[-1] else int(in_line[-1])
-
-
-def _batches(network: Network, corpus: Corpus, state: str, details: bool) -> Iterator[Scored]:
-    """Under "reset" some lines at a time in many streams, put back into their order; else one stream."""
-    start = 0
-    while start < len(corpus):
-        stop = len(corpus) if state != "reset" else next_line(corpus, min(start + _STRETCH, len(corpus)))
-        lines = corpus.part(start, stop)
-        if stop - start > 2 * _STRETCH or state != "reset":  # one stream: in order, however long it is
-            found: Iterable[Scored] = score(network, lines, state, batch=1, details=details)
-        else:
-            found = [in_order(score(network, lines, state, details=details))]
-        for part in found:
-            yield replace(part, position=part.position + start)
-        start = stop
 
 
 def _cells(name: str, part: Scored, places: _Places, tokens: Sequence[str], vocabulary: Vocabulary) -> Iterable[str]:

@@ -16,35 +16,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm.errors import NotFiniteError
+from rnnlm.evaluation.exact_sum import ExactSum
 from rnnlm.evaluation.records import Evaluation, FileFigures
+from rnnlm.evaluation.stretches import score_in_order
 from rnnlm.network.network import Network
 from rnnlm.network.protocols import Scores
 from rnnlm.network.scored import Scored
 from rnnlm.network.scoring import score, worse_than_even
+from rnnlm.ranks.ranks import Ranks
 from rnnlm.text.corpus import Corpus, FileCounts
 from rnnlm.work import Progress, Task
 
 
 def evaluate(
-    network: Network, corpus: Corpus, state: str, batch: int = 32, window: int | None = None
-) -> Task[Evaluation]:
+    network: Network, corpus: Corpus, state: str, batch: int = 32, window: int | None = None,
+    ranks: Ranks | None = None,
+) -> Task[Evaluation]:  # fmt: skip
     """Perplexity of a text. Yields Progress, returns an Evaluation.
 
     Args:
         state: "carry" or "reset".
         batch, window: streams and steps at a time; they change the speed, not the figure.
+        ranks: share the lines out, with streams and steps of their own; None: this process alone.
     """
     totals = Totals(corpus, network.output.self_normalised)
     began = time.perf_counter()
-    for part in score(network, corpus, state, batch, window):
+    parts = score(network, corpus, state, batch, window)
+    if ranks is not None:
+        parts = score_in_order(network, corpus, state, ranks=ranks)
+    for part in parts:
         totals.add(part)
         yield Progress("scoring", totals.tokens, len(corpus), "tokens")
     return totals.evaluation(corpus, state, time.perf_counter() - began)
 
 
 class Totals:
-    """Sums over the tokens scored so far. `nats`: of - log y^; `in_vocabulary_nats`: the same without unknown
-    tokens.
+    """Sums over the tokens scored so far, the same in whatever order they come.
 
     Args:
         corpus: the text; None: without sums of each of its files.
@@ -53,9 +60,9 @@ class Totals:
 
     def __init__(self, corpus: Corpus | None = None, self_normalised: bool = False) -> None:
         self._self_normalised = self_normalised
-        self._log_normalizer = self._log_normalizer_squares = 0.0
+        self._log_normalizer, self._log_normalizer_squares = ExactSum(), ExactSum()
         self.tokens = self.unknown = 0
-        self.nats = self.in_vocabulary_nats = 0.0
+        self._log_probability, self._in_vocabulary = ExactSum(), ExactSum()
         self.files = [(file, Totals()) for file in (corpus.files if corpus is not None else ())]
         self._ends = np.cumsum([file.counts.tokens for file, _ in self.files])
 
@@ -63,15 +70,25 @@ class Totals:
         """Add some tokens."""
         self.tokens += part.log_probability.size
         self.unknown += int(part.unknown.sum())
-        self.nats -= float(part.log_probability.sum())
-        self.in_vocabulary_nats -= float(part.log_probability[~part.unknown].sum())
+        self._log_probability.add(part.log_probability)
+        self._in_vocabulary.add(part.log_probability[~part.unknown])
         if self._self_normalised:
-            self._log_normalizer += float(part.log_normalizer.sum())
-            self._log_normalizer_squares += float((part.log_normalizer**2).sum())
+            self._log_normalizer.add(part.log_normalizer)
+            self._log_normalizer_squares.add(part.log_normalizer**2)
         if self.files:
             number = np.searchsorted(self._ends, part.position, side="right")
             for file in np.unique(number).tolist():
                 self.files[file][1].add(part[number == file])
+
+    @property
+    def nats(self) -> float:
+        """The sum of - log y^."""
+        return 0.0 - float(self._log_probability)
+
+    @property
+    def in_vocabulary_nats(self) -> float:
+        """The same without unknown tokens."""
+        return 0.0 - float(self._in_vocabulary)
 
     def file_figures(self, file: FileCounts) -> FileFigures:
         """The figures of one file, whose sums these are."""
@@ -110,8 +127,8 @@ class Totals:
                 "so its probability means nothing: train with vocab.min_count: 2, or compare perplexities without "
                 "unknown tokens"
             )
-        mean = self._log_normalizer / self.tokens
-        variance = self._log_normalizer_squares / self.tokens - mean**2
+        mean = float(self._log_normalizer) / self.tokens
+        variance = float(self._log_normalizer_squares) / self.tokens - mean**2
         return Evaluation(
             perplexity=perplexity,
             perplexity_without_unk=_perplexity(self.in_vocabulary_nats, in_vocabulary) if in_vocabulary else None,

@@ -17,7 +17,7 @@ from rnnlm.errors import InputError
 from rnnlm.gradients import source, window
 from rnnlm.gradients.check import check
 from rnnlm.gradients.check.records import GradientCheck
-from rnnlm.gradients.derivation import own_numbers, scalar, through_time
+from rnnlm.gradients.derivation import own_numbers, page, scalar, through_time
 from rnnlm.gradients.derivation import vector as derive
 from rnnlm.gradients.derivation.formula import names
 from rnnlm.gradients.derivation.formula.check import check as check_formula
@@ -160,6 +160,11 @@ def derive_numbers(path: Path) -> Derivation:
 def derive_scalar(activation: str, seed: int) -> Derivation:
     """The derivation of the network of one unit over two steps, with two words."""
     return scalar.scalar(*_two_steps(activation, seed))
+
+
+def write_scalar_page(activation: str, seed: int, path: Path) -> None:
+    """The same network as a page (``derivation.page``)."""
+    page.write_html(*_two_steps(activation, seed), path)
 
 
 def check_small(

@@ -141,13 +141,16 @@ def _network(precision: str, vocabulary: int = 20, train: dict[str, Any] | None 
 
 
 def _variants(section: type[Section]) -> Iterator[dict[str, Any]]:
-    """One type of a section, as it is, with each of the values that a key chooses from, and with whatever can be
-    switched on."""
+    """One type of a section, as it is, with each of the values that a key chooses from, with each section that it can
+    have inside, and with whatever can be switched on."""
     name = section.model_fields["type"].default
     yield {"type": name}
     for key, field in section.model_fields.items():
         if get_origin(field.annotation) is Literal and key != "type":
             yield from ({"type": name, key: value} for value in get_args(field.annotation) if value != field.default)
+        for inner in get_args(field.annotation):
+            if isinstance(inner, type) and issubclass(inner, Section):
+                yield {"type": name, key: {}}
     switches = {key: True for key, field in section.model_fields.items() if field.annotation is bool}
     if switches:
         yield {"type": name, **switches}

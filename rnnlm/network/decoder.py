@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm.kernels.workspace import Context, Workspace
+from rnnlm.network import history
 from rnnlm.network.layers import embedding, layer_norm
 from rnnlm.network.network import Network
 from rnnlm.network.protocols import Array, Draw
@@ -23,12 +24,10 @@ class Decoder:
     The weights are packed once, here: they must not change while it is used.
 
     Args:
-        states: of every layer, B x S, as ``Network.states_after`` gives them; not changed.
-        history: the last tokens of each stream, as many x B as there are; needed where the output layer reads n of
-            them.
+        states: as ``Network.states_after`` gives them; not changed.
     """
 
-    def __init__(self, network: Network, states: list[Array], history: NDArray[np.int32] | None = None) -> None:
+    def __init__(self, network: Network, states: list[Array]) -> None:
         self._cells, self._output, self._threads = network.cells, network.output, network.threads
         self._norms, self._table = network.parameters["norms"], network.table
         self._workspace = Workspace(network.dtype)
@@ -37,14 +36,11 @@ class Decoder:
             for layer, (cell, own) in enumerate(zip(network.cells, network.parameters["cells"], strict=True))
         ]
         self._packed_output = network.output.pack(network.output_parameters, self._context("output"))
-        self._states = [state.copy() for state in states]
-        self._spare = [np.empty_like(state) for state in states]
+        top = len(network.cells) - 1
+        self._states = [state.copy() for state in states[: top + 1]]
+        self._spare = [np.empty_like(state) for state in self._states]
+        self._seen = states[-1].astype(np.int32) if network.output.history else None
         self._initial = network.initial
-        n = network.output.history
-        if n and (history is None or len(history) < n):
-            raise ValueError(f"the output layer reads the last {n} tokens: the decoder needs them as its history")
-        self._history = history[len(history) - n :] if n and history is not None else None
-        top = len(states) - 1
         self._h = self._up(top, np.ascontiguousarray(states[top][:, : network.cells[top].D_h]))
         batch = states[0].shape[0]
         self._projected = [np.empty((batch, cell.projection), network.dtype) for cell in network.cells]
@@ -58,8 +54,8 @@ class Decoder:
     def step(self, tokens: NDArray[np.int32], reset: NDArray[np.bool_] | None = None) -> None:
         """Every stream reads a token; where `reset` is set, its state is the initial one before that."""
         embedding.gather(self._looked_up, tokens, self._projected[0] if self._ahead else self._e)
-        if self._history is not None:
-            self._history = np.concatenate([self._history[1:], tokens[None, :]])
+        if self._seen is not None:
+            self._seen = history.step(self._seen, tokens, reset)
         below = self._e
         for layer, (cell, packed) in enumerate(zip(self._cells, self._packed, strict=True)):
             state, new, projected = self._states[layer], self._spare[layer], self._projected[layer]
@@ -73,15 +69,11 @@ class Decoder:
 
     def log_distribution(self) -> NDArray[np.float64]:
         """log y^ of each stream's next token, B x |V|."""
-        return self._output.log_distribution(self._packed_output, self._h, self._rows(), self._threads)
+        return self._output.log_distribution(self._packed_output, self._h, self._seen, self._threads)
 
     def draw(self, how: Draw) -> NDArray[np.int32]:
         """The next token of each stream, B."""
-        return self._output.draw(self._packed_output, self._h, self._rows(), how, self._threads)
-
-    def _rows(self) -> NDArray[np.int32] | None:
-        """The history of each row, B x n."""
-        return None if self._history is None else np.ascontiguousarray(self._history.T)
+        return self._output.draw(self._packed_output, self._h, self._seen, how, self._threads)
 
     def _context(self, part: str) -> Context:
         return Context(self._workspace.part(part), self._threads)

@@ -41,7 +41,7 @@ class LineEndStates:
         ends = (targets == self._line_end) & valid
         sums = [np.zeros((targets.shape[1], cell.state_size)) for cell in self._network.cells]
         for t in np.flatnonzero(ends.any(axis=1)).tolist():
-            for total, state in zip(sums, self._network.states_after(trace, t + 1), strict=True):
+            for total, state in zip(sums, self._network.states_after(trace, t + 1), strict=False):  # not the tokens
                 total[ends[t]] += state[ends[t]]
         return LineEndSums(sums, ends.sum(axis=0))
 

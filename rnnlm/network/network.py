@@ -27,7 +27,7 @@ from rnnlm.kernels.matmul.choice import Choice, choose
 from rnnlm.kernels.matmul.layout import Numbers
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.kernels.workspace import Context, Workspace, aligned
-from rnnlm.network import stopwatch
+from rnnlm.network import history, stopwatch
 from rnnlm.network.layers import dropout, embedding, layer_norm, penalties
 from rnnlm.network.pace import Pace
 from rnnlm.network.parameters import TABLE, Gradients, Parameters, flatten, in_order
@@ -43,9 +43,8 @@ class Window(NamedTuple):
 
     inputs: NDArray[np.int32]  # T x B token ids
     reset: NDArray[np.bool_]  # T x B: the state is the initial one again before this step
-    states: list[Array]  # of each recurrent layer before the window, B x S
+    states: list[Array]  # before the window, as of `Network.initial_states`
     initial: list[Array] | None = None  # of each layer the state that a text begins with, S; None: the network's
-    before: NDArray[np.int32] | None = None  # n x B, the tokens before the first input, for ``OutputLayer.history``
     share: Share | None = None  # which streams of a larger batch these are; None: they are the batch
 
     @property
@@ -73,6 +72,7 @@ class Trace:
         index: T x B, into `tokens`.
         read: the token of each row that was looked up: `tokens`, or every place's own.
         up: what the output layer reads, T x B x D_h.
+        seen: the last n tokens at each step, T x B x n, where the output layer asks for them.
         mask: as of `Network.forward`.
     """
 
@@ -83,6 +83,7 @@ class Trace:
     read: NDArray[np.int32]
     layers: list[LayerTrace]
     up: Array
+    seen: NDArray[np.int32] | None
     mask: tuple[int, int] | None
     workspace: Workspace
 
@@ -148,6 +149,11 @@ class Network:
         self._gradients: dict[str, Array] = {}
         self._gradients_by_layer: dict[str, Arrays] = {}
 
+    def __reduce__(self) -> tuple[type[Network], tuple[Any, ...]]:
+        """So that it can be pickled: without its workspace, which is made anew."""
+        made_of = (self.config, self.cells, self.output, self.parameters, self.threads, self.tables, self.initial)
+        return Network, (*made_of, self._products)
+
     @cached_property
     def products(self) -> Choice:
         """How training multiplies. Scoring does not ask: it can be done wherever the model is.
@@ -174,8 +180,11 @@ class Network:
         return self.parameters["output"] | self.tables | ({"E": self.table} if self.output.tied else {})
 
     def initial_states(self, batch: int) -> list[Array]:
-        """The states that a text begins with: B x S of each recurrent layer."""
-        return [np.tile(state, (batch, 1)) for state in self.initial]
+        """The states that a text begins with: B x S of each recurrent layer, and behind them the last tokens (B x n)
+        where the output layer asks for them (``network.history``)."""
+        states = [np.tile(state, (batch, 1)) for state in self.initial]
+        n = self.output.history
+        return [*states, history.initial(n, batch, self.dtype)] if n else states
 
     @contextmanager
     def beginning_with(self, initial: Sequence[Array]) -> Iterator[None]:
@@ -244,14 +253,17 @@ class Network:
                     up = own.take("up", up.shape)
                     up[:] = trace.h
                 masks.numbers(up, layer + 1, batch)
+        seen = history.rows(window.states[-1], inputs, window.reset) if self.output.history else None
         watch.lap(REST)
-        return Trace(window, masks, tokens, index, read, layers, up, mask, workspace)
+        return Trace(window, masks, tokens, index, read, layers, up, seen, mask, workspace)
 
     def states_after(self, trace: Trace, steps: int) -> list[Array]:
-        """The state of every layer after the first `steps` steps of the window."""
+        """The states (as `initial_states`) after the first `steps` steps of the window."""
         if steps == 0:
             return trace.window.states
-        return [cell.state_after(layer.cell, steps - 1) for cell, layer in zip(self.cells, trace.layers, strict=True)]
+        pairs = zip(self.cells, trace.layers, strict=True)
+        states: list[Array] = [cell.state_after(layer.cell, steps - 1) for cell, layer in pairs]
+        return states if trace.seen is None else [*states, trace.seen[steps - 1].astype(self.dtype)]
 
     def scores(
         self,
@@ -281,8 +293,8 @@ class Network:
         """log y^(t) after the last step of the window, B x |V|."""
         context = Context(trace.workspace.part("distribution"), self.threads)
         packed = self.output.pack(self.output_parameters, context)
-        history = self.history(trace.window, len(trace.up) - 1)
-        return self.output.log_distribution(packed, trace.up[-1], history, self.threads)
+        seen = None if trace.seen is None else trace.seen[-1]
+        return self.output.log_distribution(packed, trace.up[-1], seen, self.threads)
 
     def loss(self, trace: Trace, targets: NDArray[np.int32], loss_steps: int) -> float:
         """What `backward` gives the gradient of, times the number of streams: the sum of J(t) over the last
@@ -383,7 +395,7 @@ class Network:
 
     def _before(self, trace: Trace) -> Array:
         """The last layer's h before the window, B x D_h."""
-        return trace.window.states[-1][:, : self.cells[-1].D_h]
+        return trace.window.states[len(self.cells) - 1][:, : self.cells[-1].D_h]
 
     def _embedding_back(self, de: Array, trace: Trace, gradients: Gradients) -> None:
         if trace.masks is not None:
@@ -452,19 +464,8 @@ class Network:
         """The output layer's input: the rows of the last `loss_steps` steps."""
         first = len(trace.up) - loss_steps
         h = trace.up[first:].reshape(-1, trace.up.shape[2])
-        return Rows(h, targets[len(targets) - loss_steps :].reshape(-1), self.history(trace.window, first))
-
-    def history(self, window: Window, first: int) -> NDArray[np.int32] | None:
-        """The last n tokens of each row from step `first` on, N x n, where the output layer asks for them."""
-        n = self.output.history
-        if n == 0:
-            return None
-        before = np.zeros((0, window.inputs.shape[1]), np.int32) if window.before is None else window.before
-        if len(before) < n - 1:
-            raise ValueError(f"the output layer reads the last {n} tokens: the window needs the {n - 1} before it")
-        seen = np.concatenate([before, window.inputs])[len(before) - (n - 1) :]
-        steps = [seen[t : t + n].T for t in range(first, len(window.inputs))]
-        return np.ascontiguousarray(np.concatenate(steps))
+        seen = None if trace.seen is None else trace.seen[first:].reshape(len(h), -1)
+        return Rows(h, targets[len(targets) - loss_steps :].reshape(-1), seen)
 
     def _dense_gradients(self) -> dict[str, Array]:
         """One array for each parameter but those whose gradient comes as rows: an untied embedding table, and what

@@ -179,7 +179,7 @@ class Rows(NamedTuple):
 
     h: Array  # N x D_h
     targets: NDArray[np.int32]  # N, the token that came
-    history: NDArray[np.int32] | None = None  # N x n, the tokens before it, the oldest first, where the layer asks
+    history: NDArray[np.int32] | None = None  # N x n, the tokens before it, the oldest first, -1: none
 
     def some(self, chosen: NDArray[np.bool_]) -> Rows:
         """Those that are chosen (N)."""
@@ -257,8 +257,13 @@ class OutputLayer(Protocol[PackedT]):
         return False
 
     @property
+    def own_objective(self) -> bool:
+        """Whether training has another loss than - log y^_x, label smoothing apart."""
+        return False
+
+    @property
     def self_normalised(self) -> bool:
-        """Whether training draws log Z to 0, so that exp(z_x) alone is near y^_x = exp(z_x) / Z."""
+        """Whether training draws log Z to one value, so that y^_x = exp(z_x) / Z is near exp(z_x) over a constant."""
         return False
 
     @property

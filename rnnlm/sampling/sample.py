@@ -143,18 +143,15 @@ def _decoder(
 
     A prompt is read by itself, in a window of its own: so its samples are the same whatever other prompts there are.
     """
-    states, histories = [], []
+    states = []
     for prompt in prompts:
-        history = np.array([vocabulary.line_end, *prompt.ids], np.int32)
-        inputs = np.repeat(history[:, None], samples, axis=1)
+        tokens = np.array([vocabulary.line_end, *prompt.ids], np.int32)
+        inputs = np.repeat(tokens[:, None], samples, axis=1)
         reset = resets(inputs, vocabulary.line_end, state)
         with network.lock:
             trace = network.forward(Window(inputs, reset, network.initial_states(samples)))
             states.append([layer.copy() for layer in network.states_after(trace, len(inputs))])
-        histories.append(inputs)
-    shortest = min(map(len, histories))
-    last = np.concatenate([inputs[len(inputs) - shortest :] for inputs in histories], axis=1)
-    return Decoder(network, [np.concatenate(layer) for layer in zip(*states, strict=True)], last)
+    return Decoder(network, [np.concatenate(layer) for layer in zip(*states, strict=True)])
 
 
 class _Filtered:

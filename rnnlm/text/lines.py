@@ -32,13 +32,13 @@ def characters_of(text: str) -> int:
     return sum(byte & 0xC0 != 0x80 for byte in text.encode("utf-8", "surrogateescape"))
 
 
-def lines(path: str | Path, unit: str, encoding: str = UTF_8) -> Iterator[list[Line]]:
+def lines(path: str | Path, unit: str, encoding: str = UTF_8, readers: int = 1) -> Iterator[list[Line]]:
     """The lines of a text file or a pipe, those at once that are there, never none.
 
     CR LF is one line end and a byte-order mark is left out, but where tokens are bytes.
 
     Args:
-        encoding: of the text, a codec's name.
+        encoding: of the text, a codec's name. readers: who share out what is given out at once.
 
     Raises:
         InputError: an encoding of a text that is read as bytes.
@@ -47,13 +47,13 @@ def lines(path: str | Path, unit: str, encoding: str = UTF_8) -> Iterator[list[L
     """
     if unit == "byte":
         check_encoding(encoding)
-    number, rest = 0, b""
+    number, rest, together = 0, b"", _TOGETHER * readers
     for data, _ in files.utf8_blocks(path, encoding, at_once=True):
         *whole, rest = (rest + data).split(b"\n")
         if len(rest) > LONGEST:
             raise TextError(f"{files.name(path)}:{number + len(whole) + 1}: a line of more than {LONGEST:,} bytes")
-        for first in range(0, len(whole), _TOGETHER):
-            some = whole[first : first + _TOGETHER]
+        for first in range(0, len(whole), together):
+            some = whole[first : first + together]
             yield [_line(raw, number + i, True, path, unit) for i, raw in enumerate(some, 1)]
             number += len(some)
     if rest and not (number == 0 and unit != "byte" and rest == _BYTE_ORDER_MARK):

@@ -22,7 +22,7 @@ from typing import Any
 from rnnlm.config.schema import Config
 from rnnlm.corpora.prepare import Corpora
 from rnnlm.files import lock, run_folder
-from rnnlm.training.distributed.ranks import Ranks
+from rnnlm.ranks.ranks import Ranks
 from rnnlm.training.loggers.loggers import Loggers
 from rnnlm.training.records import TASK, RankSpeeds, Valid
 from rnnlm.training.run import Run

@@ -57,6 +57,24 @@ class Start:
 
 
 @dataclass(frozen=True)
+class Resumed:
+    """Training goes on with other ranks, or threads of each, than before.
+
+    The streams, their states and the position in the text are the same; sums are rounded in another order.
+    """
+
+    updates: int
+    epoch: int
+    tokens: int
+    seconds: float
+    ranks: int
+    threads: int
+    ranks_before: int
+    threads_before: int
+    event: str = "resumed"
+
+
+@dataclass(frozen=True)
 class Updates:
     """Means over the updates since the record before; ``loss`` in nats a token."""
 

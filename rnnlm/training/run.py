@@ -77,6 +77,11 @@ class Run:
         self.pass_loss = math.nan  # of the pass completed, nats a token
         self.end_perplexity: float | None = None  # where the end of training has the best model
 
+    @property
+    def ranks(self) -> int:
+        """How many processes train it together."""
+        return 1 if self.group is None else self.group.ranks.size
+
     def start(self) -> Start:
         """The record of the beginning, after which the run's files may change."""
         self.models.put_back()
@@ -87,7 +92,7 @@ class Run:
             self.at.updates, self.at.epoch, self.settings.epochs,
             windows.updates_of_epoch(self.settings, self.streams.length, self.at.epoch), self.total_updates, tokens,
             parameters, self.network.threads, *self.network.products, __version__,
-            fingerprint.sha256(self.config), self.corpora.hashes, 1 if self.group is None else self.group.ranks.size,
+            fingerprint.sha256(self.config), self.corpora.hashes, self.ranks,
             cpu.NAME, datetime.now(UTC).isoformat(timespec="seconds"), self.source, self.corpora.files,
         )  # fmt: skip
 
@@ -283,7 +288,7 @@ class Run:
         for name, moment in self.optimizer.moments.items():
             moment[:] = arrays.pop(f"optimizer.{name}")
         self.average.values = {name: arrays.pop(f"average.{name}") for name in averaged}
-        self.states = [arrays.pop(f"carry.{layer}") for layer in range(len(self.network.cells))]
+        self.states = [arrays.pop(f"carry.{layer}") for layer in range(len(self.states))]
         self.at, self.optimizer.updates, self.average.count = at, at.updates, at.averaged
         self.saved = at.updates
         if at.logged is None and at.offset == 0:

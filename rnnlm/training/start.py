@@ -12,23 +12,23 @@ from rnnlm.config.embedding import File
 from rnnlm.config.schema import Config
 from rnnlm.corpora import prepare
 from rnnlm.corpora.prepare import Corpora, Texts
-from rnnlm.errors import InputError, ModelError
+from rnnlm.errors import ConfigError, InputError, ModelError
 from rnnlm.files import run_folder
 from rnnlm.files.checkpoint import State
-from rnnlm.files.log import Log
+from rnnlm.files.log import Log, read
 from rnnlm.files.model_file import Trained
 from rnnlm.files.run_folder import TEXT, VOCABULARY, earlier_run
 from rnnlm.kernels.matmul.choice import before_it_was_kept, choose
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.network import build
 from rnnlm.network.parameters import Parameters, unflatten
+from rnnlm.ranks.ranks import Ranks
 from rnnlm.sampling import prompts
 from rnnlm.text import files
 from rnnlm.text.joined import matching
 from rnnlm.text.vocabulary import Vocabulary
-from rnnlm.training import freezing, from_model, memory, schedule, windows
+from rnnlm.training import freezing, from_model, memory, processes, schedule, windows
 from rnnlm.training.distributed.group import Group, first_streams
-from rnnlm.training.distributed.ranks import Ranks
 from rnnlm.training.loggers import loggers
 from rnnlm.training.loggers.loggers import Loggers
 from rnnlm.training.optimizers.optimizer import Optimizer
@@ -47,6 +47,10 @@ def start(config: Config, resume: bool, restart: bool, ranks: Ranks | None = Non
     loggers.check(config.train.log)
     if ranks is not None:
         first_streams(config.train.batch, ranks.size)
+        if getattr(config.model.output, "variance_regularization", 0) > 0:
+            raise ConfigError(
+                "model.output.variance_regularization: the mean of log Z is one process's; train it without mpiexec"
+            )
     folder = Path(config.run)
     old = None if restart else earlier_run(config, resume)
     if resume and old is None:
@@ -97,7 +101,11 @@ def start(config: Config, resume: bool, restart: bool, ranks: Ranks | None = Non
     run_folder.write_config(config)
     vocabulary.save(folder / VOCABULARY)
     log = Log(folder, run.at.updates, run.at.logged)
-    return run, Loggers(folder, log, config.train.log, run.at.updates)
+    made = Loggers(folder, log, config.train.log, run.at.updates)
+    if run.at.updates and not run.at.finished and (change := processes.change(run, read(folder))) is not None:
+        made.add(change)
+        yield Note(f"{folder}: {processes.described(change, config.train.batch)}")
+    return run, made
 
 
 def _first_parameters(

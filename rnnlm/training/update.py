@@ -81,11 +81,12 @@ def update(
             passed(trace, own)
     if count > 1:
         gradients = accumulated.mean()
+    total = loss  # at all ranks
     if ranks_sum is not None:
-        ranks_sum.finish(gradients)
+        total = ranks_sum.finish(gradients, loss)
     norm, factor = clip(gradients, settings.clip_norm, settings.clip_value, threads)
-    if not (math.isfinite(loss) and math.isfinite(norm)):
-        raise NotFiniteError(_not_finite(network, loss, gradients))
+    if not (math.isfinite(total) and math.isfinite(norm)):
+        raise NotFiniteError(_not_finite(network, total, gradients))
     noise.add(settings, gradients, optimizer.updates, factor)
     optimizer.update(gradients, learning_rate, factor, threads)
     if average is not None:

@@ -67,7 +67,8 @@ def _score(run: Run, text: Corpus) -> Task[tuple[Valid, list[Array] | None]]:
     yield Progress("validating", 0, len(text), "tokens")
     carries = run.config.state == "carry"
     # A network that carries its state has hardly ever been in 0, from where it may find states that it never trained.
-    begin = [state.mean(axis=0) for state in run.all_states()] if carries else run.network.initial
+    layers = run.all_states()[: len(run.network.cells)]
+    begin = [state.mean(axis=0) for state in layers] if carries else run.network.initial
     with run.average.in_place(), run.network.beginning_with(begin):
         line_ends = LineEndStates(run.network, run.vocabulary.line_end) if carries else None
         loss = mean_loss(run.network, text, run.config.state, line_ends)

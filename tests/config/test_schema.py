@@ -74,7 +74,8 @@ def test_the_defaults_are_off_or_plain() -> None:
     assert found["embedding"] == {"size": 200, "init": {"type": "uniform", "scale": 0.1}, "trainable": True}
     assert found["model"] == {
         "cell": {"type": "elman", "activation": "sigmoid"}, "hidden": 200, "layers": 1,
-        "output": {"type": "softmax"}, "recurrent_init": None, "tie_weights": False, "layer_norm": False,
+        "output": {"type": "softmax", "variance_regularization": 0.0}, "recurrent_init": None,
+        "tie_weights": False, "layer_norm": False,
         "dropout": {
             "input": 0.0, "between": 0.0, "output": 0.0, "words": 0.0, "recurrent": 0.0, "variational": False
         },

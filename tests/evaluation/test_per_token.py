@@ -14,7 +14,7 @@ from networks import config, network
 
 import rnnlm
 from rnnlm.errors import TextError
-from rnnlm.evaluation import columns, per_token
+from rnnlm.evaluation import columns, per_token, stretches
 from rnnlm.network import scoring
 from rnnlm.text import corpus
 from rnnlm.text.vocabulary import Vocabulary
@@ -45,7 +45,7 @@ def test_every_column_agrees_with_the_oracle(
     vocabulary = Vocabulary([*WORDS, "<unk>", "</s>"], [1] * 60, "word", False)
     text = corpus.from_tokens(tokens, 6000, vocabulary, "text")
     net = network(config("tanh", d=10, hidden=16, precision=precision), 60)
-    monkeypatch.setattr(per_token, "_STRETCH", stretch)
+    monkeypatch.setattr(stretches, "_STRETCH", stretch)
     found = run_to_end(per_token.write_token_scores(net, text, state, tmp_path / "t.tsv", tuple(columns.COLUMNS)))
     rows = table(tmp_path / "t.tsv")
 
@@ -92,7 +92,7 @@ def test_an_error_in_the_middle_leaves_what_was_there(
         yield from real(*arguments, **options)
         raise MemoryError
 
-    monkeypatch.setattr(per_token, "score", failing)
+    monkeypatch.setattr(stretches, "score", failing)
     text = tmp_path / "text.txt"
     text.write_text("the dog\n" * 50)
     with pytest.raises(MemoryError):
@@ -123,7 +123,7 @@ def test_only_rank_and_entropy_need_the_whole_distribution(
         asked.append(details)
         return real(*arguments, details=details, **options)
 
-    monkeypatch.setattr(per_token, "score", watched)
+    monkeypatch.setattr(stretches, "score", watched)
     for names in (columns.DEFAULT, ["rank"], ["token", "entropy_bits"]):
         run_to_end(model.evaluating(text=TEXT, per_token=tmp_path / "t.tsv", columns=names))
     assert asked == [False, True, True]

@@ -394,6 +394,7 @@ def test_derive_refuses_a_formula_that_it_cannot_read(runs: dict[str, Path], cal
     assert err.count("\n") == 1
     for arguments, message in (
         ([runs["word"], "--check", RIGHT], "--check goes with a YAML file of numbers or a small network"),
+        (["--scalar", "--html", "page.html", "--check", RIGHT], "--html does not go with --check"),
         (["--full", "--check", RIGHT], "--full does not go with --check"),
         (["--hidden", "65", "--check", RIGHT], "--hidden: found 65; with --check at most 64"),
     ):

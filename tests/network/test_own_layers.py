@@ -78,7 +78,7 @@ def test_gradients_with_recurrent_dropout() -> None:
 @every_network
 def test_token_by_token_is_a_window(name: str) -> None:
     own = case(name)
-    decoder = Decoder(own.network, own.states, own.inputs[:1])
+    decoder = Decoder(own.network, own.states)
     for t in range(own.steps):
         decoder.step(own.inputs[t], own.reset[t])
         wanted = own.network.log_distribution(own.forward(steps=t + 1))
@@ -154,17 +154,3 @@ def test_the_initial_state_may_be_another_than_0() -> None:
     np.testing.assert_allclose(again[:, 0], first[t:, 0], rtol=0, atol=1e-15)
     zero = own.network.forward(Window(own.inputs, own.reset, own.states)).up
     assert np.abs(zero[t:, 0] - first[t:, 0]).max() > 1e-3
-
-
-def test_a_window_without_its_last_tokens_is_refused() -> None:
-    class Trigram(Bigram):
-        @property
-        def history(self) -> int:
-            return 2
-
-    own = made("own output layer")
-    network = Network(own.config, own.cells, Trigram(HIDDEN, V), own.parameters, tables=own.tables)
-    ids = np.zeros((3, 2), np.int32)
-    trace = network.forward(Window(ids, np.zeros((3, 2), np.bool_), network.initial_states(2)))
-    with pytest.raises(ValueError, match="reads the last 2 tokens: the window needs the 1 before it"):
-        network.scores(trace, ids)

@@ -93,6 +93,15 @@ def test_every_token_as_in_one_stream(model: dict[str, Any], window: int | None)
     assert found.unknown.sum() > 50
 
 
+@pytest.mark.parametrize("window", [1, 7, None])
+def test_the_last_tokens_are_those_of_the_text_too(window: int | None) -> None:
+    net, read = forgetful({"output": {"type": "direct", "order": 5, "size": 400}}), text()
+    assert net.output.history == 4
+    found = whole(list(score_in_pieces(net, read, window, False, None, pieces=4, shortest=90)))
+    wanted = one_stream(net, read)
+    np.testing.assert_allclose(found.log_probability, wanted.log_probability, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("tokens", [1, 2, 359, 360, 361, 719, 1000, 1499])
 def test_against_the_oracle_whatever_the_length(tokens: int) -> None:
     net, read = forgetful(), text(tokens)

@@ -42,8 +42,8 @@ def rnnlm(ranks: int, *arguments: str) -> subprocess.CompletedProcess[str]:
     return run(command(ranks, "-m", "rnnlm", *arguments))
 
 
-def run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(arguments, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
+def run(arguments: list[str], timeout: int = 300) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(arguments, env=ENVIRONMENT, capture_output=True, text=True, timeout=timeout)
 
 
 def errors(found: subprocess.CompletedProcess[str]) -> list[str]:
@@ -55,3 +55,18 @@ def trained(ranks: int, path: Any, *arguments: str) -> None:
     """Train the configuration of a file, without an error."""
     found = rnnlm(ranks, "train", str(path), "--quiet", *arguments)
     assert found.returncode == 0, found.stderr
+
+
+def ranks_of(word: str) -> dict[int, int]:
+    """The processes that have a word on their command line, by rank; without that which watches over them."""
+    found: dict[int, list[int]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            variables = dict(v.split(b"=", 1) for v in (folder / "environ").read_bytes().split(b"\0") if b"=" in v)
+        except OSError:
+            continue
+        rank = variables.get(b"OMPI_COMM_WORLD_RANK", variables.get(b"PMI_RANK"))
+        if word.encode() in words and b"-n" not in words and rank is not None:
+            found.setdefault(int(rank), []).append(int(folder.name))
+    return {rank: min(processes) for rank, processes in found.items()}

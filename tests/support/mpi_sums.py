@@ -9,8 +9,8 @@ import numpy as np
 from mpi4py import MPI
 
 from rnnlm.network.parameters import Gradients
+from rnnlm.ranks.ranks import Ranks
 from rnnlm.training.distributed.gradient_sum import GradientSum
-from rnnlm.training.distributed.ranks import Ranks
 
 SHAPES = {"large": (130, 257), "small": (3, 5), "bias": (7,), "larger": (501, 70)}
 V, D = 40, 9
@@ -37,7 +37,10 @@ def check(ranks: Ranks, dtype: str, half: bool, update: int) -> None:
     everyones = [gradients(rank, update, dtype) for rank in range(ranks.size)]
     total = GradientSum(ranks, half)
     total.begin("output", {"large": own.dense["large"], "bias": own.dense["bias"]})  # the others are begun later
-    total.finish(own)
+    losses = [1.5 + each for each in range(ranks.size)]
+    assert total.finish(own, losses[ranks.rank]) == sum(losses)
+    own_loss = np.inf if ranks.rank == 1 else 1.0
+    assert np.isinf(total.finish(gradients(ranks.rank, update, dtype), own_loss)), "one rank's loss is seen by all"
     # The sum of the sizes of what is added: each number, and each sum, is rounded.
     relative = 2.0**-8 * 2.01 if half else 4 * np.finfo(dtype).eps
     for name in SHAPES:

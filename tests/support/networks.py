@@ -76,9 +76,11 @@ class Case:
         self.targets = generator.integers(0, vocabulary, shape).astype(np.int32)
         self.reset = generator.random(shape) < 0.2 if resets else np.zeros(shape, np.bool_)
         dtype = self.network.dtype
-        self.states = [
-            generator.normal(0, 0.5, state.shape).astype(dtype) for state in self.network.initial_states(batch)
-        ]
+        cells, n = len(self.network.cells), self.network.output.history
+        states = [state.shape for state in self.network.initial_states(batch)]
+        self.states = [generator.normal(0, 0.5, shape).astype(dtype) for shape in states[:cells]]
+        if n:
+            self.states.append(generator.integers(-1, vocabulary, (batch, n)).astype(dtype))
         self.batch, self.steps, self.vocabulary = batch, steps, vocabulary
 
     def distance_from_kinks(self) -> float:

@@ -65,7 +65,7 @@ def test_so_it_does_with_every_output_layer_and_average(
 ) -> None:
     model = {
         "output": output,
-        "tie_weights": tied and output in ("softmax", "mixture", "sampled"),
+        "tie_weights": tied and output in ("softmax", "direct", "mixture", "sampled"),
         "layer_norm": tied,
     }
     check(make_config, model, precision=precision, average=average, gradient_noise=0.01, epochs=4, accumulate=2)

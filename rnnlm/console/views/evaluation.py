@@ -57,8 +57,8 @@ def evaluation_view(found: Evaluation, source: str | None = None) -> Iterator[Te
 
 
 def _normalisation(found: Evaluation) -> list[tuple[str, str]]:
-    """How near a self-normalised output layer comes to Z = 1."""
+    """How near a self-normalised output layer comes to one Z for all."""
     if found.log_normalizer_mean is None or found.log_normalizer_deviation is None:
         return []
     figures = f"{found.log_normalizer_mean:.3f}, deviation {found.log_normalizer_deviation:.3f}"
-    return [("log Z of the output layer", f"{figures}   (0: normalised by itself)")]
+    return [("log Z of the output layer", f"{figures}   (deviation 0: normalised by itself)")]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,8 @@ from rnnlm.evaluation.rescoring.lists import Lists, as_array, lists
 from rnnlm.evaluation.rescoring.nbest_files import Hypothesis
 from rnnlm.evaluation.rescoring.records import Recognition, RescoredHypothesis, Rescoring, Weights
 from rnnlm.network.network import Network
+from rnnlm.ranks.ranks import Ranks
+from rnnlm.ranks.sharing import Workers
 from rnnlm.text import corpus, tokenizers
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.work import Note, Progress, Task
@@ -46,7 +49,7 @@ class Result(NamedTuple):
 
 def rescore(
     network: Network, vocabulary: Vocabulary, hypotheses: Sequence[Hypothesis], given: Given,
-    references: Mapping[str, str] | None = None,
+    references: Mapping[str, str] | None = None, ranks: Ranks | None = None,
 ) -> Task[Result]:  # fmt: skip
     """Score every hypothesis and rank those of each utterance. Yields Progress.
 
@@ -54,7 +57,7 @@ def rescore(
 
     Args:
         given: with a weight nothing is tuned; without, those weights that are None are tuned on the references.
-        references: of each utterance.
+        references: of each utterance. ranks: share the hypotheses out; None: this process alone.
 
     Raises:
         InputError: see `starting_weights`; jiwer, which references need, is not installed.
@@ -67,7 +70,7 @@ def rescore(
         unused = len(references.keys() - {one.utterance for one in hypotheses})
         if unused:
             yield Note(f"references without a hypothesis: {unused:,}; their words are not counted", warning=True)
-    found, tokens = yield from _score(network, vocabulary, hypotheses)
+    found, tokens = yield from _score(network, vocabulary, hypotheses, ranks)
     words = [len(one.text.split()) for one in hypotheses]
     old = [one.old_score or 0.0 for one in hypotheses]
     made = lists(
@@ -115,7 +118,9 @@ def starting_weights(given: Given, has_old: bool, has_references: bool) -> tuple
     return weights, tuple(name for name, is_free in there.items() if is_free)
 
 
-def _score(network: Network, vocabulary: Vocabulary, hypotheses: Sequence[Hypothesis]) -> Task[tuple[Found, int]]:
+def _score(
+    network: Network, vocabulary: Vocabulary, hypotheses: Sequence[Hypothesis], ranks: Ranks | None
+) -> Task[tuple[Found, int]]:
     """log p of every hypothesis, and the number of their tokens."""
     unit, end = vocabulary.unit, tokenizers.line_end(vocabulary.unit)
     together: list[str] = []
@@ -130,14 +135,17 @@ def _score(network: Network, vocabulary: Vocabulary, hypotheses: Sequence[Hypoth
     yield from prepare.check_coverage(read)
     texts = np.split(read.stored, stops[:-1])
     parts: list[Found] = []
-    for first in range(0, len(texts), _TOGETHER):
-        some = texts[first : first + _TOGETHER]
-        parts.append(score_prefixes(network, vocabulary, some))
+    workers = Workers(partial(score_prefixes, network, vocabulary), ranks)
+    batches = [texts[first : first + _TOGETHER] for first in range(0, len(texts), _TOGETHER)]
+    first = 0
+    for some, scored in zip(batches, workers.results(batches), strict=True):
+        parts.append(scored)
         wrong = np.flatnonzero(~np.isfinite(parts[-1].log_probability))
         if len(wrong):
             where = hypotheses[first + int(wrong[0])].where
             raise NotFiniteError(f"{where}: a log-probability is not finite: the weights are far too large")
-        yield Progress("scoring", first + len(some), len(texts), "hypotheses")
+        first += len(some)
+        yield Progress("scoring", first, len(texts), "hypotheses")
     log_probability, unknown, rows = zip(*parts, strict=True)
     return Found(np.concatenate(log_probability), np.concatenate(unknown), sum(rows)), len(read)
 

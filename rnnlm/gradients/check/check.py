@@ -117,8 +117,10 @@ def check(
             these, and what the shorter window's gradient lacks is the truncation bias.
     """
     began = time.perf_counter()
-    # As in training: with dropout, whose masks are tied to places in a window, and penalties.
-    training = (network.config.model.drops or network.config.train.penalties.any) and longer is None
+    # As in training: with dropout, whose masks are tied to places in a window, penalties, and what an output layer
+    # draws or adds to the loss.
+    model, penalties = network.config.model, network.config.train.penalties
+    training = (model.drops or penalties.any or network.output.own_objective) and longer is None
     subject = Subject(network, window, (network.config.train.seed, 1) if training else None)
     loss, plain_loss = subject.loss(), subject.plain_loss().real
     forward_passed = abs(loss - plain_loss) <= FORWARD * max(1.0, abs(plain_loss))

@@ -65,10 +65,10 @@ def backward(x: np.ndarray, W: np.ndarray, dy: np.ndarray, dW: np.ndarray, dx: n
     _backward(context.threads, x, W, dy, packed, dW, dx)
 
 
-def outer(x: np.ndarray, dy: np.ndarray, dW: np.ndarray, context: Context) -> None:
-    """dW = x' dy alone. x: n x d, dy: n x k, dW: d x k."""
+def outer(x: np.ndarray, dy: np.ndarray, dW: np.ndarray, context: Context, add: bool = False) -> None:
+    """dW = x' dy alone, or with `add` dW += x' dy. x: n x d, dy: n x k, dW: d x k."""
     (n, d), k, workspace = x.shape, dy.shape[1], context.workspace.part("linear")
-    _outer(context.threads, x, dy, workspace.columns("x_columns", n, d), workspace.panels("packed_dy", n, k), dW)
+    _outer(context.threads, x, dy, workspace.columns("x_columns", n, d), workspace.panels("packed_dy", n, k), dW, add)
 
 
 @parallel
@@ -102,7 +102,7 @@ def _backward(thread, x, W, dy, packed, dW, dx):
 
 
 @parallel
-def _outer(thread, x, dy, columns, panels, dW):
+def _outer(thread, x, dy, columns, panels, dW, add):
     """Each thread has its columns of dW; see `outer`."""
     n = x.shape[0]
     first, last = partition(thread, n, depth_grain(columns))
@@ -110,7 +110,7 @@ def _outer(thread, x, dy, columns, panels, dW):
     start, stop = partition(thread, dy.shape[1], 2 * LANES)
     pack_panels(dy, False, start, stop, n, panels)
     wait(thread)
-    multiply_columns(columns, depth(panels, n), panels, start, stop, dW, False)
+    multiply_columns(columns, depth(panels, n), panels, start, stop, dW, add)
 
 
 @jit

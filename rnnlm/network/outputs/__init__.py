@@ -8,6 +8,7 @@ from typing import Any
 
 from rnnlm.network.outputs.adaptive import Adaptive
 from rnnlm.network.outputs.classes import Classes
+from rnnlm.network.outputs.direct import DirectSoftmax
 from rnnlm.network.outputs.hierarchical import Hierarchical
 from rnnlm.network.outputs.mixture import Mixture
 from rnnlm.network.outputs.sampled import Sampled
@@ -19,9 +20,10 @@ OUTPUTS: dict[str, Callable[..., OutputLayer[Any]]] = {
     "softmax": Softmax,
     "adaptive": Adaptive,
     "classes": Classes,
+    "direct": DirectSoftmax,
     "hierarchical": Hierarchical,
     "mixture": Mixture,
     "sampled": Sampled,
 }
 
-__all__ = ["OUTPUTS", "Adaptive", "Classes", "Hierarchical", "Mixture", "Sampled", "Softmax"]
+__all__ = ["OUTPUTS", "Adaptive", "Classes", "DirectSoftmax", "Hierarchical", "Mixture", "Sampled", "Softmax"]

@@ -14,8 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlm.network import history
 from rnnlm.network.layers.layer_norm import EPSILON
 from rnnlm.network.network import Applied, Network, Window
+from rnnlm.network.outputs import Softmax
 from rnnlm.network.parameters import unflatten
 from rnnlm.network.reference import cells as reference_cells
 from rnnlm.network.reference import outputs as reference_outputs
@@ -62,19 +64,21 @@ def loss(
     own_parameters = tree["output"] | network.tables
     if network.output.tied:
         own_parameters = own_parameters | {"E": tree["embedding"]["table"]}
+    seen = history.rows(window.states[-1], window.inputs, window.reset)[first:] if network.output.history else None
     objective = reference_outputs.OBJECTIVES.get(type(network.output))
     if draw is not None and objective is not None:
-        smooth = objective(network.output, own_parameters, up[first:], targets[first:], draw).sum()
+        smooth = objective(network.output, own_parameters, up[first:], targets[first:], draw, seen).sum()
     else:
-        log_y_hat = reference_outputs.log_y_hat(
-            network.output, own_parameters, up[first:], network.history(window, first)
-        )
+        log_y_hat = reference_outputs.log_y_hat(network.output, own_parameters, up[first:], seen)
         own = np.take_along_axis(log_y_hat, targets[first:, :, None], axis=2)
         if draw is None:
             return -own.sum() / window.inputs.shape[1]
         share = train.penalties.label_smoothing
         smooth = -(1 - share) * own.sum() - share * log_y_hat.mean(axis=2).sum()
-    before = np.concatenate([window.states[-1][None, :, : h.shape[2]], h[:-1]])
+        if isinstance(network.output, Softmax):
+            log_Z = reference_outputs.log_normalizer(own_parameters, up[first:])
+            smooth += network.output.variance_regularization / 2 * ((log_Z - log_Z.mean()) ** 2).sum()
+    before = np.concatenate([window.states[len(network.cells) - 1][None, :, : h.shape[2]], h[:-1]])
     change = np.where(window.reset[:, :, None], 0, h - before)[first:]
     penalty = train.penalties.activation * (up[first:] ** 2).sum() + train.penalties.temporal * (change**2).sum()
     return (smooth + penalty / h.shape[2]) / window.inputs.shape[1]

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlm.network.outputs import Adaptive, Classes, Hierarchical, Mixture, Sampled, Softmax
+from rnnlm.network.outputs import Adaptive, Classes, DirectSoftmax, Hierarchical, Mixture, Sampled, Softmax
+from rnnlm.network.outputs.direct import contexts
 from rnnlm.network.outputs.sampled import noise
 from rnnlm.network.protocols import OutputLayer
 from rnnlm.network.reference import equations
@@ -29,7 +30,29 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def softmax(layer: Softmax, p: Arrays, h: Array, history: Array | None) -> Array:
-    return equations.log_softmax(equations.z2(h @ p["P"] if "P" in p else h, _U(p), p["b2"]))
+    return equations.log_softmax(_softmax_z2(p, h))
+
+
+def log_normalizer(p: Arrays, h: Array) -> Array:
+    """log Z of the full softmax, T x B."""
+    z = _softmax_z2(p, h)
+    return np.asarray((z - equations.log_softmax(z))[..., 0])
+
+
+def _softmax_z2(p: Arrays, h: Array) -> Array:
+    return equations.z2(h @ p["P"] if "P" in p else h, _U(p), p["b2"])
+
+
+def direct(layer: DirectSoftmax, p: Arrays, h: Array, history: Array | None) -> Array:
+    return equations.log_softmax(_z2_by_token(p, h) + _features(layer, p, history))
+
+
+def _features(layer: DirectSoftmax, p: Arrays, history: Array | None) -> Array:
+    """What direct connections add to z2."""
+    assert history is not None
+    begins = contexts.begins(history.reshape(-1, layer.history), layer.blocks).reshape(history.shape)
+    places = (contexts.WIDTH * begins[..., None] + np.arange(layer.V)) % p["D"].size
+    return np.asarray(np.where(begins[..., None] == contexts.NONE, 0, p["D"].reshape(-1)[places]).sum(axis=-2))
 
 
 def mixture(layer: Mixture, p: Arrays, h: Array, history: Array | None) -> Array:
@@ -53,12 +76,14 @@ def adaptive(layer: Adaptive, p: Arrays, h: Array, history: Array | None) -> Arr
 
 
 def sampled(layer: Sampled, p: Arrays, h: Array, history: Array | None) -> Array:
-    return equations.log_softmax(_sampled_z2(p, h))
+    return equations.log_softmax(_sampled_z2(layer, p, h, history))
 
 
-def sampled_objective(layer: Sampled, p: Arrays, h: Array, targets: Array, draw: tuple[int, int]) -> Array:
+def sampled_objective(
+    layer: Sampled, p: Arrays, h: Array, targets: Array, draw: tuple[int, int], history: Array | None
+) -> Array:
     drawn = noise.draw(np.cumsum(p["noise"]), layer.samples, *draw)
-    z, log_noise = _sampled_z2(p, h), np.log(layer.samples * p["noise"])
+    z, log_noise = _sampled_z2(layer, p, h, history), np.log(layer.samples * p["noise"])
     own = np.take_along_axis(z, targets[..., None], axis=-1)
     if layer.objective == "nce":
         noise_terms = drawn.times * np.log1p(np.exp(z - log_noise)[..., drawn.tokens])
@@ -68,7 +93,13 @@ def sampled_objective(layer: Sampled, p: Arrays, h: Array, targets: Array, draw:
     return np.asarray(np.log(1 + (weights * np.exp(z[..., drawn.tokens] - own)).sum(axis=-1)))
 
 
-def _sampled_z2(p: Arrays, h: Array) -> Array:
+def _sampled_z2(layer: Sampled, p: Arrays, h: Array, history: Array | None) -> Array:
+    z = _z2_by_token(p, h)
+    return z + _features(layer.full, p, history) if isinstance(layer.full, DirectSoftmax) else z
+
+
+def _z2_by_token(p: Arrays, h: Array) -> Array:
+    """z2 with a row of U for each token."""
     U = p["E"] if "E" in p else p["U"]
     return equations.z2(h @ p["P"] if "P" in p else h, U.T, p["b2"])
 
@@ -100,6 +131,7 @@ def _U(p: Arrays) -> Array:
 # By the output layer's class.
 LOG_Y_HAT: dict[type, Callable[[Any, Arrays, Array, Array | None], Array]] = {
     Softmax: softmax,
+    DirectSoftmax: direct,
     Adaptive: adaptive,
     Classes: classes,
     Hierarchical: hierarchical,
@@ -109,11 +141,11 @@ LOG_Y_HAT: dict[type, Callable[[Any, Arrays, Array, Array | None], Array]] = {
 
 # J(t) of training (T x B) by the class of an output layer that is trained by something else than - log y^; `draw` as
 # of ``protocols.Objective``.
-OBJECTIVES: dict[type, Callable[[Any, Arrays, Array, Array, tuple[int, int]], Array]] = {Sampled: sampled_objective}
+OBJECTIVES: dict[type, Callable[[Any, Arrays, Array, Array, tuple[int, int], Array | None], Array]] = {
+    Sampled: sampled_objective
+}
 
 
 def log_y_hat(layer: OutputLayer[Any], p: Arrays, h: Array, history: Array | None) -> Array:
-    """log y^ of any layer that has a reference: T x B x |V| from h (T x B x D_h); history: T B x n."""
-    if history is not None:
-        history = history.reshape(*h.shape[:-1], -1)
+    """log y^ of any layer that has a reference: T x B x |V| from h (T x B x D_h); history: T x B x n."""
     return LOG_Y_HAT[type(layer)](layer, p, h, history)

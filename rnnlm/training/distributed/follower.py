@@ -12,9 +12,9 @@ from rnnlm.errors import NotFiniteError
 from rnnlm.kernels.matmul.choice import choose
 from rnnlm.network import build
 from rnnlm.network.parameters import unflatten
+from rnnlm.ranks.ranks import Order, Ranks
 from rnnlm.text.streams import Streams
 from rnnlm.training.distributed.group import Given, Group
-from rnnlm.training.distributed.ranks import Order, Ranks
 from rnnlm.training.optimizers.optimizer import Optimizer
 from rnnlm.training.run import Run, shuffled
 
@@ -59,7 +59,7 @@ def _update(run: Run, group: Group) -> None:
     except NotFiniteError:
         if group.sum is None:
             raise
-        # The sum of the gradients is the same at the leader, which says so and ends the run.
+        # The sums of losses and gradients are the same at the leader, which says so and ends the run.
     run.end_epoch()
 
 

@@ -21,8 +21,8 @@ import numpy as np
 from rnnlm.kernels.elementwise.bfloat16 import as_float32, rounded, sum_of
 from rnnlm.network.parameters import Gradients
 from rnnlm.network.protocols import Array, Arrays
+from rnnlm.ranks.ranks import Ranks
 from rnnlm.training.accumulation import sum_of_rows
-from rnnlm.training.distributed.ranks import Ranks
 
 _SMALL = 1 << 14  # numbers; arrays below it travel together
 
@@ -40,15 +40,19 @@ class GradientSum:
             if array.size >= _SMALL:
                 self._begin(array)
 
-    def finish(self, gradients: Gradients) -> None:
-        """The gradients become the sum over the ranks: the dense ones in place."""
+    def finish(self, gradients: Gradients, loss: float) -> float:
+        """The gradients become the sum over the ranks: the dense ones in place.
+
+        Returns:
+            the sum of all ranks' losses, in the gradients' precision: finite at every rank or at none.
+        """
         small = [array for array in gradients.dense.values() if array.size < _SMALL]
-        together = np.concatenate([array.reshape(-1) for array in small]) if small else np.empty(0)
+        kind = next((array.dtype for _, array in gradients.arrays()), np.dtype(np.float64))
+        together = np.concatenate([array.reshape(-1) for array in small] + [np.array([loss], kind)])
         for array in gradients.dense.values():
             if array.size >= _SMALL and id(array) not in self._begun:
                 self._begin(array)
-        if small:
-            self._begin(together)
+        self._begin(together)
         gradients.rows = {name: self._rows(*found) for name, found in gradients.rows.items()}
         begun, self._begun = list(self._begun.values()), {}
         self._ranks.wait([request for _, request, _ in begun])
@@ -58,6 +62,7 @@ class GradientSum:
         for array in small:
             array.reshape(-1)[:] = together[start : start + array.size]
             start += array.size
+        return float(together[-1])
 
     def _begin(self, array: Array) -> None:
         if not self._half:

@@ -17,10 +17,10 @@ from rnnlm.config.training import Train
 from rnnlm.errors import ConfigError
 from rnnlm.network.protocols import Array
 from rnnlm.network.share import Share
+from rnnlm.ranks.ranks import Order, Ranks
 from rnnlm.text.corpus import Corpus
 from rnnlm.text.streams import Streams
 from rnnlm.training.distributed.gradient_sum import GradientSum
-from rnnlm.training.distributed.ranks import Order, Ranks
 from rnnlm.training.position import Position
 from rnnlm.training.records import RankSpeeds
 
@@ -97,7 +97,11 @@ class Group:
     def share_out(self, run: Run) -> None:
         """The leader sends each rank its share of a run, and keeps its own."""
         streams, states = run.streams, run.states
-        self.ranks.order(Order.TRAIN)
+        with self.ranks.together(Order.TRAIN):
+            self._send_shares(run, streams, states)
+            self.begin(run, streams, states)
+
+    def _send_shares(self, run: Run, streams: Streams, states: list[Array]) -> None:
         for rank in range(1, self.ranks.size):
             part = slice(*self.firsts[rank : rank + 2])
             starts, stops = streams.starts[part], streams.stops[part]
@@ -112,7 +116,6 @@ class Group:
                 run.network.products.name,
             )  # fmt: skip
             self.ranks.send(given, rank)
-        self.begin(run, streams, states)
 
     def begin(self, run: Run, streams: Streams, states: list[Array]) -> None:
         """This rank's share is cut out, and all begin with the leader's weights and moments."""
@@ -147,7 +150,7 @@ class Group:
         self.ranks.free = True
 
     def give_up_update(self) -> None:
-        """The gradient is not finite: where it is the sum over the ranks, it is so at all of them."""
+        """The loss or gradient is not finite: where it is the sum over the ranks, it is so at all of them."""
         self.ranks.free = self.sum is not None
 
     def keep_loss(self, loss: float) -> None:
@@ -158,8 +161,8 @@ class Group:
 
     def losses(self) -> list[float]:
         """The loss of every window since the last time, summed over the ranks in their order."""
-        self.ranks.order(Order.LOSSES)
-        found = self.send_losses()
+        with self.ranks.together(Order.LOSSES):
+            found = self.send_losses()
         return [sum(window) for window in zip(*found, strict=True)]
 
     def send_losses(self) -> list[list[float]]:
@@ -169,8 +172,9 @@ class Group:
 
     def speeds(self, run: Run) -> RankSpeeds:
         """What each rank has computed and waited since the last time."""
-        self.ranks.order(Order.SPEEDS)
-        machines, threads, seconds, waited = zip(*self.send_speed(run.network.threads), strict=True)
+        with self.ranks.together(Order.SPEEDS):
+            found = self.send_speed(run.network.threads)
+        machines, threads, seconds, waited = zip(*found, strict=True)
         at = run.at
         return RankSpeeds(
             at.updates, at.epoch, at.tokens, at.seconds, machines, tuple(np.diff(self.firsts).tolist()), threads,
@@ -185,15 +189,15 @@ class Group:
 
     def states(self, run: Run) -> list[Array]:
         """The states of all streams, each layer's B x S."""
-        self.ranks.order(Order.STATES)
-        found = self.ranks.gathered(run.states)
+        with self.ranks.together(Order.STATES):
+            found = self.ranks.gathered(run.states)
         return [np.concatenate(parts) for parts in zip(*found, strict=True)]
 
     def average(self, run: Run) -> None:
         """The leader has all average their weights, where they differ."""
         if self.alone and run.at.updates > self._averaged:
-            self.ranks.order(Order.AVERAGE)
-            self.average_weights(run)
+            with self.ranks.together(Order.AVERAGE):
+                self.average_weights(run)
 
     def average_weights(self, run: Run) -> None:
         """The weights and moments of all ranks become their mean, weighted by their streams."""
@@ -210,8 +214,8 @@ class Group:
         They are the same already where all have the same processor and number of threads. Elsewhere sums round
         differently, and this is where a run that goes on from the checkpoint begins.
         """
-        self.ranks.order(Order.WEIGHTS)
-        self.take_weights(run)
+        with self.ranks.together(Order.WEIGHTS):
+            self.take_weights(run)
 
     def take_weights(self, run: Run) -> None:
         """The weights and moments of all ranks become the leader's."""

@@ -154,7 +154,7 @@ BREAKS: dict[str, tuple[Any, str, Callable[[Break], Break], str]] = {
         "output.U: look at dJ/dU = h(t)' delta2(t) (the opp",
     ),
     "delta2 twice as large": (
-        rows, "_backward", _before("scale", lambda scale: scale * 2),
+        rows, "_backward", _before("scales", lambda scales: scales * 2),
         "output.U, output.b2: look at delta2(t) = y^(t) - y(t) (the right direction",
     ),
     "H transposed in the forward pass": (

@@ -42,11 +42,14 @@ def texts(tmp_path: Path, make_config: Any) -> Path:
     return tmp_path
 
 
+def path_of(config: Config) -> str:
+    return f"{config.run}.yaml"
+
+
 def written(config: Config) -> str:
     """The configuration as a file."""
-    path = Path(f"{config.run}.yaml")
-    path.write_text(config_file.dump(config))
-    return str(path)
+    Path(path_of(config)).write_text(config_file.dump(config))
+    return path_of(config)
 
 
 def state(config: Config) -> dict[str, np.ndarray]:
@@ -79,7 +82,7 @@ def test_an_ordinary_run_imports_nothing_of_mpi(make_config: Any) -> None:
     config = make_config(max_updates=1)
     code = (
         "import sys; from rnnlm import cli; sys.argv = ['rnnlm', 'train', sys.argv[1], '-q']; cli.main();"
-        "assert not {'mpi4py', 'rnnlm.training.distributed.watch'} & set(sys.modules)"
+        "assert not {'mpi4py', 'rnnlm.ranks.watch'} & set(sys.modules)"
     )
     found = subprocess.run([sys.executable, "-c", code, written(config)], capture_output=True, text=True)
     assert (found.returncode, found.stderr) == (0, "")
@@ -187,6 +190,8 @@ def test_a_run_goes_on_with_another_number_of_ranks(texts: Path, make_config: An
     trained(2, path, "--set", "train.max_updates=45")
     trained(3, path, "--set", "train.max_updates=110", "--resume")
     assert rnnlm("train", path, "--resume").returncode == 0
+    told = [(r["ranks"], r["ranks_before"]) for r in log_of(resumed) if r["event"] == "resumed"]
+    assert told == [(3, 2), (1, 3)]
     # Training perplexity and validations inside epochs are of the stops.
     ends = [[r["loss"] for r in log_of(config) if r["event"] == "updates"] for config in (whole, resumed)]
     np.testing.assert_allclose(ends[1][-5:], ends[0][-5:], rtol=1e-12)
@@ -284,6 +289,57 @@ def test_a_rank_that_fails_is_named_and_ends_all(texts: Path, make_config: Any) 
     assert "abacus" in line
 
 
+# Runs the command line; at rank 0 the console cannot draw the first losses.
+NO_CONSOLE = """
+from rnnlm import cli, console
+from rnnlm.ranks.launch import own_rank
+from rnnlm.training.records import Updates
+
+def draw(self, record, real=console.Console.draw):
+    if isinstance(record, Updates):
+        raise OSError(28, "No space left on device")
+    real(self, record)
+
+console.Console.draw = draw
+cli.main()
+"""
+# The same; one rank finds nobody who watches.
+NO_WATCH = """
+from rnnlm import cli
+from rnnlm.ranks import watch
+from rnnlm.ranks.launch import own_rank
+
+def refused(*arguments):
+    raise ConnectionRefusedError(111, "Connection refused")
+
+if own_rank() == RANK:
+    watch.socket.create_connection = refused
+cli.main()
+"""
+
+
+@needs_mpi
+@pytest.mark.parametrize(
+    ("code", "message", "kept"),
+    [
+        (NO_CONSOLE, "No space left on device", True),
+        (NO_WATCH.replace("RANK", "0"), "rank 0 (", False),
+        (NO_WATCH.replace("RANK", "1"), "rank 1 (", False),
+    ],
+    ids=["console", "watch of rank 0", "watch of rank 1"],
+)
+def test_ranks_do_not_wait_for_one_that_gave_up(
+    texts: Path, make_config: Any, code: str, message: str, kept: bool
+) -> None:
+    config = make_config(**(KEYS | dict(max_updates=None)))
+    found = mpi.run(mpi.command(2, "-c", code, "train", written(config)), timeout=60)
+    assert found.returncode != 0
+    (line,) = mpi.errors(found)
+    assert message in line
+    assert (Path(config.run) / "state.safetensors").exists() is kept
+    assert not mpi.ranks_of(path_of(config))
+
+
 @needs_mpi
 def test_an_interrupted_run_goes_on(texts: Path, make_config: Any) -> None:
     config = make_config(MODEL, **(KEYS | dict(max_updates=None)))
@@ -293,7 +349,7 @@ def test_an_interrupted_run_goes_on(texts: Path, make_config: Any) -> None:
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode != 0
-    assert not ranks_of(config)
+    assert not mpi.ranks_of(path_of(config))
     trained(3, written(config), "--resume", "--set", "train.max_updates=400")
     assert log_of(config)[-1]["reason"] == "max_updates"
 
@@ -306,21 +362,6 @@ def wait_for_log(config: Config) -> None:
             return
         time.sleep(0.05)
     raise AssertionError("no update was logged")
-
-
-def ranks_of(config: Config) -> dict[int, int]:
-    """The processes that train a configuration, by rank; without that which watches over them."""
-    found: dict[int, list[int]] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (folder / "cmdline").read_bytes().split(b"\0")
-            variables = dict(v.split(b"=", 1) for v in (folder / "environ").read_bytes().split(b"\0") if b"=" in v)
-        except OSError:
-            continue
-        rank = variables.get(b"OMPI_COMM_WORLD_RANK", variables.get(b"PMI_RANK"))
-        if f"{config.run}.yaml".encode() in words and b"-n" not in words and rank is not None:
-            found.setdefault(int(rank), []).append(int(folder.name))
-    return {rank: min(processes) for rank, processes in found.items()}
 
 
 @needs_mpi
@@ -343,7 +384,7 @@ def test_a_rank_killed_at_any_instant_ends_all_and_nothing_is_lost(texts: Path, 
         )
         time.sleep(generator.uniform(0.1, 0.9) * duration)
         victim = generator.randrange(3)
-        at_work = ranks_of(killed)
+        at_work = mpi.ranks_of(path_of(killed))
         if victim in at_work:
             os.kill(at_work[victim], signal.SIGKILL)
             began = time.monotonic()
@@ -361,7 +402,7 @@ def test_a_rank_killed_at_any_instant_ends_all_and_nothing_is_lost(texts: Path, 
             assert process.returncode == 0
             assert_same_run(whole, killed)
             shutil.rmtree(killed.run)
-        assert not ranks_of(killed)
+        assert not mpi.ranks_of(path_of(killed))
     assert said >= 10
     trained(3, written(killed), "--resume")
     assert_same_run(whole, killed)

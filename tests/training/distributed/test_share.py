@@ -59,7 +59,7 @@ def test_the_gradients_of_shares_add_up_to_that_of_the_batch(model: dict[str, An
     check(config(layers=2, model=model | {"dropout": rates}), [0, 1, 3])
 
 
-@pytest.mark.parametrize("output", ["softmax", "adaptive", "classes", "hierarchical", "mixture"])
+@pytest.mark.parametrize("output", ["softmax", "adaptive", "classes", "hierarchical", "mixture", "sampled"])
 def test_so_do_those_of_penalties_smoothing_and_tied_weights(output: str) -> None:
     penalties = {"activation": 0.5, "temporal": 0.7} | ({"label_smoothing": 0.1} if output == "softmax" else {})
     tie = output in ("softmax", "mixture")

@@ -116,8 +116,8 @@ class Mixture(OutputLayer[rows.Packed]):
             losses.append(responsibilities.backward(log_pi[own], log_q, scale, weights, d_heads.d_prior[own]))
 
         columns.backward(
-            Block(g, np.repeat(targets, K)), weights_of(parameters), weights_of(gradients), d_heads.dg, scale,
-            context, columns.Weighting(weigh, K),
+            Block(g, np.repeat(targets, K)), weights_of(parameters), weights_of(gradients), d_heads.dg,
+            np.full(len(g), scale), context, columns.Weighting(weigh, K),
         )  # fmt: skip
         heads.backward(parameters, gradients, h, g, d_heads, dh, context)
         return OutputLoss(sum(losses))

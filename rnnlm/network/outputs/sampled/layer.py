@@ -16,7 +16,7 @@ it would be to an embedding table).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -26,6 +26,8 @@ from rnnlm.kernels.workspace import Context
 from rnnlm.network.layers import projection
 from rnnlm.network.layers.embedding import gather, scatter_add
 from rnnlm.network.outputs import initial
+from rnnlm.network.outputs.direct import DirectSoftmax, contexts, features
+from rnnlm.network.outputs.direct import layer as direct_softmax
 from rnnlm.network.outputs.sampled import noise, objectives
 from rnnlm.network.outputs.softmax import Softmax
 from rnnlm.network.outputs.softmax import layer as softmax
@@ -37,6 +39,7 @@ from rnnlm.network.protocols import (
     Objective,
     OutputLayer,
     OutputLoss,
+    RowGradients,
     Rows,
     Scores,
     Shapes,
@@ -55,7 +58,7 @@ class _Window(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Sampled(OutputLayer[softmax.Packed]):
+class Sampled(OutputLayer[softmax.Packed | direct_softmax.Packed]):
     """A softmax that is trained by samples: from D_h numbers to |V| tokens. samples: K; noise_power: of the counts in
     q; tied: as of `Softmax`."""
 
@@ -66,14 +69,27 @@ class Sampled(OutputLayer[softmax.Packed]):
     objective: Literal["importance", "nce"] = "importance"
     samples: int = 1000
     noise_power: float = 0.75
+    direct: dict[str, int] | None = None
 
     @property
     def by_token(self) -> bool:
+        return self.full.by_token
+
+    @property
+    def own_objective(self) -> bool:
         return True
 
     @property
-    def _full(self) -> Softmax:
-        return Softmax(self.D_h, self.d if self.tied else self.D_h, self.V, tied=True)
+    def full(self) -> Softmax | DirectSoftmax:
+        """The full softmax that it is where nothing is drawn."""
+        d = self.d if self.tied else self.D_h
+        if self.direct is not None:
+            return DirectSoftmax(self.D_h, d, self.V, True, **self.direct)
+        return Softmax(self.D_h, d, self.V, True)
+
+    @property
+    def history(self) -> int:
+        return self.full.history
 
     @property
     def _projects(self) -> bool:
@@ -81,15 +97,15 @@ class Sampled(OutputLayer[softmax.Packed]):
 
     @property
     def sparse(self) -> tuple[str, ...]:
-        return () if self.tied else ("U",)
+        return self.full.sparse if self.tied else ("U", *self.full.sparse)
 
     def shapes(self) -> Shapes:
         own = {} if self.tied else {"U": (Axis(self.V, "V"), Axis(self.D_h, "D_h"))}
-        return own | self._full.shapes()
+        return own | self.full.shapes()
 
     def init(self, dtype: DTypeLike, generator: np.random.Generator) -> Arrays:
         """U or P uniform in +-1/sqrt(D_h); b2 = 0, for NCE - log |V|, with which Z is near 1 from the beginning."""
-        result = self._full.init(dtype, generator)
+        result = self.full.init(dtype, generator)
         if self.objective == "nce":
             result["b2"] -= np.log(self.V)
         if not self.tied:
@@ -107,19 +123,20 @@ class Sampled(OutputLayer[softmax.Packed]):
 
     def scores(self, parameters: Arrays, rows: Rows, context: Context, details: bool = False) -> Scores:
         tied = self._as_tied(parameters)
-        found = self._full.scores(tied, rows, context, details)
+        found = self.full.scores(tied, rows, context, details)
         if self.self_normalised:
             p, targets = self._projected(parameters, rows.h, context), np.empty(len(rows.h), rows.h.dtype)
             objectives.target_logits(context.threads, p, tied["E"], tied["b2"], rows.targets, targets)
+            self._add_features(parameters, rows, rows.targets[:0], np.empty((len(p), 0), p.dtype), targets, context)
             found.log_normalizer[:] = targets - found.log_probability
         return found
 
     def loss(self, parameters: Arrays, rows: Rows, objective: Objective, context: Context) -> float:
         if objective.draw is None:
-            return self._full.loss(self._as_tied(parameters), rows, objective, context)
+            return self.full.loss(self._as_tied(parameters), rows, objective, context)
         p = self._projected(parameters, rows.h, context)
         window = self._window(parameters, rows.targets, objective.draw, context)
-        _, _, losses = self._losses(p, window, 1.0, context)
+        _, _, losses = self._losses(parameters, rows, p, window, 1.0, context)
         return float(losses.sum())
 
     def backward(
@@ -130,7 +147,7 @@ class Sampled(OutputLayer[softmax.Packed]):
             return self._full_backward(parameters, gradients, rows, objective, dh, context)
         p, workspace = self._projected(parameters, rows.h, context), context.workspace
         window = self._window(parameters, rows.targets, objective.draw, context)
-        targets, d_targets, losses = self._losses(p, window, objective.scale, context)
+        targets, d_targets, losses = self._losses(parameters, rows, p, window, objective.scale, context)
         delta, drawn = workspace.take("logits", (len(p), len(window.noise.tokens))), len(window.noise.tokens)
         dU = workspace.take("dU", window.U.shape)
         dU[drawn:] = 0
@@ -147,24 +164,25 @@ class Sampled(OutputLayer[softmax.Packed]):
         if self._projects:
             projection.backward(rows.h, parameters["P"], dp, gradients["P"], dh, context.part("P"))
         J = float(losses.sum() if self.objective == "importance" else -targets.sum(dtype=np.float64))
+        by_rows = self._features_back(rows, window.noise.tokens, delta, d_targets, context)
         if not self.tied:
-            return OutputLoss(J, {"U": (window.tokens, dU)})
+            return OutputLoss(J, {"U": (window.tokens, dU)} | by_rows)
         gradients["E"].fill(0)
         scatter_add(gradients["E"], window.tokens, dU)
-        return OutputLoss(J)
+        return OutputLoss(J, by_rows)
 
-    def pack(self, parameters: Arrays, context: Context) -> softmax.Packed:
-        return self._full.pack(self._as_tied(parameters), context)
+    def pack(self, parameters: Arrays, context: Context) -> softmax.Packed | direct_softmax.Packed:
+        return self.full.pack(self._as_tied(parameters), context)
 
     def log_distribution(
-        self, packed: softmax.Packed, h: Array, history: NDArray[np.int32] | None, threads: int
+        self, packed: Any, h: Array, history: NDArray[np.int32] | None, threads: int
     ) -> NDArray[np.float64]:
-        return self._full.log_distribution(packed, h, history, threads)
+        return self.full.log_distribution(packed, h, history, threads)
 
     def draw(
-        self, packed: softmax.Packed, h: Array, history: NDArray[np.int32] | None, how: Draw, threads: int
+        self, packed: Any, h: Array, history: NDArray[np.int32] | None, how: Draw, threads: int
     ) -> NDArray[np.int32]:
-        return self._full.draw(packed, h, history, how, threads)
+        return self.full.draw(packed, h, history, how, threads)
 
     def multiplications(self) -> int:
         """Of training: of the sample."""
@@ -178,16 +196,16 @@ class Sampled(OutputLayer[softmax.Packed]):
 
     def _as_tied(self, parameters: Arrays) -> Arrays:
         """The parameters of the full softmax, to which U is its embedding table."""
-        return parameters if self.tied else {"E": parameters["U"], "b2": parameters["b2"]}
+        return parameters if self.tied else parameters | {"E": parameters["U"]}
 
     def _full_backward(
         self, parameters: Arrays, gradients: Arrays, rows: Rows, objective: Objective, dh: Array, context: Context
     ) -> OutputLoss:
         if self.tied:
-            return self._full.backward(parameters, gradients, rows, objective, dh, context)
+            return self.full.backward(parameters, gradients, rows, objective, dh, context)
         own = {"E": context.workspace.take("full_dU", parameters["U"].shape), "b2": gradients["b2"]}
-        J = self._full.backward(self._as_tied(parameters), own, rows, objective, dh, context).J
-        return OutputLoss(J, {"U": (np.arange(self.V, dtype=np.int32), own["E"])})
+        found = self.full.backward(self._as_tied(parameters), own, rows, objective, dh, context)
+        return OutputLoss(found.J, {"U": (np.arange(self.V, dtype=np.int32), own["E"])} | (found.rows or {}))
 
     def _projected(self, parameters: Arrays, h: Array, context: Context) -> Array:
         """What U multiplies."""
@@ -206,7 +224,34 @@ class Sampled(OutputLayer[softmax.Packed]):
         log_noise = np.log(self.samples * q[tokens]).astype(table.dtype)
         return _Window(drawn, tokens, own, U, parameters["b2"][tokens], log_noise)
 
-    def _losses(self, p: Array, window: _Window, scale: float, context: Context) -> tuple[Array, Array, Array]:
+    def _add_features(
+        self, parameters: Arrays, rows: Rows, tokens: NDArray[np.int32], z: Array, target_z: Array, context: Context
+    ) -> None:
+        """Adds what direct connections say of some tokens to z (R x n), and of each target to target_z (R)."""
+        if rows.history is not None:
+            D = parameters["D"]
+            begins = contexts.begins(rows.history, len(D))
+            features.add_some(context.threads, D, begins, tokens, rows.targets, z, target_z)
+
+    def _features_back(
+        self, rows: Rows, tokens: NDArray[np.int32], delta: Array, target_delta: Array, context: Context
+    ) -> dict[str, RowGradients]:
+        """dJ/dD by its blocks, from dJ/dz of these tokens (R x n) and of each target (R)."""
+        if rows.history is None or not isinstance(self.full, DirectSoftmax):
+            return {}
+        blocks = self.full.blocks
+        begins = contexts.begins(rows.history, blocks)
+        touched = features.touched_by_some(begins, tokens, rows.targets, blocks, context)
+        dD = context.workspace.take("dD", (len(touched.blocks), contexts.WIDTH))
+        dD[:] = 0
+        features.gradient_of_some(
+            context.threads, begins, tokens, rows.targets, delta, target_delta, touched.place, dD
+        )
+        return {"D": (touched.blocks, dD)}
+
+    def _losses(
+        self, parameters: Arrays, rows: Rows, p: Array, window: _Window, scale: float, context: Context
+    ) -> tuple[Array, Array, Array]:
         """z_x, scale dJ/dz_x and J of each row; leaves scale dJ/dz of the drawn tokens as ``logits`` (R x n)."""
         workspace, threads, count, drawn = context.workspace, context.threads, len(p), len(window.noise.tokens)
         logits = workspace.take("logits", (count, drawn))
@@ -216,6 +261,7 @@ class Sampled(OutputLayer[softmax.Packed]):
         linear.forward(p, window.U[:drawn], bias, logits, context, transposed=True)
         targets, d_targets, losses = np.empty(count, p.dtype), np.empty(count, p.dtype), np.empty(count)
         objectives.target_logits(threads, p, window.U, window.b2, window.own, targets)
+        self._add_features(parameters, rows, window.noise.tokens, logits, targets, context)
         factor = p.dtype.type(scale)
         if self.objective == "importance":
             objectives.importance(threads, logits, targets, window.own, factor, d_targets, losses)

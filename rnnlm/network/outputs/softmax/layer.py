@@ -33,7 +33,7 @@ from rnnlm.kernels import cpu
 from rnnlm.kernels.workspace import Context, Workspace
 from rnnlm.network.layers import projection
 from rnnlm.network.outputs import initial
-from rnnlm.network.outputs.softmax import columns, logits, smoothing
+from rnnlm.network.outputs.softmax import columns, logits, smoothing, targets, variance
 from rnnlm.network.outputs.softmax import rows as by_rows
 from rnnlm.network.outputs.softmax.weights import Block, weights_of
 from rnnlm.network.protocols import (
@@ -64,12 +64,21 @@ class Packed(NamedTuple):
 @dataclass(frozen=True)
 class Softmax(OutputLayer[Packed]):
     """The full softmax: from D_h numbers to |V| tokens. tied: U is the transposed embedding table, |V| x d, behind a
-    projection where d is not D_h."""
+    projection where d is not D_h; variance_regularization: gamma, in training (see ``softmax.variance``)."""
 
     D_h: int
     d: int
     V: int
     tied: bool = False
+    variance_regularization: float = 0.0
+
+    @property
+    def own_objective(self) -> bool:
+        return self.variance_regularization > 0
+
+    @property
+    def self_normalised(self) -> bool:
+        return self.own_objective
 
     @property
     def by_token(self) -> bool:
@@ -100,26 +109,34 @@ class Softmax(OutputLayer[Packed]):
             logits.forward(block, weights, found, details, context)
         else:
             columns.forward(block, weights, found.log_probability, context)
+        if self.self_normalised:
+            found.log_normalizer[:] = targets.logits(block, weights) - found.log_probability
         return found
 
     def loss(self, parameters: Arrays, rows: Rows, objective: Objective, context: Context) -> float:
-        log_probability = self.scores(parameters, rows, context).log_probability
-        if objective.label_smoothing == 0:
-            return -float(log_probability.sum())
-        block = self._block(parameters, rows, context)
-        return smoothing.value(block, weights_of(parameters), log_probability, objective.label_smoothing)
+        found = self.scores(parameters, rows, context)
+        J = -float(found.log_probability.sum())
+        if objective.label_smoothing > 0:
+            block = self._block(parameters, rows, context)
+            J += smoothing.added(block, weights_of(parameters), found.log_probability, objective.label_smoothing)
+        return J + variance.added(found.log_normalizer, self._gamma(objective))
 
     def backward(
         self, parameters: Arrays, gradients: Arrays, rows: Rows, objective: Objective, dh: Array, context: Context
     ) -> OutputLoss:
+        scale, share, gamma = objective.scale, objective.label_smoothing, self._gamma(objective)
+        c = np.zeros(len(rows.h))
+        if gamma > 0:
+            c = variance.factors(self.scores(parameters, rows, context).log_normalizer, gamma)
         block = self._block(parameters, rows, context)
-        scale, share = objective.scale, objective.label_smoothing
         weights, d_weights = weights_of(parameters), weights_of(gradients)
         dp = context.workspace.take("dp", block.h.shape) if self._projects else dh
         way = by_rows if self.V < _COLUMNS_FROM else columns
-        J = way.backward(block, weights, d_weights, dp, scale, context)
+        J = way.backward(block, weights, d_weights, dp, scale * (1 + c), context)
         if share > 0:
             smoothing.backward(block, weights, d_weights, dp, scale, share)
+        if gamma > 0:
+            targets.add(block, weights, d_weights, dp, scale * c)
         if self._projects:
             projection.backward(rows.h, parameters["P"], dp, gradients["P"], dh, context.part("P"))
         return OutputLoss(J)
@@ -149,6 +166,10 @@ class Softmax(OutputLayer[Packed]):
         if self.V < _COLUMNS_FROM:
             return projected + max(1, threads - 1) * self.V * (self.d if self.tied else self.D_h) * itemsize
         return projected + min(rows * self.V * itemsize, cpu.SOFTMAX_BYTES)
+
+    def _gamma(self, objective: Objective) -> float:
+        """Of training alone."""
+        return 0.0 if objective.draw is None else self.variance_regularization
 
     def _block(self, parameters: Arrays, rows: Rows, context: Context) -> Block:
         """What U multiplies, h or p, and the targets."""

@@ -114,7 +114,7 @@ def _log_probabilities(thread, z, chosen, log_probability):
     """log y^ of what was drawn (B) from rows of z2 (B x |V|, written over). Each thread has its own rows."""
     start, stop = partition(thread, z.shape[0], 1)
     for b in range(start, stop):
-        log_probability[b] = _log_probability(z[b], chosen[b])
+        log_probability[b] = log_probability_of(z[b], chosen[b])
 
 
 @jit
@@ -157,13 +157,13 @@ def _forward(thread, rows, weights, packed, logits, scores, details):
         for r in range(first, last):
             if details:
                 describe(z[r - first], rows.targets[r], r, scores)
-            own = _log_probability(z[r - first], rows.targets[r])
+            own = log_probability_of(z[r - first], rows.targets[r])
             scores.log_probability[r] = own
             scores.alternative_log_probability[r] += own
 
 
 @jit
-def _log_probability(z, target):
+def log_probability_of(z, target):
     """log y^_target; z (|V|) becomes exp(z - max z)."""
     shift = largest(z)
     own = z[target] - shift

@@ -70,19 +70,23 @@ def _intermediates(weights: Weights, block: int, context: Context) -> Intermedia
     )
 
 
-def backward(rows: Block, weights: Weights, d_weights: Weights, dh: Array, scale: float, context: Context) -> float:
-    """Loss and gradients of ``scale * sum of J`` over the rows; see ``protocols.OutputLayer.backward``."""
+def backward(rows: Block, weights: Weights, d_weights: Weights, dh: Array, scales: Array, context: Context) -> float:
+    """Loss and gradients of ``sum of scale(t) J(t)`` over the rows; see ``protocols.OutputLayer.backward``.
+
+    Returns:
+        The sum of J, not scaled.
+    """
     (count, hidden), item = rows.h.shape, rows.h.itemsize
     most = max(12, SMALL_SOFTMAX_BYTES // ((weights.V + hidden) * item))
     own = -(-count // context.threads)
     block = -(-own // -(-own // most))
     arrays = _intermediates(weights, block, context)
-    _backward(context.threads, arrays, rows, weights, d_weights, dh, rows.h.dtype.type(scale))
+    _backward(context.threads, arrays, rows, weights, d_weights, dh, scales.astype(rows.h.dtype))
     return float(arrays.losses.sum())
 
 
 @parallel
-def _backward(thread, arrays, rows, weights, d_weights, dh, scale):
+def _backward(thread, arrays, rows, weights, d_weights, dh, scales):
     """Writes dU, db2 and dh (N x D_h). Each thread has its own rows; then its own rows of dU, to add up."""
     (count, hidden), vocabulary = rows.h.shape, weights.b2.size
     width, block = panel(weights.b2.dtype.type(0)), arrays.z.shape[1]
@@ -100,7 +104,8 @@ def _backward(thread, arrays, rows, weights, d_weights, dh, scale):
     for first in range(start, stop, block):
         last = min(stop, first + block)
         own = Block(rows.h[first:last], rows.targets[first:last])
-        loss = _backward_block(thread, arrays, own, weights, own_dU, dh[first:last], scale, first > start)
+        own_dh, own_scales = dh[first:last], scales[first:last]
+        loss = _backward_block(thread, arrays, own, weights, own_dU, own_dh, own_scales, first > start)
         arrays.losses[thread.number] += loss
     wait(thread)
     first, last = partition(thread, dU.shape[0], 1)
@@ -114,7 +119,7 @@ def _backward(thread, arrays, rows, weights, d_weights, dh, scale):
 
 
 @jit
-def _backward_block(thread, arrays, rows, weights, dU, dh, scale, adds):
+def _backward_block(thread, arrays, rows, weights, dU, dh, scales, adds):
     """One block of one thread's rows; returns its loss. dU, the thread's, is added to when `adds`; dh: R x D_h."""
     h, (count, hidden), vocabulary = rows.h, rows.h.shape, weights.b2.size
     z, db2 = arrays.z[thread.number, :count], arrays.db2[thread.number]
@@ -126,7 +131,7 @@ def _backward_block(thread, arrays, rows, weights, dU, dh, scale, adds):
     multiply_rows(h_operand, depth(arrays.packed_U, hidden), arrays.packed_U, 0, vocabulary, z, True)  # z2 = h U + b2
     loss = 0.0
     for r in range(count):
-        loss -= delta2(z[r], rows.targets[r], scale, db2)
+        loss -= delta2(z[r], rows.targets[r], scales[r], db2)
     # Undoes z2 = h U: dh = delta2 U' ...
     z_rows = block_of(arrays.z_rows, thread.number)
     fill_rows(z, 0, vocabulary, z_rows)

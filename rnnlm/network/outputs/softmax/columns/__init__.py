@@ -31,7 +31,7 @@ from rnnlm.network.protocols import Array
 
 
 class Weighting(NamedTuple):
-    """What gives each row a weight in place of `scale`, once log y^_x is known."""
+    """What gives each row a weight in place of its scale, once log y^_x is known."""
 
     # (rows of a block, log y^_x of each, weights to write) -> None; called block after block.
     weigh: Callable[[slice, np.ndarray, np.ndarray], None]
@@ -51,13 +51,13 @@ def forward(rows: Block, weights: Weights, log_probability: Array, context: Cont
 
 
 def backward(
-    rows: Block, weights: Weights, d_weights: Weights, dh: Array, scale: float, context: Context,
+    rows: Block, weights: Weights, d_weights: Weights, dh: Array, scales: Array, context: Context,
     weighting: Weighting | None = None,
 ) -> float:  # fmt: skip
-    """Loss and gradients of ``scale * sum of J`` over the rows; see ``protocols.OutputLayer.backward``.
+    """Loss and gradients of ``sum of scale(t) J(t)`` over the rows; see ``protocols.OutputLayer.backward``.
 
     Returns:
-        The sum of J, not scaled and not weighted.
+        The sum of J, not scaled.
     """
     count, together = len(rows.h), weighting.together if weighting else 1
     groups = count // together
@@ -65,10 +65,10 @@ def backward(
     block = -(-groups // -(-groups // max(1, most // together))) * together
     arrays, threads = intermediates(rows.h, weights, block, True, context), context.threads
     losses = np.zeros(threads)
-    arrays.scales[:] = scale
     for start in range(0, count, block):
         stop = min(start + block, count)
         part = rows.rows(start, stop)
+        arrays.scales[: stop - start] = scales[start:stop]
         exponentials.compute(arrays, part, weights, True, threads)
         if weighting is not None:
             log_y = arrays.log_y[: stop - start]

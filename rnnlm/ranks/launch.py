@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rnnlm.errors import InputError, RnnlmError
 
 if TYPE_CHECKING:
-    from rnnlm.training.distributed.ranks import Ranks
+    from rnnlm.ranks.ranks import Ranks
 
 # Number of ranks and number of this one, as Open MPI, MPICH and its kin, MVAPICH and PMIx tell a process.
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
@@ -31,12 +31,12 @@ def own_rank() -> int:
 
 
 @contextmanager
-def joined(tell: Callable[[RnnlmError], None]) -> Iterator[Ranks | None]:
+def joined(tell: Callable[[RnnlmError], None], advice: str = "") -> Iterator[Ranks | None]:
     """Inside the block this process is one of the ranks; None where it was started alone. MPI is imported for ranks
     alone.
 
     Args:
-        tell: called with what ends all ranks at once, by one of them.
+        tell: called with what ends all ranks at once, by one of them. advice: what to do then.
 
     Raises:
         InputError: mpi4py is not there, or is not of the MPI whose ``mpiexec`` was called.
@@ -45,17 +45,21 @@ def joined(tell: Callable[[RnnlmError], None]) -> Iterator[Ranks | None]:
     if started == 1:
         yield None
         return
-    from rnnlm.training.distributed import watch
-    from rnnlm.training.distributed.ranks import Order, Ranks
+    from rnnlm.ranks import watch
+    from rnnlm.ranks.ranks import Order, Ranks
 
     # Before MPI, which is not to be forked.
-    watching = None if own_rank() > 0 else watch.start(started, tell)
+    watching = None if own_rank() > 0 else watch.start(started, tell, advice)
     ranks = Ranks(_world(started))
     if ranks.rank > 0:
         # The leader hears them too, and ends all after its checkpoint.
         for name in ("SIGINT", "SIGTERM", "SIGHUP"):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    watched = watch.Watched(ranks, watching, tell)
+    try:
+        watched = watch.Watched(ranks, watching, tell, advice)
+    except RnnlmError:
+        atexit.register(_leave)  # mpiexec ends the others
+        raise
     if ranks.rank > 0:
         try:
             yield ranks

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnlm.kernels.parallel.thread_pool import available_threads, threads_to_use
-from rnnlm.network.protocols import Array
+
+Array = NDArray[Any]
 
 _BUSY = 1.0  # seconds of waiting after which it sleeps; what is large travels only while MPI looks
 _IDLE = 0.02  # the same, for an order
@@ -34,6 +38,8 @@ class Order(IntEnum):
     STATES = 5  # send the states of its streams
     AVERAGE = 6  # average the weights
     WEIGHTS = 7  # take those of the leader
+    WORK = 8  # receive what is to be done with each part (``sharing``)
+    PARTS = 9  # do it with a part, and send the result
 
 
 class Ranks:
@@ -42,7 +48,7 @@ class Ranks:
     Attributes:
         rank, size: this one's number, and how many there are.
         machine: the name of its machine; machines: how many there are.
-        free: whether the others wait for an order; false within an update.
+        free: whether the others wait for an order; false while they follow one, and within an update.
         waited: seconds that it has waited for others.
     """
 
@@ -82,6 +88,15 @@ class Ranks:
     def order(self, what: Order, value: int = 0) -> None:
         """The leader has the others do something."""
         self.wait([self._world.Ibcast(np.array([what, value], np.int64))])
+
+    @contextmanager
+    def together(self, what: Order) -> Iterator[None]:
+        """The leader has the others do something, and does its own part inside the block. An error there leaves them
+        where no order reaches them: they wait for this rank."""
+        self.free = False
+        self.order(what)
+        yield
+        self.free = True
 
     def next_order(self) -> tuple[Order, int]:
         """What the leader has this rank do."""

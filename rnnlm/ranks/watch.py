@@ -22,7 +22,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from rnnlm.errors import ResourceError, RnnlmError
-from rnnlm.training.distributed.ranks import Ranks
+from rnnlm.ranks.ranks import Ranks
 
 # Seconds of silence after which a machine is taken for gone: 8 + 4 * 3.
 _SECONDS = 20
@@ -31,11 +31,11 @@ _KEEPALIVE = {"TCP_KEEPIDLE": 8, "TCP_KEEPINTVL": 4, "TCP_KEEPCNT": 3}
 Tell = Callable[[RnnlmError], None]
 
 
-def start(ranks: int, tell: Tell) -> tuple[int, str]:
+def start(ranks: int, tell: Tell, advice: str) -> tuple[int, str]:
     """The leader starts the watch over so many ranks, before MPI is there; returns its port and a password.
 
     Args:
-        tell: called, in the process that watches, with an error that names the rank.
+        tell: called, in the process that watches, with an error that names the rank. advice: what to do then.
     """
     server, password, leader = socket.create_server(("", 0)), os.urandom(16).hex(), os.getpid()
     if os.fork() == 0:
@@ -44,7 +44,7 @@ def start(ranks: int, tell: Tell) -> tuple[int, str]:
             for name in ("SIGINT", "SIGTERM", "SIGHUP"):
                 signal.signal(getattr(signal, name), signal.SIG_IGN)
             with suppress(OSError):
-                _watch(_accepted(server, ranks, password, leader), tell)
+                _watch(_accepted(server, ranks, password, leader), tell, advice)
         finally:
             os._exit(0)
     port = server.getsockname()[1]
@@ -57,7 +57,9 @@ def _accepted(server: socket.socket, ranks: int, password: str, leader: int) -> 
     server.settimeout(1)
     found: dict[socket.socket, str] = {}
     while len(found) < ranks:
-        if os.getppid() != leader:
+        if os.getppid() != leader:  # it has said why
+            for connection in found:
+                _send(connection, "said")
             os._exit(0)
         with suppress(TimeoutError, ValueError):  # whoever else calls at this port
             connection, _ = server.accept()
@@ -68,7 +70,7 @@ def _accepted(server: socket.socket, ranks: int, password: str, leader: int) -> 
     return found
 
 
-def _watch(names: dict[socket.socket, str], tell: Tell) -> None:
+def _watch(names: dict[socket.socket, str], tell: Tell, advice: str) -> None:
     """Until all ranks have left, or one has not left well. names: of the ranks, by their connections."""
     with selectors.DefaultSelector() as selector:
         for connection in names:
@@ -82,7 +84,7 @@ def _watch(names: dict[socket.socket, str], tell: Tell) -> None:
                 if said != "end":
                     why = f": {said.removeprefix('fail ')}" if said.startswith("fail ") else " has died"
                     if said != "stop":
-                        tell(_error(names[connection] + why))
+                        tell(_error(names[connection] + why, advice))
                     for each in names:
                         _send(each, "said")
                     return
@@ -90,8 +92,8 @@ def _watch(names: dict[socket.socket, str], tell: Tell) -> None:
                 del names[connection]
 
 
-def _error(found: str) -> RnnlmError:
-    return RnnlmError(f"{found}; all ranks end; --resume goes on from the last checkpoint, if there is one")
+def _error(found: str, advice: str) -> RnnlmError:
+    return RnnlmError("; ".join(filter(None, [found, "all ranks end", advice])))
 
 
 class Watched:
@@ -104,8 +106,8 @@ class Watched:
         ResourceError: the watch cannot be reached.
     """
 
-    def __init__(self, ranks: Ranks, started: tuple[int, str] | None, tell: Tell) -> None:
-        self._tell, self._ended = tell, False
+    def __init__(self, ranks: Ranks, started: tuple[int, str] | None, tell: Tell, advice: str) -> None:
+        self._tell, self._advice, self._ended = tell, advice, False
         machine, (port, password) = ranks.all((ranks.machine, started))[0]
         self._leader = machine
         self._says_that_the_watch_is_gone = ranks.rank == 1
@@ -128,7 +130,7 @@ class Watched:
             return
         if said != "said" and self._says_that_the_watch_is_gone:
             with suppress(Exception):
-                self._tell(_error(f"{self._leader}, the machine of rank 0, does not answer"))
+                self._tell(_error(f"{self._leader}, the machine of rank 0, does not answer", self._advice))
         os._exit(1)
 
     def end(self) -> None:
