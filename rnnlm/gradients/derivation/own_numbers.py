@@ -88,11 +88,12 @@ def load(path: Path) -> Own:
         ConfigError: not YAML, an unknown key, or no number where one belongs; names the line.
         InputError: a matrix of another size; names both.
     """
-    found: Numbers | Scalars = config_file.load_section(path, Numbers, FromZero, FromOne)
+    found = config_file.load_section(path, Numbers, FromZero, FromOne)
     if isinstance(found, Scalars):
         if found.c is not None and len(found.c) != len(found.u):
             raise InputError(f"{path}: c: found {len(found.c)} numbers; must be as many as u has, {len(found.u)}")
         return _own(path, found.matrices(), found.target, found.activation, found.names)
+    assert isinstance(found, Numbers)
     matrices = {name: _array(path, name, getattr(found, name)) for name in ("e", "I", "H", "U")}
     D_h, V = len(matrices["H"]), matrices["U"].shape[1]
     matrices |= {

@@ -7,6 +7,8 @@ dJ/dH_ij       = sum_k delta1_k(t) dz1_k(t)/dH_ij = h_i(t-1) delta1_j(t)
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,12 +38,14 @@ def tensor(
         "factor h_i(t-1): of the matrix dz1_k/dH only column k is not 0. The chain rule adds these matrices, each "
         "times delta1_k, and as each brings one column, their sum is a column times a row."
     )
+
+    def z1(k: int, H: Array) -> Any:
+        return equations.z1(before, below, I, H, b1)[0, k]
+
     parts = np.einsum("i,jk->kij", before[0], np.eye(D_h))
     for k in range(D_h):
-        yield checker.derivative(
-            f"dz1_{k + 1}(t)/dH", f"h(t-1)' in column {k + 1}, 0 elsewhere", "D_h x D_h", parts[k],
-            lambda moved, k=k: equations.z1(before, below, I, moved, b1)[0, k], H,
-        )  # fmt: skip
+        rule = f"h(t-1)' in column {k + 1}, 0 elsewhere"
+        yield checker.derivative(f"dz1_{k + 1}(t)/dH", rule, "D_h x D_h", parts[k], partial(z1, k), H)
     yield checker.equal(
         "dJ/dH", "sum_k delta1_k(t) dz1_k(t)/dH", "D_h x D_h", np.einsum("k,kij->ij", delta1[0], parts),
         equations.dJ_dweights(before, delta1), "h(t-1)' delta1(t)",

@@ -44,8 +44,7 @@ def vector(network: Network, window: Window, edge: int = 3, seed: int = 1, table
     yield from _backward(step, checker)
     if step.layers == 1 and len(step["H"]) <= LARGEST:
         delta1 = _derivatives(step)["z1(t)"]
-        values = (step[name] for name in ("h(t-1)", "e(t)", "I", "H", "b1"))
-        yield from tensor(checker, *values, delta1)
+        yield from tensor(checker, step["h(t-1)"], step["e(t)"], step["I"], step["H"], step["b1"], delta1)
     yield from _differentials(step, checker, np.random.default_rng(seed))
     yield from _sign(step, checker)
 

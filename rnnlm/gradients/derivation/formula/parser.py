@@ -183,10 +183,10 @@ class _Parser:
             return tree.Group(start, self.at, inner)
         found = _WORD.match(rest)
         word = found[0] if found else rest[0]
-        if of := _DERIVATIVE_OF.match(rest):
-            loss = ", and the loss is J" if of[1] in ("L", "E", "C", "loss") else ""
+        if typed := _DERIVATIVE_OF.match(rest):
+            loss = ", and the loss is J" if typed[1] in ("L", "E", "C", "loss") else ""
             known = self.names.listed()
-            raise FormulaError(self.text, start, f"no quantity is called {of[1][:20]}{loss}; there are {known}")
+            raise FormulaError(self.text, start, f"no quantity is called {typed[1][:20]}{loss}; there are {known}")
         if word[0].isalpha():
             known = self.names.listed()
             raise FormulaError(self.text, start, f"no quantity is called {word[:20]}; there are {known}")
