@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
@@ -19,6 +21,10 @@ from rnnlm.cli.arguments import (
     refuse_given,
 )
 from rnnlm.cli.first_tries import is_yaml, model_or_numbers_argument
+
+if TYPE_CHECKING:
+    from rnnlm.console import Console
+    from rnnlm.gradients.derivation.records import FormulaCheck, Heading, Quantity, Remark
 
 _SMALL = ("embedding", "hidden", "vocabulary")
 
@@ -53,6 +59,14 @@ def command(
         typer.Option("--at", metavar="N", min=0, help="Tokens of TEXT before the one that the step predicts."),
     ] = None,
     encoding: EncodingOption = None,
+    check: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            "--check",
+            metavar="FORMULA",
+            help='Instead: check a formula of yours, such as "dJ/dH = h(0)\' delta1(1)"; may be repeated.',
+        ),
+    ] = None,
     full: Annotated[bool, typer.Option("--full", help="Show, and check, every number of every matrix.")] = False,
     html: Annotated[
         Optional[Path],
@@ -64,11 +78,9 @@ def command(
 ) -> None:
     """The derivation of the gradients with numbers, each checked as it is printed."""
     from rnnlm.console import Console
-    from rnnlm.console.views.derivation import derivation_view, verdict_view
     from rnnlm.errors import InputError
     from rnnlm.files import output as output_file
     from rnnlm.gradients import commands
-    from rnnlm.gradients.derivation.records import Verdict
 
     if model is not None:
         small = ("scalar", "activation", "seed", *_SMALL)
@@ -85,28 +97,68 @@ def command(
     console = Console(quiet)
     edge = 0 if full else 3
     f = str(activation or Activation.tanh)
-    if model is not None and is_yaml(model):
+    numbers = model is not None and is_yaml(model)
+    if numbers:
         refuse_given(
             context, ["at", "encoding", "full"], f"goes with a model; {model} has numbers, all of them shown"
         )
+    if check is not None:
+        refuse_given(context, ["full", "html"], "does not go with --check")
+        if model is not None and not numbers:
+            refuse_given(context, ["check"], f"goes with a YAML file of numbers or a small network, not with {model}")
+    if numbers and model is not None:
         walk = commands.derive_numbers(model)
+        checks = commands.check_numbers(check or (), model)
     elif model is not None:
         walk = console.watch(commands.derive_model(model, text, at, edge, encoding_of(text, encoding)))
+        checks = iter(())
     elif scalar:
         walk = commands.derive_scalar(f, seed)
+        checks = commands.check_scalar(check or (), f, seed)
     else:
         walk = commands.derive_small(f, embedding, hidden, vocabulary, seed, edge)
+        checks = commands.check_small(check or (), f, embedding, hidden, vocabulary, seed)
+    passed = _show(console, walk, json) if check is None else _show_checks(console, walk, list(checks), json)
+    if html is not None:
+        commands.write_scalar_page(f, seed, html)
+    if not passed:
+        raise typer.Exit(1)
+
+
+def _show(console: Console, walk: Iterator[Heading | Remark | Quantity], json: bool) -> bool:
+    """Print a derivation as it is made; whether all of it is right."""
+    from rnnlm.console.views.derivation import derivation_view, verdict_view
+    from rnnlm.gradients.derivation.records import Verdict
+
     records = []
     for record in walk:
         records.append(record)
         if not json:
             console.show(derivation_view(record, console.width))
-    if html is not None:
-        commands.write_scalar_page(f, seed, html)
     found = Verdict.of(records)
     if json:
         console.json({**asdict(found), "derivation": [record.json() for record in records]})
     else:
         console.show(verdict_view(found))
-    if not found.passed:
-        raise typer.Exit(1)
+    return found.passed
+
+
+def _show_checks(
+    console: Console, walk: Iterator[Heading | Remark | Quantity], checks: list[FormulaCheck], json: bool
+) -> bool:
+    """Print what goes in, the first part of a derivation, and the checks; whether all formulas are right."""
+    from rnnlm.console.views.derivation import derivation_view, formula_view, formulas_view
+    from rnnlm.gradients.derivation.records import Quantity
+
+    given = list(itertools.takewhile(lambda record: not (isinstance(record, Quantity) and record.against), walk))
+    passed = all(one.passed for one in checks)
+    if json:
+        numbers = [record.json() for record in given if isinstance(record, Quantity)]
+        console.json({"passed": passed, "given": numbers, "checks": [one.json() for one in checks]})
+        return passed
+    for record in given[:-1]:  # but the next heading
+        console.show(derivation_view(record, console.width))
+    for one in checks:
+        console.show(formula_view(one, console.width))
+    console.show(formulas_view(checks))
+    return passed

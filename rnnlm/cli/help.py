@@ -78,7 +78,11 @@ EXAMPLES = {
     "embed": ["rnnlm embed my.yaml --set embedding.init=skipgram -o vectors.txt"],
     "gradcheck": ["rnnlm gradcheck my.yaml --through all"],
     "gradients": ["rnnlm gradients runs/my my.txt --html ledger.html"],
-    "derive": ["rnnlm derive --scalar --html page.html", "rnnlm derive numbers.yaml"],
+    "derive": [
+        "rnnlm derive --scalar --html page.html",
+        "rnnlm derive numbers.yaml",
+        'rnnlm derive numbers.yaml --check "dJ/dH = h(0)\' delta1(1)"',
+    ],
     "inspect": ["rnnlm inspect runs/my", "rnnlm inspect runs/my --nearest dog --nearest cat"],
     "export": ["rnnlm export runs/my --to onnx -o my.onnx", "rnnlm export runs/my --to web -o page"],
     "import": ["rnnlm import weights.safetensors --vocab vocab.txt -o my.safetensors"],

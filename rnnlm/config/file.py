@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import AliasChoices, ValidationError
 
 from rnnlm.config import first_format
 from rnnlm.config import recipes as resources
@@ -104,14 +104,18 @@ def load(path: str | Path | Mapping[str, Any], overrides: Overrides = ()) -> Con
     return config
 
 
-def load_section(path: Path, section: type[_S]) -> _S:
+def load_section(path: Path, *kinds: type[_S]) -> _S:
     """Read a YAML file that is one section by itself.
+
+    Args:
+        kinds: what the section may be; that which has the most of the file's keys is meant, the first of equals.
 
     Raises:
         ConfigError: as `load`.
     """
-    keys = ", ".join([*section.model_fields][:2])
+    keys = ", ".join([*kinds[0].model_fields][:2])
     values, places = _values_of(path, f"{path}: no such file; give a YAML file", keys)
+    section = max(kinds, key=lambda kind: sum(bool(values.keys() & set(names)) for names in _names(kind)))
     try:
         return section.model_validate(values)
     except ValidationError as error:
@@ -119,12 +123,26 @@ def load_section(path: Path, section: type[_S]) -> _S:
         first = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")[0]
         location = first["loc"]
         known = next(place for stop in range(len(location), -1, -1) if (place := location[:stop]) in places)
+        shown = known or location
         wrong = f"found {first['input']!r}; {first['msg'].replace('Input should', 'must')}"
-        if first["type"] == "extra_forbidden":
-            wrong = f"unknown key; there are {', '.join(section.model_fields)}"
+        if first["type"] == "value_error":
+            wrong = str(first["ctx"]["error"])
+        elif first["type"] == "extra_forbidden":
+            wrong = f"unknown key; there are {', '.join(names[0] for names in _names(section))}"
         elif first["type"] == "missing":
-            wrong = "is not given"
-        raise ConfigError(f"{places[known]}: {'.'.join(map(str, location))}: {wrong}") from None
+            shown, wrong = location, "is not given"
+        raise ConfigError(f"{places[known]}: {'.'.join(map(str, shown))}: {wrong}") from None
+
+
+def _names(section: type[Section]) -> list[list[str]]:
+    """The names that each field of a section goes by, the first of them the one to show."""
+    fields = section.model_fields.items()
+    return [
+        [str(one) for one in field.validation_alias.choices]
+        if isinstance(field.validation_alias, AliasChoices)
+        else [name]
+        for name, field in fields
+    ]
 
 
 def _read(path: str | Path) -> tuple[dict[str, Any], dict[Place, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,9 +17,13 @@ from rnnlm.errors import InputError
 from rnnlm.gradients import source, window
 from rnnlm.gradients.check import check
 from rnnlm.gradients.check.records import GradientCheck
-from rnnlm.gradients.derivation import own_numbers, page, scalar
+from rnnlm.gradients.derivation import own_numbers, page, scalar, through_time
 from rnnlm.gradients.derivation import vector as derive
-from rnnlm.gradients.derivation.records import Heading, Quantity, Remark
+from rnnlm.gradients.derivation.formula import names
+from rnnlm.gradients.derivation.formula.check import check as check_formula
+from rnnlm.gradients.derivation.records import FormulaCheck, Heading, Quantity, Remark
+from rnnlm.gradients.derivation.scalar_names import ScalarNames
+from rnnlm.gradients.derivation.unrolled import Unrolled
 from rnnlm.gradients.ledger import ledger
 from rnnlm.gradients.ledger.records import Ledger
 from rnnlm.gradients.source import Source
@@ -32,6 +36,8 @@ from rnnlm.text.streams import equal_streams, line_streams
 from rnnlm.work import Note, Task
 
 Derivation = Iterator[Heading | Remark | Quantity]
+# The largest side of a matrix whose formulas are checked.
+_LARGEST = 64
 
 
 def gradcheck(
@@ -133,22 +139,22 @@ def derive_model(
 def derive_small(activation: str, embedding: int, hidden: int, vocabulary: int, seed: int, edge: int) -> Derivation:
     """The derivation of one step of a small random network, its numbers rounded so that they can be redone by
     hand."""
-    network = _small(activation, embedding, hidden, vocabulary, seed)
-    generator = np.random.default_rng([seed, 1])
-    state = _rounded(generator, (1, hidden), activation)
-    tokens = generator.integers(0, vocabulary, (2, 1, 1)).astype(np.int32)
-    part = window.Window(tokens[0], tokens[1], np.zeros((1, 1), np.bool_), [state], 1, 0)
-    return derive.vector(network, part, edge)
+    return derive.vector(*_one_step(activation, embedding, hidden, vocabulary, seed), edge)
 
 
 def derive_numbers(path: Path) -> Derivation:
-    """The derivation of one step with the numbers of a file (``derivation.own_numbers``), all of them shown.
+    """The derivation with the numbers of a file (``derivation.own_numbers``), all of them shown: of one step, of
+    several, or of the two steps of one unit.
 
     Raises:
         ConfigError, InputError: see ``own_numbers.load``.
     """
-    network, part = own_numbers.load(path)
-    return derive.vector(network, part, edge=0, table=False)
+    own = own_numbers.load(path)
+    if own.names is not None:
+        return scalar.scalar(own.network, own.window, own.names)
+    if own.window.steps == 1:
+        return derive.vector(own.network, own.window, edge=0, table=False)
+    return through_time.through_time(own.network, own.window)
 
 
 def derive_scalar(activation: str, seed: int) -> Derivation:
@@ -159,6 +165,56 @@ def derive_scalar(activation: str, seed: int) -> Derivation:
 def write_scalar_page(activation: str, seed: int, path: Path) -> None:
     """The same network as a page (``derivation.page``)."""
     page.write_html(*_two_steps(activation, seed), path)
+
+
+def check_small(
+    formulas: Sequence[str], activation: str, embedding: int, hidden: int, vocabulary: int, seed: int
+) -> Iterator[FormulaCheck]:
+    """Checks of formulas with the numbers of `derive_small`.
+
+    Raises:
+        InputError: a size above 64; a formula that cannot be read or evaluated.
+    """
+    for option, size in (("--embedding", embedding), ("--hidden", hidden), ("--vocabulary", vocabulary)):
+        if size > _LARGEST:
+            raise InputError(f"{option}: found {size}; with --check at most {_LARGEST}")
+    return _checks(formulas, *_one_step(activation, embedding, hidden, vocabulary, seed), None)
+
+
+def check_numbers(formulas: Sequence[str], path: Path) -> Iterator[FormulaCheck]:
+    """Checks of formulas with the numbers of a file.
+
+    Raises:
+        ConfigError, InputError: see ``own_numbers.load``; a formula that cannot be read or evaluated.
+    """
+    return _checks(formulas, *own_numbers.load(path))
+
+
+def check_scalar(formulas: Sequence[str], activation: str, seed: int) -> Iterator[FormulaCheck]:
+    """Checks of formulas with the numbers of `derive_scalar`.
+
+    Raises:
+        InputError: a formula that cannot be read or evaluated.
+    """
+    return _checks(formulas, *_two_steps(activation, seed), ScalarNames())
+
+
+def _checks(
+    formulas: Sequence[str], network: Network, part: window.Window, letters: ScalarNames | None
+) -> Iterator[FormulaCheck]:
+    net = Unrolled.of(network, part)
+    known = names.of_matrices(net.steps, net.losses) if letters is None else names.of_scalars(letters)
+    return (check_formula(text, net, known) for text in formulas)
+
+
+def _one_step(
+    activation: str, embedding: int, hidden: int, vocabulary: int, seed: int
+) -> tuple[Network, window.Window]:
+    network = _small(activation, embedding, hidden, vocabulary, seed)
+    generator = np.random.default_rng([seed, 1])
+    state = _rounded(generator, (1, hidden), activation)
+    tokens = generator.integers(0, vocabulary, (2, 1, 1)).astype(np.int32)
+    return network, window.Window(tokens[0], tokens[1], np.zeros((1, 1), np.bool_), [state], 1, 0)
 
 
 def _two_steps(activation: str, seed: int) -> tuple[Network, window.Window]:

@@ -350,3 +350,54 @@ def test_derive_shows_what_goes_in_before_what_comes_out(arguments: list[str], c
     assert re.search(r"y(\(t\))? = 1 at index \d+, the token that came", given)
     heads = [line for line in out.splitlines() if line.startswith("  ") and "    1 x" in line]
     assert not [line for line in heads if line.split("    1 x")[0].count(" = ") > 2]
+
+
+RIGHT, WRONG = "dJ/dH = h(t-1)' delta1(t)", "dJ/dH = delta1(t)' h(t-1)"
+
+
+def test_derive_checks_formulas(call: Call) -> None:
+    status, out, _ = call("derive", "--check", RIGHT)
+    assert status == 0
+    given, checks = out.split(f"\n  {RIGHT}\n")
+    assert "  h(t-1) = the state that the step begins from" in given
+    assert "forward" not in out
+    assert "✓ right; central differences: largest difference" in checks
+    assert checks.endswith("\n1 formula checked, right\n")
+    status, out, _ = call("derive", "--check", RIGHT, "--check", WRONG, "--hidden", 5)
+    assert status == 1
+    assert "right is dJ/dH = (delta1(t)' h(t-1))'\n" in out
+    assert out.endswith("\n2 formulas checked, 1 of them WRONG\n")
+
+
+def test_derive_checks_formulas_of_the_scalar_network(call: Call) -> None:
+    right = "ds(1)/ds(0) = w f'(z(1))"
+    assert call("derive", "--scalar", "--activation", "sigmoid", "--check", right)[0] == 0
+    status, out, _ = call("derive", "--scalar", "--check", "dJ/dw = dJ/ds(2) f'(z(2)) s(1)")
+    assert status == 1
+    assert "the part of step 1 is missing, which is dJ/dw|1" in out
+
+
+def test_derive_checks_formulas_as_json(call: Call) -> None:
+    status, out, _ = call("derive", "--check", RIGHT, "--check", WRONG, "--json")
+    found = json.loads(out)
+    assert (status, found["passed"], [one["passed"] for one in found["checks"]]) == (1, False, [True, False])
+    right, wrong = found["checks"]
+    np.testing.assert_allclose(np.array(wrong["value"]).T, right["value"], rtol=1e-12)
+    np.testing.assert_allclose(wrong["right"], right["value"], rtol=1e-7)
+    assert {one["name"] for one in found["given"]} == {"e(t)", "h(t-1)", "H", "I", "b1", "U", "b2", "y(t)"}
+
+
+def test_derive_refuses_a_formula_that_it_cannot_read(runs: dict[str, Path], call: Call) -> None:
+    status, out, err = call("derive", "--check", RIGHT, "--check", "dJ/dH = foo")
+    assert (status, out) == (2, "")
+    assert err.startswith("error: --check: column 9, at 'foo' after 'dJ/dH = ': no quantity is called foo; there are")
+    assert err.count("\n") == 1
+    for arguments, message in (
+        ([runs["word"], "--check", RIGHT], "--check goes with a YAML file of numbers or a small network"),
+        (["--scalar", "--html", "page.html", "--check", RIGHT], "--html does not go with --check"),
+        (["--full", "--check", RIGHT], "--full does not go with --check"),
+        (["--hidden", "65", "--check", RIGHT], "--hidden: found 65; with --check at most 64"),
+    ):
+        status, out, err = call("derive", *arguments)
+        assert (status, out) == (2, "")
+        assert message in err

@@ -52,6 +52,34 @@ class Quantity:
 
 
 @dataclass(frozen=True)
+class FormulaCheck:
+    """The check of one `formula` that a person typed, for the quantity `name`.
+
+    `value`: what the formula gives, of the sizes `has`; `right`: what the quantity is, of the sizes `symbols`;
+    `against`: what the formula was held against (empty: its sizes are wrong), with the largest difference `error`.
+    `passed`: it is right with these numbers and with others; `by_chance`: with these alone. `mistake`: what is wrong
+    with it, and `corrected`: the formula without this (both empty: not found). Of a long side `edge` rows or columns
+    at each end are shown."""
+
+    formula: str
+    name: str
+    symbols: str
+    value: NDArray[np.float64]
+    right: NDArray[np.float64]
+    has: str
+    against: str = ""
+    error: float = 0.0
+    passed: bool = False
+    by_chance: bool = False
+    mistake: str = ""
+    corrected: str = ""
+    edge: int = 0
+
+    def json(self) -> dict[str, Any]:
+        return {**asdict(self), "value": self.value.tolist(), "right": self.right.tolist()}
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The outcome of a derivation's checks: whether all of them passed, and how many quantities were checked."""
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rnnlm.gradients.derivation.quantities import Checker
 from rnnlm.gradients.derivation.records import Heading, Quantity, Remark
+from rnnlm.gradients.derivation.tensor import LARGEST, tensor
 from rnnlm.gradients.window import Window
 from rnnlm.network.network import Network
 from rnnlm.network.parameters import B2, TABLE, U
@@ -27,7 +28,8 @@ Records = Iterator[Heading | Remark | Quantity]
 
 
 def vector(network: Network, window: Window, edge: int = 3, seed: int = 1, table: bool = True) -> Records:
-    """One step of a network, forward and back, then by differentials, then with the other sign of J.
+    """One step of a network: forward and back, the third-order tensor where it is small, then by differentials, then
+    with the other sign of J.
 
     Args:
         network: in float64; window: one step of one stream.
@@ -40,6 +42,9 @@ def vector(network: Network, window: Window, edge: int = 3, seed: int = 1, table
     yield from _given(step, checker, table)
     yield from _forward(step, checker)
     yield from _backward(step, checker)
+    if step.layers == 1 and len(step["H"]) <= LARGEST:
+        delta1 = _derivatives(step)["z1(t)"]
+        yield from tensor(checker, step["h(t-1)"], step["e(t)"], step["I"], step["H"], step["b1"], delta1)
     yield from _differentials(step, checker, np.random.default_rng(seed))
     yield from _sign(step, checker)
 

@@ -103,6 +103,27 @@ def test_the_small_network_passes(activation: str) -> None:
     assert (table == np.round(table, 2)).all(), "numbers to be redone by hand have few decimals"
 
 
+@pytest.mark.parametrize("hidden", [2, 4, 5])
+def test_the_third_order_tensor(hidden: int) -> None:
+    found = quantities(commands.derive_small("tanh", 2, hidden, 4, 1, 0))
+    parts = [one for one in found if one.name.startswith("dz1_")]
+    assert len(parts) == (hidden if hidden <= 4 else 0)
+    by_name = {one.name: one.value for one in found}
+    before, delta1 = by_name["h(t-1)"][0], by_name["dJ/dz1(t)"][0]
+    total = np.zeros((hidden, hidden))
+    for k, part in enumerate(parts):
+        assert part.passed
+        assert part.against == "central differences"
+        for i, j in np.ndindex(hidden, hidden):
+            assert part.value[i, j] == (before[i] if j == k else 0)
+        total += delta1[k] * part.value
+    if parts:
+        np.testing.assert_allclose(total, np.outer(before, delta1), rtol=0, atol=1e-16)
+        (contracted,) = [one for one in found if one.rule == "sum_k delta1_k(t) dz1_k(t)/dH"]
+        assert contracted.passed
+        np.testing.assert_allclose(contracted.value, total, rtol=0, atol=1e-16)
+
+
 @pytest.mark.parametrize("wrong", ["f_prime", "delta2", "dJ_dh_from_later", "dJ_de", "dJ_dh_from_output"])
 @pytest.mark.parametrize("walk", ["vector", "scalar"])
 def test_a_wrong_equation_is_marked(wrong: str, walk: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,7 +264,7 @@ def test_own_numbers_of_one_unit(tmp_path: Path) -> None:
         ("U:", "U: [[1, 2], [3]]", "U: found rows of 1 and of 2 numbers; all must be alike"),
         ("U:", "U: [[1, 2, 3]]", r"U: found 1 x 3; must be D_h x .V. = 2 x 3"),
         ("target:", "target: 3", "target: found 3; must be one of U's columns, 0 to 2"),
-        ("e:", "x: [1, 2]", r"numbers.yaml:2:1: x: unknown key; there are e, h0, I, H"),
+        ("e:", "q: [1, 2]", r"numbers.yaml:2:1: q: unknown key; there are e, h0, I, H"),
         ("e:", "", r"numbers.yaml:1:1: e: is not given"),
         ("e:", "e: [one, 2]", r"numbers.yaml:2:5: e.0: found 'one'; must be a valid number"),
         ("activation:", "activation: swish", "activation: found 'swish'; must be 'tanh', 'sigmoid' or 'relu'"),

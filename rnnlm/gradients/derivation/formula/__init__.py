@@ -1,0 +1,1 @@
+"""Formulas typed by a person in the letters of the derivation: read, evaluated, compared, explained."""
