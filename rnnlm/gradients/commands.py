@@ -101,7 +101,6 @@ def gradients(
     """
     with TemporaryDirectory(prefix="rnnlm-") as folder:
         found = yield from source.from_model(path, text, Path(folder), precision, encoding=encoding)
-        _only_elman("gradients", found)
         network = found.network
         steps = steps or network.config.train.bptt
         losses = losses or _loss_steps(network.config, steps)
@@ -119,7 +118,7 @@ def derive_model(
     target; None: the second token of the second line."""
     with TemporaryDirectory(prefix="rnnlm-") as folder:
         found = yield from source.from_model(path, text, Path(folder), "float64", encoding=encoding)
-        _only_elman("derive", found)
+        _only_elman(found)
         streams = line_streams(found.text, 1, found.network.config.state)
         if at is None:
             ends = np.flatnonzero(found.text.stored[:1000] == found.text.vocabulary.line_end)
@@ -178,7 +177,7 @@ def _source(path: str, overrides: Overrides, text: Path | None, folder: Path, en
     return (yield from source.from_model(path, text, folder, "float64", encoding=encoding))
 
 
-def _only_elman(command: str, found: Source) -> None:
+def _only_elman(found: Source) -> None:
     settings = found.network.config.model
     other = None
     if settings.cell.type != "elman":
@@ -191,7 +190,7 @@ def _only_elman(command: str, found: Source) -> None:
         other = "tied output layer has a projection"
     if other is not None:
         raise InputError(
-            f"{command}: takes the plain Elman network apart; this model's {other} (gradcheck takes any)"
+            f"derive: takes the plain Elman network apart; this model's {other} (gradcheck and gradients take any)"
         )
 
 
