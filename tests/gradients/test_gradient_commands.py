@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from every_cell import every_cell
 
 from rnnlm import api
 from rnnlm.config import file as config_file
@@ -241,18 +242,50 @@ def test_the_ledger_of_a_window_of_a_large_model(tmp_path: Path, call: Call) -> 
     assert json.loads(out)["steps"] == 35
 
 
+@every_cell
+def test_the_ledger_of_every_cell(model: dict[str, Any], call: Call, tmp_path: Path) -> None:
+    text, table = tmp_path / "text.txt", tmp_path / "parts.tsv"
+    text.write_text("w2 w3 w5 w4\nw3 w7 w2 w6 w5\n")
+    folder = _untrained_model(tmp_path, model | {"layers": 2, "hidden": 6}, 5, 8)
+    status, out, err = call("gradients", folder, text, "--steps", 8, "--json", "--tsv", table)
+    assert status == 0, err
+    found = json.loads(out)
+    cell = model["cell"]["type"]
+    assert (found["cell"], found["activation"]) == (cell, "tanh" if cell == "elman" else None)
+    columns, *rows = (line.split("\t") for line in table.read_text().splitlines())
+    assert len(rows) == 2 * 36
+    assert {len(row) for row in rows} == {len(columns)}
+    for layer in found["layers"]:
+        assert all(value < 1e-6 for value in layer["agreement"].values())
+        assert bool(layer["gates"]) == (cell != "elman")
+        last = dict(zip(columns, [row for row in rows if row[3] == layer["name"]][-1], strict=True))
+        for name in layer["norm"]:
+            assert float(last[f"norm_{name}"]) == pytest.approx(layer["norm"][name][7][7], rel=1e-5)
+        for state, norms in layer["jacobians"].items():
+            assert float(last[f"jacobian_norm_{state}"]) == pytest.approx(norms[7][7], rel=1e-5)
+        if layer["carried"]:
+            product = layer["carried"]["largest"][7][7]
+            assert float(last[f"product_{layer['carried']['gate']}"]) == pytest.approx(product, rel=1e-5)
+    status, out, _ = call("gradients", folder, text, "--steps", 8)
+    assert status == 0
+    assert out.count("cell.1, by gate") == (cell != "elman")
+    assert out.count("the product of") == (0 if cell == "elman" else 2)
+    assert "more than rounding explains" not in out
+
+
 def _large_model(folder: Path) -> Path:
     """An untrained network of the size of the Penn Treebank's, as a file."""
+    return _untrained_model(folder, {"cell": {"type": "elman", "activation": "tanh"}, "hidden": 200}, 200, 10_000)
+
+
+def _untrained_model(folder: Path, model: dict[str, Any], d: int, tokens: int) -> Path:
+    """A folder with an untrained network as a file."""
     config = config_file.validate(
-        {
-            "data": {"train": str(folder / "text.txt")},
-            "embedding": {"size": 200},
-            "model": {"cell": {"type": "elman", "activation": "tanh"}, "hidden": 200},
-        }
+        {"data": {"train": str(folder / "text.txt")}, "embedding": {"size": d}, "model": model}
     )
-    vocabulary = Vocabulary(["<unk>", "</s>", *(f"w{i}" for i in range(2, 10_000))], [1] * 10_000, "word", False)
-    table = np.random.default_rng(1).normal(0, 0.1, (10_000, 200))
-    parameters = flatten(build.init(config, 10_000, table))
+    vocabulary = Vocabulary(["<unk>", "</s>", *(f"w{i}" for i in range(2, tokens))], [1] * tokens, "word", False)
+    table = np.random.default_rng(1).normal(0, 0.1, (tokens, d))
+    parameters = flatten(build.init(config, tokens, table))
     model_file.save_model(folder / "model.safetensors", config, vocabulary, parameters, {"updates": 0, "epoch": 0})
     return folder
 

@@ -1,4 +1,4 @@
-"""Backward reference of the cells: one step of each, for many losses at once, by its equations alone.
+"""Backward reference of the cells: one step of each, for many losses at once.
 
 In plain NumPy: no kernel, no block, no thread.
 

@@ -1,6 +1,6 @@
-"""Reference of layer normalisation, forward and backward, by the equations at the top of ``layers.layer_norm``.
+"""Reference of layer normalisation, forward and backward, by the equations alone.
 
-In plain NumPy: no kernel, no block, no thread.
+They stand at the top of ``layers.layer_norm``. In plain NumPy: no kernel, no block, no thread.
 """
 
 from __future__ import annotations

@@ -5,9 +5,8 @@ In plain NumPy: no kernel, no block, no thread.
     dJ_dh(layer, p, h, targets, history) -> N x D_h
 
 layer: the output layer, for its options; p: its parameters by name, with its tables and, where the weights are tied,
-the embedding table as ``E``; h: N x D_h; targets: N; history: N x n, the tokens before, where the layer
-asks for them. The equations and where they are from stand at the top of each
-file of ``outputs``.
+the embedding table as ``E``; h: N x D_h; targets: N; history: N x n, the tokens before, where the layer asks for
+them. The equations and where they are from stand at the top of each file of ``outputs``.
 """
 
 from __future__ import annotations
@@ -30,9 +29,7 @@ def softmax(layer: Softmax, p: Arrays, h: Array, targets: Targets, history: Arra
     return _one_softmax(layer, p, h, targets, history, p["E"].T if "E" in p else p["U"])
 
 
-def by_token(
-    layer: DirectSoftmax | Sampled, p: Arrays, h: Array, targets: Targets, history: Array | None
-) -> Array:
+def by_token(layer: DirectSoftmax | Sampled, p: Arrays, h: Array, targets: Targets, history: Array | None) -> Array:
     """U has a row a token; what direct connections add to z2 does not come from h."""
     return _one_softmax(layer, p, h, targets, history, (p["E"] if "E" in p else p["U"]).T)
 
