@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm.files import atomic as storage
-from rnnlm.gradients.ledger.records import Carried, LayerLedger, Ledger
+from rnnlm.gradients.ledger.records import Carried, LayerLedger, Ledger, Side
 
 _PAGE = Path(__file__).with_name("page.html")
 
@@ -36,6 +36,11 @@ def as_json(found: Ledger) -> dict[str, Any]:
         "layers": [_layer(layer) for layer in found.layers],
         "seconds": found.seconds,
     }
+
+
+def several_as_json(sides: tuple[Side, ...]) -> dict[str, Any]:
+    """The ledgers of several models, as `as_json` has them, each with its model's name."""
+    return {"models": [{"model": side.name, **as_json(side.ledger)} for side in sides]}
 
 
 def columns(found: Ledger) -> tuple[str, ...]:

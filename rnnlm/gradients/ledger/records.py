@@ -118,3 +118,11 @@ class Ledger:
     def first_loss(self) -> int:
         """The step of the first loss."""
         return self.steps - len(self.surprisal)
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of several models whose ledgers of the same window stand side by side; `name` tells it from the others."""
+
+    name: str
+    ledger: Ledger
