@@ -45,6 +45,7 @@ def write_files(runs: dict[str, Path], config: Path) -> None:
     shutil.copytree(runs["char"], "runs/characters")
     shutil.copy(config, "my.yaml")
     sentences = ["the dog sees the cat", "a zebra sings"]
+    shutil.copy("train.txt", "my.txt")
     Path("sentences.txt").write_text("".join(f"{line}\n" for line in sentences))
     shutil.copy("sentences.txt", "story.txt")
     Path("utterances.txt").write_text("".join(f"utt-{i} {line}\n" for i, line in enumerate(sentences)))
@@ -102,6 +103,7 @@ def write_nbest() -> None:
         ("rescoring.md", {"test-best.txt": 1, "test-rescored.tsv": 1 + 4}),
         ("interchange.md", {"vectors.txt": 1 + 16}),
         ("texts.md", {"vocab.txt": 16, "scores.tsv": 101, "pieces.txt": 300, "again.txt": 300, "words.tsv": 11}),
+        ("gradients.md", {"parts.tsv": 1 + 36}),
     ],
 )
 def test_every_command_of_a_guide_runs(

@@ -40,6 +40,14 @@ def command(
             "--losses", metavar="L", min=1, help="How many of the last steps have a loss; left out: as in training."
         ),
     ] = None,
+    over: Annotated[
+        bool,
+        typer.Option("--over", help="Every model that MODEL's run has kept (train.checkpoint.keep), side by side."),
+    ] = False,
+    beside: Annotated[
+        Optional[list[Path]],
+        typer.Option("--beside", metavar="MODEL", help="Another model on the same window; may be repeated."),
+    ] = None,
     encoding: EncodingOption = None,
     html: Annotated[
         Optional[Path], typer.Option("--html", metavar="FILE", help="Write a page with the pictures there.")
@@ -59,17 +67,33 @@ def command(
     """Split the gradient of a window by loss and by time lag: the table of the parts, a ledger."""
     from rnnlm.console import Console
     from rnnlm.console.views.ledger import ledger_view
+    from rnnlm.console.views.ledgers import ledgers_view
+    from rnnlm.errors import InputError
     from rnnlm.files import output as output_file
     from rnnlm.gradients import commands
     from rnnlm.gradients.ledger import files as ledger_files
 
     console = Console(quiet)
+    settings = (text, at, steps, losses, precision, encoding_of(text, encoding))
+    if over or beside:
+        if html is not None or tsv is not None:
+            raise InputError(
+                f"{'--tsv' if html is None else '--html'}: shows one model; leave out --over and --beside"
+            )
+        models = commands.kept_models(model) if over else [(str(model), model)]
+        models += [(str(other), other) for other in beside or []]
+        sides = console.watch(commands.gradients_of_several(models, *settings))
+        if json:
+            console.json(ledger_files.several_as_json(sides))
+        else:
+            console.show(ledgers_view(sides, console.width))
+        return
     reads = [text, *model_files(model)]
     if tsv is not None:
         output_file.check(tsv, "table", reads, force)
     if html is not None:
         output_file.check(html, "page", [*reads, tsv] if tsv is not None else reads, force)
-    found = console.watch(commands.gradients(model, text, at, steps, losses, precision, encoding_of(text, encoding)))
+    found = console.watch(commands.gradients(model, *settings))
     if tsv is not None:
         ledger_files.write_tsv(found, tsv)
     if html is not None:

@@ -77,7 +77,11 @@ EXAMPLES = {
     "vocab": ["rnnlm vocab my.yaml -o vocab.txt", "rnnlm vocab my.yaml --subwords bpe --size 8000"],
     "embed": ["rnnlm embed my.yaml --set embedding.init=skipgram -o vectors.txt"],
     "gradcheck": ["rnnlm gradcheck my.yaml --through all"],
-    "gradients": ["rnnlm gradients runs/my my.txt --html ledger.html"],
+    "gradients": [
+        "rnnlm gradients runs/my my.txt --html ledger.html",
+        "rnnlm gradients --over runs/my my.txt --steps 60 --losses 20",
+        "rnnlm gradients runs/my my.txt --beside runs/other",
+    ],
     "derive": [
         "rnnlm derive --scalar --html page.html",
         "rnnlm derive numbers.yaml",

@@ -13,7 +13,8 @@ from rnnlm.config import file as config_file
 from rnnlm.config.encodings import UTF_8
 from rnnlm.config.file import Overrides
 from rnnlm.config.schema import Config
-from rnnlm.errors import InputError
+from rnnlm.errors import InputError, ModelError
+from rnnlm.files import model_file
 from rnnlm.gradients import source, window
 from rnnlm.gradients.check import check
 from rnnlm.gradients.check.records import GradientCheck
@@ -25,7 +26,7 @@ from rnnlm.gradients.derivation.records import FormulaCheck, Heading, Quantity, 
 from rnnlm.gradients.derivation.scalar_names import ScalarNames
 from rnnlm.gradients.derivation.unrolled import Unrolled
 from rnnlm.gradients.ledger import ledger
-from rnnlm.gradients.ledger.records import Ledger
+from rnnlm.gradients.ledger.records import Ledger, Side
 from rnnlm.gradients.source import Source
 from rnnlm.network import build
 from rnnlm.network.network import Network
@@ -107,7 +108,6 @@ def gradients(
     """
     with TemporaryDirectory(prefix="rnnlm-") as folder:
         found = yield from source.from_model(path, text, Path(folder), precision, encoding=encoding)
-        _only_elman("gradients", found)
         network = found.network
         steps = steps or network.config.train.bptt
         losses = losses or _loss_steps(network.config, steps)
@@ -118,6 +118,59 @@ def gradients(
         return (yield from ledger.ledger(network, part, _words(found.text, at, steps), found.text.source))
 
 
+def kept_models(folder: Path) -> list[tuple[str, Path]]:
+    """The models of the checkpoints that a run has kept, by their updates.
+
+    Raises:
+        ModelError: there is none.
+    """
+    found = model_file.numbered_models(folder)
+    if not found:
+        raise ModelError(
+            f"{folder}: holds no model of an earlier checkpoint (model-UPDATES.safetensors); train with "
+            "train.checkpoint.keep above 0"
+        )
+    return [(f"update {updates:,}", path) for updates, path in found]
+
+
+def gradients_of_several(
+    models: Sequence[tuple[str, str | Path]],
+    text: Path,
+    at: int = 0,
+    steps: int | None = None,
+    losses: int | None = None,
+    precision: str | None = None,
+    encoding: str = UTF_8,
+) -> Task[tuple[Side, ...]]:
+    """The ledgers of one window for several models of the same tokens.
+
+    Args:
+        models: a name, and a run's folder or a model's file, each.
+        steps, losses: None: those of the first model's training, for all of them.
+
+    Raises:
+        InputError, TextError: as `gradients`, and where the models cut the text into different tokens.
+    """
+    if str(text) == "-":
+        raise InputError("TEXT: standard input can be read once, and each model reads the text; give a file")
+    sides: list[Side] = []
+    for name, path in models:
+        found = yield from gradients(path, text, at, steps, losses, precision, encoding)
+        steps, losses = found.steps, len(found.surprisal)
+        if sides and _spelled(found.targets) != _spelled(sides[0].ledger.targets):
+            raise InputError(
+                f"{path}: cuts the text into other tokens than {models[0][1]}; compare models of one unit and "
+                "tokenizer"
+            )
+        sides.append(Side(name, found))
+    return tuple(sides)
+
+
+def _spelled(tokens: tuple[str, ...]) -> list[str]:
+    """Tokens as they stand in the text, whether they are in a vocabulary or not."""
+    return [token[5:-1] if token.startswith("<unk:") else token for token in tokens]
+
+
 def derive_model(
     path: str | Path, text: Path | None, at: int | None, edge: int, encoding: str = UTF_8
 ) -> Task[Derivation]:
@@ -125,7 +178,7 @@ def derive_model(
     target; None: the second token of the second line."""
     with TemporaryDirectory(prefix="rnnlm-") as folder:
         found = yield from source.from_model(path, text, Path(folder), "float64", encoding=encoding)
-        _only_elman("derive", found)
+        _only_elman(found)
         streams = line_streams(found.text, 1, found.network.config.state)
         if at is None:
             ends = np.flatnonzero(found.text.stored[:1000] == found.text.vocabulary.line_end)
@@ -234,7 +287,7 @@ def _source(path: str, overrides: Overrides, text: Path | None, folder: Path, en
     return (yield from source.from_model(path, text, folder, "float64", encoding=encoding))
 
 
-def _only_elman(command: str, found: Source) -> None:
+def _only_elman(found: Source) -> None:
     settings = found.network.config.model
     other = None
     if settings.cell.type != "elman":
@@ -247,7 +300,7 @@ def _only_elman(command: str, found: Source) -> None:
         other = "tied output layer has a projection"
     if other is not None:
         raise InputError(
-            f"{command}: takes the plain Elman network apart; this model's {other} (gradcheck takes any)"
+            f"derive: takes the plain Elman network apart; this model's {other} (gradcheck and gradients take any)"
         )
 
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from every_cell import every_cell
 
 from rnnlm import api
 from rnnlm.config import file as config_file
 from rnnlm.files import model_file
-from rnnlm.gradients.ledger import files as ledger_files
 from rnnlm.network import build
 from rnnlm.network.cells import recurrence
 from rnnlm.network.parameters import flatten
@@ -172,8 +172,12 @@ def test_the_table_has_every_part(runs: dict[str, Path], text: Path, call: Call,
     path = tmp_path / "parts.tsv"
     _, out, _ = call("gradients", runs["word"], text, "--steps", 6, "--losses", 2, "--tsv", path, "--json")
     lines = path.read_text().splitlines()
-    assert tuple(lines[0].split("\t")) == ledger_files.COLUMNS
-    rows = [dict(zip(ledger_files.COLUMNS, line.split("\t"), strict=True)) for line in lines[1:]]
+    columns = lines[0].split("\t")
+    assert columns == [
+        "position", "target", "surprisal_nats", "layer", "lag", "input", "norm_H", "share_H", "cosine_H", "norm_I",
+        "share_I", "cosine_I", "norm_b1", "share_b1", "cosine_b1", "norm_e", "share_e", "cosine_e", "jacobian_norm",
+    ]  # fmt: skip
+    rows = [dict(zip(columns, line.split("\t"), strict=True)) for line in lines[1:]]
     assert [(row["position"], row["lag"]) for row in rows] == [
         *(("5", str(lag)) for lag in range(5)), *(("6", str(lag)) for lag in range(6)),
     ]  # fmt: skip
@@ -238,18 +242,118 @@ def test_the_ledger_of_a_window_of_a_large_model(tmp_path: Path, call: Call) -> 
     assert json.loads(out)["steps"] == 35
 
 
+@every_cell
+def test_the_ledger_of_every_cell(model: dict[str, Any], call: Call, tmp_path: Path) -> None:
+    text, table = tmp_path / "text.txt", tmp_path / "parts.tsv"
+    text.write_text("w2 w3 w5 w4\nw3 w7 w2 w6 w5\n")
+    folder = _untrained_model(tmp_path, model | {"layers": 2, "hidden": 6}, 5, 8)
+    status, out, err = call("gradients", folder, text, "--steps", 8, "--json", "--tsv", table)
+    assert status == 0, err
+    found = json.loads(out)
+    cell = model["cell"]["type"]
+    assert (found["cell"], found["activation"]) == (cell, "tanh" if cell == "elman" else None)
+    columns, *rows = (line.split("\t") for line in table.read_text().splitlines())
+    assert len(rows) == 2 * 36
+    assert {len(row) for row in rows} == {len(columns)}
+    for layer in found["layers"]:
+        assert all(value < 1e-6 for value in layer["agreement"].values())
+        assert bool(layer["gates"]) == (cell != "elman")
+        last = dict(zip(columns, [row for row in rows if row[3] == layer["name"]][-1], strict=True))
+        for name in layer["norm"]:
+            assert float(last[f"norm_{name}"]) == pytest.approx(layer["norm"][name][7][7], rel=1e-5)
+        for state, norms in layer["jacobians"].items():
+            assert float(last[f"jacobian_norm_{state}"]) == pytest.approx(norms[7][7], rel=1e-5)
+        if layer["carried"]:
+            product = layer["carried"]["largest"][7][7]
+            assert float(last[f"product_{layer['carried']['gate']}"]) == pytest.approx(product, rel=1e-5)
+    status, out, _ = call("gradients", folder, text, "--steps", 8)
+    assert status == 0
+    assert out.count("cell.1, by gate") == (cell != "elman")
+    assert out.count("the product of") == (0 if cell == "elman" else 2)
+    assert "more than rounding explains" not in out
+
+
+def _kept_models(folder: Path, **model: Any) -> tuple[Path, Path]:
+    """A run's folder with the models of two checkpoints, and a text."""
+    text = folder / "text.txt"
+    text.write_text("w2 w3 w5 w4\nw3 w7 w2 w6 w5\n")
+    for updates, seed in ((1200, 2), (300, 3)):
+        path = _untrained_model(folder, {"hidden": 6, **model}, 5, 8, seed) / "model.safetensors"
+        path.rename(folder / model_file.numbered(updates))
+    return folder, text
+
+
+def test_the_ledgers_of_the_kept_models_stand_side_by_side(call: Call, tmp_path: Path) -> None:
+    folder, text = _kept_models(tmp_path, cell="lstm", layers=2)
+    window = ["--steps", 7, "--losses", 3]
+    status, out, err = call("gradients", "--over", folder, text, *window, "--json")
+    assert status == 0, err
+    found = json.loads(out)["models"]
+    assert [one["model"] for one in found] == ["update 300", "update 1,200"]
+    for one, updates in zip(found, (300, 1200), strict=True):
+        _, out, _ = call("gradients", folder / model_file.numbered(updates), text, *window, "--json")
+        alone = json.loads(out) | {"model": one["model"], "seconds": one["seconds"]}
+        assert alone == one
+    status, out, _ = call("gradients", "--over", folder, text, *window)
+    assert status == 0
+    assert [line.split()[0] for line in out.splitlines() if line.startswith("cell.")] == ["cell.0:", "cell.1:"] * 2
+    last = [line.split() for line in out.splitlines() if line.startswith(" update 1,200")][-1]
+    assert last[2:] == [f"{found[1]['layers'][1]['lags'][lag]['jacobians']['c']:.1e}" for lag in (1, 2, 5, 6)]
+
+
+def test_another_model_stands_beside_the_first(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    a = _untrained_model(tmp_path / "a", {"cell": "lstm", "hidden": 6}, 5, 8)
+    b = _untrained_model(tmp_path / "b", {"cell": {"type": "elman", "activation": "tanh"}, "hidden": 4}, 3, 8)
+    text = tmp_path / "text.txt"
+    text.write_text("w2 w3 w5 w4\nw3 w7 w2 w6 w5\n")
+    status, out, err = call("gradients", a, text, "--steps", 6, "--beside", b)
+    assert status == 0, err
+    assert out.count("dh(t)/dh(t-k)") == 1
+    assert out.count("dc(t)/dc(t-k)") == 1
+    assert sum(line.startswith(f" {a}") for line in out.splitlines()) == 4
+    assert sum(line.startswith(f" {b}") for line in out.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["--over"],
+            "holds no model of an earlier checkpoint (model-UPDATES.safetensors); train with train.checkpoint",
+        ),
+        (["--over", "--html", "page.html"], "--html: shows one model; leave out --over and --beside"),
+        (["--beside", "OTHER", "--tsv", "parts.tsv"], "--tsv: shows one model; leave out --over and --beside"),
+        (["--beside", "OTHER"], "cuts the text into other tokens than"),
+    ],
+)
+def test_several_ledgers_are_refused(
+    arguments: list[str], message: str, runs: dict[str, Path], text: Path, call: Call, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    given = [runs["char"] if one == "OTHER" else one for one in arguments]
+    status, out, err = call("gradients", runs["word"], text, "--steps", 6, *given)
+    assert (status, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
 def _large_model(folder: Path) -> Path:
     """An untrained network of the size of the Penn Treebank's, as a file."""
+    return _untrained_model(folder, {"cell": {"type": "elman", "activation": "tanh"}, "hidden": 200}, 200, 10_000)
+
+
+def _untrained_model(folder: Path, model: dict[str, Any], d: int, tokens: int, seed: int = 1) -> Path:
+    """A folder with an untrained network as a file."""
     config = config_file.validate(
-        {
-            "data": {"train": str(folder / "text.txt")},
-            "embedding": {"size": 200},
-            "model": {"cell": {"type": "elman", "activation": "tanh"}, "hidden": 200},
-        }
+        {"data": {"train": str(folder / "text.txt")}, "embedding": {"size": d}, "model": model}
     )
-    vocabulary = Vocabulary(["<unk>", "</s>", *(f"w{i}" for i in range(2, 10_000))], [1] * 10_000, "word", False)
-    table = np.random.default_rng(1).normal(0, 0.1, (10_000, 200))
-    parameters = flatten(build.init(config, 10_000, table))
+    vocabulary = Vocabulary(["<unk>", "</s>", *(f"w{i}" for i in range(2, tokens))], [1] * tokens, "word", False)
+    table = np.random.default_rng(seed).normal(0, 0.1, (tokens, d))
+    parameters = flatten(build.init(config, tokens, table))
     model_file.save_model(folder / "model.safetensors", config, vocabulary, parameters, {"updates": 0, "epoch": 0})
     return folder
 

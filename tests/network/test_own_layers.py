@@ -10,6 +10,9 @@ import pytest
 from networks import Case, checked, config
 from own_layers import Bigram, Diagonal, bigram_log_y_hat, diagonal_step
 
+from rnnlm.errors import InputError
+from rnnlm.gradients.ledger import walk
+from rnnlm.network.cells import Elman
 from rnnlm.network.decoder import Decoder
 from rnnlm.network.network import Network, Window
 from rnnlm.network.outputs import Softmax
@@ -17,6 +20,7 @@ from rnnlm.network.parameters import Parameters
 from rnnlm.network.protocols import Cell, Draw, OutputLayer
 from rnnlm.network.reference import cells as reference_cells
 from rnnlm.network.reference import outputs as reference_outputs
+from rnnlm.network.reference.cells_backward import BACKWARD
 from rnnlm.sampling import prompts
 from rnnlm.sampling.records import Sampled
 from rnnlm.sampling.sample import Settings, sample
@@ -67,6 +71,15 @@ def test_gradients(name: str) -> None:
     assert found.passed, found.verdict
     assert {one.name for one in found.parameters} == set(made(name).named)
     assert all(one.relative < 1e-7 and one.complex_step < 1e-12 for one in found.parameters)
+
+
+def test_the_ledger_refuses_a_layer_without_a_backward_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match="no backward reference of this network's cell, Diagonal"):
+        walk.check(made("own cells"))
+    monkeypatch.setitem(BACKWARD, Diagonal, BACKWARD[Elman])
+    walk.check(made("own cells"))
+    with pytest.raises(InputError, match="no backward reference of this network's output layer, Bigram"):
+        walk.check(made("own output layer"))
 
 
 def test_gradients_with_recurrent_dropout() -> None:

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from rnnlm.console.formats import counted, in_cells, prose, table
-from rnnlm.gradients.ledger.records import LayerLedger, Ledger
+from rnnlm.gradients.ledger.records import Carried, LayerLedger, Ledger
 
 _SHADES = " ·░▒▓█"
 # How far rounding alone can move the kernels' gradient, relative to its norm: long windows of several layers add up.
@@ -29,17 +29,25 @@ _FEW = {"H": ("norm", "share", "cosine"), "I": ("norm",), "b1": ("norm",), "e": 
 
 def ledger_view(found: Ledger, width: int) -> Iterator[RenderableType]:
     """``rnnlm gradients``, on a screen of `width` columns."""
+    network = f"{found.activation or found.cell}, {counted(len(found.layers), 'layer')} of {found.hidden}"
     yield from prose(
         f"{found.source}, tokens {found.start + 1:,} to {found.start + found.steps:,}: "
-        f"{counted(found.steps, 'step')}, the last {len(found.surprisal)} with a loss; {found.activation}, "
-        f"{counted(len(found.layers), 'layer')} of {found.hidden}, {found.precision}",
+        f"{counted(found.steps, 'step')}, the last {len(found.surprisal)} with a loss; "
+        f"{network}, {found.precision}",
         width,
     )
     for layer in found.layers:
         yield Text()
         yield Text(f"{layer.name}, by lag: the parts dJ(t)/d.|(t-k), means over the losses", style="bold")
         yield _lags(found, layer, _ALL if width >= 110 else _FEW)
+        if layer.gates:
+            yield Text(f"{layer.name}, by gate", style="bold")
+            yield _gates(layer)
         yield from prose(_flow(layer), width)
+        for state in layer.jacobians:
+            yield from prose(_flow(layer, state), width)
+        if layer.carried is not None:
+            yield from prose(_carried(layer, layer.carried), width)
     yield Text()
     yield Text("which earlier words each word's loss reaches back to: the norm of dJ(t)/de(t-k)", style="bold")
     yield from _strips(found, width)
@@ -57,6 +65,7 @@ def ledger_view(found: Ledger, width: int) -> Iterator[RenderableType]:
 
 def _lags(found: Ledger, layer: LayerLedger, shown: dict[str, tuple[str, ...]]) -> RenderableType:
     columns = [("lag", "right")]
+    shown = {name: figures for name, figures in shown.items() if name in layer.norm}
     for name, figures in shown.items():
         columns += [(f"norm {name}" if figure == "norm" else figure, "right") for figure in figures]
     rows = []
@@ -74,6 +83,23 @@ def _lags(found: Ledger, layer: LayerLedger, shown: dict[str, tuple[str, ...]]) 
     return table([*columns, ("dh/dh", "right"), ("kept", "right")], rows, padding=1)
 
 
+def _gates(layer: LayerLedger) -> RenderableType:
+    """Norms of the parts of H by gate (of I where a cell has no H), and what the state's own path lets through."""
+    matrix = "H" if "H" in layer.norm else "I"
+    names = [name for name in layer.gates if name.startswith(f"{matrix}_")]
+    columns = [("lag", "right"), *((f"norm {name}", "right") for name in names)]
+    columns += [(f"d{state}/d{state}", "right") for state in ("h", *layer.jacobians)]
+    if layer.carried is not None:
+        columns += [(f"{layer.carried.gate}, product", "right"), ("mean unit", "right")]
+    rows = []
+    for lag in _shown(len(layer.lags)):
+        one = layer.lags[lag]
+        figures = [*(one.norm[name] for name in names), one.jacobian, *one.jacobians.values()]
+        figures += [figure for figure in (one.carried, one.carried_mean) if figure is not None]
+        rows.append([str(lag), *(f"{figure:.1e}" for figure in figures)])
+    return table(columns, rows, padding=1)
+
+
 def _shown(lags: int) -> list[int]:
     """All of few lags; of many the first, every fifth, and the last."""
     if lags <= 20:
@@ -81,20 +107,33 @@ def _shown(lags: int) -> list[int]:
     return [lag for lag in range(lags) if lag < 10 or lag % 5 == 0 or lag == lags - 1]
 
 
-def _flow(layer: LayerLedger) -> str:
-    if layer.rate is None:
+def _flow(layer: LayerLedger, state: str = "h") -> str:
+    rate = layer.rate if state == "h" else layer.rates[state]
+    if rate is None:
         return "too few steps to say whether the gradient vanishes"
-    reached = [one for one in layer.lags if one.lag > 0 and 0 < one.jacobian < math.inf]
-    first, last = reached[0], reached[-1]
-    if 0.99 <= layer.rate <= 1.01:
+    norms = [(one.lag, one.jacobian if state == "h" else one.jacobians[state]) for one in layer.lags]
+    reached = [(lag, norm) for lag, norm in norms if lag > 0 and 0 < norm < math.inf]
+    (first_lag, first), (last_lag, last) = reached[0], reached[-1]
+    if 0.99 <= rate <= 1.01:
         found = "the gradient keeps its size"
-    elif layer.rate < 1:
-        found = "the gradient vanishes" if last.jacobian < 1 else "it falls, but is not below 1 in this window"
+    elif rate < 1:
+        found = "the gradient vanishes" if last < 1 else "it falls, but is not below 1 in this window"
     else:
-        found = "the gradient explodes" if last.jacobian > 1 else "it grows, but is not above 1 in this window"
+        found = "the gradient explodes" if last > 1 else "it grows, but is not above 1 in this window"
     return (
-        f"dh(t)/dh(t-k) is {first.jacobian:.2e} at lag {first.lag} and {last.jacobian:.2e} at lag {last.lag}, a "
-        f"factor of {layer.rate:.3f} a step: {found}"
+        f"d{state}(t)/d{state}(t-k) is {first:.2e} at lag {first_lag} and {last:.2e} at lag {last_lag}, a factor of "
+        f"{rate:.3f} a step: {found}"
+    )
+
+
+def _carried(layer: LayerLedger, carried: Carried) -> str:
+    """The path of the state that is only multiplied, beside the norm that it explains."""
+    last = next((one for one in reversed(layer.lags) if one.carried), layer.lags[0])
+    norm = last.jacobian if carried.state == "h" else last.jacobians[carried.state]
+    return (
+        f"of d{carried.state}(t)/d{carried.state}(t-{last.lag}), {norm:.2e}, the product of {carried.gate} over the "
+        f"{last.lag} steps alone lets through {last.carried or 0:.2e} in the unit that keeps most, "
+        f"{last.carried_mean or 0:.2e} in the mean unit"
     )
 
 

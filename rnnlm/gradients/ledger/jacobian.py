@@ -1,8 +1,15 @@
 """The Jacobian dh(t)/dh(t-k): its spectral norm says how much h(t-k) can still move h(t).
 
-    dh(t)/dh(t-k) = J(t-k+1) ... J(t-1) J(t)           J(s) = dh(s)/dh(s-1) = H diag(f'(z1(s)))
+    dS(t)/dS(t-k) = A(t-k+1) ... A(t-1) A(t)           A(s) = dS(s)/dS(s-1)
+
+S is the state of the cell: h of an Elman network, where A(s) = H diag(f'(z1(s))); [h c] of an LSTM, whose
+dh(t)/dh(t-k) and dc(t)/dc(t-k) are blocks of the product, with every path between them in it.
 
 Below 1 and falling with k: the gradient vanishes; growing: it explodes (Pascanu, Mikolov & Bengio 2013, eq. 5-7).
+
+A gated cell has a path on which the state is only multiplied: c(t) = f(t) o c(t-1) + ... Along it alone, k steps are
+diag(f(t-k+1) o ... o f(t)), whose norm is the largest of these products over the units (Hochreiter & Schmidhuber
+1997, the constant error carousel; with forget gates Gers, Schmidhuber & Cummins 2000).
 """
 
 from __future__ import annotations
@@ -11,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import ArpackNoConvergence, svds
 
-from rnnlm.network.reference import equations
+from rnnlm.gradients.ledger.walk import Layer
 
 Array = NDArray[np.float64]
 
@@ -19,23 +26,59 @@ Array = NDArray[np.float64]
 _SMALL = 48
 
 
-def product_norms(H: Array, h: Array, reset: NDArray[np.bool_], losses: int, activation: str) -> Array:
-    """The norm of dh(t)/dh(t-k) for the last `losses` steps t and every lag k: losses x T, NaN before the window.
+def norms(layer: Layer, losses: int) -> dict[str, Array]:
+    """The norm of dh(t)/dh(t-k), and of the same of the state's other parts, by the part's name.
 
-    Args:
-        H: D_h x D_h; h: T x D_h; reset: T, where step t did not see h(t-1).
+    For the last `losses` steps t and every lag k: losses x T, NaN before the window.
     """
-    steps, hidden = h.shape
-    result = np.full((losses, steps), np.nan)
-    result[:, 0] = 1
-    one_step = [0 * H if reset[t] else equations.dh_dh_before(H, h[t], activation) for t in range(steps)]
+    steps, size = len(layer.steps), layer.cell.state_size
+    states = layer.reference.states(layer.cell)
+    result = {name: np.full((losses, steps), np.nan) for name in states}
+    one_step = [_one_step(layer, s) for s in range(steps)]
     first = steps - losses
-    products = {t: np.eye(hidden) for t in range(first, steps)}
-    for lag in range(1, steps):
-        for t in range(max(first, lag), steps):
-            products[t] = one_step[t - lag + 1] @ products[t]
-            result[t - first, lag] = spectral_norm(products[t])
+    for t in range(first, steps):
+        product = np.eye(size)
+        for lag in range(t + 1):
+            if lag > 0:
+                product = one_step[t - lag + 1] @ product
+            for name, part in states.items():
+                result[name][t - first, lag] = spectral_norm(product[part, part])
     return result
+
+
+def carried(layer: Layer, losses: int) -> tuple[Array, Array] | None:
+    """The product of the carried factor over the k steps after t-k: the largest over the units, and their mean.
+
+    losses x T each, NaN before the window; None for a cell without such a path.
+    """
+    if layer.reference.carried is None:
+        return None
+    steps = len(layer.steps)
+    largest, mean = (np.full((losses, steps), np.nan) for _ in range(2))
+    factors = [_carried_by(layer, s) for s in range(steps)]
+    for t in range(steps - losses, steps):
+        product = np.ones_like(factors[0])
+        for lag in range(t + 1):
+            if lag > 0:
+                product = product * factors[t - lag + 1]
+            i = t - (steps - losses)
+            largest[i, lag], mean[i, lag] = product.max(), product.mean()
+    return largest, mean
+
+
+def _one_step(layer: Layer, s: int) -> Array:
+    """A(s), S x S: row i says what the i-th number of the state before does to the state after."""
+    size = layer.cell.state_size
+    if layer.reset[s]:
+        return np.zeros((size, size))
+    back = layer.reference.back(layer.cell, layer.p, layer.steps[s], np.eye(size))
+    return np.ascontiguousarray(back.d_before.T)
+
+
+def _carried_by(layer: Layer, s: int) -> Array:
+    back = layer.reference.back(layer.cell, layer.p, layer.steps[s], np.zeros((1, layer.cell.state_size)))
+    assert back.carried is not None
+    return np.zeros_like(back.carried) if layer.reset[s] else back.carried
 
 
 def spectral_norm(A: Array) -> float:

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm.network import history
-from rnnlm.network.layers.layer_norm import EPSILON
 from rnnlm.network.network import Applied, Network, Window
 from rnnlm.network.outputs import Softmax
 from rnnlm.network.parameters import unflatten
 from rnnlm.network.reference import cells as reference_cells
+from rnnlm.network.reference import layer_norm
 from rnnlm.network.reference import outputs as reference_outputs
 
 
@@ -56,9 +56,7 @@ def loss(
             h[t] = state[:, : cell.D_h]
         up, norm = h, tree["norms"][layer]
         if norm:
-            centred = h - h.mean(axis=2, keepdims=True)
-            deviation = np.sqrt((centred**2).mean(axis=2, keepdims=True) + EPSILON)
-            up = norm["g"] * centred / deviation + norm["b"]
+            up = layer_norm.forward(norm, h)
         up = up if masks is None else up * masks.up[layer + 1]
     first = len(up) - loss_steps
     own_parameters = tree["output"] | network.tables

@@ -12,7 +12,7 @@ from screen import terminal
 
 from rnnlm.console.views import ledger as view
 from rnnlm.gradients.ledger import ledger
-from rnnlm.gradients.ledger.records import Lag, LayerLedger, Ledger
+from rnnlm.gradients.ledger.records import Carried, Lag, LayerLedger, Ledger
 from rnnlm.gradients.window import Window
 
 
@@ -35,6 +35,22 @@ def _layer(jacobians: list[float]) -> LayerLedger:
 )  # fmt: skip
 def test_the_sentence_follows_from_the_figures(jacobians: list[float], sentence: str) -> None:
     assert view._flow(_layer(jacobians)).endswith(sentence)
+
+
+def test_the_states_own_path_is_told_beside_the_norm_that_it_explains() -> None:
+    array = np.empty((0, 0))
+    lags = tuple(Lag(k, {}, {}, {}, 0.1**k, 0.1**k, {"c": 0.9**k}, 0.8**k, 0.5**k) for k in range(4))
+    empty: dict[str, Any] = {}
+    carried = Carried("f", "c", array, array)
+    layer = LayerLedger(
+        "layer 0", empty, empty, empty, array, empty, empty, lags, 0.1, ("H_f",), {"c": array}, {"c": 0.9}, carried
+    )
+    assert view._flow(layer).startswith("dh(t)/dh(t-k) is 1.00e-01 at lag 1 and 1.00e-03 at lag 3")
+    assert view._flow(layer, "c").startswith("dc(t)/dc(t-k) is 9.00e-01 at lag 1 and 7.29e-01 at lag 3")
+    assert view._carried(layer, carried) == (
+        "of dc(t)/dc(t-3), 7.29e-01, the product of f over the 3 steps alone lets through 5.12e-01 in the unit that "
+        "keeps most, 1.25e-01 in the mean unit"
+    )
 
 
 def _ledger(words: tuple[str, ...]) -> Ledger:

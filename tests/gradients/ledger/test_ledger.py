@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import oracle
 import pytest
+from every_cell import every_cell
 from networks import Case, config
 
 from rnnlm.gradients.ledger import jacobian, ledger
 from rnnlm.gradients.ledger.records import Kept, Ledger
 from rnnlm.gradients.window import Window
+from rnnlm.network.reference import cells as forward
+from rnnlm.network.reference.cells_backward import BACKWARD
 
 ACTIVATIONS = ("sigmoid", "tanh", "relu")
 
@@ -41,6 +46,117 @@ def test_the_parts_add_up_to_the_training_kernels_gradient(
         for name in names:
             assert layer.agreement[name] < bound, name
             assert np.nansum(layer.share[name]) == pytest.approx(1)
+
+
+@every_cell
+@pytest.mark.parametrize(("precision", "bound"), [("float64", 1e-12), ("float32", 1e-6)])
+@pytest.mark.parametrize(("layers", "norm", "loss_steps"), [(1, False, 9), (3, False, 4), (3, True, 9)])
+def test_the_parts_of_every_cell_add_up(
+    model: dict[str, Any], precision: str, bound: float, layers: int, norm: bool, loss_steps: int
+) -> None:
+    case = Case(config(layers=layers, precision=precision, model=model | {"layer_norm": norm}), steps=9, batch=1)
+    found = run(case, loss_steps)
+    surprisal = case.network.scores(case.forward(), case.targets).log_probability[-loss_steps:, 0]
+    assert found.surprisal == pytest.approx(-surprisal, rel=bound)
+    for layer, cell in zip(found.layers, case.network.cells, strict=True):
+        names = set(cell.shapes()) | ({"g", "b"} if norm else set())
+        assert set(layer.agreement) == names | ({"e"} if layer.name == "cell.0" else set())
+        assert set(layer.parameters) == names | {"e"}
+        for name, value in layer.agreement.items():
+            assert value < bound, name
+        for name, share in layer.share.items():
+            assert np.nansum(share) == pytest.approx(1), name
+        assert (np.nanmax(layer.norm["e"], axis=1) > 0).all()
+
+
+@every_cell
+def test_each_part_of_every_gate_is_the_difference_of_two_windows(model: dict[str, Any]) -> None:
+    """The part of step s is the kernels' gradient through steps s ... t less that through s+1 ... t, each from the
+    state that stands there."""
+    case = Case(config(layers=2, model=model), steps=6, batch=1, seed=4)
+    found = run(case, 6)
+    whole = case.gradients(6)
+    t = 4
+    trace = case.forward()
+    states = [[state.copy() for state in case.network.states_after(trace, s)] for s in range(t + 1)]
+
+    def through(s: int) -> dict[str, np.ndarray]:
+        if s > t:
+            return {name: np.zeros_like(value) for name, value in whole.items()}
+        part = Case(case.network, steps=t + 1 - s, batch=1)
+        piece = slice(s, t + 1)
+        part.inputs, part.targets, part.reset = case.inputs[piece], case.targets[piece], case.reset[piece]
+        part.states = states[s]
+        return part.gradients(1)
+
+    for number in range(2):
+        layer, blocks = found.layers[number], BACKWARD[type(case.network.cells[number])].blocks(case.network.cells[0])
+        for s in range(t + 1):
+            longer, shorter = through(s), through(s + 1)
+            for block in blocks:
+                flat = f"cell.{number}.{block.parameter}"
+                part, all_of_it = ((longer[flat] - shorter[flat])[block.place], whole[flat][block.place])
+                size, product = np.linalg.norm(part), float((part * all_of_it).sum())
+                assert layer.norm[block.name][t, t - s] == pytest.approx(size, rel=1e-8, abs=1e-13)
+                assert layer.share[block.name][t, t - s] == pytest.approx(
+                    product / np.linalg.norm(all_of_it) ** 2, abs=1e-11
+                )
+            for parameter in {block.parameter for block in blocks}:
+                flat = f"cell.{number}.{parameter}"
+                size = np.linalg.norm(longer[flat] - shorter[flat])
+                assert layer.norm[parameter][t, t - s] == pytest.approx(size, rel=1e-8, abs=1e-13)
+
+
+@every_cell
+def test_the_jacobians_of_every_state_are_those_of_complex_steps(model: dict[str, Any]) -> None:
+    case = Case(config(model=model), steps=6, batch=1, resets=False, seed=2)
+    layer, cell = run(case, 2).layers[0], case.network.cells[0]
+    states = BACKWARD[type(cell)].states(cell)
+    assert [*states][1:] == [*layer.jacobians]
+    p, step = case.network.parameters["cells"][0], forward.STEPS[type(cell)]
+    e = case.network.table[case.inputs]
+    for i, t in enumerate((4, 5)):
+        for lag in range(t + 1):
+            s = t - lag
+            state = case.states[0] if s < 0 else case.network.states_after(case.forward(), s + 1)[0]
+            moved = np.repeat(state, cell.state_size, axis=0) + 1e-40j * np.eye(cell.state_size)
+            for later in range(s + 1, t + 1):
+                moved = step(cell, p, moved, np.repeat(e[later], cell.state_size, axis=0))
+            exact = moved.imag / 1e-40
+            for name, part in states.items():
+                norms = layer.jacobian if name == "h" else layer.jacobians[name]
+                assert norms[i, lag] == pytest.approx(np.linalg.norm(exact[part, part], 2), rel=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("model", "cut"),
+    [
+        ({"cell": "gru"}, ("H",)),
+        ({"cell": "gru_before"}, ("H",)),
+        ({"cell": "lstm"}, ("H",)),
+        ({"cell": {"type": "lstm", "coupled_gates": True}}, ("H",)),
+        ({"cell": "mingru"}, ()),
+        ({"cell": {"type": "scrn", "context": 3, "context_decay": 0.8}}, ()),
+    ],
+)
+def test_the_product_of_the_gates_is_the_jacobian_where_there_is_no_other_path(
+    model: dict[str, Any], cut: tuple[str, ...]
+) -> None:
+    case = Case(config(model=model), steps=9, batch=1, seed=1)
+    for name in cut:
+        case.network.parameters["cells"][0][name][:] = 0
+    layer = run(case, 9).layers[0]
+    carried = layer.carried
+    assert carried is not None
+    jacobian = layer.jacobian if carried.state == "h" else layer.jacobians[carried.state]
+    np.testing.assert_allclose(carried.largest, jacobian, rtol=1e-10)
+    assert (np.nan_to_num(carried.mean) <= np.nan_to_num(carried.largest) * (1 + 1e-12)).all()
+    assert [one.carried for one in layer.lags] == pytest.approx(list(np.nanmean(carried.largest, axis=0)))
+    if carried.gate == "a":
+        reached = ~np.array([case.reset[t - lag + 1 : t + 1].any() for t in range(9) for lag in range(t + 1)])
+        known = np.concatenate([carried.largest[t, : t + 1] for t in range(9)])
+        powers = np.array([0.8**lag for t in range(9) for lag in range(t + 1)])
+        np.testing.assert_allclose(known, powers * reached, rtol=1e-12)
 
 
 def _with_copies(case: Case, t: int) -> list[dict[str, np.ndarray]]:

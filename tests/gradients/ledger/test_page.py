@@ -23,8 +23,10 @@ BROWSER = next(
 )
 
 
-def a_ledger(activation: str = "tanh", layers: int = 1, words: Any = str) -> Ledger:
-    case = Case(config(activation, layers=layers), steps=9, batch=1)
+def a_ledger(
+    activation: str = "tanh", layers: int = 1, words: Any = str, model: dict[str, Any] | None = None
+) -> Ledger:
+    case = Case(config(activation, layers=layers, model=model), steps=9, batch=1)
     part = Window(case.inputs, case.targets, case.reset, case.states, 6, 40)
     tokens = tuple(map(words, case.inputs[:, 0])), tuple(map(words, case.targets[:, 0]))
     work = ledger.ledger(case.network, part, tokens, "a text")
@@ -74,6 +76,7 @@ def test_the_data_in_the_page_are_the_ledgers(page: Path) -> None:
     assert data["inputs"][0].startswith("</script><b>")
     assert [layer["name"] for layer in data["layers"]] == ["cell.0", "cell.1"]
     assert data["layers"][0]["norm"]["H"][0][4] is None, "step -1 is before the window"
+    assert data["layers"][0]["gates"] == []
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
@@ -91,6 +94,22 @@ def test_a_browser_draws_every_cell(activation: str, tmp_path: Path) -> None:
     assert dom.count('class="curve"') == 4 + 2 + 3
     assert not re.search(r'd="[^"]*(NaN|Infinity|undefined)', dom)
     assert f"<b>{found.advice}</b>" in dom
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+@pytest.mark.parametrize(("cell", "plots", "curves"), [("lstm", 5, 4 + 4 + 5 + 3), ("mingru", 5, 3 + 2 + 4 + 3)])
+def test_a_browser_draws_the_gates(cell: str, plots: int, curves: int, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    found = a_ledger(model={"cell": cell})
+    ledger_files.write_html(found, path)
+    dom, errors = _opened(path, tmp_path)
+    assert 'data-drawn="yes"' in dom, errors
+    assert re.search(r'id="error" hidden=""></p>', dom), errors
+    assert dom.count("<svg") == plots
+    assert dom.count('class="curve"') == curves
+    for gate in found.layers[0].gates:
+        assert f'<option value="{gate}">' in dom
+    assert not re.search(r'd="[^"]*(NaN|Infinity|undefined)', dom)
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here")

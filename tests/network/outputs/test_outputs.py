@@ -22,6 +22,8 @@ from rnnlm.config.schema import Config
 from rnnlm.errors import InputError
 from rnnlm.files import model_file
 from rnnlm.files import tensors as storage
+from rnnlm.gradients.ledger import ledger
+from rnnlm.gradients.window import Window
 from rnnlm.interchange import pytorch as interchange
 from rnnlm.network import build
 from rnnlm.network.decoder import Decoder
@@ -31,10 +33,12 @@ from rnnlm.network.outputs.hierarchical import paths
 from rnnlm.network.outputs.mixture import heads, responsibilities
 from rnnlm.network.protocols import Draw
 from rnnlm.network.reference import outputs as plain_outputs
+from rnnlm.network.reference import outputs_backward
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import loop as training
 from rnnlm.training import memory
 from rnnlm.training.records import Updates
+from rnnlm.work import run_to_end
 
 # The embedding has 5 numbers and the layers 6 units, unless `hidden` says 5.
 LAYERS: dict[str, dict[str, Any]] = {
@@ -80,7 +84,38 @@ every_new_layer = pytest.mark.parametrize("layer", [LAYERS[name] for name in NEW
 
 
 def test_there_are_equations_for_every_layer() -> None:
-    assert set(plain_outputs.LOG_Y_HAT) == set(OUTPUTS.values())
+    assert set(plain_outputs.LOG_Y_HAT) == set(outputs_backward.DJ_DH) == set(OUTPUTS.values())
+
+
+@every_layer
+@pytest.mark.parametrize("vocabulary", [11, 200])
+def test_the_backward_reference_is_the_derivative_of_the_forward_one(layer: dict[str, Any], vocabulary: int) -> None:
+    case = Case(config(model=layer), vocabulary, steps=6, batch=1)
+    network, targets, seen = case.network, case.targets[:, 0], case.forward().seen
+    history = None if seen is None else seen[:, 0]
+    p, h = network.output_parameters, np.random.default_rng(2).normal(size=(6, network.cells[-1].D_h))
+    found = outputs_backward.DJ_DH[type(network.output)](network.output, p, h, targets, history)
+    for j in range(h.shape[1]):
+        moved = h.astype(complex)
+        moved[:, j] += 1e-40j
+        log_y_hat = plain_outputs.log_y_hat(network.output, p, moved, history)
+        exact = -log_y_hat[np.arange(6), targets].imag / 1e-40
+        np.testing.assert_allclose(found[:, j], exact, rtol=1e-11, atol=1e-14)
+
+
+@every_layer
+@pytest.mark.parametrize(("precision", "bound"), [("float64", 1e-12), ("float32", 1e-6)])
+def test_the_parts_of_the_ledger_add_up(layer: dict[str, Any], precision: str, bound: float) -> None:
+    case = Case(config(layers=2, precision=precision, model=layer), 40, steps=8, batch=1)
+    window = Window(case.inputs, case.targets, case.reset, case.states, 5, 0)
+    words = tuple(map(str, case.inputs[:, 0])), tuple(map(str, case.targets[:, 0]))
+    found = run_to_end(ledger.ledger(case.network, window, words, "text"))
+    assert found.surprisal == pytest.approx(
+        -case.network.scores(case.forward(), case.targets).log_probability[3:, 0], rel=bound
+    )
+    for one in found.layers:
+        assert {"H", "I", "b1"} <= set(one.agreement)
+        assert all(value < bound for value in one.agreement.values()), one.agreement
 
 
 def test_shapes() -> None:
@@ -282,20 +317,18 @@ def test_commands_of_a_trained_network(run: Config, tmp_path: Path, call: Any) -
     assert status == 0
     for name in (name for name in loaded.parameters if name.startswith("output.")):
         assert name in out
-    for command in (["gradients", run.run, text], ["derive", run.run, text]):
-        status, out, err = call(*command)
-        if loaded.config.model.output.type == "softmax" and not loaded.config.model.tie_weights:
-            assert status == 0
-            continue
-        assert (status, out) == (2, "")
-        assert err.count("\n") == 1
-        assert f"{command[0]}: takes the plain Elman network apart; this model's " in err
-        assert any(
-            name in err
-            for name in ("mixture", "adaptive", "classes", "direct", "hierarchical", "sampled", "projection")
-        )
+    status, out, _ = call("gradients", run.run, text, "--steps", 4, "--json")
+    assert status == 0
+    assert all(value < 1e-5 for layer in json.loads(out)["layers"] for value in layer["agreement"].values())
+    status, out, err = call("derive", run.run, text)
     if loaded.config.model.output.type == "softmax" and not loaded.config.model.tie_weights:
-        return  # gradients and derive take it, and so does PyTorch
+        assert status == 0
+        return  # derive takes it, and so does PyTorch
+    assert (status, out) == (2, "")
+    assert err.count("\n") == 1
+    assert "derive: takes the plain Elman network apart; this model's " in err
+    names = ("mixture", "adaptive", "classes", "direct", "hierarchical", "sampled", "projection")
+    assert any(name in err for name in names)
     with pytest.raises(InputError, match="PyTorch has no module for this model: (output: [a-z]+|a projection)"):
         interchange.export(loaded.trained, tmp_path / "out.safetensors")
 
