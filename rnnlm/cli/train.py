@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -70,8 +71,12 @@ def _train(console: Console, settings: Config, resume: bool, restart: bool, json
     from rnnlm.interrupt import interrupts
     from rnnlm.work import Note
 
-    with interrupts(lambda text: console.draw(Note(text))) as stop:
-        result = console.watch(pipeline.run(settings, resume, stop, restart, ranks), results=not json)
+    # The task is closed here: where the console has failed the run is saved while its ranks are there.
+    with (
+        interrupts(lambda text: console.draw(Note(text))) as stop,
+        closing(pipeline.run(settings, resume, stop, restart, ranks)) as task,
+    ):
+        result = console.watch(task, results=not json)
     if json:
         console.json(result)
     if result["reason"] == "interrupted":

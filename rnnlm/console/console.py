@@ -73,7 +73,6 @@ class Console:
                     return result
         finally:
             self._stop_bars()
-            task.close()  # now: where drawing has failed a training is saved, while its ranks are there
 
     def draw(self, record: Any) -> None:
         """Show one record of a task."""

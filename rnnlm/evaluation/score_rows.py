@@ -1,4 +1,4 @@
-"""Scores of lines and of items of a table, as the rows of ``rnnlm score``; ranks may share them out."""
+"""Scores of lines, and of items of a table, as the rows that ``rnnlm score`` writes."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,16 @@ def test_the_gradient_does_not_depend_on_the_number_of_threads(layer: dict[str, 
     )
     for name, found in two.items():
         np.testing.assert_allclose(found, one[name], rtol=0, atol=1e-13 * np.abs(one[name]).max(), err_msg=name)
+
+
+@every_layer
+def test_a_pickled_network_scores_the_same(layer: dict[str, Any]) -> None:
+    """So ranks get it."""
+    case = Case(config(threads=1, model=layer))
+    copy = Case(pickle.loads(pickle.dumps(case.network)))
+    wanted, found = (one.network.scores(one.forward(), one.targets, details=True) for one in (case, copy))
+    for column, other in zip(wanted, found, strict=True):
+        assert column.tobytes() == other.tobytes()
 
 
 @every_layer
