@@ -453,7 +453,8 @@ class LanguageModel:
 
     def _corpus(self, text: str, line_end: bool = True) -> Corpus:
         characters = len(text.replace("\r\n", "\n")) if self.config.data.unit != "byte" else len(text)
-        return corpus.from_tokens(self._tokens(text, line_end), characters, self.vocabulary, "text")
+        words = len(text.split()) if self.vocabulary.unit == "subword" else 0
+        return corpus.from_tokens(self._tokens(text, line_end), characters, self.vocabulary, "text", words)
 
 
 def _settings(tokens: int, count: int, options: SamplingOptions) -> Settings:

@@ -14,6 +14,7 @@ import numpy as np
 from rnnlm import vectors
 from rnnlm.config.encodings import UTF_8
 from rnnlm.config.schema import Config
+from rnnlm.config.subwords import SubwordFile
 from rnnlm.config.tuned import Tuned
 from rnnlm.corpora import cache, prepare
 from rnnlm.errors import InputError, ResourceError
@@ -22,16 +23,17 @@ from rnnlm.evaluation.mixture import NetworkPredictor, Predictor, checked, evalu
 from rnnlm.evaluation.neural_cache import CachePredictor
 from rnnlm.evaluation.records import Baseline, Evaluation, Mixture
 from rnnlm.evaluation.tuning import tune_cache, tune_dynamic
-from rnnlm.files import log, model_file, own_texts
+from rnnlm.files import atomic, log, model_file, own_texts
 from rnnlm.language_model import LanguageModel
 from rnnlm.ngram import arpa
 from rnnlm.ngram.baseline import beside, quick
 from rnnlm.ngram.predictor import NGramPredictor
 from rnnlm.ranks.ranks import Ranks
 from rnnlm.sampling.records import Samples
-from rnnlm.text import corpus, files
+from rnnlm.text import corpus, files, tokenizers
 from rnnlm.text.corpus import Corpus
 from rnnlm.text.joined import Joined
+from rnnlm.text.tokenizers import Subwords
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.training import loop as training
 from rnnlm.training import loss_curve
@@ -71,7 +73,7 @@ def run(
     if result["reason"] == "interrupted":
         return result
     model = LanguageModel(model_file.load(config.run), config.train.threads)
-    line = config.data.unit == "word"
+    line = tokenizers.ends_lines(config.data.unit)
     texts = model.samples(3, tokens=40 if line else 200, seed=config.train.seed, stop_at_line_end=line)
     yield Samples(tuple(texts))
     result["samples"] = texts
@@ -174,11 +176,25 @@ def train(
 
 
 def write_vocabulary(config: Config, path: Path) -> Task[Vocabulary]:
-    """``rnnlm vocab``: count the training text, once, and write the vocabulary to `path`; returns it."""
+    """``rnnlm vocab``: count the training text, once, and write the vocabulary to `path`; returns it. A model of
+    subwords that was trained for it is written beside it."""
     train = prepare.training_text(config) or (yield from prepare.texts(config)).train
     vocabulary = yield from prepare.build_vocabulary(config, train)
     vocabulary.save(path)
+    model = subword_file(config, path)
+    if model is not None and isinstance(vocabulary.tokenizer, Subwords):
+        atomic.write_bytes(model, vocabulary.tokenizer.data)
+        yield Note(f"{model}: the model that cuts the text, for data.subwords")
     return vocabulary
+
+
+def subword_file(config: Config, path: Path) -> Path | None:
+    """The file of the model of subwords that ``rnnlm vocab`` trains, beside the vocabulary `path`; None: it trains
+    none, or the vocabulary goes to a pipe."""
+    wanted = config.data.subwords
+    beside_a_file = path.is_file() or not path.exists()
+    trains = wanted is not None and not isinstance(wanted, SubwordFile)
+    return path.with_suffix(".model") if trains and beside_a_file else None
 
 
 def write_embedding(config: Config, path: Path) -> Task[np.ndarray]:

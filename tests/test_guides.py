@@ -101,7 +101,7 @@ def write_nbest() -> None:
         ("sampling.md", {}),
         ("rescoring.md", {"test-best.txt": 1, "test-rescored.tsv": 1 + 4}),
         ("interchange.md", {"vectors.txt": 1 + 16}),
-        ("texts.md", {"vocab.txt": 16, "scores.tsv": 101}),
+        ("texts.md", {"vocab.txt": 16, "scores.tsv": 101, "pieces.txt": 300, "again.txt": 300, "words.tsv": 11}),
     ],
 )
 def test_every_command_of_a_guide_runs(
@@ -109,10 +109,13 @@ def test_every_command_of_a_guide_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """lines: of the files that they write."""
+    if page == "texts.md":
+        pytest.importorskip("sentencepiece")
     monkeypatch.chdir(tmp_path)
     write_files(runs, config)
     assert len(commands(page)) >= 5
     for line in commands(page):
+        line = line.replace("--size 8000", "--size 300")  # of so short a text
         if "|" in line:
             found = subprocess.run(
                 line.replace("rnnlm", f"{sys.executable} -m rnnlm"), shell=True, capture_output=True, text=True

@@ -74,7 +74,7 @@ EXAMPLES = {
         "rnnlm sample runs/my --prompts prompts.txt --samples 3 --logprobs --json",
     ],
     "ngram": ["rnnlm ngram my.yaml -o 5gram.arpa"],
-    "vocab": ["rnnlm vocab my.yaml -o vocab.txt"],
+    "vocab": ["rnnlm vocab my.yaml -o vocab.txt", "rnnlm vocab my.yaml --subwords bpe --size 8000"],
     "embed": ["rnnlm embed my.yaml --set embedding.init=skipgram -o vectors.txt"],
     "gradcheck": ["rnnlm gradcheck my.yaml --through all"],
     "gradients": ["rnnlm gradients runs/my my.txt --html ledger.html"],

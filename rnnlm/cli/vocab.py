@@ -27,16 +27,35 @@ def command(
     force: ForceOption = False,
     encoding: ConfigEncodingOption = None,
     overrides: SetOption = None,
+    subwords: Annotated[
+        Optional[str],
+        typer.Option(
+            "--subwords",
+            metavar="MODEL",
+            help="Cut the text into subwords: unigram or bpe, trained on it, or a model's file.",
+        ),
+    ] = None,
+    size: Annotated[
+        Optional[int],
+        typer.Option("--size", metavar="N", help="Of the subwords that are trained, the line end with them."),
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Count the training text and write the vocabulary (a token and its count a line)."""
+    """Count the training text and write the vocabulary (a token and its count a line).
+
+    With data.unit: subword it trains the model that cuts the text, and writes it beside the vocabulary (.model)."""
     from rnnlm import pipeline
     from rnnlm.console import Console
     from rnnlm.files import output as output_file
 
     console = Console(quiet)
-    settings = load_config(config, overrides, encoding=encoding)
+    given = [] if subwords is None else ["data.unit=subword", f"data.subwords={subwords}"]
+    given += [] if size is None else [f"data.subwords.size={size}"]
+    settings = load_config(config, [*(overrides or ()), *given], encoding=encoding)
     path = output or Path("vocab.txt")
-    output_file.check(path, "vocabulary", config_files(config, settings), force)
+    inputs = config_files(config, settings)
+    output_file.check(path, "vocabulary", inputs, force)
+    if (model := pipeline.subword_file(settings, path)) is not None:
+        output_file.check(model, "model of subwords", inputs, force)
     vocabulary = console.watch(pipeline.write_vocabulary(settings, path))
     console.line(f"{path}: {len(vocabulary):,} tokens of {int(vocabulary.counts.sum()):,} in the training text")

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from rnnlm.config.base import NOT_BOOL, Count, Section, Share, Shorthand, UserPath
 from rnnlm.config.encodings import UTF_8, codec
+from rnnlm.config.subwords import SubwordModel, SubwordShorthand, Unigram
 
 SPLIT = [0.9, 0.05, 0.05]
 
@@ -99,11 +100,16 @@ class Data(Section):
     grammar: Annotated[Grammar, Shorthand()] | None = Field(
         None, description="a grammar that writes the texts: its name, or a section"
     )
-    unit: Literal["word", "char", "byte"] = Field("word", description="what a token is")
+    unit: Literal["word", "char", "byte", "subword"] = Field("word", description="what a token is")
     tokenizer: Literal["whitespace", "unicode"] = Field(
         "whitespace",
         description="of words: whitespace, what stands between white space; unicode: with punctuation apart, at the "
         "word boundaries of Unicode (extra unicode)",
+    )
+    subwords: Annotated[SubwordModel, Field(discriminator="type"), SubwordShorthand()] | None = Field(
+        None,
+        description="the model that cuts a text into subwords (extra subword), with unit: subword, where null is "
+        "unigram: unigram or bpe, trained on the training text, or a file (the bare path will do)",
     )
     encoding: Annotated[str, AfterValidator(codec)] = Field(
         UTF_8, description="of the texts, by Python's name: utf-8, latin-1, cp1252, utf-16, gb18030, shift_jis ..."
@@ -125,6 +131,14 @@ class Data(Section):
             return {**values, "split": SPLIT}
         return values
 
+    @model_validator(mode="before")
+    @classmethod
+    def subwords_have_a_model(cls, values: Any) -> Any:
+        """The resolved configuration says what cuts a text into subwords."""
+        if isinstance(values, dict) and values.get("unit") == "subword" and values.get("subwords") is None:
+            return {**values, "subwords": Unigram().model_dump()}
+        return values
+
     @model_validator(mode="after")
     def one_source(self) -> Self:
         given = [key for key in ("train", "text", "grammar") if getattr(self, key) is not None]
@@ -143,11 +157,13 @@ class Data(Section):
 
     @model_validator(mode="after")
     def words_and_characters(self) -> Self:
-        """What goes with words alone, and what with all but bytes."""
+        """What goes with words or subwords alone, and what with all but bytes."""
         if self.tokenizer != "whitespace" and self.unit != "word":
             raise ValueError(f"tokenizer: {self.tokenizer} goes with unit: word; found unit: {self.unit}")
+        if self.subwords is not None and self.unit != "subword":
+            raise ValueError(f"subwords goes with unit: subword; found unit: {self.unit}")
         if self.encoding != UTF_8 and self.unit == "byte":
-            raise ValueError("encoding goes with unit: word or char; unit: byte takes a text as it is")
+            raise ValueError("encoding goes with unit: word, char or subword; unit: byte takes a text as it is")
         if self.encoding != UTF_8 and self.grammar is not None:
             raise ValueError("encoding goes with a text of yours; what a grammar writes is in UTF-8")
         return self

@@ -13,7 +13,7 @@ LEFT_OUT = {"run", "train.threads", "train.checkpoint", "train.log", "train.samp
 # Keys of later versions, left out where they say what was done before there was one.
 LATER: dict[str, object] = {
     "data.tokenizer": "whitespace", "data.encoding": "utf-8", "data.shuffle": False, "data.document": None,
-    "train.from": None, "train.freeze": [], "model.output.variance_regularization": 0.0,
+    "data.subwords": None, "train.from": None, "train.freeze": [], "model.output.variance_regularization": 0.0,
     "model.output.direct": None,
 }  # fmt: skip
 

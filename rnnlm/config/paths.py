@@ -12,7 +12,10 @@ from rnnlm.config.schema import Config
 # What is the same text by its content, wherever it lies.
 NAMES: tuple[Literal["train", "valid", "test", "text"], ...] = ("train", "valid", "test", "text")
 TEXTS = tuple(f"data.{name}" for name in NAMES)
-KEYS = (*TEXTS, "data.grammar.type", "vocab.file", "embedding.init.path", "model.output.by.path", "train.from")
+KEYS = (
+    *TEXTS, "data.grammar.type", "data.subwords.path", "vocab.file", "embedding.init.path", "model.output.by.path",
+    "train.from",
+)  # fmt: skip
 
 
 def absolute(config: Config) -> dict[str, str]:

@@ -33,6 +33,11 @@ class Config(Section):
             raise ValueError(
                 f"vocab.{self.vocab.truncated_by} leaves tokens out; of bytes all 256 are in the vocabulary"
             )
+        if self.data.unit == "subword" and self.vocab.truncated_by:
+            raise ValueError(
+                f"vocab.{self.vocab.truncated_by} leaves tokens out; of subwords all pieces of the model are in the "
+                "vocabulary: set data.subwords.size"
+            )
         if self.data.shuffle and self.train.state != "reset":
             raise ValueError(
                 f"data.shuffle: true goes with train.state: reset; found train.state: {self.train.state}, which goes "

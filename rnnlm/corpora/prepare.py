@@ -12,13 +12,15 @@ from rnnlm import user_cache
 from rnnlm.config.data import Data
 from rnnlm.config.encodings import UTF_8
 from rnnlm.config.schema import Config
+from rnnlm.config.subwords import SubwordFile
 from rnnlm.corpora import cache, grammar, split
 from rnnlm.corpora.grammar import Grammar
-from rnnlm.errors import TextError
+from rnnlm.errors import InputError, TextError
 from rnnlm.files import atomic
 from rnnlm.text import corpus, files, vocabulary
 from rnnlm.text.corpus import Corpus
 from rnnlm.text.joined import Joined, TextPath, files_of, find, matching, of
+from rnnlm.text.tokenizers import Subwords, subword_training, subwords
 from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.work import Note, Task
 
@@ -173,13 +175,14 @@ def _write_all(language: Grammar, sentences: list[int], folder: Path) -> Task[No
 
 def build_vocabulary(config: Config, train: TextPath) -> Task[Vocabulary]:
     """The vocabulary of ``vocab.file``, or of the training text."""
-    settings, unit, tokenizer = config.vocab, config.data.unit, config.data.tokenizer
+    settings, unit = config.vocab, config.data.unit
+    tokenizer = (yield from _subwords(config, train)) if unit == "subword" else config.data.tokenizer
     if settings.file is not None:
         return vocabulary.load(settings.file, unit, settings.lowercase, tokenizer)
     options = (unit, settings.lowercase, settings.min_count, settings.max_size, tokenizer, config.data.encoding_read)
     if files.size(train) is None:  # a pipe, which is read once
         return (yield from vocabulary.build(train, *options))
-    path = cache.folder() / f"{cache.key('vocabulary', files.sha256(train), *options)}.json"
+    path = cache.folder() / f"{cache.key('vocabulary', files.sha256(train), *map(_plain, options))}.json"
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
         found = Vocabulary(kept["tokens"], kept["counts"], unit, settings.lowercase, tokenizer)
@@ -187,6 +190,30 @@ def build_vocabulary(config: Config, train: TextPath) -> Task[Vocabulary]:
     except (OSError, ValueError, KeyError, TypeError):
         found = yield from vocabulary.build(train, *options)
         atomic.write_text(path, json.dumps({"tokens": found.tokens, "counts": found.counts.tolist()}))
+    return found
+
+
+def _plain(option: Any) -> Any:
+    """An option of the vocabulary as a key has it."""
+    return str(option) if isinstance(option, Subwords) else option
+
+
+def _subwords(config: Config, train: TextPath) -> Task[Subwords]:
+    """The tokenizer of a model of subwords: that of a file, or one that is trained on the training text, or kept from
+    an earlier time."""
+    wanted = config.data.subwords
+    assert wanted is not None
+    if isinstance(wanted, SubwordFile):
+        return subwords.load(wanted.path)
+    options = (wanted.type, wanted.size, config.vocab.lowercase, config.data.encoding_read)
+    path = cache.folder() / f"{cache.key('subwords', files.sha256(train), *options)}.model"
+    try:
+        found = Subwords(path.read_bytes(), path.name)
+        _ = found.tokens
+        user_cache.touch(path)
+    except (OSError, InputError):
+        found = yield from subword_training.train(train, *options)
+        atomic.write_bytes(path, found.data)
     return found
 
 

@@ -9,14 +9,14 @@ from typing import Any
 from rnnlm.config.encodings import UTF_8
 from rnnlm.errors import TextError
 from rnnlm.files.atomic import atomic_write
-from rnnlm.text import files
+from rnnlm.text import files, tokenizers
 from rnnlm.work import Note, Task
 
 
 def cut(path: Path, shares: list[float], unit: str, folder: Path, encoding: str = UTF_8) -> Task[None]:
-    """Cut one text by characters (bytes for the unit byte; words: at the next line end) into ``train.txt``,
-    ``valid.txt`` and ``test.txt`` of a folder; where a share is 0, there is no file. They are in UTF-8,
-    whatever the text's `encoding` is.
+    """Cut one text by characters (bytes for the unit byte; words and subwords: at the next line end) into
+    ``train.txt``, ``valid.txt`` and ``test.txt`` of a folder; where a share is 0, there is no file. They are in
+    UTF-8, whatever the text's `encoding` is.
 
     Raises:
         TextError: the text is so short, or of so few lines, that a part would be empty.
@@ -30,12 +30,13 @@ def cut(path: Path, shares: list[float], unit: str, folder: Path, encoding: str 
     parts = _parts(path, unit, encoding)
     rest: Any = b"" if unit == "byte" else ""
     newline: Any = b"\n" if unit == "byte" else "\n"
+    whole_lines = tokenizers.ends_lines(unit)
     position = 0
     for number, (name, end) in enumerate(zip(("train", "valid", "test"), ends, strict=False)):
         if shares[number] == 0:
             continue
         if end <= position:
-            lines = " or with more lines" if unit == "word" else ""
+            lines = " or with more lines" if whole_lines else ""
             raise TextError(
                 f"{path}: data.split leaves nothing for {name}; give a longer text{lines}, or other shares"
             )
@@ -45,7 +46,7 @@ def cut(path: Path, shares: list[float], unit: str, folder: Path, encoding: str 
                 piece = rest[: end - position]
                 rest = rest[len(piece) :]
                 position += len(piece)
-                if unit == "word" and position == end and not piece.endswith(newline) and end < total:
+                if whole_lines and position == end and not piece.endswith(newline) and end < total:
                     # A line is never cut: go on to its end.
                     rest = rest or next(parts)
                     found = rest.find(newline)

@@ -98,7 +98,7 @@ def score_lines(
 ) -> Iterator[ScoredLines]:
     """Score lines, those of a block side by side.
 
-    The last line of a text of words has an end even if the file has none, as everywhere.
+    The last line of a text of words or subwords has an end even if the file has none, as everywhere.
 
     Args:
         source: the text's name, for messages.
@@ -132,20 +132,20 @@ def _score_block(
     network: Network, vocabulary: Vocabulary, block: Sequence[Line], source: str, ids: bool, line_end: bool,
     details: bool,
 ) -> ScoredLines:  # fmt: skip
-    unit = vocabulary.unit
+    ends_lines = tokenizers.ends_lines(vocabulary.unit)
     named = [_without_id(line, source) if ids else (None, line) for line in block]
-    end = tokenizers.line_end(unit)
+    end = tokenizers.line_end(vocabulary.unit)
     together: list[str] = []
     lengths = []
     for _, line in named:
         tokens = vocabulary.split(line.text, source, line.number)
         together += tokens
-        if line.ended or unit == "word":
+        if line.ended or ends_lines:
             together.append(end)
         lengths.append(len(tokens))
-    read = corpus.from_tokens(together if unit == "word" else "".join(together), 0, vocabulary, source)
+    read = corpus.from_tokens(together if ends_lines else "".join(together), 0, vocabulary, source)
     found = in_order(score(network, read, "reset", details=details))
-    ended = np.array([line.ended or unit == "word" for line in block])
+    ended = np.array([line.ended or ends_lines for line in block])
     stops = np.cumsum(np.array(lengths) + ended)
     starts = stops - lengths - ended
     return ScoredLines(

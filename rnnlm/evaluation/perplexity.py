@@ -5,6 +5,8 @@
 A token out of the vocabulary is scored as ``<unk>``; the figure without such tokens is given beside the one
 with them. Bits per character of the raw text is what models with other vocabularies and units can be compared
 by, as long as every token is scored as itself: <unk> and lower case stand for many texts, and cost fewer bits.
+Of subwords N is the number of pieces; the perplexity per word has the words between white space and the line ends
+instead, as one of a model of words without unknown ones.
 """
 
 from __future__ import annotations
@@ -127,6 +129,8 @@ class Totals:
                 "so its probability means nothing: train with vocab.min_count: 2, or compare perplexities without "
                 "unknown tokens"
             )
+        words = corpus.counts.words if vocabulary.unit == "subword" else None
+        line_ends = corpus.counts.line_ends
         mean = float(self._log_normalizer) / self.tokens
         variance = float(self._log_normalizer_squares) / self.tokens - mean**2
         return Evaluation(
@@ -134,7 +138,7 @@ class Totals:
             perplexity_without_unk=_perplexity(self.in_vocabulary_nats, in_vocabulary) if in_vocabulary else None,
             tokens=self.tokens,
             unknown=self.unknown,
-            line_ends=corpus.counts.line_ends,
+            line_ends=line_ends,
             characters=characters,
             bits_per_token=bits / self.tokens,
             bits_per_character=bits / max(1, characters),
@@ -146,6 +150,8 @@ class Totals:
             files=tuple(totals.file_figures(file) for file, totals in self.files),
             log_normalizer_mean=mean if self._self_normalised else None,
             log_normalizer_deviation=math.sqrt(max(0.0, variance)) if self._self_normalised else None,
+            words=words,
+            word_perplexity=None if words is None else _perplexity(self.nats, max(1, words + line_ends)),
         )
 
 

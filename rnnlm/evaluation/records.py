@@ -30,6 +30,8 @@ class FileFigures:
 class Evaluation:
     """Perplexity of a text, with the counts and settings that it depends on.
 
+    words, word_perplexity: of subwords, what stands between white space, and the perplexity by these words and line
+        ends instead of pieces; else None.
     perplexity: over all tokens, every line end included, the unknown ones scored as <unk>.
     perplexity_without_unk: over the tokens in the vocabulary alone; None where there are none.
     tokens, unknown, line_ends: how many were scored. characters: code points of the raw text.
@@ -37,7 +39,8 @@ class Evaluation:
         token was scored as itself, none as <unk> or in lower case.
     state: "carry" or "reset". seconds: of scoring. initial_state: what the text begins with, "model" (the state that
     the model's file holds) or "zero".
-    lowest_perplexity: the lowest that any model can reach on this text; None where nobody knows.
+    lowest_perplexity: the lowest that any model can reach on this text, by words and line ends; None where nobody
+        knows.
     baseline: what an n-gram model reaches on it; None where that would take long.
     files: the figures of each file, where the text is several.
     log_normalizer_mean, log_normalizer_deviation: of log Z over the tokens, where training draws it to 0
@@ -63,6 +66,8 @@ class Evaluation:
     files: tuple[FileFigures, ...] = ()
     log_normalizer_mean: float | None = None
     log_normalizer_deviation: float | None = None
+    words: int | None = None
+    word_perplexity: float | None = None
 
     def json(self) -> dict[str, object]:
         return asdict(self)

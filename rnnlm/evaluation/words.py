@@ -6,7 +6,8 @@ Of characters and bytes a word takes the white space behind it too, so that its 
 is predicted by the word and not by the next one (Oh & Schuler 2024; Pimentel & Meister 2024). White space at the
 line's beginning belongs to the first word, a line end to the last; a line without a word has no row. Of words the
 line end is a row of its own; the tokens of ``data.tokenizer: unicode`` are added up, punctuation to the word that it
-stands at.
+stands at. Of subwords the line end is a row of its own too, and the white space before a word, which its first piece
+has in it, is part of it; a piece that spells several words counts to the first.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ def words_of(found: ScoredLines, vocabulary: Vocabulary, details: bool = False) 
     for i, line in enumerate(found.lines):
         scores, text = found.tokens_of(i), line.text
         places = [match.span() for match in _WORD.finditer(text)]
-        if vocabulary.unit == "word":
-            firsts = _first_tokens([text[start:end] for start, end in places], vocabulary)
+        if tokenizers.ends_lines(vocabulary.unit):
+            firsts = _first_tokens(text, places, vocabulary)
             if found.ends[i]:  # the line end
                 places.append((len(text), len(text)))
             else:
@@ -90,11 +91,17 @@ def words_of(found: ScoredLines, vocabulary: Vocabulary, details: bool = False) 
         yield row
 
 
-def _first_tokens(words: list[str], vocabulary: Vocabulary) -> list[int]:
+def _first_tokens(text: str, places: list[tuple[int, int]], vocabulary: Vocabulary) -> list[int]:
     """The first token of each word of a line, and of what comes after the last one."""
     if vocabulary.has_whole_words:
-        return list(range(len(words) + 1))
-    return [0, *itertools.accumulate(len(vocabulary.split(word)) for word in words)]
+        return list(range(len(places) + 1))
+    if vocabulary.unit == "word":
+        return [0, *itertools.accumulate(len(vocabulary.split(text[start:end])) for start, end in places)]
+    read = text.lower() if vocabulary.lowercase else text
+    ends = [match.end() for match in _WORD.finditer(read)]
+    # The word of each token: the first one that ends behind the place where the token begins.
+    numbers = np.maximum.accumulate(np.searchsorted(ends, [0, *vocabulary.begins(text)], side="right"))[1:]
+    return [0, *np.searchsorted(numbers, np.arange(1, len(places) + 1)).tolist()]
 
 
 def _token_starts(text: str, vocabulary: Vocabulary) -> NDArray[np.int64]:

@@ -101,6 +101,12 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write a binary file whole."""
+    with atomic_write(path) as file:
+        file.write(data)
+
+
 def write_text(path: str | Path, text: str) -> None:
     """Write a text in UTF-8, atomically.
 

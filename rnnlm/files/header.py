@@ -40,6 +40,13 @@ class Place(_Part):
     corpus: str
 
 
+class SubwordModel(_Part):
+    """The model that cuts a text into subwords: the file in base64, and its hash."""
+
+    model: str
+    sha256: str
+
+
 class Header(_Part):
     """The metadata of a model file or checkpoint."""
 
@@ -47,6 +54,7 @@ class Header(_Part):
     vocabulary: Annotated[list[str], Field(min_length=1)]
     counts: list[Whole]
     classes: list[Whole] | None = None
+    subwords: SubwordModel | None = None
     training: Training
     position: Place | None = None
     paths: dict[str, str] = {}

@@ -8,11 +8,19 @@ from typing import Any
 import numpy as np
 
 from rnnlm.files import model_file
+from rnnlm.text.tokenizers import Subwords
+from rnnlm.text.vocabulary import Vocabulary
+
+
+def _subwords(vocabulary: Vocabulary) -> dict[str, Any] | None:
+    """The model of subwords: the library that reads it, and its hash; None where tokens are no subwords."""
+    model = vocabulary.tokenizer
+    return {"made_by": model.made_by, "sha256": model.sha256} if isinstance(model, Subwords) else None
 
 
 def inspect(path: str | Path) -> dict[str, Any]:
-    """The file's configuration, training, vocabulary size and tensors with their shape, type, norm and largest
-    number.
+    """The file's configuration, training, vocabulary size, model of subwords, and tensors with their shape, type,
+    norm and largest number.
 
     Raises:
         ModelError: not there or damaged.
@@ -35,6 +43,7 @@ def inspect(path: str | Path) -> dict[str, Any]:
         "path": str(trained.path),
         "parameters": sum(value.size for value in trained.parameters.values()),
         "vocabulary": len(words),
+        "subwords": _subwords(words),
         "most_frequent": [words.spell(i) for i in range(min(12, len(words)))],
         "training": trained.training,
         "initial_state": "model" if initial else "zero",

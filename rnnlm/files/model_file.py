@@ -1,15 +1,16 @@
 """Model files: ``model.safetensors``, the best network by validation, enough to score and sample alone.
 
 The tensors are the parameters, and of each layer the state that a text begins with (``initial.0`` ..., S numbers; a
-model without them begins with 0). The header holds the configuration, the vocabulary with its counts, and what
-training came to. Nothing in it depends on the clock or on where the run's folder lies: the same training gives the
-same bytes. When it was trained stands in ``log.jsonl``.
+model without them begins with 0). The header holds the configuration, the vocabulary with its counts, the
+model that cuts a text into subwords, and what training came to. Nothing in it depends on the clock or on where the
+run's folder lies: the same training gives the same bytes. When it was trained stands in ``log.jsonl``.
 
 A checkpoint (``files.checkpoint``) is such a file with more in it, so `load` reads both.
 """
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ from rnnlm.files import tensors as storage
 from rnnlm.network import build
 from rnnlm.network.outputs.classes.assignment import choose
 from rnnlm.network.protocols import Array
+from rnnlm.text.tokenizers import Subwords
 from rnnlm.text.vocabulary import Vocabulary, check_tokens
 from rnnlm.version import __version__
 
@@ -132,11 +134,29 @@ def read_header(path: str | Path, metadata: dict[str, Any]) -> tuple[Config, Voc
         config = config_file.validate(metadata["config"])
         check_tokens(metadata["vocabulary"], metadata["counts"], config.data.unit)
         classes = _classes(config, metadata)
+        tokenizer = _tokenizer(config, metadata, str(path))
     except (ValueError, ConfigError) as error:
         raise ModelError(f"{path}: damaged: the header does not hold a model ({error})") from None
-    data, lowercase = config.data, config.vocab.lowercase
+    unit, lowercase = config.data.unit, config.vocab.lowercase
     tokens, counts = metadata["vocabulary"], metadata["counts"]
-    return config, Vocabulary(tokens, counts, data.unit, lowercase, data.tokenizer, classes)
+    return config, Vocabulary(tokens, counts, unit, lowercase, tokenizer, classes)
+
+
+def _tokenizer(config: Config, metadata: dict[str, Any], name: str) -> str | Subwords:
+    """What cuts a text into the tokens: of words a name, of subwords a model. name: the file's, for messages.
+
+    Raises:
+        ValueError: the model is not there, or not as it was written.
+    """
+    if config.data.unit != "subword":
+        return config.data.tokenizer
+    found = metadata.get("subwords")
+    if found is None:
+        raise ValueError("subwords: missing")
+    tokenizer = Subwords(base64.b64decode(found["model"], validate=True), name)
+    if tokenizer.sha256 != found["sha256"]:
+        raise ValueError("subwords: not the model of this hash")
+    return tokenizer
 
 
 def _classes(config: Config, metadata: dict[str, Any]) -> NDArray[np.int32] | None:
@@ -176,11 +196,15 @@ def header(config: Config, vocabulary: Vocabulary, training: dict[str, Any]) -> 
     values = config.model_dump()
     del values["run"]
     classes = {} if vocabulary.classes is None else {"classes": vocabulary.classes.tolist()}
+    subwords = {}
+    if isinstance(model := vocabulary.tokenizer, Subwords):
+        subwords = {"subwords": {"sha256": model.sha256, "model": base64.b64encode(model.data).decode()}}
     return {
         "format": storage.FORMAT,
         "config": values,
         "vocabulary": list(vocabulary.tokens),
         "counts": vocabulary.counts.tolist(),
         **classes,
+        **subwords,
         "training": {**training, "version": __version__},
     }

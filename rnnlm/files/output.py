@@ -22,6 +22,7 @@ ENDINGS = {
     "file of trained word vectors": (".txt", ".vec", ".bin"),
     "table": (".tsv", ".txt"),
     "model of n-grams": (".arpa",),
+    "model of subwords": (".model",),
     "table of scores": (".tsv", ".txt", ".jsonl"),
     "page": (".html", ".htm"),
     "script": (".js",),

@@ -21,8 +21,12 @@ from rnnlm.files.log import LOG
 from rnnlm.files.model_file import MODEL, MODEL_BEFORE, STATE, Trained, numbered_models
 from rnnlm.network import build
 from rnnlm.text import files
+from rnnlm.text.tokenizers import Subwords
+from rnnlm.text.vocabulary import Vocabulary
 
 CONFIG, VOCABULARY, CURVE, TEXT = "config.yaml", "vocab.txt", "loss.png", "text"
+# The model that cuts a text into subwords: of sentencepiece, of tokenizers.
+SUBWORDS = ("subwords.model", "tokenizer.json")
 # The log as tables, and what the names of TensorBoard's event files begin with.
 UPDATES, VALIDATIONS, EVENTS = "updates.csv", "validations.csv", "events"
 
@@ -32,7 +36,7 @@ MAY_CHANGE = (
     "train.checkpoint", "train.log", "train.sample",
 )  # fmt: skip
 
-_OURS = (CONFIG, VOCABULARY, CURVE, TEXT, LOG, UPDATES, VALIDATIONS, LOCK, MODEL, MODEL_BEFORE, STATE)
+_OURS = (CONFIG, VOCABULARY, *SUBWORDS, CURVE, TEXT, LOG, UPDATES, VALIDATIONS, LOCK, MODEL, MODEL_BEFORE, STATE)
 _MARK = "# The whole configuration of this run, written by rnnlm train.\n"
 
 
@@ -74,6 +78,13 @@ def _is_model(path: Path) -> bool:
 def _is_beside(path: Path) -> bool:
     """Whether this is what a killed process of ours was writing."""
     return path.name.startswith(".") and path.name.endswith(".tmp")
+
+
+def write_vocabulary(folder: Path, vocabulary: Vocabulary) -> None:
+    """Write ``vocab.txt``, and beside it the model of subwords."""
+    vocabulary.save(folder / VOCABULARY)
+    if isinstance(vocabulary.tokenizer, Subwords):
+        atomic.write_bytes(folder / SUBWORDS[vocabulary.tokenizer.is_json], vocabulary.tokenizer.data)
 
 
 def write_config(config: Config) -> None:
@@ -175,5 +186,5 @@ def remove(config: Config) -> None:
     folder = Path(config.run)
     for path in [*event_files(folder), *(path for _, path in numbered_models(folder))]:
         path.unlink()
-    for name in (MODEL, MODEL_BEFORE, STATE, CONFIG, VOCABULARY, LOG, UPDATES, VALIDATIONS, CURVE):
+    for name in (MODEL, MODEL_BEFORE, STATE, CONFIG, VOCABULARY, *SUBWORDS, LOG, UPDATES, VALIDATIONS, CURVE):
         (folder / name).unlink(missing_ok=True)

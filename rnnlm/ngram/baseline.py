@@ -22,7 +22,7 @@ from rnnlm.text.vocabulary import Vocabulary
 from rnnlm.work import Note, Task
 
 # The longest n-grams where nothing is said: more of them hardly lower the perplexity.
-ORDERS = {"word": 5, "char": 7, "byte": 7}
+ORDERS = {"word": 5, "char": 7, "byte": 7, "subword": 5}
 LONGEST = 10
 
 # Where nobody has asked for the model: seconds for each token and each length of n-grams, about twice what was

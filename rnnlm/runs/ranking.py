@@ -14,7 +14,7 @@ from rnnlm.runs import folders, reading, settings
 from rnnlm.runs.records import Group, Ranking, RunSummary
 from rnnlm.work import Note, Task
 
-_UNITS = {"word": "words", "char": "characters", "byte": "bytes"}
+_UNITS = {"word": "words", "char": "characters", "byte": "bytes", "subword": "subwords"}
 
 # What --sort takes beside the keys of the configuration; of these the smallest value comes first.
 COLUMNS: dict[str, Callable[[RunSummary], Any]] = {

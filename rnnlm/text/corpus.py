@@ -35,17 +35,18 @@ _TOKENS = 1 << 16  # taken at a time, where each becomes a Python object
 @dataclass(frozen=True)
 class Counts:
     """Token counts of an encoded text. `characters`: code points of the raw text. `parts`: of each file, where the
-    text is several."""
+    text is several. `words`: of subwords, what stands between white space; 0: not counted."""
 
     tokens: int
     unknown: int
     line_ends: int
     characters: int
     parts: tuple[Counts, ...] = ()
+    words: int = 0
 
     def json(self) -> dict[str, Any]:
-        """The counts as plain data; without parts where there are none."""
-        values = {key: value for key, value in asdict(self).items() if key != "parts"}
+        """The counts as plain data; without parts and words where there are none."""
+        values = {key: value for key, value in asdict(self).items() if key != "parts" and (key != "words" or value)}
         return values | ({"parts": [part.json() for part in self.parts]} if self.parts else {})
 
     @staticmethod
@@ -202,7 +203,7 @@ def _write(
     and the checksum of the ids."""
     checksum, total = 0, files.size(path)
     sources = [part.path for part in path.parts] if isinstance(path, Joined) else [path]
-    counted = np.zeros((len(sources), 4), np.int64)  # of each file, in the order of Counts
+    counted = np.zeros((len(sources), 5), np.int64)  # of each file, in the order of Counts
     name, dtype, outside = Path(files.name(path)).name, _dtype(vocabulary), len(vocabulary)
     words = vocabulary
     for piece in tokenizers.pieces(path, words.unit, words.lowercase, words.tokenizer, encoding):
@@ -214,7 +215,7 @@ def _write(
         if spelled is not None:
             spelled.write("".join(f"{piece.tokens[i]}\n" for i in positions.tolist()).encode())
         line_ends = int((ids == vocabulary.line_end).sum())
-        counted[piece.part] += (len(ids), len(positions), line_ends, piece.characters)
+        counted[piece.part] += (len(ids), len(positions), line_ends, piece.characters, piece.words)
         yield Progress(f"encoding {name}", piece.done, total, "bytes")
     for source, tokens in zip(sources, counted[:, 0], strict=True):
         if tokens == 0:
@@ -224,8 +225,8 @@ def _write(
 
 
 def _counts(row: NDArray[np.int64], parts: tuple[Counts, ...] = ()) -> Counts:
-    tokens, unknown, line_ends, characters = row.tolist()
-    return Counts(tokens, unknown, line_ends, characters, parts)
+    tokens, unknown, line_ends, characters, words = row.tolist()
+    return Counts(tokens, unknown, line_ends, characters, parts, words)
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -261,8 +262,8 @@ def _with_counts(checksum: int, counts: Counts) -> int:
     return zlib.crc32(json.dumps(counts.json(), sort_keys=True).encode(), checksum)
 
 
-def from_tokens(tokens: Any, characters: int, vocabulary: Vocabulary, source: str) -> Corpus:
-    """The corpus of a short text in memory.
+def from_tokens(tokens: Any, characters: int, vocabulary: Vocabulary, source: str, words: int = 0) -> Corpus:
+    """The corpus of a short text in memory. characters, words: as in `Counts`.
 
     Raises:
         TextError: no token.
@@ -271,7 +272,8 @@ def from_tokens(tokens: Any, characters: int, vocabulary: Vocabulary, source: st
     if not len(ids):
         raise TextError(f"{source}: empty; give a text with at least one token")
     unknown = [tokens[i] for i in np.flatnonzero(ids == len(vocabulary)).tolist()]
-    counts = Counts(len(ids), len(unknown), int((ids == vocabulary.line_end).sum()), characters)
+    line_ends = int((ids == vocabulary.line_end).sum())
+    counts = Counts(len(ids), len(unknown), line_ends, characters, words=words)
     return Corpus(ids.astype(_dtype(vocabulary)), counts, vocabulary, source, unknown=unknown)
 
 

@@ -1,7 +1,8 @@
 """The vocabulary: tokens by id, by falling count in the training text.
 
 Kept as readable text, ``token TAB count`` a line. Characters and bytes that would not show are escaped
-(``\\n``, ``\\u00a0``, ``\\xff``; a backslash is ``\\\\``); words hold no white space and stand as they are.
+(``\\n``, ``\\u00a0``, ``\\xff``; a backslash is ``\\\\``), in subwords too; words hold no white space and stand as
+they are.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from rnnlm.errors import TextError
 from rnnlm.files import atomic as storage
 from rnnlm.text import files, tokenizers
 from rnnlm.text.joined import TextPath
-from rnnlm.text.tokenizers import UNKNOWN, WHITESPACE
+from rnnlm.text.tokenizers import UNKNOWN, WHITESPACE, Subwords
 from rnnlm.work import Note, Progress, Task
 
 # So many digits fit 64 bits.
@@ -33,10 +34,11 @@ class Vocabulary:
 
     Attributes:
         tokens: by id; counts: how often each stood in the training text (int64).
-        unit: word, char or byte; lowercase: whether a text is lower-cased before it is cut; tokenizer: of words, a
-            name in ``tokenizers.WORD_TOKENIZERS``.
+        unit: word, char, byte or subword; lowercase: whether a text is lower-cased before it is cut; tokenizer: of
+            words, a name in ``tokenizers.WORD_TOKENIZERS``; of subwords, what cuts them.
         classes: the class of each token (int32), where the output layer's classes come from the text or a file.
-        unk: id of ``<unk>``, None for bytes; line_end: id of ``</s>`` (words) or of the newline.
+        unk: id of ``<unk>``, None for bytes and for subwords that have all bytes; line_end: id of ``</s>`` (words and
+            subwords) or of the newline.
     """
 
     def __init__(
@@ -45,7 +47,7 @@ class Vocabulary:
         counts: Iterable[int],
         unit: str,
         lowercase: bool,
-        tokenizer: str = WHITESPACE,
+        tokenizer: str | Subwords = WHITESPACE,
         classes: NDArray[np.int32] | None = None,
     ) -> None:
         self.tokens = tuple(tokens)
@@ -112,8 +114,14 @@ class Vocabulary:
         """The text of some ids."""
         return tokenizers.join([self.tokens[i] for i in ids], self.unit, self.tokenizer)
 
+    def begins(self, line: str) -> list[int]:
+        """Of subwords: the character that each token of a line begins at; of the line in lower case, where it is read
+        so."""
+        assert isinstance(self.tokenizer, Subwords)
+        return self.tokenizer.begins(line, self.lowercase)
+
     def bare(self, id: int) -> str:
-        """The token as a text has it, without the marks of ``tokenizer: unicode``."""
+        """The token as a text has it, without the marks of ``tokenizer: unicode`` and of subwords."""
         return tokenizers.find(self.unit, self.tokenizer).bare(self.tokens[id])
 
     def spell(self, id: int) -> str:
@@ -149,13 +157,13 @@ def build(
     lowercase: bool,
     min_count: int,
     max_size: int | None,
-    tokenizer: str = WHITESPACE,
+    tokenizer: str | Subwords = WHITESPACE,
     encoding: str = UTF_8,
 ) -> Task[Vocabulary]:
     """Count a training text and keep what is frequent enough. Yields Progress, returns a Vocabulary.
 
     The order is by falling count, then by code points. ``<unk>`` is counted with all that was left out. All
-    256 bytes are kept whatever the text has.
+    256 bytes, and all pieces of subwords, are kept whatever the text has.
 
     Raises:
         TextError: the text is empty or cannot be read.
@@ -172,11 +180,16 @@ def build(
 
 def select(
     counts: Counter[str], unit: str, lowercase: bool, min_count: int, max_size: int | None,
-    tokenizer: str = WHITESPACE,
+    tokenizer: str | Subwords = WHITESPACE,
 ) -> Vocabulary:  # fmt: skip
     """The vocabulary of these counts."""
     if unit == "byte":
         return _ordered({chr(value): counts[chr(value)] for value in range(256)}, unit, lowercase)
+    if isinstance(tokenizer, Subwords):
+        all_pieces = {token: counts[token] for token in tokenizer.tokens}
+        if UNKNOWN in all_pieces:
+            all_pieces[UNKNOWN] = sum(counts.values()) - sum(all_pieces.values())
+        return _ordered(all_pieces, unit, lowercase, tokenizer)
     special = (UNKNOWN, tokenizers.line_end(unit))
     candidates = sorted(
         (token for token, count in counts.items() if count >= min_count and token not in special),
@@ -189,13 +202,17 @@ def select(
     return _ordered(kept, unit, lowercase, tokenizer)
 
 
-def load(path: str | Path, unit: str, lowercase: bool, tokenizer: str = WHITESPACE) -> Vocabulary:
-    """Read a vocabulary file; ``<unk>`` and the line end are added with count 0 where they are missing.
+def load(path: str | Path, unit: str, lowercase: bool, tokenizer: str | Subwords = WHITESPACE) -> Vocabulary:
+    """Read a vocabulary file; ``<unk>``, the line end and pieces of subwords are added with count 0 where they are
+    missing.
 
     Raises:
         TextError: names the line of a duplicate token, a line without a count, or a token that is none of
-            this unit.
+            this unit or of these subwords.
     """
+    subwords = tokenizer if isinstance(tokenizer, Subwords) else None
+    needed = _needed(unit) if subwords is None else subwords.tokens
+    pieces = frozenset(needed)
     first_line: dict[str, int] = {}
     counts: dict[str, int] = {}
     for number, line in files.table_lines(path, "a vocabulary"):
@@ -207,6 +224,10 @@ def load(path: str | Path, unit: str, lowercase: bool, tokenizer: str = WHITESPA
             raise TextError(
                 f"{path}:{number}: {spelled[:40]!r} is no single {unit}; was this built with data.unit: {unit}?"
             )
+        if subwords is not None and token not in pieces:
+            raise TextError(
+                f"{path}:{number}: {spelled[:40]!r} is no piece of {subwords.name}; was this built with that model?"
+            )
         if token in counts:
             raise TextError(
                 f"{path}:{number}: {spelled!r} stands already on line {first_line[token]}; remove one of them"
@@ -215,7 +236,7 @@ def load(path: str | Path, unit: str, lowercase: bool, tokenizer: str = WHITESPA
         counts[token] = int(count)
     if not counts:
         raise TextError(f"{path}: empty; a vocabulary has a token a line")
-    for token in _needed(unit):
+    for token in needed:
         counts.setdefault(token, 0)
     return Vocabulary(counts, counts.values(), unit, lowercase, tokenizer)
 
@@ -239,9 +260,11 @@ def check_tokens(tokens: Sequence[str], counts: Sequence[int], unit: str) -> Non
             raise ValueError(f"the vocabulary's {ascii(token)[:40]} is no single {unit}")
 
 
-def _needed(unit: str) -> list[str]:
+def _needed(unit: str) -> Sequence[str]:
     """The tokens that every vocabulary of this unit has."""
-    return [chr(value) for value in range(256)] if unit == "byte" else [UNKNOWN, tokenizers.line_end(unit)]
+    if unit == "byte":
+        return [chr(value) for value in range(256)]
+    return [*([] if unit == "subword" else [UNKNOWN]), tokenizers.line_end(unit)]
 
 
 def _count(tokens: Sequence[str]) -> Counter[str] | dict[str, int]:
@@ -251,7 +274,9 @@ def _count(tokens: Sequence[str]) -> Counter[str] | dict[str, int]:
     return {chr(value): int(count) for value, count in zip(values, counts, strict=True)}
 
 
-def _ordered(counts: dict[str, int], unit: str, lowercase: bool, tokenizer: str = WHITESPACE) -> Vocabulary:
+def _ordered(
+    counts: dict[str, int], unit: str, lowercase: bool, tokenizer: str | Subwords = WHITESPACE
+) -> Vocabulary:
     tokens = sorted(counts, key=lambda token: (-counts[token], token))
     return Vocabulary(tokens, (counts[token] for token in tokens), unit, lowercase, tokenizer)
 
@@ -261,13 +286,18 @@ def _is_token(token: str, unit: str) -> bool:
         return token.split() == [token]
     if unit == "char":
         return len(token) == 1 or token == UNKNOWN
+    if unit == "subword":
+        return token != ""
     return len(token) == 1 and ord(token) < 256
 
 
+_SPELLED = re.compile(r"\\u[0-9a-f]{4}|\\U[0-9a-f]{8}|\\.|[^\\]+|\\", re.DOTALL)  # an escape, or what is none
 _ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\\": "\\\\"}
 
 
 def _escape(token: str, unit: str) -> str:
+    if unit == "subword":
+        return "".join(_escape(c, "char") for c in token)
     if unit == "word" or len(token) != 1:
         return token
     if token in _ESCAPES:
@@ -281,6 +311,9 @@ def _escape(token: str, unit: str) -> str:
 
 def _unescape(spelled: str, unit: str) -> str | None:
     """The token, None when the spelling means nothing."""
+    if unit == "subword":
+        parts = [_unescape(part, "char") for part in _SPELLED.findall(spelled)]
+        return None if None in parts else "".join(map(str, parts))
     if unit == "word" or not spelled.startswith("\\"):
         return spelled
     for token, escaped in _ESCAPES.items():

@@ -4,7 +4,7 @@ Parameters without an axis of tokens are the model's. In the others (rows of the
 numbers of b2) each token of the vocabulary has
 
     in the model's vocabulary      what it has there
-    new                            what <unk> has there + N(0, (s / 10)^2)
+    new                            what <unk> has there + N(0, (s / 10)^2); the mean where there is no <unk>
     new, with ``init: file``       in the table: its row of the table that the file's vectors make
 
 s is the standard deviation of all the model's numbers of this parameter. Tokens that the model alone has are left
@@ -56,9 +56,11 @@ class Model(NamedTuple):
         taken = f"{path}: gives the weights, those of {found.matched:,} of the {self.ids.size:,} tokens{new}"
         yield Note(taken, warning=2 * found.matched < self.ids.size)
         if found.left_out:
+            of_subwords = self.trained.vocabulary.unit == "subword"
+            key = "data.subwords, with the model" if of_subwords else "vocab.file, with the vocab.txt"
             yield Note(
                 f"{path}: {found.left_out:,} of its {len(self.trained.vocabulary):,} tokens are not in this "
-                "vocabulary and are left out; vocab.file, with the vocab.txt of its run, keeps them",
+                f"vocabulary and are left out; {key} of its run, keeps them",
                 warning=True,
             )
 
@@ -83,9 +85,10 @@ def read(config: Config, vocabulary: Vocabulary) -> Model | None:
     own = trained.vocabulary
     same = own.tokens == vocabulary.tokens and np.array_equal(own.counts, vocabulary.counts)
     if not same and not build.output(config, len(vocabulary)).by_token:
+        too = ", and data.subwords to the model there" if own.unit == "subword" else ""
         raise InputError(
             f"train.from: {trained.path}: the weights of model.output: {config.model.output.type} go with their own "
-            "vocabulary; set vocab.file to the vocab.txt of its run"
+            f"vocabulary; set vocab.file to the vocab.txt of its run{too}"
         )
     ids = np.array([-1 if (id := own.id(token)) is None else id for token in vocabulary.tokens], np.int64)
     matched = int((ids >= 0).sum())
@@ -131,6 +134,8 @@ def _matched(value: Array, model: Model, generator: np.random.Generator) -> Arra
     unk = model.trained.vocabulary.unk
     rows = value[np.where(new, 0 if unk is None else unk, model.ids)]
     if new.any():
+        if unk is None:
+            rows[new] = value.mean(axis=0, dtype=np.float64)
         noise = generator.standard_normal(rows[new].shape)
         rows[new] += (_NOISE * value.std(dtype=np.float64) * noise).astype(value.dtype)
     return rows

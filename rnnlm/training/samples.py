@@ -8,6 +8,7 @@ from rnnlm.sampling import prompts
 from rnnlm.sampling.records import Sample, Sampled, extend
 from rnnlm.sampling.sample import Settings
 from rnnlm.sampling.sample import sample as sampling
+from rnnlm.text import tokenizers
 from rnnlm.training.records import TrainingSample
 from rnnlm.training.run import Run
 
@@ -21,7 +22,9 @@ def sample(run: Run) -> TrainingSample:
     at, settings, wanted, began = run.at, run.settings, run.settings.sample, time.monotonic()
     prompt = prompts.encode(wanted.prompt, run.vocabulary, "train.sample.prompt")
     how = Settings(
-        tokens=wanted.tokens, seed=(settings.seed << 64) + at.updates, stop_at_line_end=run.vocabulary.unit == "word"
+        tokens=wanted.tokens,
+        seed=(settings.seed << 64) + at.updates,
+        stop_at_line_end=tokenizers.ends_lines(run.vocabulary.unit),
     )
     written = Sample(wanted.prompt)
     with run.average.in_place():

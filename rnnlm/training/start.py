@@ -17,7 +17,7 @@ from rnnlm.files import run_folder
 from rnnlm.files.checkpoint import State
 from rnnlm.files.log import Log, read
 from rnnlm.files.model_file import Trained
-from rnnlm.files.run_folder import TEXT, VOCABULARY, earlier_run
+from rnnlm.files.run_folder import TEXT, earlier_run
 from rnnlm.kernels.matmul.choice import before_it_was_kept, choose
 from rnnlm.kernels.parallel.thread_pool import threads_to_use
 from rnnlm.network import build
@@ -99,7 +99,7 @@ def start(config: Config, resume: bool, restart: bool, ranks: Ranks | None = Non
     if config.data.train is None and run_folder.keep_texts(folder, paths.single):
         yield Note(f"{folder / TEXT}: the texts of this run")
     run_folder.write_config(config)
-    vocabulary.save(folder / VOCABULARY)
+    run_folder.write_vocabulary(folder, vocabulary)
     log = Log(folder, run.at.updates, run.at.logged)
     made = Loggers(folder, log, config.train.log, run.at.updates)
     if run.at.updates and not run.at.finished and (change := processes.change(run, read(folder))) is not None:

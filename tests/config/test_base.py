@@ -102,7 +102,7 @@ TYPED = [
 def test_a_bare_name_is_the_section_with_its_defaults(spot: Spot, key: str) -> None:
     for name, section in sections(spot.section, key).types.items():
         if any(field.is_required() for field in section.model_fields.values()):
-            with pytest.raises(ConfigError, match=rf"{key}\.path: missing; (word vectors|the class of each)"):
+            with pytest.raises(ConfigError, match=rf"{key}\.path: missing; (word vectors|the class of|a model of)"):
                 config_file.validate(spot.values(**{key: name}))
             continue
         bare, spelled = (config_file.validate(spot.values(**{key: value})) for value in (name, {"type": name}))

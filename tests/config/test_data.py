@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -71,16 +72,37 @@ def test_of_bytes_all_are_kept() -> None:
         ({"tokenizer": "unicode", "unit": "byte"}, "tokenizer: unicode goes with unit: word; found unit: byte"),
         (
             {"encoding": "latin-1", "unit": "byte"},
-            "encoding goes with unit: word or char; unit: byte takes a text as",
+            "encoding goes with unit: word, char or subword; unit: byte takes a text as",
         ),
         ({"encoding": "nonsense"}, "'nonsense' is no encoding of texts that Python knows; give utf-8, latin-1"),
         ({"encoding": "rot13"}, "'rot13' is no encoding of texts that Python knows"),
         ({"tokenizer": "moses"}, "'whitespace' or 'unicode'"),
+        ({"tokenizer": "unicode", "unit": "subword"}, "tokenizer: unicode goes with unit: word; found unit: subword"),
+        ({"subwords": "bpe"}, "subwords goes with unit: subword; found unit: word"),
+        ({"subwords": "wordpiece", "unit": "subword"}, "'unigram', 'bpe', 'file'"),
+        ({"subwords": {"type": "bpe", "size": 299}, "unit": "subword"}, "greater than or equal to 300"),
     ],
 )
 def test_tokenizers_and_encodings_that_do_not_fit(values: dict[str, str], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         data(train="a", **values)
+
+
+def test_subwords_have_a_model() -> None:
+    def model(**values: Any) -> dict[str, Any]:
+        return data(train="a", unit="subword", **values).model_dump()["subwords"]
+
+    assert model() == model(subwords="unigram") == {"type": "unigram", "size": 8000}
+    assert model(subwords={"type": "bpe", "size": 300}) == {"type": "bpe", "size": 300}
+    for path in ("my.model", "~/x/tokenizer.json"):
+        assert model(subwords=path) == {"type": "file", "path": os.path.expanduser(path)}
+
+
+def test_of_subwords_all_are_kept() -> None:
+    from rnnlm.config import file as config_file
+
+    with pytest.raises(ConfigError, match=r"vocab.max_size leaves tokens out; .* set data.subwords.size"):
+        config_file.validate({"data": {"train": "a", "unit": "subword"}, "vocab": {"max_size": 500}})
 
 
 def test_a_grammar_writes_utf_8() -> None:

@@ -68,7 +68,7 @@ def test_the_defaults_are_off_or_plain() -> None:
     found = config(data={"train": "a", "valid": "b"}).model_dump()
     assert found["data"] == {
         "train": "a", "valid": "b", "test": None, "text": None, "split": None, "grammar": None, "unit": "word",
-        "tokenizer": "whitespace", "encoding": "utf-8", "shuffle": False, "document": None,
+        "tokenizer": "whitespace", "subwords": None, "encoding": "utf-8", "shuffle": False, "document": None,
     }  # fmt: skip
     assert found["vocab"] == {"min_count": 1, "max_size": None, "lowercase": False, "file": None}
     assert found["embedding"] == {"size": 200, "init": {"type": "uniform", "scale": 0.1}, "trainable": True}

@@ -11,6 +11,7 @@ from rnnlm.config.schema import Config
 _NEEDED: dict[str, dict[str, Any]] = {
     "data": {"train": "a", "valid": "b"},
     "data.grammar": {"type": "english"},
+    "data.subwords file": {"path": "s.model"},
     "embedding.init file": {"path": "v.txt"},
     "model.output.by file": {"path": "c.txt"},
 }
@@ -37,6 +38,8 @@ class Spot(NamedTuple):
         own = _with_type(self.section, {**_NEEDED.get(str(self), {}), **given})
         for name, above in zip(reversed(self.path), reversed(self.above), strict=True):
             own = _with_type(above, {name: own})
+        if self.path == ("data", "subwords") or "subwords" in given:
+            own["data"] |= {**_NEEDED["data"], "unit": "subword"}
         return own if "data" in own else {"data": _NEEDED["data"], **own}
 
 

@@ -17,9 +17,13 @@ STATES = {"carry": "carried over", "reset": "reset", "document": "carried over, 
 def evaluation_view(found: Evaluation, source: str | None = None) -> Iterator[Text | Note]:
     """``rnnlm eval``, and the test text at the end of ``rnnlm train``; `source`: the text's name."""
     rows = [("text", source)] if source is not None else []
-    rows.append(("perplexity", figure(found.perplexity)))
+    perplexity = "perplexity" if found.word_perplexity is None else "perplexity per piece"
+    rows.append((perplexity, figure(found.perplexity)))
+    if found.word_perplexity is not None:
+        words = f"   ({found.words:,} words between white space; line ends counted)"
+        rows.append(("perplexity per word", figure(found.word_perplexity) + words))
     if found.lowest_perplexity is not None:
-        over = found.perplexity / found.lowest_perplexity - 1
+        over = (found.word_perplexity or found.perplexity) / found.lowest_perplexity - 1
         lowest = f"{figure(found.lowest_perplexity)}   (this model: {over:+.1%})"
         rows.append(("lowest possible perplexity", lowest))
     if found.baseline is not None:
@@ -48,7 +52,7 @@ def evaluation_view(found: Evaluation, source: str | None = None) -> Iterator[Te
     ]
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
-        yield Text(f"{name:<{width}}   {value}", style="bold" if name == "perplexity" else "")
+        yield Text(f"{name:<{width}}   {value}", style="bold" if name == perplexity else "")
     if not found.comparable:
         why = f"{found.unknown:,} tokens were scored as <unk>" if found.unknown else "it was scored in lower case"
         yield Text(f"* not to be compared with other models' bits: {why}")

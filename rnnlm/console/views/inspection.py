@@ -20,12 +20,14 @@ def inspection_view(found: dict[str, Any], width: int) -> Iterator[RenderableTyp
     training = found["training"]
     epochs = counted(training["epoch"], "epoch")
     initial = found["initial_state"] == "model"
+    subwords = found.get("subwords")
     best = training.get("best_validation_perplexity")
     yield from facts(
         [
             ("file", found["path"]),
             ("parameters", f"{found['parameters']:,}"),
             ("vocabulary", f"{found['vocabulary']:,} tokens: {visible(' '.join(found['most_frequent']))} ..."),
+            *([] if subwords is None else [("subwords", f"{subwords['made_by']}, sha256 {subwords['sha256']}")]),
             ("trained", f"{training['updates']:,} updates, {epochs}, by rnnlm {training['version']}"),
             ("best", "no validation text" if best is None else f"validation perplexity {figure(best)}"),
             ("texts begin", "with the mean state at line ends of the validation text" if initial else "with zero"),

@@ -14,7 +14,7 @@ _BAR = 30  # columns of a probability of 1
 
 def next_view(found: Sequence[NextToken], unit: str) -> Iterator[Text]:
     """``rnnlm next``: a token a line, with its probability."""
-    spelled = [visible(token.token) if unit == "word" else ascii(token.token) for token in found]
+    spelled = [ascii(token.token) if unit in ("char", "byte") else visible(token.token) for token in found]
     width = max(map(len, spelled))
     for token, name in zip(found, spelled, strict=True):
         bar = "█" * round(_BAR * token.probability)

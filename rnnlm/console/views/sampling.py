@@ -39,5 +39,5 @@ def log_probabilities_view(sample: Sample, unit: str) -> Iterator[Text]:
         return
     yield Text(f"{'log p':>10}  token", style="bold")
     for token, nats in zip(sample.tokens, sample.log_probabilities, strict=True):
-        yield Text(f"{nats:10.4f}  {visible(token) if unit == 'word' else ascii(token)}")
+        yield Text(f"{nats:10.4f}  {ascii(token) if unit in ('char', 'byte') else visible(token)}")
     yield Text(f"{sample.log_probability:10.4f}  {counted(len(sample.tokens), 'token')} together")

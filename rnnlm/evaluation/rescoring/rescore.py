@@ -122,7 +122,7 @@ def _score(
     network: Network, vocabulary: Vocabulary, hypotheses: Sequence[Hypothesis], ranks: Ranks | None
 ) -> Task[tuple[Found, int]]:
     """log p of every hypothesis, and the number of their tokens."""
-    unit, end = vocabulary.unit, tokenizers.line_end(vocabulary.unit)
+    end = tokenizers.line_end(vocabulary.unit)
     together: list[str] = []
     stops = []
     for one in hypotheses:
@@ -131,7 +131,8 @@ def _score(
         together.append(end)
         stops.append(len(together))
     source = hypotheses[0].where.rpartition(":")[0]
-    read = corpus.from_tokens(together if unit == "word" else "".join(together), 0, vocabulary, source)
+    tokens = together if tokenizers.ends_lines(vocabulary.unit) else "".join(together)
+    read = corpus.from_tokens(tokens, 0, vocabulary, source)
     yield from prepare.check_coverage(read)
     texts = np.split(read.stored, stops[:-1])
     parts: list[Found] = []

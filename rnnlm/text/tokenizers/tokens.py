@@ -19,6 +19,7 @@ class Piece(NamedTuple):
     characters: int  # code points of the raw text that these tokens stand for
     done: int  # bytes of the file read so far
     part: int = 0  # of several files that are one text, the number of the file
+    words: int = 0  # of subwords, how many words between white space these are
 
 
 class Joiner(Protocol):
@@ -32,7 +33,7 @@ class Joiner(Protocol):
 
 
 class Tokenizer(Protocol):
-    """The functions of a tokenizer's module. `lowercase`: lower-case the text."""
+    """The functions of a tokenizer's module, or of `Subwords`. `lowercase`: lower-case the text."""
 
     @property
     def line_end(self) -> str:
@@ -43,7 +44,7 @@ class Tokenizer(Protocol):
 
         Raises:
             InputError: an encoding of bytes.
-            TextError: the file cannot be read; not in its encoding (words and characters); a literal special token.
+            TextError: the file cannot be read; not in its encoding (all but bytes); a literal special token (words).
         """
 
     def split(self, text: str, lowercase: bool, source: str, line: int = 1) -> Sequence[str]:
@@ -51,7 +52,7 @@ class Tokenizer(Protocol):
         the number of its first line there.
 
         Raises:
-            TextError: a literal special token.
+            TextError: a literal special token (words); no Unicode (subwords).
         """
 
     def with_line_end(self, tokens: Sequence[str]) -> Sequence[str]:
