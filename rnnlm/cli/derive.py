@@ -70,7 +70,7 @@ def command(
     full: Annotated[bool, typer.Option("--full", help="Show, and check, every number of every matrix.")] = False,
     html: Annotated[
         Optional[Path],
-        typer.Option("--html", metavar="FILE", help="Of --scalar: write a page there whose numbers can be moved."),
+        typer.Option("--html", metavar="FILE", help="Of one unit: write a page there whose numbers can be moved."),
     ] = None,
     force: ForceOption = False,
     json: JsonOption = False,
@@ -81,6 +81,7 @@ def command(
     from rnnlm.errors import InputError
     from rnnlm.files import output as output_file
     from rnnlm.gradients import commands
+    from rnnlm.gradients.derivation.page import write_html
 
     if model is not None:
         small = ("scalar", "activation", "seed", *_SMALL)
@@ -90,14 +91,15 @@ def command(
         refuse_given(context, ["encoding"], "goes with a MODEL and its text; a small network has none")
     if scalar:
         refuse_given(context, _SMALL, "does not go with --scalar, which has one unit and two words")
-    if html is not None:
-        if not scalar:
-            raise InputError("derive: --html draws the network of one unit; add --scalar")
-        output_file.check(html, "page", [], force)
     console = Console(quiet)
     edge = 0 if full else 3
     f = str(activation or Activation.tanh)
     numbers = model is not None and is_yaml(model)
+    if html is not None:
+        if not (scalar or numbers):
+            raise InputError("derive: --html draws the network of one unit; add --scalar, or give its numbers")
+        output_file.check(html, "page", [model] if model is not None else [], force)
+        one_unit = commands.one_unit(f, seed, model)
     if numbers:
         refuse_given(
             context, ["at", "encoding", "full"], f"goes with a model; {model} has numbers, all of them shown"
@@ -120,7 +122,7 @@ def command(
         checks = commands.check_small(check or (), f, embedding, hidden, vocabulary, seed)
     passed = _show(console, walk, json) if check is None else _show_checks(console, walk, list(checks), json)
     if html is not None:
-        commands.write_scalar_page(f, seed, html)
+        write_html(one_unit, html)
     if not passed:
         raise typer.Exit(1)
 

@@ -18,10 +18,11 @@ from rnnlm.files import model_file
 from rnnlm.gradients import source, window
 from rnnlm.gradients.check import check
 from rnnlm.gradients.check.records import GradientCheck
-from rnnlm.gradients.derivation import own_numbers, page, scalar, through_time
+from rnnlm.gradients.derivation import own_numbers, scalar, through_time
 from rnnlm.gradients.derivation import vector as derive
 from rnnlm.gradients.derivation.formula import names
 from rnnlm.gradients.derivation.formula.check import check as check_formula
+from rnnlm.gradients.derivation.own_numbers import Own
 from rnnlm.gradients.derivation.records import FormulaCheck, Heading, Quantity, Remark
 from rnnlm.gradients.derivation.scalar_names import ScalarNames
 from rnnlm.gradients.derivation.unrolled import Unrolled
@@ -215,9 +216,18 @@ def derive_scalar(activation: str, seed: int) -> Derivation:
     return scalar.scalar(*_two_steps(activation, seed))
 
 
-def write_scalar_page(activation: str, seed: int, path: Path) -> None:
-    """The same network as a page (``derivation.page``)."""
-    page.write_html(*_two_steps(activation, seed), path)
+def one_unit(activation: str, seed: int, path: Path | None = None) -> Own:
+    """The network of one unit of `derive_scalar`, or of a file of own numbers.
+
+    Raises:
+        ConfigError, InputError: see ``own_numbers.load``; the file has a network with matrices.
+    """
+    if path is None:
+        return Own(*_two_steps(activation, seed), ScalarNames())
+    own = own_numbers.load(path)
+    if own.names is None:
+        raise InputError(f"{path}: --html draws the network of one unit, by its letters s(0), x1, x2, w, v, u")
+    return own
 
 
 def check_small(

@@ -6,25 +6,25 @@ import json
 from pathlib import Path
 
 from rnnlm.files import atomic as storage
-from rnnlm.gradients.window import Window
-from rnnlm.network.network import Network
+from rnnlm.gradients.derivation.own_numbers import Own
 from rnnlm.network.parameters import B2, TABLE, U
 
 _PAGE = Path(__file__).with_name("page.html")
 
 
-def write_html(network: Network, window: Window, path: Path) -> None:
+def write_html(own: Own, path: Path) -> None:
     """A page that needs nothing but itself: style, script and data are inside, and it may load nothing.
 
     Args:
-        network: d = D_h = 1, one layer; window: one stream with its loss at the last step, as of
-            ``derivation.scalar``.
+        own: d = D_h = 1, one layer, with its loss at the last step.
     """
+    network, window, names = own
+    assert names is not None
     p = network.named
     data = {
         "activation": network.config.model.activation,
-        "first": 1,
-        "input": "e",
+        "first": names.first,
+        "input": names.input,
         "before": float(window.states[0][0, 0]),
         "inputs": [float(p[TABLE][token, 0]) for token in window.inputs[:, 0]],
         "w": float(p["cell.0.H"][0, 0]),

@@ -13,6 +13,7 @@ import pytest
 from browser import CHROMIUM, Page, browser
 
 from rnnlm.gradients import commands
+from rnnlm.gradients.derivation.page import write_html
 from rnnlm.network.reference import equations
 
 SLIDERS = ("w", "v", "b", "s(0)", "e(1)", "e(2)")
@@ -22,7 +23,7 @@ needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("derive") / "page.html"
-    commands.write_scalar_page("tanh", 1, path)
+    write_html(commands.one_unit("tanh", 1), path)
     return path
 
 
@@ -128,7 +129,7 @@ def test_the_given_numbers_are_those_that_derive_shows(path: Path) -> None:
 
 @needs_browser
 def test_it_opens_with_the_gradients_of_the_kernels(page: Page, path: Path) -> None:
-    network, window = commands._two_steps("tanh", 1)
+    network, window, _ = commands.one_unit("tanh", 1)
     loss, gradients = network.backward(network.forward(window.read), window.targets, 1)
     found = numbers(page)
     assert found["J"] == pytest.approx(loss, rel=1e-9)
@@ -247,3 +248,30 @@ def test_the_exercise_says_what_is_missing(page: Page) -> None:
         "dJ/ds(1)": "That is dJ/dz(2): w is missing.",
         "dJ/dw": "That is the part of step 2 alone: add up all steps.",
     }
+
+
+NUMBERS = "{s(-1): 0.5, x0: 1, x1: -0.4, w: 0.8, v: 0.5, b: 0.1, u: [0.9, -0.7, 0.2], target: 1, activation: sigmoid}"
+
+
+@needs_browser
+def test_own_numbers_by_their_own_names(chromium: Page, tmp_path: Path, call: Any) -> None:
+    numbers_file, page_file = tmp_path / "numbers.yaml", tmp_path / "own.html"
+    numbers_file.write_text(NUMBERS)
+    assert call("derive", numbers_file, "--html", page_file)[0] == 0
+    chromium.open(page_file.as_uri())
+    chromium.wait("document.documentElement.dataset.drawn === 'yes'")
+    network, window, _ = commands.one_unit("tanh", 1, numbers_file)
+    loss, gradients = network.backward(network.forward(window.read), window.targets, 1)
+    found = numbers(chromium)
+    assert found["J"] == pytest.approx(loss, rel=1e-9)
+    assert {"s(-1)", "x(0)", "x(1)", "z(1)", "dJ/ds(0)", "part of dJ/dw at 0"} <= found.keys()
+    assert found["kept dJ/dw"] == pytest.approx(float(gradients.dense["cell.0.H"][0, 0]), rel=1e-9)
+
+
+def test_matrices_have_no_page(tmp_path: Path, call: Any) -> None:
+    path = tmp_path / "numbers.yaml"
+    path.write_text("{e: [1, 0.5], I: [[1, 2], [3, 4]], H: [[1, 0], [0, 1]], U: [[1, 2], [3, 4]], target: 0}")
+    status, out, err = call("derive", path, "--html", tmp_path / "page.html")
+    assert (status, out) == (2, "")
+    assert f"{path}: --html draws the network of one unit, by its letters s(0), x1, x2, w, v, u" in err
+    assert not (tmp_path / "page.html").exists()
