@@ -5,22 +5,19 @@ from __future__ import annotations
 import html.parser
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import CHROMIUM as BROWSER
+from browser import browser
 from networks import Case, config
 
 from rnnlm.gradients.ledger import files as ledger_files
 from rnnlm.gradients.ledger import ledger
 from rnnlm.gradients.ledger.records import Ledger
 from rnnlm.gradients.window import Window
-
-BROWSER = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-)
 
 
 def a_ledger(
@@ -110,6 +107,27 @@ def test_a_browser_draws_the_gates(cell: str, plots: int, curves: int, tmp_path:
     for gate in found.layers[0].gates:
         assert f'<option value="{gate}">' in dom
     assert not re.search(r'd="[^"]*(NaN|Infinity|undefined)', dom)
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+def test_the_slider_says_what_truncation_keeps(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    found = a_ledger(layers=2)
+    ledger_files.write_html(found, path)
+    with browser(tmp_path / "profile") as page:
+        page.open(path.as_uri())
+        for K in (1, 4, len(found.kept)):
+            page.run(
+                f"(() => {{ const K = document.getElementById('K'); K.value = {K};"
+                "K.dispatchEvent(new Event('input')); })()"
+            )
+            told = page.run("document.getElementById('kept-told').textContent")
+            kept = found.kept[K - 1]
+            assert kept.lags == K
+            assert told == (
+                f"K = {K}: norm kept {kept.ratio:.2%}, cosine {kept.cosine:.4f}, norm lost {kept.lost:.2%}"
+            )
+        assert page.errors == []
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
