@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
 _SMALL = ("embedding", "hidden", "vocabulary")
 
 
+class Gated(StrEnum):
+    """Cells with gates whose derivation there is."""
+
+    lstm = "lstm"
+    gru = "gru"
+
+
 def command(
     context: typer.Context,
     model: Annotated[
@@ -49,6 +57,10 @@ def command(
     activation: Annotated[
         Optional[Activation],
         typer.Option("--activation", metavar=choices(Activation), help="The small network's f; left out: tanh."),
+    ] = None,
+    cell: Annotated[
+        Optional[Gated],
+        typer.Option("--cell", metavar=choices(Gated), help="The small network's cell; left out: elman."),
     ] = None,
     embedding: Annotated[int, typer.Option("--embedding", metavar="D", min=1, help="The small network's d.")] = 2,
     hidden: Annotated[int, typer.Option("--hidden", metavar="D", min=1, help="The small network's D_h.")] = 3,
@@ -84,13 +96,15 @@ def command(
     from rnnlm.gradients.derivation.page import write_html
 
     if model is not None:
-        small = ("scalar", "activation", "seed", *_SMALL)
+        small = ("scalar", "activation", "cell", "seed", *_SMALL)
         refuse_given(context, small, f"is for a small network; {model} has its own numbers")
     else:
         refuse_given(context, ["at"], "goes with a MODEL and its text; a small network has one step")
         refuse_given(context, ["encoding"], "goes with a MODEL and its text; a small network has none")
     if scalar:
-        refuse_given(context, _SMALL, "does not go with --scalar, which has one unit and two words")
+        refuse_given(context, ("cell", *_SMALL), "does not go with --scalar, which has one unit and two words")
+    if cell is not None:
+        refuse_given(context, ["activation", "check"], f"does not go with --cell {cell}")
     console = Console(quiet)
     edge = 0 if full else 3
     f = str(activation or Activation.tanh)
@@ -117,6 +131,9 @@ def command(
     elif scalar:
         walk = commands.derive_scalar(f, seed)
         checks = commands.check_scalar(check or (), f, seed)
+    elif cell is not None:
+        walk = commands.derive_gated(str(cell), embedding, hidden, vocabulary, seed, edge)
+        checks = iter(())
     else:
         walk = commands.derive_small(f, embedding, hidden, vocabulary, seed, edge)
         checks = commands.check_small(check or (), f, embedding, hidden, vocabulary, seed)

@@ -84,6 +84,7 @@ EXAMPLES = {
     ],
     "derive": [
         "rnnlm derive --scalar --html page.html",
+        "rnnlm derive --cell lstm",
         "rnnlm derive numbers.yaml",
         'rnnlm derive numbers.yaml --check "dJ/dH = h(0)\' delta1(1)"',
     ],

@@ -12,13 +12,14 @@ import numpy as np
 from rnnlm.config import file as config_file
 from rnnlm.config.encodings import UTF_8
 from rnnlm.config.file import Overrides
+from rnnlm.config.network import Lstm
 from rnnlm.config.schema import Config
 from rnnlm.errors import InputError, ModelError
 from rnnlm.files import model_file
 from rnnlm.gradients import source, window
 from rnnlm.gradients.check import check
 from rnnlm.gradients.check.records import GradientCheck
-from rnnlm.gradients.derivation import own_numbers, scalar, through_time
+from rnnlm.gradients.derivation import gated, own_numbers, scalar, through_time
 from rnnlm.gradients.derivation import vector as derive
 from rnnlm.gradients.derivation.formula import names
 from rnnlm.gradients.derivation.formula.check import check as check_formula
@@ -179,7 +180,7 @@ def derive_model(
     target; None: the second token of the second line."""
     with TemporaryDirectory(prefix="rnnlm-") as folder:
         found = yield from source.from_model(path, text, Path(folder), "float64", encoding=encoding)
-        _only_elman(found)
+        _only_plain(found)
         streams = line_streams(found.text, 1, found.network.config.state)
         if at is None:
             ends = np.flatnonzero(found.text.stored[:1000] == found.text.vocabulary.line_end)
@@ -187,7 +188,14 @@ def derive_model(
         part = window.read(found.network, streams, at, 1, 1)
         before, target = (words[0] for words in _words(found.text, at, 1))
         yield Note(f"token {at + 1} of {found.text.source}: {target!r} after {before!r}")
+        if found.network.config.model.cell.type in gated.CELLS:
+            return gated.gated(found.network, part, edge)
         return derive.vector(found.network, part, edge)
+
+
+def derive_gated(cell: str, embedding: int, hidden: int, vocabulary: int, seed: int, edge: int) -> Derivation:
+    """The derivation of one step of a small LSTM or GRU, as `derive_small`."""
+    return gated.gated(*_one_step("tanh", embedding, hidden, vocabulary, seed, cell), edge)
 
 
 def derive_small(activation: str, embedding: int, hidden: int, vocabulary: int, seed: int, edge: int) -> Derivation:
@@ -271,11 +279,11 @@ def _checks(
 
 
 def _one_step(
-    activation: str, embedding: int, hidden: int, vocabulary: int, seed: int
+    activation: str, embedding: int, hidden: int, vocabulary: int, seed: int, cell: str = "elman"
 ) -> tuple[Network, window.Window]:
-    network = _small(activation, embedding, hidden, vocabulary, seed)
+    network = _small(activation, embedding, hidden, vocabulary, seed, cell)
     generator = np.random.default_rng([seed, 1])
-    state = _rounded(generator, (1, hidden), activation)
+    state = _rounded(generator, (1, network.cells[0].state_size), activation)
     tokens = generator.integers(0, vocabulary, (2, 1, 1)).astype(np.int32)
     return network, window.Window(tokens[0], tokens[1], np.zeros((1, 1), np.bool_), [state], 1, 0)
 
@@ -297,11 +305,15 @@ def _source(path: str, overrides: Overrides, text: Path | None, folder: Path, en
     return (yield from source.from_model(path, text, folder, "float64", encoding=encoding))
 
 
-def _only_elman(found: Source) -> None:
+def _only_plain(found: Source) -> None:
     settings = found.network.config.model
     other = None
-    if settings.cell.type != "elman":
+    if settings.cell.type not in ("elman", *gated.CELLS):
         other = f"cell is {settings.cell.type}"
+    elif isinstance(settings.cell, Lstm) and (settings.cell.peepholes or settings.cell.coupled_gates):
+        other = "LSTM has peepholes or coupled gates"
+    elif settings.cell.type != "elman" and settings.layers > 1:
+        other = f"{settings.cell.type} has several layers"
     elif settings.layer_norm:
         other = "layers are normalised"
     elif settings.output.type != "softmax":
@@ -310,7 +322,8 @@ def _only_elman(found: Source) -> None:
         other = "tied output layer has a projection"
     if other is not None:
         raise InputError(
-            f"derive: takes the plain Elman network apart; this model's {other} (gradcheck and gradients take any)"
+            f"derive: takes plain Elman networks, GRUs and LSTMs apart; this model's {other} (gradcheck and "
+            "gradients take any)"
         )
 
 
@@ -335,12 +348,15 @@ def _visible(token: str) -> str:
     return token if token.isprintable() else token.encode("unicode_escape").decode("ascii")
 
 
-def _small(activation: str, embedding: int, hidden: int, vocabulary: int, seed: int) -> Network:
+def _small(activation: str, embedding: int, hidden: int, vocabulary: int, seed: int, cell: str = "elman") -> Network:
     config = Config.model_validate(
         {
             "data": {"train": "none"},
             "embedding": {"size": embedding},
-            "model": {"cell": {"type": "elman", "activation": activation}, "hidden": hidden},
+            "model": {
+                "cell": {"type": cell} | ({"activation": activation} if cell == "elman" else {}),
+                "hidden": hidden,
+            },
             "train": {"precision": "float64", "threads": 1, "seed": seed},
         }
     )

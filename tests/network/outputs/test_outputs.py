@@ -337,7 +337,7 @@ def test_commands_of_a_trained_network(run: Config, tmp_path: Path, call: Any) -
         return  # derive takes it, and so does PyTorch
     assert (status, out) == (2, "")
     assert err.count("\n") == 1
-    assert "derive: takes the plain Elman network apart; this model's " in err
+    assert "derive: takes plain Elman networks, GRUs and LSTMs apart; this model's " in err
     names = ("mixture", "adaptive", "classes", "direct", "hierarchical", "sampled", "projection")
     assert any(name in err for name in names)
     with pytest.raises(InputError, match="PyTorch has no module for this model: (output: [a-z]+|a projection)"):
