@@ -22,7 +22,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import numpy as np
 
-from rnnlm.config.base import Section, sections
+from rnnlm.config.base import Section, Typed, sections
 from rnnlm.config.network import Model
 from rnnlm.config.schema import Config
 from rnnlm.errors import InputError, RnnlmError
@@ -149,7 +149,7 @@ def _variants(section: type[Section]) -> Iterator[dict[str, Any]]:
         if get_origin(field.annotation) is Literal and key != "type":
             yield from ({"type": name, key: value} for value in get_args(field.annotation) if value != field.default)
         for inner in get_args(field.annotation):
-            if isinstance(inner, type) and issubclass(inner, Section):
+            if isinstance(inner, type) and issubclass(inner, Section) and not issubclass(inner, Typed):
                 yield {"type": name, key: {}}
     switches = {key: True for key, field in section.model_fields.items() if field.annotation is bool}
     if switches:
