@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from rnnlm.files import atomic as storage
+from rnnlm.gradients import pages
 from rnnlm.gradients.derivation.own_numbers import Own
 from rnnlm.network.parameters import B2, TABLE, U
 
@@ -13,7 +12,7 @@ _PAGE = Path(__file__).with_name("page.html")
 
 
 def write_html(own: Own, path: Path) -> None:
-    """A page that needs nothing but itself: style, script and data are inside, and it may load nothing.
+    """A page of its own, as of ``gradients.pages``.
 
     Args:
         own: d = D_h = 1, one layer, with its loss at the last step.
@@ -34,5 +33,4 @@ def write_html(own: Own, path: Path) -> None:
         "c": p[B2].tolist(),
         "target": int(window.targets[-1, 0]),
     }
-    page = _PAGE.read_text(encoding="utf-8").replace("{{DATA}}", json.dumps(data))
-    storage.write_text(path, page)
+    pages.write(_PAGE, data, path)

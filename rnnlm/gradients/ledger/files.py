@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rnnlm.files import atomic as storage
+from rnnlm.gradients import pages
 from rnnlm.gradients.ledger.records import Carried, LayerLedger, Ledger, Side
 
 _PAGE = Path(__file__).with_name("page.html")
@@ -82,10 +82,8 @@ def _table(layer: LayerLedger) -> list[NDArray[np.float64]]:
 
 
 def write_html(found: Ledger, path: Path) -> None:
-    """A page that needs nothing but itself: style, script and data are inside, and it may load nothing."""
-    data = json.dumps(as_json(found), ensure_ascii=False).replace("<", "\\u003c")
-    page = _PAGE.read_text(encoding="utf-8").replace("{{DATA}}", data)
-    storage.write_text(path, page)
+    """A page of its own, as of ``gradients.pages``."""
+    pages.write(_PAGE, as_json(found), path)
 
 
 def _layer(layer: LayerLedger) -> dict[str, Any]:

@@ -97,7 +97,7 @@ class DirectSoftmax(OutputLayer[Packed]):
         return result
 
     def scores(self, parameters: Arrays, rows: Rows, context: Context, details: bool = False) -> Scores:
-        p, begins, found = self._projected(parameters, rows.h, context), self._begins(rows), Scores.zeros(len(rows.h))
+        p, begins, found = self._projected(parameters, rows.h, context), self.begins(rows), Scores.zeros(len(rows.h))
         for part in self._parts(len(p)):
             z = self._logits(parameters, p[part], begins[part], context)
             own = Scores._make(column[part] for column in found)
@@ -107,21 +107,22 @@ class DirectSoftmax(OutputLayer[Packed]):
     def backward(
         self, parameters: Arrays, gradients: Arrays, rows: Rows, objective: Objective, dh: Array, context: Context
     ) -> OutputLoss:
-        p, begins, U = self._projected(parameters, rows.h, context), self._begins(rows), self._U(parameters)
+        p, begins, U = self._projected(parameters, rows.h, context), self.begins(rows), self._U(parameters)
         dU, losses = gradients["E" if self.tied else "U"], np.zeros(len(p))
         dp = context.workspace.take("dp", p.shape) if self._projects else dh
         touched = features.touched(begins, self.blocks, self.V, context)
         dD = context.workspace.take("dD", (len(touched.blocks), contexts.WIDTH))
         dD[:] = 0
         gradients["b2"].fill(0)
+        db2 = context.workspace.take("db2", (context.threads, self.V))
         no_bias = np.zeros(p.shape[1], p.dtype)
         for part in self._parts(len(p)):
             delta = self._logits(parameters, p[part], begins[part], context)
             scale = p.dtype.type(objective.scale)
-            whole_rows.backward(context.threads, delta, rows.targets[part], scale, losses[part])
+            whole_rows.backward(context.threads, delta, rows.targets[part], scale, db2, losses[part])
             linear.outer(delta, p[part], dU, context, add=part.start > 0)
             linear.forward(delta, U, no_bias, dp[part], context)
-            gradients["b2"] += delta.sum(axis=0)
+            gradients["b2"] += db2.sum(axis=0)
             features.gradient(context.threads, begins[part], delta, touched.place, dD)
         if self._projects:
             projection.backward(rows.h, parameters["P"], dp, gradients["P"], dh, context.part("P"))
@@ -154,7 +155,7 @@ class DirectSoftmax(OutputLayer[Packed]):
     def _U(self, parameters: Arrays) -> Array:
         return parameters["E" if self.tied else "U"]
 
-    def _begins(self, rows: Rows) -> NDArray[np.int64]:
+    def begins(self, rows: Rows) -> NDArray[np.int64]:
         """Where the features of each row's contexts begin, N x (order - 1)."""
         assert rows.history is not None
         return contexts.begins(rows.history, self.blocks)

@@ -55,6 +55,8 @@ class _Window(NamedTuple):
     U: Array  # their rows, n x D_h
     b2: Array  # n
     log_noise: Array  # n, log(K q)
+    targets: NDArray[np.int32]  # R
+    begins: NDArray[np.int64] | None  # R x (order - 1), where the features of each row's contexts begin
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,10 @@ class Sampled(OutputLayer[softmax.Packed | direct_softmax.Packed]):
         if self.self_normalised:
             p, targets = self._projected(parameters, rows.h, context), np.empty(len(rows.h), rows.h.dtype)
             objectives.target_logits(context.threads, p, tied["E"], tied["b2"], rows.targets, targets)
-            self._add_features(parameters, rows, rows.targets[:0], np.empty((len(p), 0), p.dtype), targets, context)
+            begins, none = self._begins(rows), np.empty((len(p), 0), p.dtype)
+            if begins is not None:
+                D, tokens = parameters["D"], rows.targets[:0]
+                features.add_some(context.threads, D, begins, tokens, rows.targets, none, targets)
             found.log_normalizer[:] = targets - found.log_probability
         return found
 
@@ -135,8 +140,8 @@ class Sampled(OutputLayer[softmax.Packed | direct_softmax.Packed]):
         if objective.draw is None:
             return self.full.loss(self._as_tied(parameters), rows, objective, context)
         p = self._projected(parameters, rows.h, context)
-        window = self._window(parameters, rows.targets, objective.draw, context)
-        _, _, losses = self._losses(parameters, rows, p, window, 1.0, context)
+        window = self._window(parameters, rows, objective.draw, context)
+        _, _, losses = self._losses(parameters, p, window, 1.0, context)
         return float(losses.sum())
 
     def backward(
@@ -146,8 +151,8 @@ class Sampled(OutputLayer[softmax.Packed | direct_softmax.Packed]):
         if objective.draw is None:
             return self._full_backward(parameters, gradients, rows, objective, dh, context)
         p, workspace = self._projected(parameters, rows.h, context), context.workspace
-        window = self._window(parameters, rows.targets, objective.draw, context)
-        targets, d_targets, losses = self._losses(parameters, rows, p, window, objective.scale, context)
+        window = self._window(parameters, rows, objective.draw, context)
+        targets, d_targets, losses = self._losses(parameters, p, window, objective.scale, context)
         delta, drawn = workspace.take("logits", (len(p), len(window.noise.tokens))), len(window.noise.tokens)
         dU = workspace.take("dU", window.U.shape)
         dU[drawn:] = 0
@@ -164,7 +169,7 @@ class Sampled(OutputLayer[softmax.Packed | direct_softmax.Packed]):
         if self._projects:
             projection.backward(rows.h, parameters["P"], dp, gradients["P"], dh, context.part("P"))
         J = float(losses.sum() if self.objective == "importance" else -targets.sum(dtype=np.float64))
-        by_rows = self._features_back(rows, window.noise.tokens, delta, d_targets, context)
+        by_rows = self._features_back(window, delta, d_targets, context)
         if not self.tied:
             return OutputLoss(J, {"U": (window.tokens, dU)} | by_rows)
         gradients["E"].fill(0)
@@ -211,9 +216,13 @@ class Sampled(OutputLayer[softmax.Packed | direct_softmax.Packed]):
         """What U multiplies."""
         return projection.forward(h, parameters["P"], None, context.part("P")) if self._projects else h
 
-    def _window(
-        self, parameters: Arrays, targets: NDArray[np.int32], draw: tuple[int, int], context: Context
-    ) -> _Window:
+    def _begins(self, rows: Rows) -> NDArray[np.int64] | None:
+        """Where the features of each row's contexts begin; None without direct connections."""
+        full = self.full
+        return full.begins(rows) if isinstance(full, DirectSoftmax) else None
+
+    def _window(self, parameters: Arrays, rows: Rows, draw: tuple[int, int], context: Context) -> _Window:
+        targets = rows.targets
         q, table = parameters["noise"], self._as_tied(parameters)["E"]
         drawn = noise.draw(parameters["cumulated_noise"], self.samples, *draw)
         tokens = np.concatenate([drawn.tokens, np.setdiff1d(targets, drawn.tokens).astype(np.int32)])
@@ -222,35 +231,23 @@ class Sampled(OutputLayer[softmax.Packed | direct_softmax.Packed]):
         U = context.workspace.take("U", (len(tokens), table.shape[1]))
         gather(table, tokens, U)
         log_noise = np.log(self.samples * q[tokens]).astype(table.dtype)
-        return _Window(drawn, tokens, own, U, parameters["b2"][tokens], log_noise)
-
-    def _add_features(
-        self, parameters: Arrays, rows: Rows, tokens: NDArray[np.int32], z: Array, target_z: Array, context: Context
-    ) -> None:
-        """Adds what direct connections say of some tokens to z (R x n), and of each target to target_z (R)."""
-        if rows.history is not None:
-            D = parameters["D"]
-            begins = contexts.begins(rows.history, len(D))
-            features.add_some(context.threads, D, begins, tokens, rows.targets, z, target_z)
+        return _Window(drawn, tokens, own, U, parameters["b2"][tokens], log_noise, targets, self._begins(rows))
 
     def _features_back(
-        self, rows: Rows, tokens: NDArray[np.int32], delta: Array, target_delta: Array, context: Context
+        self, window: _Window, delta: Array, target_delta: Array, context: Context
     ) -> dict[str, RowGradients]:
-        """dJ/dD by its blocks, from dJ/dz of these tokens (R x n) and of each target (R)."""
-        if rows.history is None or not isinstance(self.full, DirectSoftmax):
+        """dJ/dD by its blocks, from dJ/dz of the drawn tokens (R x n) and of each target (R)."""
+        if window.begins is None or not isinstance(self.full, DirectSoftmax):
             return {}
-        blocks = self.full.blocks
-        begins = contexts.begins(rows.history, blocks)
-        touched = features.touched_by_some(begins, tokens, rows.targets, blocks, context)
+        begins, tokens, targets = window.begins, window.noise.tokens, window.targets
+        touched = features.touched_by_some(begins, tokens, targets, self.full.blocks, context)
         dD = context.workspace.take("dD", (len(touched.blocks), contexts.WIDTH))
         dD[:] = 0
-        features.gradient_of_some(
-            context.threads, begins, tokens, rows.targets, delta, target_delta, touched.place, dD
-        )
+        features.gradient_of_some(context.threads, begins, tokens, targets, delta, target_delta, touched.place, dD)
         return {"D": (touched.blocks, dD)}
 
     def _losses(
-        self, parameters: Arrays, rows: Rows, p: Array, window: _Window, scale: float, context: Context
+        self, parameters: Arrays, p: Array, window: _Window, scale: float, context: Context
     ) -> tuple[Array, Array, Array]:
         """z_x, scale dJ/dz_x and J of each row; leaves scale dJ/dz of the drawn tokens as ``logits`` (R x n)."""
         workspace, threads, count, drawn = context.workspace, context.threads, len(p), len(window.noise.tokens)
@@ -261,7 +258,9 @@ class Sampled(OutputLayer[softmax.Packed | direct_softmax.Packed]):
         linear.forward(p, window.U[:drawn], bias, logits, context, transposed=True)
         targets, d_targets, losses = np.empty(count, p.dtype), np.empty(count, p.dtype), np.empty(count)
         objectives.target_logits(threads, p, window.U, window.b2, window.own, targets)
-        self._add_features(parameters, rows, window.noise.tokens, logits, targets, context)
+        if window.begins is not None:
+            D, tokens = parameters["D"], window.noise.tokens
+            features.add_some(threads, D, window.begins, tokens, window.targets, logits, targets)
         factor = p.dtype.type(scale)
         if self.objective == "importance":
             objectives.importance(threads, logits, targets, window.own, factor, d_targets, losses)

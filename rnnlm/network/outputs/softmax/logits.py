@@ -114,7 +114,7 @@ def _log_probabilities(thread, z, chosen, log_probability):
     """log y^ of what was drawn (B) from rows of z2 (B x |V|, written over). Each thread has its own rows."""
     start, stop = partition(thread, z.shape[0], 1)
     for b in range(start, stop):
-        log_probability[b] = log_probability_of(z[b], chosen[b])
+        log_probability[b] = _log_probability(z[b], chosen[b])
 
 
 @jit
@@ -155,15 +155,21 @@ def _forward(thread, rows, weights, packed, logits, scores, details):
             copy(packed.b2, z[i])
         multiply_rows(Numbers(rows.h[first:last]), hidden, packed.packed_U, 0, vocabulary, z, True)  # z2 = h U + b2
         for r in range(first, last):
-            if details:
-                describe(z[r - first], rows.targets[r], r, scores)
-            own = log_probability_of(z[r - first], rows.targets[r])
-            scores.log_probability[r] = own
-            scores.alternative_log_probability[r] += own
+            score_row(z[r - first], rows.targets[r], r, scores, details)
 
 
 @jit
-def log_probability_of(z, target):
+def score_row(z, target, r, scores, details):
+    """Writes log y^ of the target of row r, and with `details` all scores; z (|V|) is written over."""
+    if details:
+        describe(z, target, r, scores)
+    own = _log_probability(z, target)
+    scores.log_probability[r] = own
+    scores.alternative_log_probability[r] += own
+
+
+@jit
+def _log_probability(z, target):
     """log y^_target; z (|V|) becomes exp(z - max z)."""
     shift = largest(z)
     own = z[target] - shift
