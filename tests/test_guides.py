@@ -147,6 +147,19 @@ def test_every_command_of_the_guide_to_fine_tuning_runs(
         assert "from the model" in out if "--plan" in line else "gives the weights" in err
 
 
+def test_every_command_of_the_guide_to_large_vocabularies_runs(
+    call: Any, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(config, "my.yaml")
+    plan, train = commands("large_vocabularies.md")
+    status, out, err = call(*shlex.split(plan)[1:])
+    assert (status, "error: " in err) == (0, False), err
+    assert "cutoffs" in out
+    status, out, err = call(*shlex.split(train)[1:])
+    assert (status, "error: " in err) == (0, False), err
+
+
 def test_every_command_of_the_guide_to_several_texts_runs(
     call: Any, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from rnnlm.config.schema import Config
 from rnnlm.measure.records import Plan
 from rnnlm.measure.trial import Trial, prepared
 from rnnlm.network import build
+from rnnlm.network.outputs import Adaptive
 from rnnlm.network.scoring import score
 from rnnlm.text.corpus import Corpus
 from rnnlm.training import freezing, memory, windows
@@ -53,6 +54,7 @@ def plan(config: Config) -> Task[Plan]:
         validations = windows.total_validations(config.train, length) + (found.model is not None)
         seconds_per_validation = _seconds_a_token(trial, corpora.valid) * len(corpora.valid)
         yield Progress("measuring validation", 1, 1, "texts")
+    output = trial.network.output
     return Plan(
         tensors=tuple((name, shape, math.prod(shape)) for name, shape in shapes.items()),
         parameters=need.parameters,
@@ -72,6 +74,7 @@ def plan(config: Config) -> Task[Plan]:
         validations=validations,
         seconds_per_validation=seconds_per_validation,
         seconds=total * seconds_per_update + validations * seconds_per_validation,
+        cutoffs=tuple(output.cutoffs) if isinstance(output, Adaptive) and output.cutoffs else None,
     )
 
 

@@ -14,7 +14,7 @@ class Plan:
 
     `tensors`: name, shape and size of each parameter; `trained`: numbers of those that are not frozen; `source`: of
     the model that it starts from, None without; `seconds`: of the whole run, with its `validations`, each of
-    `seconds_per_validation`.
+    `seconds_per_validation`; `cutoffs`: of an adaptive softmax, given or chosen, None with other output layers.
     """
 
     tensors: tuple[tuple[str, tuple[int, ...], int], ...]
@@ -35,6 +35,7 @@ class Plan:
     validations: int
     seconds_per_validation: float
     seconds: float
+    cutoffs: tuple[int, ...] | None = None
 
     def json(self) -> dict[str, Any]:
         return asdict(self)

@@ -12,6 +12,7 @@ from small import settings, write_texts
 
 from rnnlm import pipeline
 from rnnlm.config import file as config_file
+from rnnlm.config.network import Adaptive
 from rnnlm.config.schema import Config
 from rnnlm.errors import ResourceError, TextError
 from rnnlm.files import model_file
@@ -59,6 +60,16 @@ def test_the_plan_is_what_then_happens(config: Config, keys: dict[str, Any]) -> 
     )
     headers = 20_000  # the configuration and the vocabulary, twice
     assert on_disk - headers < found.disk_bytes < 3 * on_disk
+
+
+def test_a_plan_says_which_cutoffs_are_chosen(config: Config) -> None:
+    model = config.model.model_copy(update={"output": Adaptive()})
+    config = config.model_copy(update={"model": model})
+    _, found = drain(plan.plan(config))
+    drain(pipeline.run(config))
+    kept = config_file.load(Path(config.run) / "config.yaml").model.output
+    assert isinstance(kept, Adaptive)
+    assert list(found.cutoffs) == kept.cutoffs
 
 
 def test_a_plan_says_what_is_taken_from_a_model(config: Config) -> None:

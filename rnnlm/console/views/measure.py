@@ -27,6 +27,7 @@ def plan_view(plan: Plan) -> Iterator[RenderableType]:
         [
             ("vocabulary", f"{plan.vocabulary:,} tokens"),
             *([] if plan.source is None else [("from the model", _taken(plan.source))]),
+            *([] if plan.cutoffs is None else [("cutoffs", ", ".join(f"{one:,}" for one in plan.cutoffs))]),
             ("training text", f"{plan.train_tokens:,} tokens, {plan.unknown / plan.train_tokens:.2%} unknown"),
             ("memory", f"{amount(plan.memory_bytes)}B and about 250 MB for Python{free}"),
             ("disk", f"{amount(plan.disk_bytes)}B"),

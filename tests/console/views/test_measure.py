@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from screen import shown
 
 from rnnlm.console.views.measure import bench_view, plan_view, warmed_view
@@ -26,6 +28,11 @@ def test_a_plan() -> None:
     assert "training text  1,000 tokens, 5.00% unknown\n" in text
     assert "memory         12.3 MB and about 250 MB for Python\n" in text, "what is free is not known"
     assert "the run        22 s for 60 updates, at most 3 epochs, and 3 validations of 2.0 s\n" in text
+
+
+def test_a_plan_with_an_adaptive_softmax() -> None:
+    assert "cutoffs        6,064, 18,012\n" in shown(plan_view(replace(PLAN, cutoffs=(6064, 18_012))))
+    assert "cutoffs" not in shown(plan_view(PLAN))
 
 
 def test_a_bench() -> None:
