@@ -94,6 +94,7 @@ CASES = {
         Case("V100", "words, V 100,000, tanh 400", 100_000, 400, 32, 35),
         Case("V200", "words, V 200,000, tanh 400", 200_000, 400, 32, 35),
         Case("S", "words, V 10,000, sigmoid 200", 10_000, 200, 2, 35, activation="sigmoid"),
+        Case("S350", "words, V 10,000, sigmoid 200", 10_000, 200, 2, 350, activation="sigmoid"),
         Case("L650", "words, V 10,000, LSTM 650", 10_000, 650, 20, 35, "lstm"),
         Case("G650", "words, V 10,000, GRU 650", 10_000, 650, 20, 35, "gru"),
         Case("L256", "characters, LSTM 256", 65, 256, 32, 50, "lstm"),
