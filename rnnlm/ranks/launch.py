@@ -15,19 +15,26 @@ from rnnlm.errors import InputError, RnnlmError
 if TYPE_CHECKING:
     from rnnlm.ranks.ranks import Ranks
 
-# Number of ranks and number of this one, as Open MPI, MPICH and its kin, MVAPICH and PMIx tell a process.
+# Number of ranks and number of this one, as Open MPI, MPICH and its kin, MVAPICH and PMIx tell a process. PMIx alone
+# (Slurm's ``srun --mpi=pmix``) does not say how many there are; Slurm does.
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 _NUMBERS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "MV2_COMM_WORLD_RANK", "PMIX_RANK")
+_SLURM = "SLURM_STEP_NUM_TASKS"
 
 
 def ranks_started() -> int:
     """How many processes ``mpiexec`` has started, as far as the environment says; 1 in an ordinary run."""
-    return next((int(os.environ[name]) for name in _SIZES if os.environ.get(name, "").isdigit()), 1)
+    return _first((*_SIZES, _SLURM) if "PMIX_RANK" in os.environ else _SIZES, 1)
 
 
 def own_rank() -> int:
     """Which of them this is."""
-    return next((int(os.environ[name]) for name in _NUMBERS if os.environ.get(name, "").isdigit()), 0)
+    return _first(_NUMBERS, 0)
+
+
+def _first(names: tuple[str, ...], otherwise: int) -> int:
+    """The first of these variables that is a number."""
+    return next((int(os.environ[name]) for name in names if os.environ.get(name, "").isdigit()), otherwise)
 
 
 @contextmanager
