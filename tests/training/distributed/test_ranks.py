@@ -359,7 +359,7 @@ def test_ranks_do_not_wait_for_one_that_gave_up(
     (line,) = mpi.errors(found)
     assert message in line
     assert (Path(config.run) / "state.safetensors").exists() is kept
-    assert not mpi.ranks_of(path_of(config))
+    assert mpi.ended(path_of(config))
 
 
 @needs_mpi
@@ -371,7 +371,7 @@ def test_an_interrupted_run_goes_on(texts: Path, make_config: Any) -> None:
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode != 0
-    assert not mpi.ranks_of(path_of(config))
+    assert mpi.ended(path_of(config))
     trained(3, written(config), "--resume", "--set", "train.max_updates=400")
     assert log_of(config)[-1]["reason"] == "max_updates"
 
@@ -424,7 +424,7 @@ def test_a_rank_killed_at_any_instant_ends_all_and_nothing_is_lost(texts: Path, 
             assert process.returncode == 0
             assert_same_run(whole, killed)
             shutil.rmtree(killed.run)
-        assert not mpi.ranks_of(path_of(killed))
+        assert mpi.ended(path_of(killed))
     assert said >= 10
     trained(3, written(killed), "--resume")
     assert_same_run(whole, killed)
