@@ -15,9 +15,8 @@ from rnnlm.config.schema import Config
 
 @dataclass(frozen=True)
 class Case:
-    """One layer of `hidden` units (of an Elman network: tanh) with embeddings of the same size, |V| words, `batch`
-    streams, windows of
-    `steps`."""
+    """One layer of `hidden` units (of an Elman network: `activation`) with embeddings of the same size, |V| words,
+    `batch` streams, windows of `steps`."""
 
     name: str
     what: str
@@ -26,6 +25,7 @@ class Case:
     batch: int
     steps: int
     cell: str = "elman"
+    activation: str = "tanh"
     text: str | None = None  # read its words instead of drawing ids
 
     def config(self, precision: str = "float32", threads: int = 2, output: Any = "softmax") -> Config:
@@ -35,7 +35,7 @@ class Case:
                 "data": {"train": "none"},
                 "embedding": {"size": self.hidden},
                 "model": {
-                    "cell": {"type": "elman", "activation": "tanh"} if self.cell == "elman" else self.cell,
+                    "cell": {"type": "elman", "activation": self.activation} if self.cell == "elman" else self.cell,
                     "hidden": self.hidden,
                     "output": output,
                 },
@@ -93,6 +93,7 @@ CASES = {
         Case("E", "words, V 33,000, tanh 400", 33_000, 400, 32, 35),
         Case("V100", "words, V 100,000, tanh 400", 100_000, 400, 32, 35),
         Case("V200", "words, V 200,000, tanh 400", 200_000, 400, 32, 35),
+        Case("S", "words, V 10,000, sigmoid 200", 10_000, 200, 2, 35, activation="sigmoid"),
         Case("L650", "words, V 10,000, LSTM 650", 10_000, 650, 20, 35, "lstm"),
         Case("G650", "words, V 10,000, GRU 650", 10_000, 650, 20, 35, "gru"),
         Case("L256", "characters, LSTM 256", 65, 256, 32, 50, "lstm"),

@@ -4,6 +4,7 @@
     python -m benchmarks.throughput C D --rounds 5 --programs rnnlm:float32 torch:float32 compiled:float32
     python -m benchmarks.throughput V100 --programs rnnlm:float32 adaptive:float32 torch-adaptive:float32
     python -m benchmarks.throughput E V100 --programs rnnlm:float32 sampled:float32 nce:float32
+    python -m benchmarks.throughput S --programs rnnlm:float32 hierarchical:float32 nce:float32 nce50:float32
     python -m benchmarks.throughput A C --task evaluate # or sample1, sample64
     python -m benchmarks.throughput C --task evaluate --text corpora/ptb/ptb.test.txt
     python -m benchmarks.throughput A C D --processor avx2 --programs rnnlm:float32 torch:float32
@@ -125,7 +126,8 @@ def side_by_side(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("cases", nargs="*", default=list(CASES))
+    both_have = [name for name, case in CASES.items() if case.activation == "tanh"]  # nn.RNN has no sigmoid
+    parser.add_argument("cases", nargs="*", default=both_have)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3)
     parser.add_argument("--threads", type=int, default=2)

@@ -83,6 +83,7 @@ def _torch_network(case: Case, threads: int) -> Any:
         def __init__(self) -> None:
             super().__init__()
             self.table = nn.Embedding(case.vocabulary, case.hidden)
+            assert case.activation == "tanh", "nn.RNN has no sigmoid"
             module = {"elman": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}[case.cell]
             self.cell = module(case.hidden, case.hidden)
             self.output = nn.Linear(case.hidden, case.vocabulary)
@@ -239,12 +240,18 @@ def torch_sampler(case: Case, precision: str, threads: int, streams: int) -> Cal
     return sample
 
 
+def _nce(samples: int) -> dict[str, Any]:
+    return {"type": "sampled", "objective": "nce", "samples": samples}
+
+
 MAKERS: dict[tuple[str, str], Callable[[Case, str, int], Callable[[int], float]]] = {
     ("rnnlm", "train"): rnnlm_trainer,
     ("torch", "train"): torch_trainer,
     ("adaptive", "train"): lambda *about: rnnlm_trainer(*about, output="adaptive"),
     ("sampled", "train"): lambda *about: rnnlm_trainer(*about, output="sampled"),
-    ("nce", "train"): lambda *about: rnnlm_trainer(*about, output={"type": "sampled", "objective": "nce"}),
+    ("nce", "train"): lambda *about: rnnlm_trainer(*about, output=_nce(1000)),
+    ("nce200", "train"): lambda *about: rnnlm_trainer(*about, output=_nce(200)),
+    ("nce50", "train"): lambda *about: rnnlm_trainer(*about, output=_nce(50)),
     ("classes", "train"): lambda *about: rnnlm_trainer(*about, output="classes"),
     ("hierarchical", "train"): lambda *about: rnnlm_trainer(*about, output="hierarchical"),
     ("torch-adaptive", "train"): torch_adaptive_trainer,

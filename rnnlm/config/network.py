@@ -94,7 +94,7 @@ class Direct(DirectConnections, Typed):
 class Adaptive(Typed):
     """Adaptive softmax: clusters of tokens by frequency (Grave et al. 2017)."""
 
-    ties: ClassVar[bool] = False  # whether U can be the transposed embedding table
+    ties: ClassVar[bool] = True
     type: Literal["adaptive"] = "adaptive"
     cutoffs: Annotated[list[Count], Field(min_length=1, max_length=8)] | None = Field(
         None,
@@ -255,7 +255,7 @@ class Model(Section):
     tie_weights: bool = Field(
         False,
         description="true: U is the transposed embedding table, behind a projection where embedding.size is not the "
-        "last layer's",
+        "last layer's; of output: adaptive in the head, and in clusters as wide as the embedding",
     )
     layer_norm: bool = Field(
         False, description="true: what goes up from a layer is normalised over its units; the recurrence is not"
@@ -270,7 +270,8 @@ class Model(Section):
             raise ValueError(f"hidden lists {len(self.hidden)} layers; found layers: {self.layers}")
         if self.tie_weights and not self.output.ties:
             raise ValueError(
-                f"tie_weights goes with output: softmax, direct, mixture or sampled; found output: {self.output.type}"
+                "tie_weights goes with output: softmax, adaptive, direct, mixture or sampled; "
+                f"found output: {self.output.type}"
             )
         if isinstance(self.cell, Mingru) and self.dropout.recurrent > 0:
             raise ValueError("dropout.recurrent drops numbers of H, which a mingru has not")

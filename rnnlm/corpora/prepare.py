@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from rnnlm import user_cache
 from rnnlm.config.data import Data
 from rnnlm.config.encodings import UTF_8
@@ -178,7 +180,10 @@ def build_vocabulary(config: Config, train: TextPath) -> Task[Vocabulary]:
     settings, unit = config.vocab, config.data.unit
     tokenizer = (yield from _subwords(config, train)) if unit == "subword" else config.data.tokenizer
     if settings.file is not None:
-        return vocabulary.load(settings.file, unit, settings.lowercase, tokenizer)
+        words = vocabulary.load(settings.file, unit, settings.lowercase, tokenizer)
+        if config.model.output.type == "adaptive":
+            yield from _told_of_order(words, settings.file)
+        return words
     options = (unit, settings.lowercase, settings.min_count, settings.max_size, tokenizer, config.data.encoding_read)
     if files.size(train) is None:  # a pipe, which is read once
         return (yield from vocabulary.build(train, *options))
@@ -191,6 +196,19 @@ def build_vocabulary(config: Config, train: TextPath) -> Task[Vocabulary]:
         found = yield from vocabulary.build(train, *options)
         atomic.write_text(path, json.dumps({"tokens": found.tokens, "counts": found.counts.tolist()}))
     return found
+
+
+def _told_of_order(words: Vocabulary, path: str) -> Task[None]:
+    """A warning where tokens are not in the order of falling count, by which an adaptive softmax has its clusters."""
+    rising = np.flatnonzero(np.diff(words.counts) > 0)
+    if len(rising):
+        first = int(rising[0]) + 1
+        yield Note(
+            f"{path}: {words.spell(first)} stands {words.counts[first]:,} times, the token before it "
+            f"{words.counts[first - 1]:,}; model.output: adaptive takes the first tokens for the most frequent ones: "
+            "sort the file by falling count, or it is slower and its perplexity higher",
+            warning=True,
+        )
 
 
 def _plain(option: Any) -> Any:

@@ -39,6 +39,7 @@ from rnnlm.files import model_file
 from rnnlm.files import tensors as storage
 from rnnlm.files.model_file import Trained
 from rnnlm.interchange import roles
+from rnnlm.interchange.sampled import as_softmax
 from rnnlm.network import build
 from rnnlm.network import parameters as model
 from rnnlm.text import vocabulary as vocabulary_file
@@ -65,6 +66,7 @@ def export(trained: Trained, path: str | Path, names: Mapping[str, str] = NAMES)
     Raises:
         InputError: torch.nn has no such network; ResourceError: the file cannot be written.
     """
+    trained = as_softmax(trained)
     made = to_pytorch(trained.config, trained.parameters)
     tensors = {}
     for name, value in made.items():

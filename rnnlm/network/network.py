@@ -116,6 +116,9 @@ class Network:
         tables: what ``OutputLayer.tables`` has prepared.
         initial: of each layer the state that a text begins with, S (``network.initial_state``); None: 0.
         products: how training multiplies; None: the best way here (``kernels.matmul.choice``).
+
+    Raises:
+        ValueError: a parameter is not C-contiguous, or of another type than the embedding table.
     """
 
     def __init__(
@@ -135,6 +138,10 @@ class Network:
         self.table = parameters["embedding"]["table"]
         self.vocabulary_size, self.d = self.table.shape
         self.dtype = self.table.dtype
+        for name, value in self.named.items():
+            if value.dtype != self.dtype or not value.flags.c_contiguous:
+                found = f"{value.dtype}, {'' if value.flags.c_contiguous else 'not '}C-contiguous"
+                raise ValueError(f"{name}: found {found}; all parameters are {self.dtype}, C-contiguous")
         self.initial = [np.zeros(cell.state_size, self.dtype) for cell in cells] if initial is None else list(initial)
         self.threads = threads_to_use(config.train.threads if threads is None else threads)
         # For who lets several Python threads use the network: held from `forward` until the trace is read.

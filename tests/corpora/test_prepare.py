@@ -102,3 +102,19 @@ def test_a_file_of_words_may_be_given(tmp_path: Path) -> None:
     found, _ = whole_way(tmp_path, "a b a b a c\n", "a b\n", vocab={"file": str(tmp_path / "vocab.txt")})
     assert found.train.vocabulary.tokens == ("a", "b", "<unk>", "</s>")
     assert found.train.counts.unknown == 1
+
+
+@pytest.mark.parametrize("counts", [(9, 5, 5, 1), (9, 5, 6, 1)], ids=["falling", "rising"])
+@pytest.mark.parametrize("output", ["softmax", "adaptive"])
+def test_an_adaptive_softmax_over_a_file_that_is_not_sorted(
+    tmp_path: Path, output: str, counts: tuple[int, ...]
+) -> None:
+    words = tmp_path / "words.txt"
+    pairs = zip(["a", "</s>", "b", "<unk>"], counts, strict=True)
+    words.write_text("".join(f"{word}\t{count}\n" for word, count in pairs))
+    _, records = whole_way(tmp_path, "a b a b a\n", "a b\n", vocab={"file": str(words)}, model={"output": output})
+    wanted = [
+        f"{words}: b stands 6 times, the token before it 5; model.output: adaptive takes the first tokens for the "
+        "most frequent ones: sort the file by falling count, or it is slower and its perplexity higher"
+    ]
+    assert warnings(records) == (wanted if (output, counts[2]) == ("adaptive", 6) else [])

@@ -123,7 +123,15 @@ def test_transformers_gives_the_same_probabilities(
     assert (found[:, -1] < -1e8).all(), "the token that pads"
 
 
-@pytest.mark.parametrize("sizes", [{"hidden": [4, 7]}, {"hidden": [4, 6], "tie_weights": True, "layer_norm": True}])
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"hidden": [4, 7]},
+        {"hidden": [4, 6], "tie_weights": True, "layer_norm": True},
+        {"hidden": [4, 6], "output": "sampled"},
+    ],
+    ids=["untied", "tied", "sampled"],
+)
 @pytest.mark.parametrize("model", NETWORKS.values(), ids=NETWORKS.keys())
 def test_the_tensors_are_the_network(tmp_path: Path, model: dict[str, Any], sizes: dict[str, Any]) -> None:
     """By the equations of each cell's reference and a few lines of NumPy, with nothing but the folder's files."""

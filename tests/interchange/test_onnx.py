@@ -81,6 +81,25 @@ def test_onnxruntime_gives_the_same_probabilities(model: dict[str, Any], sizes: 
     check(run(made.SerializeToString(), case.inputs, case.states), own(case))
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"output": {"type": "adaptive", "cutoffs": [3, 7], "factor": 2}},
+        {"output": {"type": "adaptive", "cutoffs": [3, 7], "factor": 1}, "hidden": 5, "tie_weights": True},
+        {"output": {"type": "adaptive", "cutoffs": [3, 7], "factor": 1.2}, "tie_weights": True},
+        {"output": {"type": "sampled", "samples": 5}},
+        {"output": {"type": "sampled", "objective": "nce"}, "tie_weights": True},
+    ],
+    ids=["adaptive", "tied adaptive", "projected adaptive", "sampled", "tied sampled"],
+)
+def test_output_layers_for_large_vocabularies(model: dict[str, Any]) -> None:
+    onnx = pytest.importorskip("onnx")
+    case, network = trained({"hidden": [4, 6]} | model)
+    made = onnx_file.to_onnx(network)
+    onnx.checker.check_model(made, full_check=True)
+    check(run(made.SerializeToString(), case.inputs, case.states), own(case))
+
+
 @every_network
 def test_two_windows_are_one_long_window(model: dict[str, Any]) -> None:
     pytest.importorskip("onnx")
@@ -161,7 +180,7 @@ def test_what_has_no_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(InputError, match="no nodes for the cell elman; it has them for gru, "):
             onnx_file.to_onnx(network)
     monkeypatch.delitem(onnx_file._OUTPUTS, "softmax")
-    with pytest.raises(InputError, match="no nodes for the output layer softmax; it has them for mixture"):
+    with pytest.raises(InputError, match="no nodes for the output layer softmax; it has them for adaptive, mixture"):
         onnx_file.to_onnx(network)
 
 

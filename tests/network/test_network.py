@@ -198,3 +198,17 @@ def test_init_is_seeded_and_of_the_precision_asked_for() -> None:
     assert (same["cell.0.H"] != other["cell.0.H"]).any()
     assert all(value.dtype == np.float32 for value in start(precision="float32").values())
     assert start()["embedding.table"] is not table
+
+
+def test_parameters_that_the_kernels_would_misread() -> None:
+    """They read arrays by their addresses, as C-contiguous ones."""
+    parameters = build.init(config(), 9, np.zeros((9, 5)))
+    output = parameters["output"]
+    for U, found in (
+        (np.asfortranarray(output["U"]), "not C-contiguous"),
+        (output["U"].astype(np.float32), "float32"),
+    ):
+        with pytest.raises(
+            ValueError, match=rf"^output.U: found .*{found}.*; all parameters are float64, C-contiguous"
+        ):
+            build.build(config(), {**parameters, "output": {**output, "U": U}})

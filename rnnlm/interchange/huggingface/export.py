@@ -26,6 +26,7 @@ from rnnlm.files.atomic import atomic_write
 from rnnlm.files.model_file import Trained
 from rnnlm.interchange import whole_words
 from rnnlm.interchange.huggingface import card, tokenizer
+from rnnlm.interchange.sampled import as_softmax
 from rnnlm.network import build
 from rnnlm.network import parameters as model
 
@@ -47,6 +48,7 @@ def export(trained: Trained, folder: Path) -> list[str]:
     Raises:
         InputError: the code has no such cell, output layer or tokenizer; ResourceError: a file cannot be written.
     """
+    trained = as_softmax(trained)
     _check(trained)
     words, tensors = trained.vocabulary, to_transformers(trained)
     settings = config(trained, tensors)

@@ -24,7 +24,8 @@ candidate it needs both). What each cell becomes:
     scrn          Scan                          its own equations; (1 - a) stands in I
 
 The output layer is MatMul, Add and LogSoftmax, behind another MatMul where tied weights are projected; a mixture of
-softmaxes does this for all of them at once and ends in ReduceLogSumExp.
+softmaxes does this for all of them at once and ends in ReduceLogSumExp; an adaptive softmax does it for its head and
+for each cluster. A softmax that was trained by samples is a full one here.
 
 A coupled input gate is 1 - sigmoid(z_f) = sigmoid(-z_f), so it gets the forget gate's weights with the other sign.
 ONNX's `input_forget` is not used: it makes the forget gate of the input gate, its matrices have four blocks all the
@@ -45,6 +46,7 @@ from rnnlm.errors import InputError
 from rnnlm.files import atomic as storage
 from rnnlm.files import model_file
 from rnnlm.files.model_file import Trained
+from rnnlm.interchange.sampled import as_softmax
 from rnnlm.network import build
 from rnnlm.network import parameters as model
 from rnnlm.network.layers import layer_norm as normalization
@@ -87,7 +89,7 @@ def to_onnx(trained: Trained) -> onnx.ModelProto:
         InputError: the package onnx is not installed; this file has no nodes for the cell or the output layer; the
             model is too large for one file.
     """
-    graph = Graph()
+    trained, graph = as_softmax(trained), Graph()
     graph.inputs.append(graph.value("tokens", "T", "B", kind="INT64"))
     graph.outputs.append(graph.value("log_probability", "T", "B", len(trained.vocabulary)))
     for layer, cell in enumerate(build.cells(trained.config)):
@@ -173,10 +175,6 @@ def add_network(graph: Graph, config: Config, parameters: Tensors) -> None:
         if settings.layer_norm:
             g, b = (graph.weight(f"norm.{layer}.{name}", parameters[f"norm.{layer}.{name}"]) for name in ("g", "b"))
             e = _add_norm(graph, layer, g, b, e)
-    if settings.tie_weights:
-        graph.node("Transpose", [table], [model.U], perm=[1, 0])
-    else:
-        graph.weight(model.U, parameters[model.U])
     add_output(graph, settings, tree["output"], e)
 
 
@@ -302,9 +300,49 @@ def _add_softmax(graph: Graph, settings: Model, own: Tensors, h: str) -> None:
     if "P" in own:
         graph.node("MatMul", [h, graph.weight("output.P", own["P"])], ["p"])
         h = "p"
-    graph.node("MatMul", [h, model.U], ["product"])
-    graph.node("Add", ["product", graph.weight(model.B2, own["b2"])], ["z2"])
-    graph.node("LogSoftmax", ["z2"], ["log_probability"], axis=-1)
+    _add_log_softmax(graph, h, _U(graph, settings, own), graph.weight(model.B2, own["b2"]), "log_probability")
+
+
+def _U(graph: Graph, settings: Model, own: Tensors) -> str:
+    """U, or the transposed table."""
+    if not settings.tie_weights:
+        return graph.weight(model.U, own["U"])
+    graph.node("Transpose", [model.TABLE], [model.U], perm=[1, 0])
+    return model.U
+
+
+def _add_log_softmax(graph: Graph, h: str, U: str, b2: str, name: str) -> None:
+    graph.node("MatMul", [h, U], [f"{name}.product"])
+    graph.node("Add", [f"{name}.product", b2], [f"{name}.z2"])
+    graph.node("LogSoftmax", [f"{name}.z2"], [name], axis=-1)
+
+
+def _add_adaptive(graph: Graph, settings: Model, own: Tensors, h: str) -> None:
+    """As `_add_softmax`: the head's log-probabilities, and each cluster's own beside that of the cluster. Where
+    weights are tied, the rows of the table that they are stand in the file once more."""
+    clusters = sum(name.startswith("b2_") for name in own)
+    first = own["b2"].size - clusters
+    U, p = own.get("U"), h
+    if U is None:
+        U = np.concatenate([graph.weights[model.TABLE][:first], own["E_c"]]).T
+    if "P" in own:
+        graph.node("MatMul", [h, graph.weight("output.P", own["P"])], ["p"])
+        p = "p"
+    _add_log_softmax(graph, p, graph.weight(model.U, U), graph.weight(model.B2, own["b2"]), "log_a")
+    columns = [f"log_a.{k}" for k in range(clusters + 1)]
+    sizes = graph.weight("output.sizes", np.array([first] + [1] * clusters), np.int64)
+    graph.node("Split", ["log_a", sizes], columns, axis=-1)
+    parts = columns[:1]
+    for k in range(1, clusters + 1):
+        stop = first + own[f"b2_{k}"].size
+        U = own.get(f"U_{k}", graph.weights[model.TABLE][first:stop].T)
+        P_k, U_k = graph.weight(f"output.P_{k}", own[f"P_{k}"]), graph.weight(f"output.U_{k}", U)
+        graph.node("MatMul", [h, P_k], [f"p_{k}"])
+        _add_log_softmax(graph, f"p_{k}", U_k, graph.weight(f"output.b2_{k}", own[f"b2_{k}"]), f"log_q_{k}")
+        graph.node("Add", [f"log_q_{k}", columns[k]], [f"log_y_{k}"])
+        parts.append(f"log_y_{k}")
+        first = stop
+    graph.node("Concat", parts, ["log_probability"], axis=-1)
 
 
 def _add_mixture(graph: Graph, settings: Model, own: Tensors, h: str) -> None:
@@ -322,7 +360,7 @@ def _add_mixture(graph: Graph, settings: Model, own: Tensors, h: str) -> None:
         ("Add", ["hP", c], "u", {}),
         ("Tanh", ["u"], "g", {}),
         ("Reshape", ["g", heads], "g_k", {}),
-        ("MatMul", ["g_k", model.U], "product", {}),
+        ("MatMul", ["g_k", _U(graph, settings, own)], "product", {}),
         ("Add", ["product", b2], "z_k", {}),
         ("LogSoftmax", ["z_k"], "log_q", {"axis": -1}),
         ("Add", ["log_q", "log_pi_column"], "joint", {}),
@@ -351,4 +389,4 @@ def _add_norm(graph: Graph, layer: int, g: str, b: str, h: str) -> str:
 
 
 _CELLS = dict.fromkeys(_OPERATOR, _add_operator) | {"mingru": _add_mingru, "scrn": _add_scrn}
-_OUTPUTS = {"softmax": _add_softmax, "mixture": _add_mixture}
+_OUTPUTS = {"softmax": _add_softmax, "adaptive": _add_adaptive, "mixture": _add_mixture}

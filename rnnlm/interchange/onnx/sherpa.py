@@ -22,6 +22,7 @@ from rnnlm.files import atomic as storage
 from rnnlm.files.model_file import Trained
 from rnnlm.interchange import whole_words
 from rnnlm.interchange.onnx.export import Graph, add_network, assembled
+from rnnlm.interchange.sampled import as_softmax
 from rnnlm.network import build
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def to_sherpa(trained: Trained) -> onnx.ModelProto:
         InputError: see ``onnx.export.to_onnx``; words are not cut at white space alone.
     """
     whole_words.check(trained, "sherpa")
-    graph = Graph()
+    trained, graph = as_softmax(trained), Graph()
     graph.inputs = [graph.value("x", "N", "L", kind="INT64"), graph.value("x_lens", "N", kind="INT64")]
     graph.outputs = [graph.value("nll", "N")]
     line_end = trained.vocabulary.line_end

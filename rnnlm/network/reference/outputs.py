@@ -65,14 +65,26 @@ def mixture(layer: Mixture, p: Arrays, h: Array, history: Array | None) -> Array
 
 
 def adaptive(layer: Adaptive, p: Arrays, h: Array, history: Array | None) -> Array:
-    log_a = equations.log_softmax(equations.z2(h, p["U"], p["b2"]))
-    clusters = sum(name.startswith("P_") for name in p)
-    head = log_a.shape[-1] - clusters
+    U, *of_clusters = adaptive_matrices(p)
+    log_a = equations.log_softmax(equations.z2(h @ p["P"] if "P" in p else h, U, p["b2"]))
+    head = log_a.shape[-1] - len(of_clusters)
     parts = [log_a[..., :head]]
-    for k in range(1, clusters + 1):
-        log_q = equations.log_softmax(equations.z2(h @ p[f"P_{k}"], p[f"U_{k}"], p[f"b2_{k}"]))
+    for k, U_k in enumerate(of_clusters, 1):
+        log_q = equations.log_softmax(equations.z2(h @ p[f"P_{k}"], U_k, p[f"b2_{k}"]))
         parts.append(log_a[..., head + k - 1, None] + log_q)
     return np.concatenate(parts, axis=-1)
+
+
+def adaptive_matrices(p: Arrays) -> list[Array]:
+    """U, U_1, U_2 ...: the head's and the clusters', some of them rows of the table where weights are tied."""
+    clusters = sum(name.startswith("P_") for name in p)
+    first = p["b2"].size - clusters
+    found = [np.concatenate([p["E"][:first], p["E_c"]]).T if "E" in p else p["U"]]
+    for k in range(1, clusters + 1):
+        stop = first + p[f"b2_{k}"].size
+        found.append(p[f"U_{k}"] if f"U_{k}" in p else p["E"][first:stop].T)
+        first = stop
+    return found
 
 
 def sampled(layer: Sampled, p: Arrays, h: Array, history: Array | None) -> Array:

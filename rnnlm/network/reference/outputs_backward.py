@@ -51,17 +51,19 @@ def mixture(layer: Mixture, p: Arrays, h: Array, targets: Targets, history: Arra
 
 
 def adaptive(layer: Adaptive, p: Arrays, h: Array, targets: Targets, history: Array | None) -> Array:
-    clusters = sum(name.startswith("P_") for name in p)
-    head = p["b2"].size - clusters
+    U, *of_clusters = outputs.adaptive_matrices(p)
+    head = p["b2"].size - len(of_clusters)
     first = head  # the first token of cluster k
     of_head, dh = targets.copy(), np.zeros_like(h)
-    for k in range(1, clusters + 1):
-        P, U, b2 = (p[f"{name}_{k}"] for name in ("P", "U", "b2"))
+    for k, U_k in enumerate(of_clusters, 1):
+        P, b2 = p[f"P_{k}"], p[f"b2_{k}"]
         own = (first <= targets) & (targets < first + b2.size)
         of_head[own] = head + k - 1
-        dh[own] = _through(h[own] @ P, U, b2, targets[own] - first) @ P.T
+        dh[own] = _through(h[own] @ P, U_k, b2, targets[own] - first) @ P.T
         first += b2.size
-    return dh + _through(h, p["U"], p["b2"], of_head)
+    if "P" not in p:
+        return dh + _through(h, U, p["b2"], of_head)
+    return np.asarray(dh + _through(h @ p["P"], U, p["b2"], of_head) @ p["P"].T)
 
 
 def classes(layer: Classes, p: Arrays, h: Array, targets: Targets, history: Array | None) -> Array:

@@ -101,6 +101,25 @@ def test_a_cluster_without_a_target_has_no_gradient() -> None:
         assert value.any() != name.endswith("_2"), name
 
 
+def test_a_tied_head_and_tied_clusters_read_the_embedding_table() -> None:
+    """Their distribution is that of the layer that is not tied with the table's rows in U, U_1 and U_2."""
+    tied, untied = Adaptive(D_h, D_h, 40, True, [10, 25], 1.0), Adaptive(D_h, D_h, 40, False, [10, 25], 1.0)
+    generator = np.random.default_rng(3)
+    table, h = generator.normal(size=(40, D_h)), generator.normal(size=(7, D_h))
+    own = tied.init(np.float64, generator)
+    columns = {"U": np.concatenate([table[:10], own["E_c"]]).T, "U_1": table[10:25].T, "U_2": table[25:].T}
+    copied = {name: np.ascontiguousarray(value) for name, value in columns.items()}
+    found = tied.log_distribution(tied.pack(own | {"E": table}, context()), h, None, 2)
+    wanted = untied.log_distribution(untied.pack(own | copied, context()), h, None, 2)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12)
+
+
+def test_clusters_of_another_width_than_the_embedding_are_not_tied() -> None:
+    tied = Adaptive(D_h, D_h, 40, True, [10, 25], 2.0)
+    assert {name: len(shape) for name, shape in tied.shapes().items() if name.startswith("U")} == {"U_1": 2, "U_2": 2}
+    assert tied.multiplications() == Adaptive(D_h, D_h, 40, False, [10, 25], 2.0).multiplications()
+
+
 def test_cutoffs_are_chosen_by_the_size_of_the_vocabulary() -> None:
     assert cutoffs.choose(10_000) == (3981,)
     assert cutoffs.choose(100_000) == (10_000, 31_623)

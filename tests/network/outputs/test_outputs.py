@@ -52,6 +52,20 @@ LAYERS: dict[str, dict[str, Any]] = {
     "direct, tied and projected": {"output": {"type": "direct", "order": 2, "size": 700}, "tie_weights": True},
     "adaptive": {"output": {"type": "adaptive", "cutoffs": [3, 6], "factor": 2.0}},
     "adaptive, cutoffs chosen": {"output": "adaptive"},
+    "adaptive, tied": {
+        "output": {"type": "adaptive", "cutoffs": [3, 6], "factor": 2.0},
+        "tie_weights": True,
+        "hidden": 5,
+    },
+    "adaptive, clusters tied": {
+        "output": {"type": "adaptive", "cutoffs": [3, 6], "factor": 1.0},
+        "tie_weights": True,
+        "hidden": 5,
+    },
+    "adaptive, tied and projected": {
+        "output": {"type": "adaptive", "cutoffs": [3, 6], "factor": 1.2},
+        "tie_weights": True,
+    },
     "classes": {"output": {"type": "classes", "classes": 4}},
     "classes by exchange": {"output": {"type": "classes", "by": "exchange"}},
     "hierarchical": {"output": "hierarchical"},

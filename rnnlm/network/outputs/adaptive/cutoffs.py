@@ -36,8 +36,8 @@ def choose(V: int) -> tuple[int, ...]:
 
 
 def multiplications(cutoffs: Sequence[int], V: int, D_h: int, factor: float) -> float:
-    """A token's multiplications, in the mean over tokens by Zipf's law."""
-    total = float(D_h * (cutoffs[0] + len(cutoffs)))
+    """A token's multiplications in the clusters, in the mean over tokens by Zipf's law."""
+    total = 0.0
     for k, (first, stop) in enumerate(itertools.pairwise((*cutoffs, V)), 1):
         share = math.log((stop + 1) / (first + 1)) / math.log(V + 1)
         total += share * width(k, D_h, factor) * (D_h + stop - first)

@@ -15,6 +15,13 @@ So J is the loss of the head, whose target is x or its cluster, and of the targe
 softmaxes (``softmax``). Cluster k has gradients of the rows alone whose target lies in it:
 
     dJ/dh(t) = dJ_head/dh(t) + dJ_k/dp_k(t) P_k'   dJ/dP_k = sum_(t: x(t) in k) h(t)' dJ_k/dp_k(t)
+
+Tied weights: the head's tokens have their embeddings for columns of U, the first c_1 rows of the table E, and its
+clusters have rows of their own, E_c: C x d; where d is not D_h, a projection P stands before U, as of the plain
+softmax. Cluster k is tied where m_k = d: U_k is transposed rows c_k to below c_(k+1) of E then. With d = D_h that is
+so for a factor of 1; with a larger one the clusters keep their own U_k.
+
+    U = [E_(1 ... c_1); E_c]'                                          U_k = E_(c_k ... c_(k+1) - 1)'
 """
 
 from __future__ import annotations
@@ -68,7 +75,8 @@ class _Cluster(NamedTuple):
 @dataclass(frozen=True)
 class Adaptive(OutputLayer[Packed]):
     """An adaptive softmax: from D_h numbers to |V| tokens. cutoffs: c_1, c_2 ..., None: chosen; factor: how many
-    times narrower each cluster is than the one before it."""
+    times narrower each cluster is than the one before it; tied: the head to the embedding table, and the clusters
+    whose width is d."""
 
     D_h: int
     d: int
@@ -91,26 +99,31 @@ class Adaptive(OutputLayer[Packed]):
 
     @property
     def _head(self) -> Softmax:
-        return Softmax(self.D_h, self.d, self._bounds[0] + len(self._bounds) - 1)
+        return Softmax(self.D_h, self.d, self._bounds[0] + len(self._bounds) - 1, self.tied)
 
     @property
     def _clusters(self) -> list[_Cluster]:
         found = []
         for k, (first, stop) in enumerate(itertools.pairwise(self._bounds), 1):
             width = cutoffs.width(k, self.D_h, self.factor)
-            found.append(_Cluster(k, first, stop, Softmax(width, width, stop - first)))
+            own = Softmax(width, width, stop - first, self.tied and width == self.d)
+            found.append(_Cluster(k, first, stop, own))
         return found
 
     def shapes(self) -> Shapes:
         D_h, result = Axis(self.D_h, "D_h"), self._head.shapes()
+        if self.tied:
+            result["E_c"] = (Axis(len(self._clusters), "C"), Axis(self.d, "d"))
         for k, _, _, own in self._clusters:
             m, V = Axis(own.D_h, f"m_{k}"), Axis(own.V, f"V_{k}")
-            result |= {f"P_{k}": (D_h, m), f"U_{k}": (m, V), f"b2_{k}": (V,)}
+            result |= {f"P_{k}": (D_h, m)} | ({} if own.tied else {f"U_{k}": (m, V)}) | {f"b2_{k}": (V,)}
         return result
 
     def init(self, dtype: DTypeLike, generator: np.random.Generator) -> Arrays:
         """Matrices uniform in +-1/sqrt(their rows), biases 0."""
         result = self._head.init(dtype, generator)
+        if self.tied:
+            result["E_c"] = initial.uniform((len(self._clusters), self.d), self.d, dtype, generator)
         for k, _, _, own in self._clusters:
             result |= {f"{name}_{k}": value for name, value in own.init(dtype, generator).items()}
             result[f"P_{k}"] = initial.uniform((self.D_h, own.D_h), self.D_h, dtype, generator)
@@ -122,44 +135,45 @@ class Adaptive(OutputLayer[Packed]):
             return distribution.details(
                 lambda h: self.log_distribution(packed, h, None, context.threads), rows, self.V
             )
-        found = self._head.scores(parameters, self._head_rows(rows), context.part("head"))
+        part = context.part("head")
+        found = self._head.scores(self._of_head(parameters, part), self._head_rows(rows), part)
         for chosen, cluster in self._chosen(rows):
             own = self._cluster_rows(parameters, rows, chosen, cluster, context)
             part = context.part(f"cluster {cluster.k}")
             found.log_probability[chosen] += cluster.softmax.scores(
-                _of(parameters, cluster.k), own, part
+                _of(parameters, cluster), own, part
             ).log_probability
         return found
 
     def backward(
         self, parameters: Arrays, gradients: Arrays, rows: Rows, objective: Objective, dh: Array, context: Context
     ) -> OutputLoss:
-        J = self._head.backward(
-            parameters, gradients, self._head_rows(rows), objective, dh, context.part("head")
-        ).J  # fmt: skip
+        J = self._head_backward(parameters, gradients, rows, objective, dh, context.part("head"))
         without = {cluster.k for cluster in self._clusters}
         for chosen, cluster in self._chosen(rows):
             k, part = cluster.k, context.part(f"cluster {cluster.k}")
             without.remove(k)
             own = self._cluster_rows(parameters, rows, chosen, cluster, context)
             dp = part.workspace.take("dp", own.h.shape)
-            J += cluster.softmax.backward(_of(parameters, k), _of(gradients, k), own, objective, dp, part).J
+            weights, d_weights = _of(parameters, cluster), _of(gradients, cluster)
+            J += cluster.softmax.backward(weights, d_weights, own, objective, dp, part).J
             from_cluster = part.workspace.take("dh", (len(chosen), self.D_h))
             h = part.workspace.take("h", from_cluster.shape)
             projection.backward(h, parameters[f"P_{k}"], dp, gradients[f"P_{k}"], from_cluster, part.part("P"))
             dh[chosen] += from_cluster
-        for k in without:
-            for name in ("P", "U", "b2"):
-                gradients[f"{name}_{k}"].fill(0)
+        for name in (f"{name}_{k}" for k in without for name in ("P", "U", "b2")):
+            if name in gradients:
+                gradients[name].fill(0)
         return OutputLoss(J)
 
     def pack(self, parameters: Arrays, context: Context) -> Packed:
         P, clusters = [], []
-        for k, _, _, own in self._clusters:
-            part = context.part(f"packed {k}")
-            P.append(projection.pack(parameters[f"P_{k}"], None, part.workspace.part("P")))
-            clusters.append(own.pack(_of(parameters, k), part))
-        return Packed(self._head.pack(parameters, context.part("packed head")), P, clusters, context.workspace)
+        for cluster in self._clusters:
+            part = context.part(f"packed {cluster.k}")
+            P.append(projection.pack(parameters[f"P_{cluster.k}"], None, part.workspace.part("P")))
+            clusters.append(cluster.softmax.pack(_of(parameters, cluster), part))
+        part = context.part("packed head")
+        return Packed(self._head.pack(self._of_head(parameters, part), part), P, clusters, context.workspace)
 
     def log_distribution(
         self, packed: Packed, h: Array, history: NDArray[np.int32] | None, threads: int
@@ -200,14 +214,41 @@ class Adaptive(OutputLayer[Packed]):
 
     def multiplications(self) -> int:
         """In the mean over tokens by Zipf's law."""
-        return int(cutoffs.multiplications(self._bounds[:-1], self.V, self.D_h, self.factor))
+        in_clusters = cutoffs.multiplications(self._bounds[:-1], self.V, self.D_h, self.factor)
+        return self._head.multiplications() + int(in_clusters)
 
     def held_bytes(self, rows: int, itemsize: int, threads: int) -> int:
-        """The parts' own, and h, p and their gradients; at most all rows are in one cluster."""
+        """The parts' own, h, p and their gradients, of which at most all rows are in one cluster, and a tied head's
+        rows of the table."""
         clusters = [cluster.softmax for cluster in self._clusters]
         gathered = max(2 * rows * (self.D_h + own.D_h) * itemsize for own in clusters)
         parts = [self._head, *clusters]
-        return gathered + sum(part.held_bytes(rows, itemsize, threads) for part in parts)
+        tied = 2 * self._head.V * self.d * itemsize if self.tied else 0
+        return gathered + tied + sum(part.held_bytes(rows, itemsize, threads) for part in parts)
+
+    def _of_head(self, parameters: Arrays, part: Context) -> Arrays:
+        """The parameters of the head's softmax by its names: where it is tied, with rows of the table and E_c."""
+        if not self.tied:
+            return parameters
+        table, head = part.workspace.take("E", (self._head.V, self.d)), self._bounds[0]
+        table[:head] = parameters["E"][:head]
+        table[head:] = parameters["E_c"]
+        return parameters | {"E": table}
+
+    def _head_backward(
+        self, parameters: Arrays, gradients: Arrays, rows: Rows, objective: Objective, dh: Array, part: Context
+    ) -> float:
+        """The head's loss J; where it is tied, all of the table's gradient but that of tied clusters is written."""
+        own, head = gradients, self._bounds[0]
+        if self.tied:
+            own = gradients | {"E": part.workspace.take("dE", (self._head.V, self.d))}
+        of_head = self._of_head(parameters, part)
+        J = self._head.backward(of_head, own, self._head_rows(rows), objective, dh, part).J
+        if self.tied:
+            gradients["E"][:head] = own["E"][:head]
+            gradients["E"][head:] = 0
+            gradients["E_c"][:] = own["E"][head:]
+        return J
 
     def _head_rows(self, rows: Rows) -> Rows:
         """The head's rows: its target is the token, or its cluster."""
@@ -234,6 +275,9 @@ class Adaptive(OutputLayer[Packed]):
         return Rows(p, rows.targets[chosen] - np.int32(cluster.first))
 
 
-def _of(arrays: Arrays, k: int) -> Arrays:
-    """The arrays of the softmax of cluster k, by the names that a softmax has for them."""
-    return {"U": arrays[f"U_{k}"], "b2": arrays[f"b2_{k}"]}
+def _of(arrays: Arrays, cluster: _Cluster) -> Arrays:
+    """The arrays of a cluster's softmax, by the names that a softmax has for them."""
+    own = {"b2": arrays[f"b2_{cluster.k}"]}
+    if cluster.softmax.tied:
+        return own | {"E": arrays["E"][cluster.first : cluster.stop]}
+    return own | {"U": arrays[f"U_{cluster.k}"]}
