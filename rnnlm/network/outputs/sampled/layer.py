@@ -225,9 +225,11 @@ class Sampled(OutputLayer[softmax.Packed | direct_softmax.Packed]):
         targets = rows.targets
         q, table = parameters["noise"], self._as_tied(parameters)["E"]
         drawn = noise.draw(parameters["cumulated_noise"], self.samples, *draw)
-        tokens = np.concatenate([drawn.tokens, np.setdiff1d(targets, drawn.tokens).astype(np.int32)])
-        places = np.argsort(tokens, kind="stable")
-        own = places[np.searchsorted(tokens, targets, sorter=places)]
+        own = np.searchsorted(drawn.tokens, targets)
+        new = drawn.tokens.take(own, mode="clip") != targets
+        others, places = np.unique(targets[new], return_inverse=True)
+        own[new] = len(drawn.tokens) + places
+        tokens = np.concatenate([drawn.tokens, others])
         U = context.workspace.take("U", (len(tokens), table.shape[1]))
         gather(table, tokens, U)
         log_noise = np.log(self.samples * q[tokens]).astype(table.dtype)
