@@ -130,10 +130,10 @@ def main() -> None:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()  # the help
             sys.exit(2)
-        from rnnlm.ranks.launch import own_rank
+        from rnnlm.ranks.launch import leave_to_the_first, own_rank
 
-        if own_rank() > 0:  # of several that mpiexec has started with this command line, the first one says it
-            sys.exit(2)
+        if own_rank() > 0:
+            leave_to_the_first()
         path = error.ctx.command_path if error.ctx else "rnnlm"
         # Some versions of typer begin the reason with the kind of error that pydantic had inside.
         found = error.format_message().replace("Value error, ", "").rstrip(".")

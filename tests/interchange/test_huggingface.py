@@ -288,6 +288,57 @@ def test_surprisal_gives_our_surprisals(
         np.testing.assert_allclose(bits, wanted, rtol=0, atol=1e-4)
 
 
+# A sentence, and the end of it that is asked for.
+COMPLETIONS = [(line, line) for line in SENTENCES if " " in line] + [
+    ("the dog sees the cat", "the cat"),
+    ("every dog that sees a bird barks", "barks"),
+    ("a zebra sings", " sings"),
+]
+
+
+@pytest.mark.parametrize("unit", ["word", "char", "byte"])
+def test_completions_are_scored_as_babylm_s_pipeline_does(
+    hub: Any, tmp_path: Path, runs: dict[str, Path], unit: str
+) -> None:
+    """What its ``--backend causal`` asks of a folder: AutoProcessor, offsets, one batch padded on the right, and the
+    sum over the tokens whose characters are the completion's. The first token of a sentence has no prediction."""
+    torch = importlib.import_module("torch")
+    ours = rnnlm.load(runs[unit])
+    export.export(ours.trained, tmp_path)
+    theirs, _ = loaded(hub, tmp_path)
+    processor = hub.AutoProcessor.from_pretrained(str(tmp_path), padding_side="right", trust_remote_code=True)
+    ids, masks, asked = [], [], []
+    for sentence, completion in COMPLETIONS:
+        made = processor(text=sentence, return_offsets_mapping=True)
+        ids.append(torch.tensor(made["input_ids"]))
+        masks.append(torch.tensor(made["attention_mask"]))
+        asked.append(torch.tensor([end > len(sentence) - len(completion) for _, end in made["offset_mapping"]]))
+    pad = torch.nn.utils.rnn.pad_sequence
+    x, mask, phrase = pad(ids, True, processor.pad_token_id), pad(masks, True), pad(asked, True)
+    found = log_probabilities(theirs, x[:, :-1].tolist(), attention_mask=mask[:, :-1])
+    sums = np.where(phrase[:, 1:], np.take_along_axis(found, x[:, 1:, None].numpy(), 2)[..., 0], 0).sum(1)
+    for (sentence, completion), total in zip(COMPLETIONS, sums, strict=True):
+        scores = ours.surprisal(f"{sentence}\n", "reset")[:-1]
+        last = len(tokenizers.split(completion, unit, False))
+        wanted = sum(score.log_probability for score in scores[1:][-last:])
+        assert total == pytest.approx(wanted, abs=1e-4)
+
+
+@pytest.mark.parametrize("unit", ["word", "char", "byte"])
+def test_the_evaluation_harness_gives_our_scores(hub: Any, tmp_path: Path, runs: dict[str, Path], unit: str) -> None:
+    """lm-eval's own model of transformers on the folder: whole sentences, and continuations of a context."""
+    models, instances = (pytest.importorskip(f"lm_eval.{name}") for name in ("models.huggingface", "api.instance"))
+    ours = rnnlm.load(runs[unit])
+    export.export(ours.trained, tmp_path)
+    theirs = models.HFLM(str(tmp_path), trust_remote_code=True, device="cpu", batch_size=4)
+    pairs = [("", line) for line in SENTENCES] + [("the dog", " sees the cat"), ("every dog that", " sees a bird")]
+    requests = [instances.Instance("loglikelihood", {}, pair, i) for i, pair in enumerate(pairs)]
+    for (context, continuation), (found, _) in zip(pairs, theirs.loglikelihood(requests), strict=True):
+        whole = ours.score([context + continuation], line_end=False)[0].log_probability
+        before = ours.score([context], line_end=False)[0].log_probability if context else 0
+        assert found == pytest.approx(whole - before, abs=1e-4)
+
+
 HARD = [
     "",
     "the dog sees",

@@ -12,6 +12,7 @@ import pytest
 from networks import Case, config
 from safetensors.numpy import load_file, save_file
 
+import rnnlm
 from rnnlm.errors import InputError
 from rnnlm.files import model_file
 from rnnlm.files import tensors as storage
@@ -28,11 +29,11 @@ NETWORKS = [
 ]
 
 
-def saved(folder: Path, model: dict[str, Any]) -> tuple[Case, Path]:
+def saved(folder: Path, model: dict[str, Any], tokens: list[str] = WORDS) -> tuple[Case, Path]:
     settings = config(d=5, hidden=5 if model.get("tie_weights") else 6, precision="float32", model=model)
-    case = Case(settings, len(WORDS), resets=False)
+    case = Case(settings, len(tokens), resets=False)
     path = folder / "model.safetensors"
-    words = Vocabulary(WORDS, range(len(WORDS)), "word", False)
+    words = Vocabulary(tokens, range(len(tokens)), "word", False)
     generator = np.random.default_rng(5)
     initial = [generator.normal(size=cell.state_size).astype(np.float32) for cell in case.network.cells]
     model_file.save_model(path, settings, words, case.network.named, {"updates": 1, "epoch": 1}, initial)
@@ -120,6 +121,36 @@ def test_espnet_gives_the_same_probabilities(model: dict[str, Any], tmp_path: Pa
     assert call("import", "--force", file, "-o", tmp_path / "back.safetensors")[0] == 0
     back = model_file.load(tmp_path / "back.safetensors").parameters
     assert all((back[name] == value).all() for name, value in case.network.named.items())
+
+
+@pytest.mark.parametrize("model", NETWORKS, ids=str)
+def test_espnet_itself_gives_our_scores(model: dict[str, Any], tmp_path: Path, call: Any) -> None:
+    """Its own classes, with the file that the guide makes for it; its sentences begin with the state 0."""
+    torch = pytest.importorskip("torch")
+    networks, models = (pytest.importorskip(f"espnet2.lm.{name}") for name in ("seq_rnn_lm", "espnet_model"))
+    tokens = ["<blank>", "<unk>", *"abcdefg", "</s>"]
+    case, path = saved(tmp_path, model, tokens)
+    assert call("export", path, "--to", "espnet", "-o", tmp_path / "lm.safetensors")[0] == 0
+    torch.save(
+        {f"lm.{name}": torch.from_numpy(value) for name, value in load_file(tmp_path / "lm.safetensors").items()},
+        tmp_path / "lm.pth",
+    )
+
+    settings = case.network.config.model
+    kind = f"rnn_{settings.cell.activation}" if settings.cell.type == "elman" else settings.cell.type
+    network = networks.SequentialRNNLM(
+        len(tokens), unit=5, nhid=settings.sizes[0], nlayers=len(settings.sizes), tie_weights=settings.tie_weights,
+        rnn_type=kind,
+    )  # fmt: skip
+    theirs = models.ESPnetLanguageModel(network, len(tokens)).eval()
+    theirs.load_state_dict(torch.load(tmp_path / "lm.pth"))
+
+    ours, lines = rnnlm.load(path, initial_state="zero"), ["a b c d e", "g", "f f zebra"]
+    ids = [torch.tensor([tokens.index(word) if word in tokens else 1 for word in line.split()]) for line in lines]
+    with torch.no_grad():
+        found, _ = theirs.nll(torch.nn.utils.rnn.pad_sequence(ids, True), torch.tensor([*map(len, ids)]))
+    wanted = [-score.log_probability for score in ours.score(lines)]
+    np.testing.assert_allclose(found.sum(1), wanted, rtol=0, atol=1e-5)
 
 
 def test_weights_of_another_program(tmp_path: Path, call: Any) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import transducer
 from every_cell import CELLS
 from networks import Case, config
 
@@ -22,13 +24,17 @@ WORDS = Vocabulary([*"abc", "</s>", "<unk>", *"defgh"], range(10), "word", False
 LINES = ["a b c d e", "", "h", "g g g", "zebra f"]
 
 
-def trained(model: dict[str, Any], initial: bool = True, state: str = "carry") -> Trained:
-    case = Case(config(d=5, precision="float32", model=model, state=state), len(WORDS))
+def trained(
+    model: dict[str, Any], initial: bool = True, state: str = "carry", vocabulary: Vocabulary = WORDS
+) -> Trained:
+    case = Case(config(d=5, precision="float32", model=model, state=state), len(vocabulary))
     generator = np.random.default_rng(3)
     states = [generator.normal(0, 0.5, cell.state_size).astype(np.float32) for cell in case.network.cells]
     made = {"updates": 1, "epoch": 1, "version": "0"}
     path = Path("model.safetensors")
-    return Trained(case.network.config, WORDS, case.network.named, made, path, initial=states if initial else None)
+    return Trained(
+        case.network.config, vocabulary, case.network.named, made, path, initial=states if initial else None
+    )
 
 
 def session(model: str | bytes) -> Any:
@@ -98,6 +104,58 @@ def test_the_command_line_and_the_metadata(runs: dict[str, Path], tmp_path: Path
     (found,) = made.run(None, rows(lines, model.vocabulary))
     wanted = [-score.log_probability for score in model.score(lines)]
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("model", [{"cell": "lstm", "layers": 2}, {"cell": "mingru"}], ids=["lstm", "mingru"])
+def test_sherpa_chooses_hypotheses_by_our_scores(model: dict[str, Any], tmp_path: Path) -> None:
+    """A recogniser hears 81 token sequences in every sound. Which one it takes depends on the scale of the language
+    model, and changes where our own scores say, to a thousandth."""
+    pytest.importorskip("onnx")
+    sherpa_onnx = pytest.importorskip("sherpa_onnx")
+    tokens = ["<blk>", "</s>", "<unk>", *"abcdefgh"]
+    network = trained(model, vocabulary=Vocabulary(tokens, [1] * len(tokens), "word", False))
+    network.parameters["output.U"] *= 3  # so that hypotheses differ
+    sherpa.export(network, tmp_path / "lm.onnx")
+    generator = np.random.default_rng(1)
+    heard = [["a", "b", "c"], ["d", "e", "<blk>"], ["f", "g", "h"], ["<blk>", "a", "d"]]
+    frames = np.full((len(heard), len(tokens)), -50.0)
+    for row, own in zip(frames, heard, strict=True):
+        row[[tokens.index(token) for token in own]] = generator.normal(0, 0.5, len(own))
+    frames -= np.log(np.exp(frames).sum(1, keepdims=True))
+    files = transducer.write(tmp_path, tokens, frames)
+
+    paths = [*itertools.product(*heard)]
+    spoken = [[token for token in path if token != "<blk>"] for path in paths]
+    acoustic = np.array(
+        [sum(row[tokens.index(token)] for row, token in zip(frames, path, strict=True)) for path in paths]
+    )
+    own = np.array(
+        [each.log_probability for each in LanguageModel(network).score([" ".join(each) for each in spoken])]
+    )
+    lengths = np.array([len(each) + transducer.CONTEXT for each in spoken])
+
+    def best(scale: float) -> str:
+        return "".join(spoken[int(np.argmax((acoustic + scale * own) / lengths))])
+
+    def recognised(scale: float) -> str:
+        recogniser = sherpa_onnx.OfflineRecognizer.from_transducer(
+            **files, decoding_method="modified_beam_search", max_active_paths=len(paths),
+            lm=str(tmp_path / "lm.onnx"), lm_scale=scale,
+        )  # fmt: skip
+        stream = recogniser.create_stream()
+        stream.accept_waveform(16000, np.zeros(8000, np.float32))
+        recogniser.decode_stream(stream)
+        return str(stream.result.text)
+
+    grid = np.geomspace(1e-3, 10, 1000)
+    changes = [(low, high) for low, high in itertools.pairwise(grid) if best(low) != best(high)]
+    assert len(changes) >= 3, "the language model matters"
+    for low, high in changes:
+        first, last = best(low), best(high)
+        while high - low > 1e-6 * high:
+            middle = (low + high) / 2
+            low, high = (middle, high) if best(middle) == first else (low, middle)
+        assert (recognised(low * 0.999), recognised(high * 1.001)) == (first, last)
 
 
 def test_without_the_package_onnx(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +71,12 @@ def ranks_of(word: str) -> dict[int, int]:
         if word.encode() in words and b"-n" not in words and rank is not None:
             found.setdefault(int(rank), []).append(int(folder.name))
     return {rank: min(processes) for rank, processes in found.items()}
+
+
+def ended(word: str) -> bool:
+    """Whether the processes with a word on their command line end within 5 s: the watch sees once a second that the
+    leader has gone."""
+    stop = time.monotonic() + 5
+    while ranks_of(word) and time.monotonic() < stop:
+        time.sleep(0.05)
+    return not ranks_of(word)

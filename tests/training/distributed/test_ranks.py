@@ -23,6 +23,7 @@ from rnnlm.config import file as config_file
 from rnnlm.config.schema import Config
 from rnnlm.errors import ConfigError
 from rnnlm.files import tensors
+from rnnlm.ranks import launch
 from rnnlm.text.streams import Streams
 from rnnlm.training.distributed.group import first_streams
 from rnnlm.training.records import End
@@ -103,6 +104,27 @@ def test_ranks_without_their_mpi_are_refused_by_the_first_one(make_config: Any, 
     else:
         assert "error" not in found.stderr
     assert not Path(config.run).exists()
+
+
+@pytest.mark.parametrize(
+    ("variables", "found"),
+    [
+        ({}, (1, 0)),
+        ({"PMI_SIZE": "4", "PMI_RANK": "3"}, (4, 3)),
+        ({"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "2", "PMIX_RANK": "2"}, (4, 2)),
+        ({"SLURM_STEP_NUM_TASKS": "4", "PMIX_RANK": "2"}, (4, 2)),
+        ({"SLURM_STEP_NUM_TASKS": "4"}, (1, 0)),
+    ],
+    ids=["none", "MPICH", "Open MPI", "Slurm with PMIx", "Slurm without MPI"],
+)
+def test_what_starts_ranks_says_so(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], found: tuple[int, int]
+) -> None:
+    for name in (*launch._SIZES, *launch._NUMBERS, launch._SLURM):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert (launch.ranks_started(), launch.own_rank()) == found
 
 
 def test_one_process_does_not_read_the_section(make_config: Any) -> None:
@@ -337,7 +359,7 @@ def test_ranks_do_not_wait_for_one_that_gave_up(
     (line,) = mpi.errors(found)
     assert message in line
     assert (Path(config.run) / "state.safetensors").exists() is kept
-    assert not mpi.ranks_of(path_of(config))
+    assert mpi.ended(path_of(config))
 
 
 @needs_mpi
@@ -349,7 +371,7 @@ def test_an_interrupted_run_goes_on(texts: Path, make_config: Any) -> None:
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=60)
     assert process.returncode != 0
-    assert not mpi.ranks_of(path_of(config))
+    assert mpi.ended(path_of(config))
     trained(3, written(config), "--resume", "--set", "train.max_updates=400")
     assert log_of(config)[-1]["reason"] == "max_updates"
 
@@ -402,7 +424,7 @@ def test_a_rank_killed_at_any_instant_ends_all_and_nothing_is_lost(texts: Path, 
             assert process.returncode == 0
             assert_same_run(whole, killed)
             shutil.rmtree(killed.run)
-        assert not mpi.ranks_of(path_of(killed))
+        assert mpi.ended(path_of(killed))
     assert said >= 10
     trained(3, written(killed), "--resume")
     assert_same_run(whole, killed)
