@@ -199,16 +199,28 @@ def build_vocabulary(config: Config, train: TextPath) -> Task[Vocabulary]:
 
 
 def _told_of_order(words: Vocabulary, path: str) -> Task[None]:
-    """A warning where tokens are not in the order of falling count, by which an adaptive softmax has its clusters."""
-    rising = np.flatnonzero(np.diff(words.counts) > 0)
+    """A warning where tokens are not in the order of falling count, by which an adaptive softmax has its clusters, or
+    have no counts that say so."""
+    counts, end = words.counts, words.line_end
+    rising = np.flatnonzero(np.diff(counts) > 0)
     if len(rising):
         first = int(rising[0]) + 1
-        yield Note(
-            f"{path}: {words.spell(first)} stands {words.counts[first]:,} times, the token before it "
-            f"{words.counts[first - 1]:,}; model.output: adaptive takes the first tokens for the most frequent ones: "
-            "sort the file by falling count, or it is slower and its perplexity higher",
-            warning=True,
+        found = (
+            f"{words.spell(first)} stands {counts[first]:,} times, the token before it {counts[first - 1]:,}; sort "
+            "the file by falling count"
         )
+    elif counts.min() == counts.max() or counts[end] == 0:
+        found = (
+            f"{words.spell(end)} stands {counts[end]:,} times, the first token {counts[0]:,}; give the counts of a "
+            "text, and sort by them"
+        )
+    else:
+        return
+    yield Note(
+        f"{path}: {found}: model.output: adaptive takes the first tokens for the most frequent ones, and is slower "
+        "and its perplexity higher where they are not",
+        warning=True,
+    )
 
 
 def _plain(option: Any) -> Any:

@@ -7,16 +7,23 @@ import dataclasses
 import numpy as np
 
 from rnnlm.config.network import Sampled, Softmax
+from rnnlm.errors import InputError
 from rnnlm.files.model_file import Trained
 from rnnlm.network import parameters as model
 
 
 def as_softmax(trained: Trained) -> Trained:
-    """The model with ``model.output: softmax`` where it has ``sampled``, and U as that has it, D_h x |V|; with direct
-    connections, or another output layer, the model itself."""
+    """The model with ``model.output: softmax`` where it has ``sampled``, and U as that has it, D_h x |V|; else the
+    model itself.
+
+    Raises:
+        InputError: it has direct connections, which no export holds.
+    """
     output = trained.config.model.output
-    if not isinstance(output, Sampled) or output.direct is not None:
+    if not isinstance(output, Sampled):
         return trained
+    if output.direct is not None:
+        raise InputError("no export holds direct n-gram connections (model.output.direct)")
     network = trained.config.model.model_copy(update={"output": Softmax()})
     parameters = dict(trained.parameters)
     if model.U in parameters:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from networks import Case, config
 
+from rnnlm.errors import InputError
 from rnnlm.files.model_file import Trained
 from rnnlm.interchange.pytorch import to_pytorch
 from rnnlm.interchange.sampled import as_softmax
@@ -43,7 +44,12 @@ def test_pytorch_has_its_rows() -> None:
     np.testing.assert_array_equal(weight, model.parameters["output.U"])
 
 
-@pytest.mark.parametrize("output", ["softmax", "adaptive", {"type": "sampled", "direct": {}}], ids=str)
+@pytest.mark.parametrize("output", ["softmax", "adaptive"])
 def test_what_is_left_as_it_is(output: Any) -> None:
     model = trained(output=output)
     assert as_softmax(model) is model
+
+
+def test_direct_connections_are_refused() -> None:
+    with pytest.raises(InputError, match=r"^no export holds direct n-gram connections \(model.output.direct\)$"):
+        as_softmax(trained(output={"type": "sampled", "direct": {"size": 50}}))

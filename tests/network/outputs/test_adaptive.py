@@ -91,6 +91,34 @@ def test_a_draw_of_the_cluster_first_is_one_of_the_whole_distribution() -> None:
     assert [(first < 100).any(), ((first >= 100) & (first < 300)).any(), (first >= 300).any()] == [True] * 3
 
 
+def test_the_gradients_of_a_tied_head_that_is_partitioned_by_columns() -> None:
+    """From 512 tokens on a head is; the numerical derivative along a random direction."""
+    layer, generator = Adaptive(D_h, D_h, 900, True, [600, 800], 1.0), np.random.default_rng(5)
+    parameters = layer.init(np.float64, generator) | {"E": generator.normal(0, 0.3, (900, D_h))}
+    rows = Rows(generator.normal(size=(50, D_h)), generator.integers(0, 900, 50).astype(np.int32))
+    gradients = {name: np.full_like(value, np.nan) for name, value in parameters.items()}
+    layer.backward(parameters, gradients, rows, Objective(1.0), np.empty_like(rows.h), context())
+    direction = {name: generator.normal(size=value.shape) for name, value in parameters.items()}
+
+    def loss(step: float) -> float:
+        moved = {name: value + step * direction[name] for name, value in parameters.items()}
+        return layer.loss(moved, rows, Objective(1.0), context())
+
+    along = sum(float((gradients[name] * direction[name]).sum()) for name in parameters)
+    assert (loss(1e-5) - loss(-1e-5)) / 2e-5 == pytest.approx(along, rel=1e-7)
+
+
+def test_a_tied_cluster_without_a_target_has_no_gradient() -> None:
+    layer, generator = Adaptive(D_h, D_h, 40, True, [10, 25], 1.0), np.random.default_rng(6)
+    parameters = layer.init(np.float64, generator) | {"E": generator.normal(0, 0.3, (40, D_h))}
+    rows = Rows(generator.normal(size=(30, D_h)), generator.integers(0, 25, 30).astype(np.int32))
+    gradients = {name: np.full_like(value, np.nan) for name, value in parameters.items()}
+    layer.backward(parameters, gradients, rows, Objective(0.5), np.empty((30, D_h)), context())
+    assert all(np.isfinite(value).all() for value in gradients.values())
+    assert not gradients["E"][25:].any()
+    assert gradients["E"][:25].any(axis=1).all()
+
+
 def test_a_cluster_without_a_target_has_no_gradient() -> None:
     layer, parameters, generator = made(40, [10, 25])
     rows = Rows(generator.normal(size=(30, D_h)), generator.integers(0, 25, 30).astype(np.int32))

@@ -21,7 +21,7 @@ clusters have rows of their own, E_c: C x d; where d is not D_h, a projection P 
 softmax. Cluster k is tied where m_k = d: U_k is transposed rows c_k to below c_(k+1) of E then. With d = D_h that is
 so for a factor of 1; with a larger one the clusters keep their own U_k.
 
-    U = [E_(1 ... c_1); E_c]'                                          U_k = E_(c_k ... c_(k+1) - 1)'
+    U = [E_(0 ... c_1 - 1); E_c]'                                      U_k = E_(c_k ... c_(k+1) - 1)'
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Adaptive(OutputLayer[Packed]):
         return result
 
     def init(self, dtype: DTypeLike, generator: np.random.Generator) -> Arrays:
-        """Matrices uniform in +-1/sqrt(their rows), biases 0."""
+        """Matrices uniform in +-1/sqrt(their rows), E_c in +-1/sqrt(d); biases 0."""
         result = self._head.init(dtype, generator)
         if self.tied:
             result["E_c"] = initial.uniform((len(self._clusters), self.d), self.d, dtype, generator)
