@@ -231,6 +231,7 @@ def test_a_damaged_model_is_refused(
     assert "nothing.safetensors" in err
 
 
+@pytest.mark.slow
 def test_the_ledger_of_a_window_of_a_large_model(tmp_path: Path, call: Call) -> None:
     """The size of the Penn Treebank's: 10,000 words, 200 units, 35 steps."""
     folder = _large_model(tmp_path)
