@@ -297,10 +297,16 @@ def _add_scrn(graph: Graph, settings: Model, own: Tensors, layer: int, hidden: i
 
 def _add_softmax(graph: Graph, settings: Model, own: Tensors, h: str) -> None:
     """The output layer, from h~ (T x B x D_h)."""
-    if "P" in own:
-        graph.node("MatMul", [h, graph.weight("output.P", own["P"])], ["p"])
-        h = "p"
+    h = _projected(graph, own, h)
     _add_log_softmax(graph, h, _U(graph, settings, own), graph.weight(model.B2, own["b2"]), "log_probability")
+
+
+def _projected(graph: Graph, own: Tensors, h: str) -> str:
+    """What U multiplies: h, or h P where tied weights are projected."""
+    if "P" not in own:
+        return h
+    graph.node("MatMul", [h, graph.weight("output.P", own["P"])], ["p"])
+    return "p"
 
 
 def _U(graph: Graph, settings: Model, own: Tensors) -> str:
@@ -322,12 +328,10 @@ def _add_adaptive(graph: Graph, settings: Model, own: Tensors, h: str) -> None:
     weights are tied, the rows of the table that they are stand in the file once more."""
     clusters = sum(name.startswith("b2_") for name in own)
     first = own["b2"].size - clusters
-    U, p = own.get("U"), h
+    U = own.get("U")
     if U is None:
         U = np.concatenate([graph.weights[model.TABLE][:first], own["E_c"]]).T
-    if "P" in own:
-        graph.node("MatMul", [h, graph.weight("output.P", own["P"])], ["p"])
-        p = "p"
+    p = _projected(graph, own, h)
     _add_log_softmax(graph, p, graph.weight(model.U, U), graph.weight(model.B2, own["b2"]), "log_a")
     columns = [f"log_a.{k}" for k in range(clusters + 1)]
     sizes = graph.weight("output.sizes", np.array([first] + [1] * clusters), np.int64)

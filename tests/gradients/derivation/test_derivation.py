@@ -9,6 +9,7 @@ import numpy as np
 import oracle
 import pytest
 from networks import Case, config
+from one_step import ONE_STEP
 
 from rnnlm.errors import InputError
 from rnnlm.gradients import commands
@@ -212,17 +213,7 @@ def test_the_complex_step_decides_where_central_differences_are_only_rounding() 
     assert not Checker(3).along("d", "", 3.1, lambda x: noisy + 3 * x).passed
 
 
-# One step of a sigmoid network with its three matrices, as somebody has them.
-NUMBERS = """\
-activation: sigmoid
-e: [1, 0.5]
-h0: [0.1, 0.2]
-I: [[0.1, 0.2], [0.3, 0.4]]
-H: [[0.5, -0.6], [0.7, 0.8]]
-b1: [0, 0.1]
-U: [[1, -1, 0.5], [0.5, 0, 2]]
-target: 2
-"""
+NUMBERS = ONE_STEP.format(activation="sigmoid")
 
 
 def test_own_numbers(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import oracle
 import pytest
+from one_step import ONE_STEP
 
 from rnnlm.errors import InputError
 from rnnlm.gradients import commands
@@ -15,18 +16,8 @@ from rnnlm.gradients.derivation.formula import check, names, parser
 from rnnlm.gradients.derivation.records import FormulaCheck
 from rnnlm.gradients.derivation.unrolled import Unrolled
 
-# The two textbook cases, as a student types them: one step of a sigmoid network with its three matrices, and two
-# steps of a scalar network with the loss at the end. Several steps besides.
-ONE_STEP = """\
-activation: {activation}
-e: [1, 0.5]
-h0: [0.1, 0.2]
-I: [[0.1, 0.2], [0.3, 0.4]]
-H: [[0.5, -0.6], [0.7, 0.8]]
-b1: [0, 0.1]
-U: [[1, -1, 0.5], [0.5, 0, 2]]
-target: 2
-"""
+# The second textbook case beside ONE_STEP, as a student types it: two steps of a scalar network with the loss at the
+# end. Several steps besides.
 SCALAR = """\
 activation: {activation}
 s(-1): 0.5
