@@ -23,18 +23,23 @@ def jit(function: Callable[..., Any]) -> Any:
     are optimised differently and round their sums differently, so a process that compiles would end with other bytes
     than one that reads the cache.
     """
+    return compiled(function, function, forceinline=True)
+
+
+def compiled(function: Callable[..., Any], source: Callable[..., Any], forceinline: bool) -> Any:
+    """Compile a function that stands for, or is, what `source` defines: the cache knows it by that."""
     # C code calls no kernel; a wrapper for it would take a tenth of the time that compiling takes.
     without_wrapper: Any = {"no_cfunc_wrapper": True}
-    compiled: Any = numba.njit(
-        nogil=True, forceinline=True, fastmath=FASTMATH, error_model="numpy", **without_wrapper
+    made: Any = numba.njit(
+        nogil=True, forceinline=forceinline, fastmath=FASTMATH, error_model="numpy", **without_wrapper
     )(function)
-    compiled._cache = CompiledCode(function)
-    by_type = compiled.get_call_template
+    made._cache = CompiledCode(source)
+    by_type = made.get_call_template
 
     def without_literals(args: Any, kws: Any) -> Any:
         """A call with a constant is a call with a number: Numba would compile the function anew for each constant."""
         plain = {name: numba.types.unliteral(kind) for name, kind in kws.items()}
         return by_type(tuple(numba.types.unliteral(kind) for kind in args), plain)
 
-    compiled.get_call_template = without_literals
-    return compiled
+    made.get_call_template = without_literals
+    return made

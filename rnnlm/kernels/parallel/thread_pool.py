@@ -11,10 +11,10 @@ Every thread runs the whole body, with the range that `partition` gives it; ``ba
 for each other. So the order of every sum, and with it every bit of the result, depends on the number of threads
 alone.
 
-Thread 0 is the one that calls; the others are Python threads that wait for work, outside of Python's lock while a
-kernel runs. Not Numba's own prange: there LLVM optimises the whole body, with all it calls, once more for each loop,
-which made compiling several times longer. The price is some 10 microseconds a call. A thread that waits looks for
-work for some 50 microseconds, since calls come in quick succession, then sleeps, so that other programs get the core.
+Thread 0 is the one that calls; the others are Python threads that wait for work, outside of Python's lock, and begin
+and end without Python (``handover``). Not Numba's own prange: there LLVM optimises the whole body, with all it calls,
+once more for each loop, which made compiling several times longer. A thread that waits looks for work for some 200
+microseconds, since calls come in quick succession, then sleeps, so that other programs get the core.
 """
 
 from __future__ import annotations
@@ -22,106 +22,79 @@ from __future__ import annotations
 import _thread
 import os
 import threading
+import weakref
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from contextlib import suppress
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rnnlm.kernels.jit import jit
-from rnnlm.kernels.parallel.barrier import arrivals, reaches
+from rnnlm.kernels.parallel import words
+from rnnlm.kernels.parallel.handover import CALLED_OFF, handed_over, serve, settle
+from rnnlm.kernels.parallel.words import Thread
 
-# Looks at a flag before the thread sleeps; 25 ns each.
-_LOOKS = 2000
-# Flags lie so far apart that no two are in one cache line.
-_APART = 16
-
-
-class Thread(NamedTuple):
-    """What a kernel knows of the thread that runs it."""
-
-    number: int  # from 0
-    threads: int  # that run the kernel
-    arrivals: np.ndarray  # at the barrier that they have in common
-
-
-def _threads(count: int) -> list[Thread]:
-    shared = arrivals(count)
-    return [Thread(number, count, shared) for number in range(count)]
+# Looks for work before the thread sleeps; 25 ns each.
+_LOOKS = 8000
 
 
 class _Pool:
-    """Threads 1 ... n - 1 of n. A flag tells of a call and of its end; the lock beside it is what to sleep on."""
+    """Threads 1 ... n - 1 of n, each with a lock that it sleeps on."""
 
     def __init__(self, count: int) -> None:
-        self.threads = _threads(count)
-        self._called, self._ended = (np.zeros(count * _APART, np.int64) for _ in range(2))
-        self._go, self._end = ([_thread.allocate_lock() for _ in range(count)] for _ in range(2))
-        for lock in (*self._go, *self._end):
-            lock.acquire()
-        self._calls = 0
-        self._job: tuple[Any, tuple[Any, ...]] | None = None
-        self._failed: BaseException | None = None
+        self.count, self._words = count, words.new(count)
+        self._first = Thread(0, count, self._words)
+        self._sleeps = [_thread.allocate_lock() for _ in range(count)]
+        # The threads end with the pool, also where Ctrl-C comes while they are started.
+        weakref.finalize(self, _dismiss, self._words, self._sleeps)
         for number in range(1, count):
-            threading.Thread(target=self._serve, args=(number,), daemon=True, name=f"rnnlm-{number}").start()
-
-    def _serve(self, number: int) -> None:
-        go, end, place, call = self._go[number], self._end[number], number * _APART, 0
-        while True:
-            call += 1
-            reaches(self._called, place, call, _LOOKS)
-            go.acquire()
-            if self._job is None:
-                return
-            kernel, arguments = self._job
-            try:
-                kernel(self.threads[number], *arguments)
-            except BaseException as error:
-                self._failed = error
-                self._call_off()
-            self._ended[place] = call
-            end.release()
-
-    def _call_off(self) -> None:
-        """One thread has failed and will not come to any barrier: nobody is to wait for it."""
-        self.threads[0].arrivals[0] = 1 << 62
+            self._sleeps[number].acquire()
+            given = (self._words, number, self._sleeps[number])
+            threading.Thread(target=_serve, args=given, daemon=True, name=f"rnnlm-{number}").start()
 
     def run(self, kernel: Any, arguments: tuple[Any, ...]) -> None:
-        self.threads[0].arrivals[:] = 0
-        self._job = (kernel, arguments)
-        self._calls += 1
-        for number in range(1, len(self.threads)):
-            self._called[number * _APART] = self._calls
-            self._go[number].release()
+        """Call a kernel. Where that fails, or Ctrl-C is pressed, nobody still writes to arrays when this returns."""
         try:
-            kernel(self.threads[0], *arguments)
+            while not kernel(self._first, *arguments):
+                self._wake()
         except BaseException:
             self._call_off()
             raise
-        finally:
-            self._wait()
-        if self._failed is not None:
-            failed, self._failed = self._failed, None
-            raise failed
 
-    def _wait(self) -> None:
-        """Until all have ended, whatever is thrown meanwhile: nobody may still write to arrays when `run` returns."""
+    def _wake(self) -> None:
+        """Let whoever sleeps look for work."""
+        for number in range(1, self.count):
+            place = words.state(number)
+            if self._words[place] == words.ASLEEP:
+                self._words[place] = words.IDLE
+                self._sleeps[number].release()
+
+    def _call_off(self) -> None:
+        """Nobody waits for a thread that has failed; wait for the others, whatever is thrown meanwhile."""
         thrown: BaseException | None = None
-        for number in range(1, len(self.threads)):
-            waits = True
-            while waits:
-                try:
-                    reaches(self._ended, number * _APART, self._calls, _LOOKS)
-                    self._end[number].acquire()
-                    waits = False
-                except BaseException as error:  # Ctrl-C
-                    thrown = error
+        settled = False
+        while not settled:
+            try:
+                self._words[words.COUNT] = CALLED_OFF
+                settle(self._words, self.count)
+                settled = True
+            except BaseException as error:  # Ctrl-C
+                thrown = error
         if thrown is not None:
             raise thrown
 
-    def dismiss(self) -> None:
-        self._job = None
-        for number in range(1, len(self.threads)):
-            self._go[number].release()
+
+def _serve(shared: NDArray[np.int64], number: int, sleep: _thread.LockType) -> None:
+    while not serve(shared, number, _LOOKS):
+        sleep.acquire()
+
+
+def _dismiss(shared: NDArray[np.int64], sleeps: list[_thread.LockType]) -> None:
+    """Let the threads of a pool end; they do not work."""
+    for number in range(1, len(sleeps)):
+        shared[words.state(number)] = words.STOPPED
+        with suppress(RuntimeError):  # not started, or woken before Ctrl-C came
+            sleeps[number].release()
 
 
 _pool: _Pool | None = None
@@ -138,7 +111,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget)
 
 
-_alone = _threads(1)[0]
+_alone = Thread(0, 1, words.new(1))
 
 
 def _run(count: int, kernel: Any, arguments: tuple[Any, ...]) -> None:
@@ -147,17 +120,17 @@ def _run(count: int, kernel: Any, arguments: tuple[Any, ...]) -> None:
         kernel(_alone, *arguments)
         return
     with _in_use:
-        if _pool is None or len(_pool.threads) != count:
-            if _pool is not None:
-                _pool.dismiss()
-            _pool = _Pool(count)
-        _pool.run(kernel, arguments)
+        pool, _pool = _pool, None  # a pool in which a call fails is not used again
+        if pool is None or pool.count != count:
+            pool = _Pool(count)
+        pool.run(kernel, arguments)
+        _pool = pool
 
 
 def parallel(function: Callable[..., None]) -> Callable[..., None]:
     """Compile ``f(thread, ...)``; the result is called as ``f(threads, ...)``, with a number of threads, and each of
     these runs its part."""
-    kernel = jit(function)
+    kernel = handed_over(function)
 
     def call(threads: int, *arguments: Any) -> None:
         _run(threads, kernel, arguments)

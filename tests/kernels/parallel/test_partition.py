@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rnnlm.kernels.parallel.partition import partition
-from rnnlm.kernels.parallel.thread_pool import Thread
+from rnnlm.kernels.parallel.words import Thread
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 7])

@@ -6,10 +6,13 @@ import os
 import subprocess
 import sys
 import threading
+import time
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
+from rnnlm.kernels.parallel import handover
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.thread_pool import available_threads, parallel, threads_to_use
 
@@ -67,6 +70,96 @@ def test_a_thread_that_fails_ends_the_call(who: int) -> None:
     seen = np.zeros(3, np.int64)
     sign_in(3, seen)
     assert seen.tolist() == [3, 3, 3]
+
+
+def test_threads_that_sleep_are_woken() -> None:
+    seen = np.zeros(3, np.int64)
+    for _ in range(5):
+        sign_in(3, seen)
+        time.sleep(0.02)  # a hundred times what a thread looks for work
+    assert seen.tolist() == [15, 15, 15]
+
+
+def test_ctrl_c_at_any_time_leaves_the_next_call_whole() -> None:
+    """Pressed a few hundred times, while threads work, look for work, sleep and are woken."""
+    code = (
+        "import _thread, sys, threading, time; sys.path.insert(0, 'tests/kernels/parallel'); import numpy as np\n"
+        "from test_thread_pool import pass_on, sign_in\n"
+        "numbers, seen = np.zeros((2, 2), np.int64), np.zeros(2, np.int64)\n"
+        "pass_on(2, numbers, 2); sign_in(2, seen)\n"
+        "end, presses, calls = time.monotonic() + 2, 0, 0\n"
+        "def press():\n"
+        "    generator = np.random.default_rng(0)\n"
+        "    while time.monotonic() < end:\n"
+        "        time.sleep(generator.uniform(0.0005, 0.003)); _thread.interrupt_main()\n"
+        "threading.Thread(target=press).start()\n"
+        "while time.monotonic() < end + 0.1:\n"
+        "    try:\n"
+        "        numbers[:] = 0; pass_on(2, numbers, 40); assert (numbers[0] == 40).all(), numbers\n"
+        "        calls += 1; sign_in(2, seen)\n"
+        "        if calls % 10 == 0: time.sleep(0.0004)\n"
+        "    except KeyboardInterrupt:\n"
+        "        presses += 1\n"
+        "seen[:] = 0; sign_in(2, seen); assert seen.tolist() == [2, 2]; assert presses > 50, presses\n"
+        "assert threading.active_count() < 10, threading.active_count(); print(calls > 100)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert found.stdout == "True\n", found.stderr
+
+
+def test_threads_end_with_their_pool() -> None:
+    def running() -> set[str]:
+        return {thread.name for thread in threading.enumerate() if thread.name.startswith("rnnlm-")}
+
+    for count in (4, 2):  # some asleep, and some that still look for work
+        sign_in(count, np.zeros(count, np.int64))
+        time.sleep(0.02 if count == 4 else 0)
+    deadline = time.monotonic() + 10
+    while running() != {"rnnlm-1"} and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert running() == {"rnnlm-1"}
+
+
+def test_barriers_after_a_failure_are_as_before() -> None:
+    with pytest.raises(ValueError, match="on purpose"):
+        fail(3, 1)
+    test_barriers_keep_all_in_step(3)
+
+
+class Two(NamedTuple):
+    """Arrays in a kernel's argument."""
+
+    row: np.ndarray
+    table: np.ndarray
+
+
+@parallel
+def add_up(thread, number, first, flag, second, sums):
+    """Arguments of all kinds."""
+    total = np.float64(number) + first.row[thread.number] + second.table[1, thread.number]
+    if flag:
+        total += 100 * first.table[0, thread.number] + second.row[0]
+    sums[thread.number] = total
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("number", [np.float32(0.5), np.float64(0.25), 7])
+@pytest.mark.parametrize("flag", [True, False])
+def test_every_thread_has_all_arguments(threads: int, number: Any, flag: bool) -> None:
+    first = Two(np.arange(3, dtype=np.float32), np.arange(6).reshape(2, 3))
+    second = Two(np.full(1, 1000, np.int32), np.full((2, 4), 10_000.0)[:, 1:])
+    sums = np.zeros(threads)
+    add_up(threads, number, first, flag, second, sums)
+    assert sums.tolist() == [float(number) + i + 10_000 + flag * (100 * i + 1000) for i in range(threads)]
+
+
+def test_more_arguments_than_there_is_room_for_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def take(thread, array):  # type: ignore[no-untyped-def]
+        array[thread.number] = 1
+
+    monkeypatch.setattr(handover, "ROOM_SIZE", 15)  # a number and two arrays take 2 + 2 x 7
+    with pytest.raises(NotImplementedError, match="more arguments than there is room for"):
+        parallel(take)(2, np.zeros(2))
 
 
 def test_calls_from_several_threads() -> None:
