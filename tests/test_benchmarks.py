@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import re
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -82,3 +85,20 @@ def test_losses_are_pytorchs(monkeypatch: pytest.MonkeyPatch) -> None:
         net.output.bias.copy_(start["output.b2"])
     a, b = ([update(number) for number in range(200)] for update in (ours, theirs))
     np.testing.assert_allclose(a, b, rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_the_timeline_accounts_for_an_update() -> None:
+    command = [sys.executable, "-m", "benchmarks.timeline", "A", "--precision", "float32", "--seconds", "0.3"]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True).stdout
+    about = re.search(r"([\d.]+) ms an update; multiply-adds ([\d,]+) GFLOP/s", found)
+    assert about is not None
+    update, rate = float(about[1]), float(about[2].replace(",", ""))
+    rows = {cells[1]: cells[2:-1] for cells in map(lambda line: re.split(r"\s*\|\s*", line), found.splitlines()[3:])}
+    kernels, python = rows["all kernels"], rows["Python between them"]
+    ms, *parts = (float(cell) for cell in kernels[1:8])
+    assert ms == pytest.approx(sum(parts), abs=0.05)
+    assert ms + float(python[1]) == pytest.approx(update, abs=0.02)
+    floor = float(kernels[9].split()[0])  # of the products that the kernels have counted, and of those that must be done
+    case = CASES["A"]
+    assert floor * rate * 1e6 == pytest.approx(case.products * case.steps * case.batch, rel=0.05)

@@ -1,4 +1,4 @@
-"""The handing over of a call: compiled code that lets the threads of a pool run the kernel that one of them runs.
+"""The handing over of a call, in compiled code: all threads run the kernel that one of them calls.
 
     def call(thread, x, factor):           # what `handed_over` makes of a kernel
         if leads(thread):                  # thread 0 of several

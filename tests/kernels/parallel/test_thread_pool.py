@@ -83,10 +83,12 @@ def test_threads_that_sleep_are_woken() -> None:
 def test_ctrl_c_at_any_time_leaves_the_next_call_whole() -> None:
     """Pressed a few hundred times, while threads work, look for work, sleep and are woken."""
     code = (
-        "import _thread, sys, threading, time; sys.path.insert(0, 'tests/kernels/parallel'); import numpy as np\n"
+        "import _thread, signal, sys, threading, time; sys.path.insert(0, 'tests/kernels/parallel')\n"
+        "import numpy as np\n"
         "from test_thread_pool import pass_on, sign_in\n"
         "numbers, seen = np.zeros((2, 2), np.int64), np.zeros(2, np.int64)\n"
         "pass_on(2, numbers, 2); sign_in(2, seen)\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a job in the background ignores it
         "end, presses, calls = time.monotonic() + 2, 0, 0\n"
         "def press():\n"
         "    generator = np.random.default_rng(0)\n"
