@@ -99,6 +99,6 @@ def test_the_timeline_accounts_for_an_update() -> None:
     ms, *parts = (float(cell) for cell in kernels[1:8])
     assert ms == pytest.approx(sum(parts), abs=0.05)
     assert ms + float(python[1]) == pytest.approx(update, abs=0.02)
-    floor = float(kernels[9].split()[0])  # of the products that the kernels have counted, and of those that must be done
+    floor = float(kernels[9].split()[0])  # of the products that the kernels have counted; below: that must be done
     case = CASES["A"]
     assert floor * rate * 1e6 == pytest.approx(case.products * case.steps * case.batch, rel=0.05)
