@@ -42,17 +42,23 @@ _loaded: dict[str, Any] = {}
 
 def load(routines: Iterable[Routine], dtype: Any) -> None:
     """Compile routines for a first argument of this type, or read them from the cache."""
-    kind = numba.from_dtype(np.dtype(dtype))
     for routine in routines:
-        symbol = routine.symbol(kind)
-        if symbol not in _loaded:
-            options = {"fastmath": FASTMATH, "error_model": "numpy"}
-            signature = (tuple(routine.arguments(kind)), types.void)
-            made: Any = CFunc(routine.function, signature, locals={}, options=options)
-            made._cache = CompiledCode(routine.function)
-            made.compile()
-            llvmlite.binding.add_symbol(symbol, made.address)
-            _loaded[symbol] = made
+        address(routine, dtype)
+
+
+def address(routine: Routine, dtype: Any) -> int:
+    """Where a routine lies; it is loaded first."""
+    kind = numba.from_dtype(np.dtype(dtype))
+    symbol = routine.symbol(kind)
+    if symbol not in _loaded:
+        options = {"fastmath": FASTMATH, "error_model": "numpy"}
+        signature = (tuple(routine.arguments(kind)), types.void)
+        made: Any = CFunc(routine.function, signature, locals={}, options=options)
+        made._cache = CompiledCode(routine.function)
+        made.compile()
+        llvmlite.binding.add_symbol(symbol, made.address)
+        _loaded[symbol] = made
+    return int(_loaded[symbol].address)
 
 
 def call_by_name(routine: Routine) -> Any:

@@ -1,19 +1,11 @@
 """The handing over of a call, in compiled code: all threads run the kernel that one of them calls.
 
     def call(thread, x, factor):           # what `handed_over` makes of a kernel
-        if leads(thread):                  # thread 0 of several
-            if not claim(thread):
-                return False               # one of them sleeps: wake it and call again
-            hand_over(thread.words)        # the arguments of this very call, for the others
-            post(thread)
-        kernel(thread, x, factor)
-        if leads(thread):
-            join(thread)
-            fail_too(thread.words)
-        return True
+        if not lead(thread):               # called for all threads: every one calls this with its own number
+            kernel(thread, x, factor)
 
-So Python's arguments are turned into numbers and pointers once, by thread 0, and not once a thread, one after the
-other under Python's lock. Another thread calls the same compiled function with the same arguments and its own number.
+So Python's arguments are turned into numbers and pointers once, and not once a thread, one after the other under
+Python's lock.
 """
 
 from __future__ import annotations
@@ -25,6 +17,7 @@ from typing import Any
 import numba
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.core.callconv import RETCODE_NONE, RETCODE_OK
 from numba.extending import intrinsic
 
@@ -41,73 +34,45 @@ from rnnlm.kernels.parallel.words import (
     IDLE,
     ROOM,
     ROOM_SIZE,
+    SETTLE,
     STATUS,
     STOPPED,
     state,
 )
+from rnnlm.kernels.symbols import Routine
 
+# In place of a thread's number: the kernel is called for all of them.
+ALL = -1
 # More arrivals than there will ever be: whoever waits at the barrier goes on.
-CALLED_OFF = 1 << 62
+_CALLED_OFF = 1 << 62
 
-_INT, _VOID = ir.IntType(64), ir.VoidType()
+_INT, _INT32, _VOID = ir.IntType(64), ir.IntType(32), ir.VoidType()
 _WORDS = _INT.as_pointer()
 _BODY_TYPE = ir.FunctionType(_VOID, [_WORDS, _INT])
+_SETTLE_TYPE = ir.FunctionType(_VOID, [_INT, _WORDS, _INT])
 # Of a compiled function's LLVM arguments: the results' and the exception's places, then the thread's number.
 _RESULT, _EXCEPTION, _NUMBER = range(3)
 
 
 def handed_over(function: Callable[..., None]) -> Any:
-    """Compile a kernel; see the module. The result has the kernel's parameters and says whether it ran."""
-    names = ", ".join(inspect.signature(function).parameters)
-    helpers: tuple[Any, ...] = (leads, claim, hand_over, post, join, fail_too)
-    space: dict[str, Any] = {helper.__name__: helper for helper in helpers}
-    space |= {"__name__": function.__module__, "kernel": numba.njit(inline="always")(function)}
-    thread = names.split(",")[0]
-    source = (
-        f"def {function.__name__}({names}):\n"
-        f"    if leads({thread}):\n"
-        f"        if not claim({thread}):\n"
-        "            return False\n"
-        f"        hand_over({thread}.words)\n"
-        f"        post({thread})\n"
-        f"    kernel({names})\n"
-        f"    if leads({thread}):\n"
-        f"        join({thread})\n"
-        f"        fail_too({thread}.words)\n"
-        "    return True\n"
-    )
-    exec(source, space)
-    return compiled(space[function.__name__], function, forceinline=False)
+    """Compile a kernel; see the module. It is called with the thread of number ALL, after `claim`, or with one thread
+    alone."""
+    names, name = ", ".join(inspect.signature(function).parameters), function.__name__
+    space: dict[str, Any] = {"__name__": function.__module__, "lead": lead}
+    space["kernel"] = numba.njit(inline="always")(function)
+    exec(f"def {name}({names}):\n    if not lead({names.split(',')[0]}):\n        kernel({names})\n", space)
+    return compiled(space[name], function, forceinline=False)
 
 
 @jit
-def leads(thread):
-    """Whether this thread is the one that calls others."""
-    return thread.number == 0 and thread.threads > 1
-
-
-@jit
-def claim(thread):
+def claim(words, threads):
     """Keep the other threads from going to sleep; False, and nobody is kept, if one sleeps already."""
-    for number in range(1, thread.threads):
-        if not swap(thread.words, state(number), IDLE, CLAIMED):
+    for number in range(1, threads):
+        if not swap(words, state(number), IDLE, CLAIMED):
             for other in range(1, number):
-                tell(thread.words, state(other), IDLE)
+                tell(words, state(other), IDLE)
             return False
     return True
-
-
-@jit
-def post(thread):
-    """Let the others begin."""
-    for number in range(1, thread.threads):
-        tell(thread.words, state(number), BUSY)
-
-
-@jit
-def join(thread):
-    """Wait until the others have ended."""
-    settle(thread.words, thread.threads)
 
 
 @jit
@@ -119,6 +84,15 @@ def settle(words, threads):
             looks += 1
             if looks > PATIENCE:
                 give_way()
+
+
+def _settle(kind, words, threads):
+    """The same, to be called by its address."""
+    settle(numba.carray(words, (1 << 20,)), threads)  # as many words as there are
+
+
+# What kernels call: so small a part of them that it is not worth compiling with each.
+SETTLE_ALL = Routine("settle", lambda kind: [kind, types.CPointer(types.int64), types.intp], _settle)
 
 
 @jit
@@ -140,33 +114,46 @@ def serve(words, number, looks):
                 return False
 
 
-def _data(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    """The address of the words."""
-    return context.make_array(signature.args[0])(context, builder, args[0]).data
-
-
 def _word(builder: Any, words: Any, index: int) -> Any:
     return builder.gep(words, [_INT(index)])
 
 
 @intrinsic
-def hand_over(typingctx: Any, words: Any) -> Any:
-    """Write down with which arguments this function was called, and where to call it with another number."""
+def lead(typingctx: Any, thread: Any) -> Any:
+    """Where the thread's number is ALL: write down where to call this function, and with which arguments; let the
+    others begin, do the part of thread 0, and wait for the others. If one has failed, fail as it did. Returns whether
+    the number was ALL."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         function = builder.function
         room = ir.LiteralStructType([argument.type for argument in function.args[_NUMBER:]])
         if context.get_abi_sizeof(room) > 8 * ROOM_SIZE:
             raise NotImplementedError(f"{function.name}: more arguments than there is room for (parallel.words.ROOM)")
-        data = _data(context, builder, signature, args)
-        place = builder.bitcast(_word(builder, data, ROOM), room.as_pointer())
-        for i, argument in enumerate(function.args[_NUMBER:]):
-            builder.store(argument, builder.gep(place, [ir.IntType(32)(0), ir.IntType(32)(i)]))
-        body = _body(builder.module, function, room)
-        builder.store(builder.ptrtoint(body, _INT), _word(builder, data, BODY))
-        return context.get_dummy_value()
+        number, threads, shared = (builder.extract_value(args[0], i) for i in range(3))
+        for_all = builder.icmp_signed("==", number, _INT(ALL))
+        with builder.if_then(for_all):
+            words = context.make_array(thread.types[2])(context, builder, shared).data
+            place = builder.bitcast(_word(builder, words, ROOM), room.as_pointer())
+            for i, argument in enumerate(function.args[_NUMBER:]):
+                builder.store(argument, builder.gep(place, [_INT32(0), _INT32(i)]))
+            body = _body(builder.module, function, room)
+            builder.store(builder.ptrtoint(body, _INT), _word(builder, words, BODY))
+            first, apart = state.py_func(1), state.py_func(2) - state.py_func(1)
+            with cgutils.for_range(builder, builder.sub(threads, _INT(1)), intp=_INT) as loop:
+                index = builder.add(_INT(first), builder.mul(loop.index, _INT(apart)))
+                builder.store_atomic(_INT(BUSY), builder.gep(words, [index]), "release", 8)
+            builder.call(body, [words, _INT(0)])
+            wait = builder.inttoptr(builder.load(_word(builder, words, SETTLE)), _SETTLE_TYPE.as_pointer())
+            builder.call(wait, [_INT(0), words, threads])
+            status = builder.trunc(builder.load(_word(builder, words, STATUS)), _INT32)
+            with builder.if_then(builder.icmp_signed("!=", status, _INT32(0)), likely=False):
+                error = function.args[_EXCEPTION]
+                found = builder.load(_word(builder, words, ERROR))
+                builder.store(builder.inttoptr(found, error.type.pointee), error)
+                builder.ret(status)
+        return for_all
 
-    return types.void(words), codegen
+    return types.boolean(thread), codegen
 
 
 def _body(module: Any, function: Any, room: Any) -> Any:
@@ -176,9 +163,7 @@ def _body(module: Any, function: Any, room: Any) -> Any:
     words, number = body.args
     builder = ir.IRBuilder(body.append_basic_block("entry"))
     place = builder.bitcast(_word(builder, words, ROOM), room.as_pointer())
-    given = [
-        builder.load(builder.gep(place, [ir.IntType(32)(0), ir.IntType(32)(i)])) for i in range(len(room.elements))
-    ]
+    given = [builder.load(builder.gep(place, [_INT32(0), _INT32(i)])) for i in range(len(room.elements))]
     given[0] = number
     result, error = (builder.alloca(function.args[i].type.pointee) for i in (_RESULT, _EXCEPTION))
     status = builder.call(function, [result, error, *given], attrs=("noinline",))
@@ -187,26 +172,9 @@ def _body(module: Any, function: Any, room: Any) -> Any:
         builder.store(builder.sext(status, _INT), _word(builder, words, STATUS))
         builder.store(builder.ptrtoint(builder.load(error), _INT), _word(builder, words, ERROR))
         # It will not come to any barrier: nobody is to wait for it.
-        builder.store_atomic(_INT(CALLED_OFF), _word(builder, words, COUNT), "release", 8)
+        builder.store_atomic(_INT(_CALLED_OFF), _word(builder, words, COUNT), "release", 8)
     builder.ret_void()
     return body
-
-
-@intrinsic
-def fail_too(typingctx: Any, words: Any) -> Any:
-    """End this function as the thread that failed has ended."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data, function = _data(context, builder, signature, args), builder.function
-        status = builder.load(_word(builder, data, STATUS))
-        with builder.if_then(builder.icmp_signed("!=", status, _INT(0)), likely=False):
-            place = function.args[_EXCEPTION]
-            error = builder.load(_word(builder, data, ERROR))
-            builder.store(builder.inttoptr(error, place.type.pointee), place)
-            builder.ret(builder.trunc(status, ir.IntType(32)))
-        return context.get_dummy_value()
-
-    return types.void(words), codegen
 
 
 @intrinsic
@@ -214,7 +182,7 @@ def _call(typingctx: Any, words: Any, number: Any) -> Any:
     """Call the body."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = _data(context, builder, signature, args)
+        data = context.make_array(words)(context, builder, args[0]).data
         address = builder.load(_word(builder, data, BODY))
         builder.call(builder.inttoptr(address, _BODY_TYPE.as_pointer()), [data, args[1]])
         return context.get_dummy_value()

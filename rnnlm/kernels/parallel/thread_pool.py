@@ -11,10 +11,10 @@ Every thread runs the whole body, with the range that `partition` gives it; ``ba
 for each other. So the order of every sum, and with it every bit of the result, depends on the number of threads
 alone.
 
-Thread 0 is the one that calls; the others are Python threads that wait for work, outside of Python's lock, and begin
-and end without Python (``handover``). Not Numba's own prange: there LLVM optimises the whole body, with all it calls,
-once more for each loop, which made compiling several times longer. A thread that waits looks for work for some 200
-microseconds, since calls come in quick succession, then sleeps, so that other programs get the core.
+Thread 0 is the one that calls; the others are Python threads that wait for work, outside of Python's lock. They begin
+and end without Python (``handover``). Not Numba's own prange: there LLVM optimises the whole body, with all that it
+calls, once more for each loop, which made compiling several times longer. A thread that waits looks for work for some
+200 microseconds, since calls come in quick succession, then sleeps, so that other programs get the core.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rnnlm.kernels import symbols
 from rnnlm.kernels.parallel import words
-from rnnlm.kernels.parallel.handover import CALLED_OFF, handed_over, serve, settle
+from rnnlm.kernels.parallel.handover import ALL, SETTLE_ALL, claim, handed_over, serve
 from rnnlm.kernels.parallel.words import Thread
 
 # Looks for work before the thread sleeps; 25 ns each.
@@ -43,7 +44,8 @@ class _Pool:
 
     def __init__(self, count: int) -> None:
         self.count, self._words = count, words.new(count)
-        self._first = Thread(0, count, self._words)
+        self._words[words.SETTLE] = symbols.address(SETTLE_ALL, np.int64)
+        self._all = Thread(ALL, count, self._words)
         self._sleeps = [_thread.allocate_lock() for _ in range(count)]
         # The threads end with the pool, also where Ctrl-C comes while they are started.
         weakref.finalize(self, _dismiss, self._words, self._sleeps)
@@ -53,13 +55,10 @@ class _Pool:
             threading.Thread(target=_serve, args=given, daemon=True, name=f"rnnlm-{number}").start()
 
     def run(self, kernel: Any, arguments: tuple[Any, ...]) -> None:
-        """Call a kernel. Where that fails, or Ctrl-C is pressed, nobody still writes to arrays when this returns."""
-        try:
-            while not kernel(self._first, *arguments):
-                self._wake()
-        except BaseException:
-            self._call_off()
-            raise
+        """Call a kernel; nobody works any more when this returns or raises."""
+        while not claim(self._words, self.count):
+            self._wake()
+        kernel(self._all, *arguments)
 
     def _wake(self) -> None:
         """Let whoever sleeps look for work."""
@@ -68,20 +67,6 @@ class _Pool:
             if self._words[place] == words.ASLEEP:
                 self._words[place] = words.IDLE
                 self._sleeps[number].release()
-
-    def _call_off(self) -> None:
-        """Nobody waits for a thread that has failed; wait for the others, whatever is thrown meanwhile."""
-        thrown: BaseException | None = None
-        settled = False
-        while not settled:
-            try:
-                self._words[words.COUNT] = CALLED_OFF
-                settle(self._words, self.count)
-                settled = True
-            except BaseException as error:  # Ctrl-C
-                thrown = error
-        if thrown is not None:
-            raise thrown
 
 
 def _serve(shared: NDArray[np.int64], number: int, sleep: _thread.LockType) -> None:

@@ -2,6 +2,7 @@
 
     COUNT           arrivals at the barrier, of all threads
     BODY            the address of the kernel that is called, as the other threads call it (``handover``)
+    SETTLE          the address of what waits for the other threads (``handover``)
     STATUS, ERROR   what a thread that failed came to: Numba's status and exception; 0 where all went well
     ROOM            the kernel's arguments
     own(n)          arrivals of thread n at the barrier
@@ -21,7 +22,7 @@ from rnnlm.kernels.jit import jit
 
 _APART = 16
 COUNT = 0
-BODY, STATUS, ERROR = (_APART + i for i in range(3))
+BODY, SETTLE, STATUS, ERROR = (_APART + i for i in range(4))
 ROOM = 2 * _APART
 # Words of the arguments of a kernel: an array takes seven or more, and kernels have up to some fifty.
 ROOM_SIZE = 2048
@@ -35,7 +36,7 @@ IDLE, ASLEEP, CLAIMED, BUSY, STOPPED = range(5)
 class Thread(NamedTuple):
     """What a kernel knows of the thread that runs it."""
 
-    number: int  # from 0
+    number: int  # from 0; ``handover.ALL`` for whoever calls several
     threads: int  # that run the kernel
     words: np.ndarray  # that they share
 
