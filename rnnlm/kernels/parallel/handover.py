@@ -28,6 +28,8 @@ from rnnlm.kernels.parallel.words import (
     ASLEEP,
     BODY,
     BUSY,
+    CALLED,
+    CLAIM,
     CLAIMED,
     COUNT,
     ERROR,
@@ -43,20 +45,22 @@ from rnnlm.kernels.symbols import Routine
 
 # In place of a thread's number: the kernel is called for all of them.
 ALL = -1
+# Words that there are at most.
+_ROOM_FOR_ALL = 1 << 20
 # More arrivals than there will ever be: whoever waits at the barrier goes on.
 _CALLED_OFF = 1 << 62
 
 _INT, _INT32, _VOID = ir.IntType(64), ir.IntType(32), ir.VoidType()
 _WORDS = _INT.as_pointer()
 _BODY_TYPE = ir.FunctionType(_VOID, [_WORDS, _INT])
-_SETTLE_TYPE = ir.FunctionType(_VOID, [_INT, _WORDS, _INT])
+_ROUTINE_TYPE = ir.FunctionType(_VOID, [_INT, _WORDS, _INT])
 # Of a compiled function's LLVM arguments: the results' and the exception's places, then the thread's number.
 _RESULT, _EXCEPTION, _NUMBER = range(3)
 
 
 def handed_over(function: Callable[..., None]) -> Any:
-    """Compile a kernel; see the module. It is called with the thread of number ALL, after `claim`, or with one thread
-    alone."""
+    """Compile a kernel; see the module. It is called with the thread of number ALL, and again if CALLED is 0 then, or
+    with a thread that is alone."""
     names, name = ", ".join(inspect.signature(function).parameters), function.__name__
     space: dict[str, Any] = {"__name__": function.__module__, "lead": lead}
     space["kernel"] = numba.njit(inline="always")(function)
@@ -86,13 +90,23 @@ def settle(words, threads):
                 give_way()
 
 
+def _claim(kind, words, threads):
+    """`claim`, to be called by its address."""
+    array = numba.carray(words, (_ROOM_FOR_ALL,))
+    array[CALLED] = claim(array, threads)
+
+
 def _settle(kind, words, threads):
-    """The same, to be called by its address."""
-    settle(numba.carray(words, (1 << 20,)), threads)  # as many words as there are
+    """`settle`, to be called by its address."""
+    settle(numba.carray(words, (_ROOM_FOR_ALL,)), threads)
 
 
-# What kernels call: so small a part of them that it is not worth compiling with each.
-SETTLE_ALL = Routine("settle", lambda kind: [kind, types.CPointer(types.int64), types.intp], _settle)
+def _arguments(kind):
+    return [kind, types.CPointer(types.int64), types.intp]
+
+
+# What kernels call by address: so small a part of them that it is not worth compiling with each.
+CLAIM_ALL, SETTLE_ALL = Routine("claim", _arguments, _claim), Routine("settle", _arguments, _settle)
 
 
 @jit
@@ -122,7 +136,7 @@ def _word(builder: Any, words: Any, index: int) -> Any:
 def lead(typingctx: Any, thread: Any) -> Any:
     """Where the thread's number is ALL: write down where to call this function, and with which arguments; let the
     others begin, do the part of thread 0, and wait for the others. If one has failed, fail as it did. Returns whether
-    the number was ALL."""
+    the number was ALL; CALLED says whether all were awake, and so whether anything was done."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         function = builder.function
@@ -133,27 +147,34 @@ def lead(typingctx: Any, thread: Any) -> Any:
         for_all = builder.icmp_signed("==", number, _INT(ALL))
         with builder.if_then(for_all):
             words = context.make_array(thread.types[2])(context, builder, shared).data
-            place = builder.bitcast(_word(builder, words, ROOM), room.as_pointer())
-            for i, argument in enumerate(function.args[_NUMBER:]):
-                builder.store(argument, builder.gep(place, [_INT32(0), _INT32(i)]))
-            body = _body(builder.module, function, room)
-            builder.store(builder.ptrtoint(body, _INT), _word(builder, words, BODY))
-            first, apart = state.py_func(1), state.py_func(2) - state.py_func(1)
-            with cgutils.for_range(builder, builder.sub(threads, _INT(1)), intp=_INT) as loop:
-                index = builder.add(_INT(first), builder.mul(loop.index, _INT(apart)))
-                builder.store_atomic(_INT(BUSY), builder.gep(words, [index]), "release", 8)
-            builder.call(body, [words, _INT(0)])
-            wait = builder.inttoptr(builder.load(_word(builder, words, SETTLE)), _SETTLE_TYPE.as_pointer())
-            builder.call(wait, [_INT(0), words, threads])
-            status = builder.trunc(builder.load(_word(builder, words, STATUS)), _INT32)
-            with builder.if_then(builder.icmp_signed("!=", status, _INT32(0)), likely=False):
-                error = function.args[_EXCEPTION]
-                found = builder.load(_word(builder, words, ERROR))
-                builder.store(builder.inttoptr(found, error.type.pointee), error)
-                builder.ret(status)
+            _call_routine(builder, CLAIM, words, threads)
+            with builder.if_then(builder.icmp_signed("!=", builder.load(_word(builder, words, CALLED)), _INT(0))):
+                place = builder.bitcast(_word(builder, words, ROOM), room.as_pointer())
+                for i, argument in enumerate(function.args[_NUMBER:]):
+                    builder.store(argument, builder.gep(place, [_INT32(0), _INT32(i)]))
+                body = _body(builder.module, function, room)
+                builder.store(builder.ptrtoint(body, _INT), _word(builder, words, BODY))
+                first, apart = state.py_func(1), state.py_func(2) - state.py_func(1)
+                with cgutils.for_range(builder, builder.sub(threads, _INT(1)), intp=_INT) as loop:
+                    index = builder.add(_INT(first), builder.mul(loop.index, _INT(apart)))
+                    builder.store_atomic(_INT(BUSY), builder.gep(words, [index]), "release", 8)
+                builder.call(body, [words, _INT(0)])
+                _call_routine(builder, SETTLE, words, threads)
+                status = builder.trunc(builder.load(_word(builder, words, STATUS)), _INT32)
+                with builder.if_then(builder.icmp_signed("!=", status, _INT32(0)), likely=False):
+                    error = function.args[_EXCEPTION]
+                    found = builder.load(_word(builder, words, ERROR))
+                    builder.store(builder.inttoptr(found, error.type.pointee), error)
+                    builder.ret(status)
         return for_all
 
     return types.boolean(thread), codegen
+
+
+def _call_routine(builder: Any, place: int, words: Any, threads: Any) -> None:
+    """Call what lies at the address in this word."""
+    address = builder.load(_word(builder, words, place))
+    builder.call(builder.inttoptr(address, _ROUTINE_TYPE.as_pointer()), [_INT(0), words, threads])
 
 
 def _body(module: Any, function: Any, room: Any) -> Any:

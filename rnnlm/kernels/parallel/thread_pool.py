@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from rnnlm.kernels import symbols
 from rnnlm.kernels.parallel import words
-from rnnlm.kernels.parallel.handover import ALL, SETTLE_ALL, claim, handed_over, serve
+from rnnlm.kernels.parallel.handover import ALL, CLAIM_ALL, SETTLE_ALL, handed_over, serve
 from rnnlm.kernels.parallel.words import Thread
 
 # Looks for work before the thread sleeps; 25 ns each.
@@ -44,6 +44,7 @@ class _Pool:
 
     def __init__(self, count: int) -> None:
         self.count, self._words = count, words.new(count)
+        self._words[words.CLAIM] = symbols.address(CLAIM_ALL, np.int64)
         self._words[words.SETTLE] = symbols.address(SETTLE_ALL, np.int64)
         self._all = Thread(ALL, count, self._words)
         self._sleeps = [_thread.allocate_lock() for _ in range(count)]
@@ -56,9 +57,10 @@ class _Pool:
 
     def run(self, kernel: Any, arguments: tuple[Any, ...]) -> None:
         """Call a kernel; nobody works any more when this returns or raises."""
-        while not claim(self._words, self.count):
-            self._wake()
         kernel(self._all, *arguments)
+        while not self._words[words.CALLED]:
+            self._wake()
+            kernel(self._all, *arguments)
 
     def _wake(self) -> None:
         """Let whoever sleeps look for work."""

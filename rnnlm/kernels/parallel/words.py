@@ -2,7 +2,8 @@
 
     COUNT           arrivals at the barrier, of all threads
     BODY            the address of the kernel that is called, as the other threads call it (``handover``)
-    SETTLE          the address of what waits for the other threads (``handover``)
+    CLAIM, SETTLE   the addresses of what calls the other threads and waits for them (``handover``)
+    CALLED          whether the last call found all of them awake
     STATUS, ERROR   what a thread that failed came to: Numba's status and exception; 0 where all went well
     ROOM            the kernel's arguments
     own(n)          arrivals of thread n at the barrier
@@ -22,7 +23,7 @@ from rnnlm.kernels.jit import jit
 
 _APART = 16
 COUNT = 0
-BODY, SETTLE, STATUS, ERROR = (_APART + i for i in range(4))
+BODY, CLAIM, SETTLE, CALLED, STATUS, ERROR = (_APART + i for i in range(6))
 ROOM = 2 * _APART
 # Words of the arguments of a kernel: an array takes seven or more, and kernels have up to some fifty.
 ROOM_SIZE = 2048
