@@ -109,9 +109,10 @@ def _timed_kernel(function: Callable[..., None]) -> Callable[..., None]:
     """The same kernel, the cycles of each thread counted."""
     names, name = ", ".join(inspect.signature(function).parameters), function.__name__
     source = (
-        f"def {name}({names}):\n    count({WORK}, -cycles())\n    function({names})\n    count({WORK}, cycles())\n"
+        f"def {name}({names}):\n    _count_({WORK}, -_cycles_())\n    _function_({names})\n"
+        f"    _count_({WORK}, _cycles_())\n"
     )
-    space = {"cycles": _cycles, "count": _count, "function": numba.njit(inline="always")(function)}
+    space = {"_cycles_": _cycles, "_count_": _count, "_function_": numba.njit(inline="always")(function)}
     return _made(source, space, name, function.__module__)
 
 

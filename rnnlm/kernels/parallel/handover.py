@@ -5,7 +5,7 @@
             kernel(thread, x, factor)
 
 So Python's arguments are turned into numbers and pointers once, and not once a thread, one after the other under
-Python's lock.
+Python's lock. Where a thread sleeps nothing is done: Python wakes it and calls again.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from rnnlm.kernels.parallel.atomics import give_way, look, swap, tell
 from rnnlm.kernels.parallel.barrier import PATIENCE
 from rnnlm.kernels.parallel.words import (
     ASLEEP,
+    AWAKE,
     BODY,
     BUSY,
-    CALLED,
     CLAIM,
     CLAIMED,
     COUNT,
@@ -59,12 +59,12 @@ _RESULT, _EXCEPTION, _NUMBER = range(3)
 
 
 def handed_over(function: Callable[..., None]) -> Any:
-    """Compile a kernel; see the module. It is called with the thread of number ALL, and again if CALLED is 0 then, or
+    """Compile a kernel; see the module. It is called with the thread of number ALL, and again if AWAKE is 0 then, or
     with a thread that is alone."""
     names, name = ", ".join(inspect.signature(function).parameters), function.__name__
-    space: dict[str, Any] = {"__name__": function.__module__, "lead": lead}
-    space["kernel"] = numba.njit(inline="always")(function)
-    exec(f"def {name}({names}):\n    if not lead({names.split(',')[0]}):\n        kernel({names})\n", space)
+    space: dict[str, Any] = {"__name__": function.__module__, "_lead_": lead}
+    space["_kernel_"] = numba.njit(inline="always")(function)
+    exec(f"def {name}({names}):\n    if not _lead_({names.split(',')[0]}):\n        _kernel_({names})\n", space)
     return compiled(space[name], function, forceinline=False)
 
 
@@ -93,7 +93,7 @@ def settle(words, threads):
 def _claim(kind, words, threads):
     """`claim`, to be called by its address."""
     array = numba.carray(words, (_ROOM_FOR_ALL,))
-    array[CALLED] = claim(array, threads)
+    array[AWAKE] = claim(array, threads)
 
 
 def _settle(kind, words, threads):
@@ -136,7 +136,7 @@ def _word(builder: Any, words: Any, index: int) -> Any:
 def lead(typingctx: Any, thread: Any) -> Any:
     """Where the thread's number is ALL: write down where to call this function, and with which arguments; let the
     others begin, do the part of thread 0, and wait for the others. If one has failed, fail as it did. Returns whether
-    the number was ALL; CALLED says whether all were awake, and so whether anything was done."""
+    the number was ALL; AWAKE says whether all were awake, and so whether anything was done."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         function = builder.function
@@ -148,7 +148,7 @@ def lead(typingctx: Any, thread: Any) -> Any:
         with builder.if_then(for_all):
             words = context.make_array(thread.types[2])(context, builder, shared).data
             _call_routine(builder, CLAIM, words, threads)
-            with builder.if_then(builder.icmp_signed("!=", builder.load(_word(builder, words, CALLED)), _INT(0))):
+            with builder.if_then(builder.icmp_signed("!=", builder.load(_word(builder, words, AWAKE)), _INT(0))):
                 place = builder.bitcast(_word(builder, words, ROOM), room.as_pointer())
                 for i, argument in enumerate(function.args[_NUMBER:]):
                     builder.store(argument, builder.gep(place, [_INT32(0), _INT32(i)]))

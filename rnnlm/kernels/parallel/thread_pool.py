@@ -48,8 +48,9 @@ class _Pool:
         self._words[words.SETTLE] = symbols.address(SETTLE_ALL, np.int64)
         self._all = Thread(ALL, count, self._words)
         self._sleeps = [_thread.allocate_lock() for _ in range(count)]
-        # The threads end with the pool, also where Ctrl-C comes while they are started.
-        weakref.finalize(self, _dismiss, self._words, self._sleeps)
+        # The threads end with the pool, also where Ctrl-C comes while they are started; not at exit, when handlers and
+        # daemon threads may still call kernels.
+        weakref.finalize(self, _dismiss, self._words, self._sleeps).atexit = False
         for number in range(1, count):
             self._sleeps[number].acquire()
             given = (self._words, number, self._sleeps[number])
@@ -58,7 +59,7 @@ class _Pool:
     def run(self, kernel: Any, arguments: tuple[Any, ...]) -> None:
         """Call a kernel; nobody works any more when this returns or raises."""
         kernel(self._all, *arguments)
-        while not self._words[words.CALLED]:
+        while not self._words[words.AWAKE]:
             self._wake()
             kernel(self._all, *arguments)
 
@@ -103,6 +104,8 @@ _alone = Thread(0, 1, words.new(1))
 
 def _run(count: int, kernel: Any, arguments: tuple[Any, ...]) -> None:
     global _pool
+    if count < 1:
+        raise ValueError(f"threads: found {count}; must be at least 1")
     if count == 1:
         kernel(_alone, *arguments)
         return

@@ -2,8 +2,8 @@
 
     COUNT           arrivals at the barrier, of all threads
     BODY            the address of the kernel that is called, as the other threads call it (``handover``)
-    CLAIM, SETTLE   the addresses of what calls the other threads and waits for them (``handover``)
-    CALLED          whether the last call found all of them awake
+    CLAIM, SETTLE   the addresses of what keeps the other threads awake, and of what waits for them (``handover``)
+    AWAKE           whether none of them slept when the last kernel was called
     STATUS, ERROR   what a thread that failed came to: Numba's status and exception; 0 where all went well
     ROOM            the kernel's arguments
     own(n)          arrivals of thread n at the barrier
@@ -23,7 +23,7 @@ from rnnlm.kernels.jit import jit
 
 _APART = 16
 COUNT = 0
-BODY, CLAIM, SETTLE, CALLED, STATUS, ERROR = (_APART + i for i in range(6))
+BODY, CLAIM, SETTLE, AWAKE, STATUS, ERROR = (_APART + i for i in range(6))
 ROOM = 2 * _APART
 # Words of the arguments of a kernel: an array takes seven or more, and kernels have up to some fifty.
 ROOM_SIZE = 2048

@@ -109,6 +109,36 @@ def test_ctrl_c_at_any_time_leaves_the_next_call_whole() -> None:
     assert found.stdout == "True\n", found.stderr
 
 
+def test_kernels_run_in_a_handler_at_exit() -> None:
+    code = (
+        "import atexit, sys; sys.path.insert(0, 'tests/kernels/parallel'); import numpy as np\n"
+        "def late():\n"
+        "    seen = np.zeros(2, np.int64); sign_in(2, seen); print(seen.tolist(), flush=True)\n"
+        "atexit.register(late)\n"
+        "from test_thread_pool import sign_in\n"
+        "sign_in(2, np.zeros(2, np.int64))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert found.stdout == "[2, 2]\n", found.stderr
+
+
+@parallel
+def kernel(thread, lead):
+    """Names that the handing over has too."""
+    lead[thread.number] = 1
+
+
+def test_a_kernel_may_have_any_name() -> None:
+    seen = np.zeros(2)
+    kernel(2, seen)
+    assert seen.tolist() == [1, 1]
+
+
+def test_no_thread_is_refused() -> None:
+    with pytest.raises(ValueError, match="threads: found 0; must be at least 1"):
+        sign_in(0, np.zeros(1, np.int64))
+
+
 def test_threads_end_with_their_pool() -> None:
     def running() -> set[str]:
         return {thread.name for thread in threading.enumerate() if thread.name.startswith("rnnlm-")}
