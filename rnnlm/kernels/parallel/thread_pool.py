@@ -48,8 +48,8 @@ class _Pool:
         self._words[words.SETTLE] = symbols.address(SETTLE_ALL, np.int64)
         self._all = Thread(ALL, count, self._words)
         self._sleeps = [_thread.allocate_lock() for _ in range(count)]
-        # The threads end with the pool, also where Ctrl-C comes while they are started; not at exit, when handlers and
-        # daemon threads may still call kernels.
+        # The threads end with the pool, also where Ctrl-C comes while they are started; not at exit, when others may
+        # still call kernels.
         weakref.finalize(self, _dismiss, self._words, self._sleeps).atexit = False
         for number in range(1, count):
             self._sleeps[number].acquire()
