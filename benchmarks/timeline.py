@@ -92,17 +92,18 @@ def _made(source: str, space: dict[str, Any], name: str = "timed", module: str =
     return space[name]
 
 
-def _timed(function: Any, part: int, arity: int) -> Any:
-    """The same function, its cycles counted."""
+def _timed(function: Any, part: int, arity: int, operations: str = "0", wide: bool = True) -> Any:
+    """The same function, its cycles counted, and the operations that its arguments (a0, a1 ...) come to."""
     arguments = ", ".join(f"a{i}" for i in range(arity))
     source = (
         f"def timed({arguments}):\n"
         "    began = cycles()\n"
         f"    found = function({arguments})\n"
         f"    count({part}, cycles() - began)\n"
+        f"    count({OPERATIONS}, {operations})\n"
         "    return found\n"
     )
-    return jit.jit(_made(source, {"cycles": _cycles, "count": _count, "function": function}))
+    return _made(source, {"cycles": _cycles, "count": _count, "function": function, "wide": wide})
 
 
 def _timed_kernel(function: Callable[..., None]) -> Callable[..., None]:
@@ -120,18 +121,8 @@ def _timed_routine(routine: symbols.Routine, kind: Any) -> tuple[symbols.Routine
     """The routine under another name, and one under its own that calls it."""
     part, arity, operations = _ROUTINES[routine.name]
     other = symbols.Routine(f"untimed_{routine.name}", routine.arguments, routine.function)
-    arguments = ", ".join(f"a{i}" for i in range(arity))
-    source = (
-        f"def timed({arguments}):\n"
-        "    began = cycles()\n"
-        f"    call({arguments})\n"
-        f"    count({part}, cycles() - began)\n"
-        f"    count({OPERATIONS}, {operations})\n"
-    )
-    names = {
-        "cycles": _cycles, "count": _count, "call": symbols.call_by_name(other), "wide": kind != np.dtype(np.uint32),
-    }  # fmt: skip
-    return other, symbols.Routine(routine.name, routine.arguments, _made(source, names))
+    timed = _timed(symbols.call_by_name(other), part, arity, operations, kind != np.dtype(np.uint32))
+    return other, symbols.Routine(routine.name, routine.arguments, timed)
 
 
 def _watch() -> None:
@@ -150,7 +141,7 @@ def _watch() -> None:
     for module, functions in _TIMED.items():
         found = importlib.import_module(module)
         for name, part in functions.items():
-            setattr(found, name, _timed(getattr(found, name), part, _ARITY[name]))
+            setattr(found, name, jit.jit(_timed(getattr(found, name), part, _ARITY[name])))
 
 
 class _Kernels:

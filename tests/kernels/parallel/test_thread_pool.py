@@ -17,6 +17,14 @@ from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.thread_pool import available_threads, parallel, threads_to_use
 
 
+def _printed(code: str) -> str:
+    """What a process prints that has this file's kernels to import."""
+    code = "import sys; sys.path.insert(0, 'tests/kernels/parallel'); import numpy as np\n" + code
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert found.returncode == 0, found.stderr
+    return found.stdout
+
+
 def test_threads_to_use() -> None:
     assert threads_to_use(1) == 1
     assert threads_to_use("auto") == available_threads() >= 1
@@ -83,8 +91,7 @@ def test_threads_that_sleep_are_woken() -> None:
 def test_ctrl_c_at_any_time_leaves_the_next_call_whole() -> None:
     """Pressed a few hundred times, while threads work, look for work, sleep and are woken."""
     code = (
-        "import _thread, signal, sys, threading, time; sys.path.insert(0, 'tests/kernels/parallel')\n"
-        "import numpy as np\n"
+        "import _thread, signal, threading, time\n"
         "from test_thread_pool import pass_on, sign_in\n"
         "numbers, seen = np.zeros((2, 2), np.int64), np.zeros(2, np.int64)\n"
         "pass_on(2, numbers, 2); sign_in(2, seen)\n"
@@ -105,21 +112,19 @@ def test_ctrl_c_at_any_time_leaves_the_next_call_whole() -> None:
         "seen[:] = 0; sign_in(2, seen); assert seen.tolist() == [2, 2]; assert presses > 50, presses\n"
         "assert threading.active_count() < 10, threading.active_count(); print(calls > 100)"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert found.stdout == "True\n", found.stderr
+    assert _printed(code) == "True\n"
 
 
 def test_kernels_run_in_a_handler_at_exit() -> None:
     code = (
-        "import atexit, sys; sys.path.insert(0, 'tests/kernels/parallel'); import numpy as np\n"
+        "import atexit\n"
         "def late():\n"
         "    seen = np.zeros(2, np.int64); sign_in(2, seen); print(seen.tolist(), flush=True)\n"
         "atexit.register(late)\n"
         "from test_thread_pool import sign_in\n"
         "sign_in(2, np.zeros(2, np.int64))"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert found.stdout == "[2, 2]\n", found.stderr
+    assert _printed(code) == "[2, 2]\n"
 
 
 @parallel
@@ -212,12 +217,11 @@ def test_calls_from_several_threads() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_a_forked_process_has_a_pool_of_its_own() -> None:
     code = (
-        "import os, sys; sys.path.insert(0, 'tests/kernels/parallel'); import numpy as np\n"
+        "import os\n"
         "from test_thread_pool import sign_in\n"
         "sign_in(2, np.zeros(3, np.int64)); child = os.fork()\n"
         "seen = np.zeros(2, np.int64); sign_in(2, seen); assert seen.tolist() == [2, 2]\n"
         "if child == 0: os._exit(0)\n"
         "assert os.waitpid(child, 0)[1] == 0; print('both')"
     )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert found.stdout == "both\n", found.stderr
+    assert _printed(code) == "both\n"
