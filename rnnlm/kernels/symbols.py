@@ -21,6 +21,7 @@ from numba.core.ccallback import CFunc
 from numba.extending import intrinsic
 
 from rnnlm.kernels.compiled import CompiledCode
+from rnnlm.kernels.compiling import compiling
 from rnnlm.kernels.jit import FASTMATH
 
 
@@ -55,7 +56,8 @@ def address(routine: Routine, dtype: Any) -> int:
         signature = (tuple(routine.arguments(kind)), types.void)
         made: Any = CFunc(routine.function, signature, locals={}, options=options)
         made._cache = CompiledCode(routine.function)
-        made.compile()
+        with compiling():
+            made.compile()
         llvmlite.binding.add_symbol(symbol, made.address)
         _loaded[symbol] = made
     return int(_loaded[symbol].address)

@@ -7,7 +7,6 @@ chooses."""
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import subprocess
 import sys
@@ -24,7 +23,7 @@ import numpy as np
 
 from rnnlm.config.base import Section, Typed, sections
 from rnnlm.config.network import Model
-from rnnlm.config.schema import Config
+from rnnlm.config.schema import Config, Train
 from rnnlm.errors import InputError, RnnlmError
 from rnnlm.kernels import cache
 from rnnlm.kernels.matmul.choice import choose
@@ -34,6 +33,7 @@ from rnnlm.measure.records import Warmed
 from rnnlm.network import build
 from rnnlm.network.decoder import Decoder
 from rnnlm.network.network import Network, Window
+from rnnlm.network.parameters import Gradients
 from rnnlm.network.protocols import Draw
 from rnnlm.training import loop as training
 from rnnlm.training.optimizers.optimizer import Optimizer
@@ -227,15 +227,23 @@ def _output(section: type[Section], precision: str) -> None:
                 _sample(network)
 
 
+def _optimizer(section: type[Section], precision: str) -> None:
+    """One rule, on a whole parameter and on two rows of it."""
+    settings = Train.model_validate(
+        {"precision": precision, "optimizer": {"type": section.model_fields["type"].default}}
+    )
+    w = np.zeros((20, _HIDDEN), settings.dtype)
+    gradients = Gradients(dense={"w": w.copy()}, rows={"w": (np.arange(2, dtype=np.int32), w[:2].copy())})
+    Optimizer(settings, {"w": w}).update(gradients, 0.1, 1.0, 1)
+
+
 # By name; what all the others need comes first.
 PARTS: dict[str, Callable[[str], None]] = {"common": _common}
-for _key, _part in (("cell", _cell), ("output", _output)):
-    for _name, _section in sections(Model, _key).types.items():
+for _of, _key, _part in ((Model, "cell", _cell), (Model, "output", _output), (Train, "optimizer", _optimizer)):
+    for _name, _section in sections(_of, _key).types.items():
         PARTS[f"{_key}.{_name}"] = partial(_part, _section)
 
 if __name__ == "__main__":
-    # Nothing that a compiler makes is garbage before the process ends, and looking for it takes a tenth of the time.
-    gc.disable()
     for line in sys.stdin:
         compile_part(*line.split())
         os.write(1, _DONE.encode())

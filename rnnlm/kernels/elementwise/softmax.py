@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from rnnlm.kernels.elementwise.exp import exp
+from rnnlm.kernels.elementwise.rows import copy
 from rnnlm.kernels.jit import jit
 
 
@@ -22,8 +23,9 @@ def largest(row):
     whole = row.size // lanes * lanes
     result = row[0]
     if whole > 2 * lanes:
-        maxima = np.full(lanes, row[0], row.dtype)
-        for j in range(0, whole, lanes):
+        maxima = np.empty(lanes, row.dtype)
+        copy(row[:lanes], maxima)
+        for j in range(lanes, whole, lanes):
             for k in range(lanes):
                 maxima[k] = row[j + k] if row[j + k] > maxima[k] else maxima[k]
         for k in range(lanes):

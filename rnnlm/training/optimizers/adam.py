@@ -11,12 +11,23 @@ b1 = `beta1`, b2 = `beta2`; k: the update's number, from 1.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from rnnlm.kernels.jit import jit
 
 MOMENTS: tuple[str, ...] = ("m", "v")
 DECOUPLED_DECAY = False
+
+
+class Adam(NamedTuple):
+    """The constants of an update; kernels know the rule by this class."""
+
+    numbers: np.ndarray  # as of ``Numbers.array``
+
+
+CONSTANTS = Adam
 
 
 @jit

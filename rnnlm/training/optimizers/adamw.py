@@ -11,4 +11,5 @@ from rnnlm.training.optimizers import adam
 
 MOMENTS: tuple[str, ...] = adam.MOMENTS
 DECOUPLED_DECAY = True
+CONSTANTS = adam.CONSTANTS
 step = adam.step

@@ -8,12 +8,23 @@ m = b2 m + (1 - b2) g
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from rnnlm.kernels.jit import jit
 
 MOMENTS: tuple[str, ...] = ("m",)
 DECOUPLED_DECAY = True
+
+
+class Lion(NamedTuple):
+    """The constants of an update; kernels know the rule by this class."""
+
+    numbers: np.ndarray  # as of ``Numbers.array``
+
+
+CONSTANTS = Lion
 
 
 @jit

@@ -8,10 +8,23 @@ w -= a m
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
+
 from rnnlm.kernels.jit import jit
 
 MOMENTS: tuple[str, ...] = ("m",)
 DECOUPLED_DECAY = False
+
+
+class Momentum(NamedTuple):
+    """The constants of an update; kernels know the rule by this class."""
+
+    numbers: np.ndarray  # as of ``Numbers.array``
+
+
+CONSTANTS = Momentum
 
 
 @jit

@@ -5,12 +5,23 @@ b1 m / (1 - b1^(k+1)) + (1 - b1) g / (1 - b1^k)      for m / (1 - b1^k)
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from rnnlm.kernels.jit import jit
 
 MOMENTS: tuple[str, ...] = ("m", "v")
 DECOUPLED_DECAY = False
+
+
+class Nadam(NamedTuple):
+    """The constants of an update; kernels know the rule by this class."""
+
+    numbers: np.ndarray  # as of ``Numbers.array``
+
+
+CONSTANTS = Nadam
 
 
 @jit

@@ -12,10 +12,10 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import numpy as np
+from numba.extending import overload
 
 from rnnlm.config.schema import Train
 from rnnlm.kernels.cpu import UPDATED_NUMBERS, useful_threads
-from rnnlm.kernels.jit import jit
 from rnnlm.kernels.parallel.partition import partition
 from rnnlm.kernels.parallel.thread_pool import parallel
 from rnnlm.network.parameters import Gradients
@@ -30,10 +30,10 @@ class Rule(Protocol):
 
     MOMENTS: tuple[str, ...]  # m, a running mean of the gradient; v, a sum or running mean of its squares
     DECOUPLED_DECAY: bool  # whether the weight decay stands beside the gradient instead of in it
+    CONSTANTS: type[Any]  # a named tuple of ``Numbers.array`` by which kernels know the rule
     step: Any  # compiled: step(w, g, m, v, n), a block of a parameter
 
 
-# A rule's place here is its number in `apply`.
 RULES: dict[str, Rule] = {
     "sgd": sgd,
     "momentum": momentum,
@@ -44,7 +44,7 @@ RULES: dict[str, Rule] = {
     "nadam": nadam,
     "lion": lion,
 }
-_CODES = {name: code for code, name in enumerate(RULES)}
+_STEPS = {rule.CONSTANTS: rule.step for rule in RULES.values()}
 
 
 class Optimizer:
@@ -76,29 +76,29 @@ class Optimizer:
     def update(self, gradients: Gradients, learning_rate: float, factor: float, threads: int) -> None:
         """One update of every parameter that has a gradient; `factor` multiplies the gradient."""
         self.updates += 1
-        rule = _CODES[self._options["type"]]
         of_weights, of_biases = (self._numbers(decay, learning_rate, factor) for decay in (True, False))
         for name, gradient in gradients.dense.items():
             w, m, v = self._flat[name]
             numbers = of_weights if gradient.ndim > 1 else of_biases
-            _update(_useful(threads, w.size), rule, w, gradient.reshape(-1), m, v, numbers)
+            _update(_useful(threads, w.size), numbers, w, gradient.reshape(-1), m, v)
         for name, (tokens, gradient) in gradients.rows.items():
             w, m, v = self._arrays[name]
-            _update_rows(_useful(threads, gradient.size), rule, w, tokens, gradient, m, v, of_weights)
+            _update_rows(_useful(threads, gradient.size), of_weights, w, tokens, gradient, m, v)
 
     def _with_moments(self, name: str, w: Array) -> tuple[Array, Array, Array]:
         """w, m and v of a parameter; an empty array for what the rule does not keep."""
         nothing = np.empty((0,) * w.ndim, w.dtype)
         return w, self.moments.get(f"m.{name}", nothing), self.moments.get(f"v.{name}", nothing)
 
-    def _numbers(self, decays: bool, learning_rate: float, factor: float) -> Array:
+    def _numbers(self, decays: bool, learning_rate: float, factor: float) -> Any:
         # An option that the rule does not have is not read by its step.
         own, k = self._options, self.updates
         beta1, beta2 = own.get("beta1", 0.0), own.get("beta2", 0.0)
         mean_decay = own.get("momentum", beta1)
         decay = own["weight_decay"] if decays else 0.0
-        decoupled = RULES[own["type"]].DECOUPLED_DECAY
-        return Numbers(
+        rule = RULES[own["type"]]
+        decoupled = rule.DECOUPLED_DECAY
+        numbers = Numbers(
             rate=learning_rate,
             factor=factor,
             decay=0.0 if decoupled else decay,
@@ -111,7 +111,8 @@ class Optimizer:
             unbias_m=1 / (1 - beta1**k),
             unbias_v=1 / (1 - beta2**k),
             unbias_next=1 / (1 - beta1 ** (k + 1)),
-        ).array(self._dtype)
+        )
+        return rule.CONSTANTS(numbers.array(self._dtype))
 
 
 def _useful(threads: int, size: int) -> int:
@@ -120,39 +121,32 @@ def _useful(threads: int, size: int) -> int:
 
 
 @parallel
-def _update(thread, rule, w, g, m, v, numbers):
+def _update(thread, constants, w, g, m, v):
     """A whole parameter, all flat."""
     start, stop = partition(thread, w.size, 16)
-    apply(rule, w[start:stop], g[start:stop], m[start:stop], v[start:stop], numbers)
+    step(constants, w[start:stop], g[start:stop], m[start:stop], v[start:stop])
 
 
 @parallel
-def _update_rows(thread, rule, w, tokens, g, m, v, numbers):
+def _update_rows(thread, constants, w, tokens, g, m, v):
     """The rows `tokens` (n) of a table w (|V| x d); g: n x d; m, v: |V| x d, or empty."""
-    nothing = np.empty(0, w.dtype)
     start, stop = partition(thread, tokens.size, 1)
     for i in range(start, stop):
-        token = tokens[i]
-        m_row = m[token] if m.size else nothing
-        v_row = v[token] if v.size else nothing
-        apply(rule, w[token], g[i], m_row, v_row, numbers)
+        row = w[tokens[i]]
+        # A moment that the rule does not keep is not looked at: the row stands for it.
+        step(constants, row, g[i], m[tokens[i]] if m.size else row, v[tokens[i]] if v.size else row)
 
 
-@jit
-def apply(rule, w, g, m, v, numbers):
-    """The rule with this number in `RULES`, on one-dimensional arrays."""
-    n = named(numbers)
-    if rule == 0:
-        sgd.step(w, g, m, v, n)
-    elif rule == 1:
-        momentum.step(w, g, m, v, n)
-    elif rule == 2:
-        adagrad.step(w, g, m, v, n)
-    elif rule == 3:
-        rmsprop.step(w, g, m, v, n)
-    elif rule == 4 or rule == 5:
-        adam.step(w, g, m, v, n)
-    elif rule == 6:
-        nadam.step(w, g, m, v, n)
-    else:
-        lion.step(w, g, m, v, n)
+def step(constants, w, g, m, v):
+    """A rule's step on a block of a parameter, all one-dimensional."""
+    raise NotImplementedError("for kernels only")
+
+
+@overload(step)
+def _step_impl(constants, w, g, m, v):
+    of_rule = _STEPS[constants.instance_class]
+
+    def impl(constants, w, g, m, v):
+        of_rule(w, g, m, v, named(constants.numbers))
+
+    return impl

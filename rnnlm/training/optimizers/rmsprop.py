@@ -8,12 +8,23 @@ w -= a g / (sqrt(v) + eps)
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from rnnlm.kernels.jit import jit
 
 MOMENTS: tuple[str, ...] = ("v",)
 DECOUPLED_DECAY = False
+
+
+class RMSprop(NamedTuple):
+    """The constants of an update; kernels know the rule by this class."""
+
+    numbers: np.ndarray  # as of ``Numbers.array``
+
+
+CONSTANTS = RMSprop
 
 
 @jit

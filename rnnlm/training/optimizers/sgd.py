@@ -5,10 +5,23 @@ w -= a (g + l w)
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
+
 from rnnlm.kernels.jit import jit
 
 MOMENTS: tuple[str, ...] = ()
 DECOUPLED_DECAY = False
+
+
+class Sgd(NamedTuple):
+    """The constants of an update; kernels know the rule by this class."""
+
+    numbers: np.ndarray  # as of ``Numbers.array``
+
+
+CONSTANTS = Sgd
 
 
 @jit
