@@ -46,7 +46,11 @@ class _Compiling(event.Listener):
 
 
 _compiling = _Compiling()
-event.register("numba:compile", _compiling)
+
+
+def listen() -> None:
+    """From now on all that is compiled is compiled so."""
+    event.register("numba:compile", _compiling)
 
 
 @contextmanager

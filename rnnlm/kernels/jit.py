@@ -7,8 +7,10 @@ from typing import Any
 
 import numba
 
-from rnnlm.kernels import compiling  # noqa: F401 - from now on it is told of all that is compiled
+from rnnlm.kernels import compiling
 from rnnlm.kernels.compiled import CompiledCode
+
+compiling.listen()
 
 # Everything that lets LLVM vectorise sums, except the two flags (nnan, ninf) that would make isfinite() answer
 # wrongly.
