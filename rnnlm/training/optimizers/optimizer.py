@@ -137,7 +137,7 @@ def _update_rows(thread, constants, w, tokens, g, m, v):
         step(constants, row, g[i], m[tokens[i]] if m.size else row, v[tokens[i]] if v.size else row)
 
 
-def step(constants, w, g, m, v):
+def step(constants: Any, w: Array, g: Array, m: Array, v: Array) -> None:
     """A rule's step on a block of a parameter, all one-dimensional."""
     raise NotImplementedError("for kernels only")
 
