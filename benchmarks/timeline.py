@@ -117,24 +117,25 @@ def _timed_kernel(function: Callable[..., None]) -> Callable[..., None]:
     return _made(source, space, name, function.__module__)
 
 
-def _timed_routine(routine: symbols.Routine, kind: Any) -> tuple[symbols.Routine, symbols.Routine]:
-    """The routine under another name, and one under its own that calls it."""
+def _timed_routine(routine: symbols.Routine, kind: Any) -> symbols.Routine:
+    """One under the routine's name that calls it, under another name."""
     part, arity, operations = _ROUTINES[routine.name]
     other = symbols.Routine(f"untimed_{routine.name}", routine.arguments, routine.function)
-    timed = _timed(symbols.call_by_name(other), part, arity, operations, kind != np.dtype(np.uint32))
-    return other, symbols.Routine(routine.name, routine.arguments, timed)
+    timed = _timed(symbols.call_by_name(other), part, arity, operations, kind != types.uint32)
+    return symbols.Routine(routine.name, routine.arguments, timed)
 
 
 def _watch() -> None:
     """Put the counters into everything that is compiled from now on."""
     cache.folder = lambda: None  # type: ignore[assignment]
-    load = symbols.load
+    address = symbols.address
 
-    def timed_load(routines: Any, dtype: Any) -> None:
-        for routine in routines:
-            load(_timed_routine(routine, np.dtype(dtype)), dtype)
+    def timed_address(routine: symbols.Routine, kind: Any) -> int:
+        if routine.name in _ROUTINES and routine.symbol(kind) not in symbols._loaded:
+            routine = _timed_routine(routine, kind)
+        return address(routine, kind)
 
-    symbols.load = timed_load
+    symbols.address = timed_address
     thread_pool = importlib.import_module("rnnlm.kernels.parallel.thread_pool")
     handed_over = thread_pool.handed_over
     thread_pool.handed_over = lambda function: handed_over(_timed_kernel(function))

@@ -23,16 +23,27 @@ from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 
-from rnnlm.kernels import cache
+from rnnlm.kernels import cache, claims
 
 _DIGEST = hashlib.sha256().digest_size
 
 
 class CompiledCode(NullCache):
-    """What a Numba dispatcher asks for compiled code, and gives what it compiled."""
+    """What a Numba dispatcher asks for compiled code, and gives what it compiled, inside a ``with`` block.
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
+    Args:
+        calls: the names of what a compiled function calls by name.
+        load: makes such names known to LLVM.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        calls: Callable[[Any], list[str]] = lambda library: [],
+        load: Callable[[list[str]], None] = lambda names: None,
+    ) -> None:
+        self._function, self._calls, self._load = function, calls, load
+        self._claimed: list[Path] = []
 
     @property
     def cache_path(self) -> str | None:
@@ -40,22 +51,40 @@ class CompiledCode(NullCache):
         return str(folder) if folder else None
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """The compiled function for these types of arguments, or None."""
+        """The compiled function for these types of arguments, or None: then it is this process that compiles it."""
         target_context.refresh()
         path = self._path(sig, target_context.codegen())
-        found = _read(path) if path else None
-        if found is None or found[0] != sig:
+        if path is None:
             return None
-        return CompileResult._rebuild(target_context, *found[1])
+        found = _read(path)
+        if not found:
+            claims.claim(path)
+            self._claimed.append(path)
+            found = _read(path)  # another process may have compiled it meanwhile
+        if not found or found[0] != sig:
+            return None
+        _, names, data = found
+        self._load(names)
+        return CompileResult._rebuild(target_context, *data)
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep a compiled function. Without room for it, say so once."""
         path = self._path(sig, data.codegen)
-        if path and not data.library.has_dynamic_globals:  # code with addresses in it
-            try:
-                _write(path, (sig, data._reduce()))
-            except OSError as error:
-                _say_once(f"compiled code is not kept: {path.parent}: {error.strerror}")
+        if path is None:
+            return
+        try:
+            if not data.library.has_dynamic_globals:  # code with addresses in it
+                _write(path, (sig, self._calls(data.library), data._reduce()))
+        except OSError as error:
+            _say_once(f"compiled code is not kept: {path.parent}: {error.strerror}")
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *raised: object) -> None:
+        """What was to be compiled is there, or it failed: others need not wait any more."""
+        while self._claimed:
+            claims.release(self._claimed.pop())
 
     def _path(self, sig: Any, codegen: Any) -> Path | None:
         folder, source = cache.folder(), _file_hash(self._function.__code__.co_filename)

@@ -10,13 +10,17 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numba
 from numba.core import event
 from numba.core.compiler_lock import global_compiler_lock
+
+# Everything that lets LLVM vectorise sums, except the two flags (nnan, ninf) that would make isfinite() answer
+# wrongly.
+FASTMATH = {"reassoc", "contract", "nsz", "arcp", "afn"}
 
 _LEVEL_INSIDE = 1
 _numba: Any = numba.config
@@ -28,14 +32,30 @@ class _Compiling(event.Listener):
     def __init__(self) -> None:
         self._depth = 0
         self._collected, self._level = False, _numba.OPT
+        self.at_next: Callable[[], None] | None = None
 
     def on_start(self, event: Any) -> None:
         self._depth += 1
         if self._depth == 1:
+            call, self.at_next = self.at_next, None
+            if call is not None:
+                call()
             self._collected = gc.isenabled()
             gc.disable()
         elif self._depth == 2:
             self._level, _numba.OPT = _numba.OPT, min(_numba.OPT, _LEVEL_INSIDE)
+
+    @contextmanager
+    def anew(self) -> Iterator[None]:
+        """As if nothing were being compiled."""
+        depth, collected, level, now = self._depth, self._collected, self._level, _numba.OPT
+        self._depth, _numba.OPT = 0, level if depth > 1 else now
+        self.on_start(None)
+        try:
+            yield
+        finally:
+            self.on_end(None)
+            self._depth, self._collected, self._level, _numba.OPT = depth, collected, level, now
 
     def on_end(self, event: Any) -> None:
         self._depth -= 1
@@ -53,12 +73,14 @@ def listen() -> None:
     event.register("numba:compile", _compiling)
 
 
+def call_at_next(function: Callable[[], None] | None) -> None:
+    """Call a function once, when the next kernel begins to be compiled; None: call none."""
+    _compiling.at_next = function
+
+
 @contextmanager
-def compiling() -> Iterator[None]:
-    """Around what is compiled without an event: all but dispatchers."""
-    with global_compiler_lock:
-        _compiling.on_start(None)
-        try:
-            yield
-        finally:
-            _compiling.on_end(None)
+def compiling_alone() -> Iterator[None]:
+    """Around what is compiled without an event, and for itself, also where a kernel that is being compiled asks for
+    it."""
+    with global_compiler_lock, _compiling.anew():
+        yield

@@ -7,14 +7,11 @@ from typing import Any
 
 import numba
 
-from rnnlm.kernels import compiling
+from rnnlm.kernels import compiling, symbols
 from rnnlm.kernels.compiled import CompiledCode
+from rnnlm.kernels.compiling import FASTMATH
 
 compiling.listen()
-
-# Everything that lets LLVM vectorise sums, except the two flags (nnan, ninf) that would make isfinite() answer
-# wrongly.
-FASTMATH = {"reassoc", "contract", "nsz", "arcp", "afn"}
 
 # Wrappers, for calls from C and from Python, take a tenth of the time that compiling takes.
 _C_CALLS_NONE: Any = {"no_cfunc_wrapper": True}
@@ -41,12 +38,17 @@ def compiled(function: Callable[..., Any], source: Callable[..., Any], forceinli
         numba.njit(nogil=True, forceinline=forceinline, fastmath=FASTMATH, error_model="numpy", **without)(function)
         for without in (_C_CALLS_NONE, _NOBODY_CALLS)
     )
-    made._cache = CompiledCode(source)
+    made._cache, compile_or_read = CompiledCode(source, symbols.called_in, symbols.load), made.compile
+
+    def compile(sig: Any) -> Any:
+        with made._cache:
+            return compile_or_read(sig)
 
     def without_literals(args: Any, kws: Any) -> Any:
         """A call with a constant is a call with a number: Numba would compile the function anew for each constant."""
         plain = {name: numba.types.unliteral(kind) for name, kind in kws.items()}
         return taken_in.get_call_template(tuple(numba.types.unliteral(kind) for kind in args), plain)
 
+    made.compile = compile
     made.get_call_template, made.get_overload = without_literals, taken_in.get_overload
     return made

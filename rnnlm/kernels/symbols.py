@@ -2,8 +2,8 @@
 
 Numba gives each kernel its own copy of every function it calls, and LLVM optimises that copy again, once for each
 function in between: what takes half a second to compile alone takes ten in a kernel. A `Routine` is compiled once for
-each type of number. Kernels call its address (`call_by_name`), under a name that `load` makes known to LLVM. So
-`load` comes before the first kernel that has such a call, also where both are read from the cache.
+each type of number, when the first kernel that calls it (`call_by_name`) is compiled or read from the cache, and LLVM
+is told its address under its name.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import llvmlite.binding
-import numba
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -21,8 +19,7 @@ from numba.core.ccallback import CFunc
 from numba.extending import intrinsic
 
 from rnnlm.kernels.compiled import CompiledCode
-from rnnlm.kernels.compiling import compiling
-from rnnlm.kernels.jit import FASTMATH
+from rnnlm.kernels.compiling import FASTMATH, compiling_alone
 
 
 class Routine(NamedTuple):
@@ -35,28 +32,36 @@ class Routine(NamedTuple):
 
     def symbol(self, kind: Any) -> str:
         """The name of what is compiled for first arguments of this type."""
-        return f"rnnlm_{self.name}_{kind}"
+        return f"{_PREFIX}{self.name}_{kind}"
 
 
+_PREFIX = "rnnlm_routine_"
+_called: dict[str, Routine] = {}  # those that kernels call, by their names
 _loaded: dict[str, Any] = {}
 
 
-def load(routines: Iterable[Routine], dtype: Any) -> None:
-    """Compile routines for a first argument of this type, or read them from the cache."""
-    for routine in routines:
-        address(routine, dtype)
+def called_in(library: Any) -> list[str]:
+    """The symbols of the routines that a compiled function calls."""
+    declared = [f.name for f in library._final_module.functions if f.is_declaration]
+    return sorted(name for name in declared if name.startswith(_PREFIX))
 
 
-def address(routine: Routine, dtype: Any) -> int:
-    """Where a routine lies; it is loaded first."""
-    kind = numba.from_dtype(np.dtype(dtype))
+def load(symbols: Iterable[str]) -> None:
+    """Compile the routines of these symbols, or read them from the cache."""
+    for symbol in symbols:
+        name, kind = symbol.removeprefix(_PREFIX).rsplit("_", 1)
+        address(_called[name], getattr(types, kind))
+
+
+def address(routine: Routine, kind: Any) -> int:
+    """Where a routine for first arguments of this type lies; it is loaded first."""
     symbol = routine.symbol(kind)
     if symbol not in _loaded:
-        options = {"fastmath": FASTMATH, "error_model": "numpy"}
+        options = {"fastmath": FASTMATH, "error_model": "numpy", "forceinline": False}
         signature = (tuple(routine.arguments(kind)), types.void)
         made: Any = CFunc(routine.function, signature, locals={}, options=options)
         made._cache = CompiledCode(routine.function)
-        with compiling():
+        with compiling_alone(), made._cache:
             made.compile()
         llvmlite.binding.add_symbol(symbol, made.address)
         _loaded[symbol] = made
@@ -65,9 +70,11 @@ def address(routine: Routine, dtype: Any) -> int:
 
 def call_by_name(routine: Routine) -> Any:
     """What a kernel calls to run the routine. Arrays are given for pointers."""
+    _called[routine.name] = routine
 
     def call(typingctx: Any, *given: Any) -> Any:
         kind = given[0]
+        address(routine, kind)
         wanted = routine.arguments(kind)
         signature = types.void(*(a if isinstance(a, types.Array) else w for a, w in zip(given, wanted, strict=True)))
 

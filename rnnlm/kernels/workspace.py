@@ -11,17 +11,15 @@ from numpy.typing import DTypeLike, NDArray
 
 from rnnlm.kernels.matmul import layout as layouts
 from rnnlm.kernels.matmul.layout import Layout, Numbers, Packed
-from rnnlm.kernels.matmul.routines import load
 
 _LINE = 64
 
 
 def aligned(size: int, dtype: DTypeLike) -> NDArray[Any]:
-    """A one-dimensional array that begins with a cache line, with whatever was in it before. A vector that lies
-    across two lines takes two reads: products are a third slower (bfloat16), and NumPy's arrays begin where they
-    like."""
+    """A one-dimensional array of zeros that begins with a cache line. A vector that lies across two lines takes two
+    reads: products are a third slower (bfloat16), and NumPy's arrays begin where they like."""
     kind = np.dtype(dtype)
-    memory = np.empty(size * kind.itemsize + _LINE, np.uint8)
+    memory = np.zeros(size * kind.itemsize + _LINE, np.uint8)
     start = -memory.ctypes.data % _LINE
     return memory[start : start + size * kind.itemsize].view(kind)
 
@@ -36,7 +34,6 @@ class Workspace:
 
     def __init__(self, dtype: DTypeLike, layout: Layout = Numbers) -> None:
         self.dtype, self.layout = np.dtype(dtype), layout
-        load(layout, dtype)
         self._flat: dict[str, NDArray[Any]] = {}
         # What was given out last: most windows ask for the same again.
         self._last: dict[str, NDArray[Any]] = {}

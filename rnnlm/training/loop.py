@@ -23,6 +23,7 @@ from rnnlm.config.schema import Config
 from rnnlm.corpora.prepare import Corpora
 from rnnlm.files import lock, run_folder
 from rnnlm.ranks.ranks import Ranks
+from rnnlm.training import compile_ahead
 from rnnlm.training.loggers.loggers import Loggers
 from rnnlm.training.records import TASK, RankSpeeds, Valid
 from rnnlm.training.run import Run
@@ -67,6 +68,8 @@ def _train(
 ) -> Task[Corpora]:
     run, log = yield from start(config, resume, restart, ranks)
     try:
+        if ranks is None:
+            compile_ahead.begin(run.config, len(run.vocabulary))
         begin = run.start()
         yield begin if run.at.updates else log.add(begin)
         if run.source is not None and run.at.updates == 0:  # what the model is worth here, and training has to beat
@@ -98,6 +101,7 @@ def _train(
         yield from log.problems()
         yield end
     finally:
+        compile_ahead.end()
         log.close()
     return run.corpora
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from numba.core.errors import TypingError
 
 from rnnlm.kernels import cache, compiled
 from rnnlm.kernels.jit import jit
@@ -134,3 +135,12 @@ def test_processes_that_compile_at_once_keep_all(tmp_path: Path) -> None:
     before = sorted(names)
     subprocess.run([sys.executable, "-c", PROGRAM, *types], env=keep, check=True)
     assert sorted(path.name for path in (tmp_path / "rnnlm" / "compiled").rglob("*") if path.is_file()) == before
+
+
+def test_nobody_waits_for_what_cannot_be_compiled(folder: Path) -> None:
+    def wrong(x):
+        return x.no_such_field
+
+    with pytest.raises(TypingError):
+        jit(wrong)(2.0)
+    assert code_files(folder) == []

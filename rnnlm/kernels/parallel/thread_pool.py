@@ -23,11 +23,12 @@ import _thread
 import os
 import threading
 import weakref
-from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba import types
 from numpy.typing import NDArray
 
 from rnnlm.kernels import symbols
@@ -44,8 +45,8 @@ class _Pool:
 
     def __init__(self, count: int) -> None:
         self.count, self._words = count, words.new(count)
-        self._words[words.CLAIM] = symbols.address(CLAIM_ALL, np.int64)
-        self._words[words.SETTLE] = symbols.address(SETTLE_ALL, np.int64)
+        self._words[words.CLAIM] = symbols.address(CLAIM_ALL, types.int64)
+        self._words[words.SETTLE] = symbols.address(SETTLE_ALL, types.int64)
         self._all = Thread(ALL, count, self._words)
         self._sleeps = [_thread.allocate_lock() for _ in range(count)]
         # The threads end with the pool, also where Ctrl-C comes while they are started; not at exit, when others may
@@ -102,10 +103,42 @@ if hasattr(os, "register_at_fork"):
 _alone = Thread(0, 1, words.new(1))
 
 
+class Call(NamedTuple):
+    """A call of a kernel."""
+
+    kernel: Any  # what compiles it
+    types: tuple[Any, ...]  # of the arguments
+
+    def compile(self) -> None:
+        """Compile the kernel for it, or read it from the cache."""
+        self.kernel.compile(self.types)
+
+
+_noted: list[Call] | None = None
+
+
+@contextmanager
+def noted() -> Iterator[list[Call]]:
+    """Kernels that are called inside the block are noted, and not run: their results are whatever stood there."""
+    global _noted
+    _noted = []
+    try:
+        yield _noted
+    finally:
+        _noted = None
+
+
+def _call(kernel: Any, arguments: tuple[Any, ...]) -> Call:
+    return Call(kernel, tuple(kernel.typeof_pyval(value) for value in (_alone, *arguments)))
+
+
 def _run(count: int, kernel: Any, arguments: tuple[Any, ...]) -> None:
     global _pool
     if count < 1:
         raise ValueError(f"threads: found {count}; must be at least 1")
+    if _noted is not None:
+        _noted.append(_call(kernel, arguments))
+        return
     if count == 1:
         kernel(_alone, *arguments)
         return

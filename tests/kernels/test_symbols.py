@@ -1,0 +1,98 @@
+"""Routines that kernels call by name."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+from numba import types
+from numba.extending import overload
+
+from rnnlm.kernels import symbols
+from rnnlm.kernels.jit import jit
+from rnnlm.kernels.symbols import Routine, call_by_name
+
+_numba: Any = numba.config
+_levels: list[int] = []
+
+
+def _note(x):
+    raise NotImplementedError("for kernels only")
+
+
+@overload(_note)
+def _note_impl(x):
+    _levels.append(int(_numba.OPT))
+    return lambda x: x
+
+
+def _fill(kind, to, value):
+    numba.carray(to, (2,))[1] = _note(value)
+
+
+FILL = Routine("test_fill", lambda kind: [kind, types.CPointer(kind), kind], _fill)
+_call_fill = call_by_name(FILL)
+
+
+def fill(x, value):
+    _call_fill(x.dtype.type(0), x, value)
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Iterator[None]:
+    yield
+    _levels.clear()
+
+
+def test_a_routine_is_compiled_with_the_kernel_that_calls_it_and_as_if_alone() -> None:
+    level = int(_numba.OPT)
+    inner = jit(fill)
+    outer = jit(eval("lambda x, value: inner(x, value)", {"inner": inner}))
+    x = np.zeros(2)
+    assert FILL.symbol(types.float64) not in symbols._loaded
+    outer(x, 3.0)
+    assert x.tolist() == [0, 3]
+    assert _levels == [level]  # inside a kernel others have a lower one
+    assert int(_numba.OPT) == level
+    assert symbols.called_in(outer.overloads[outer.signatures[0]].library) == [FILL.symbol(types.float64)]
+
+
+PROGRAM = """
+import sys
+import numpy as np
+from rnnlm.kernels import symbols
+from rnnlm.kernels.matmul import linear
+from rnnlm.kernels.matmul.layout import BFloat16Pairs
+from rnnlm.kernels.workspace import Workspace
+from rnnlm.kernels.workspace import Context
+from rnnlm.network.cells.elman import Elman
+for layout in (Workspace(np.float32), Workspace(np.float32, BFloat16Pairs)):
+    x, w = (np.random.default_rng(0).normal(size=shape).astype(np.float32) for shape in ((5, 9), (9, 7)))
+    y = np.zeros((5, 7), np.float32)
+    linear.forward(x, w, np.zeros(7, np.float32), y, Context(layout, 1))
+    print(y.tobytes().hex())
+print(linear._forward.kernel.stats.cache_misses == {}, sorted(symbols._loaded))
+"""
+
+
+def test_a_kernel_that_is_read_from_the_cache_brings_its_routines(tmp_path: Path) -> None:
+    """Nobody else loads them: without them the process would end."""
+    runs = []
+    for _ in range(2):
+        made = subprocess.run(
+            [sys.executable, "-c", PROGRAM], env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        runs.append(made.stdout.splitlines())
+    assert runs[0][:2] == runs[1][:2]
+    assert runs[0][0] != runs[0][1]
+    assert runs[0][2].startswith("False")
+    assert runs[1][2] == runs[0][2].replace("False", "True")
+    assert "rows_uint32" in runs[1][2]
