@@ -75,10 +75,9 @@ def calls(config: Config, vocabulary: int) -> Calls:
     ids = np.linspace(0, vocabulary - 1, np.prod(shape)).astype(np.int32).reshape(shape)
     window = Window(ids, np.zeros(shape, np.bool_), network.initial_states(settings.batch))
     steps = 1 if settings.loss == "last" else settings.stride
-    windows = [TrainingWindow(window, ids, steps, (0, 0))] * settings.accumulate
     optimizer, average = Optimizer(settings, network.named), Average(settings, network.named)
     with noted() as of_update:
-        update(network, optimizer, windows, settings.accumulate, 0.0, average)
+        update(network, optimizer, [TrainingWindow(window, ids, steps, (0, 0))], 1, 0.0, average)
     with noted() as of_scoring:
         network.scores(network.forward(window), ids)
     return Calls(of_update, of_scoring)
