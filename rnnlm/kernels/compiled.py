@@ -39,8 +39,8 @@ class CompiledCode(NullCache):
     def __init__(
         self,
         function: Callable[..., Any],
-        calls: Callable[[Any], list[str]] = lambda library: [],
-        load: Callable[[list[str]], None] = lambda names: None,
+        calls: Callable[[Any], list[str]],
+        load: Callable[[list[str]], None],
     ) -> None:
         self._function, self._calls, self._load = function, calls, load
         self._claimed: list[Path] = []
@@ -58,8 +58,8 @@ class CompiledCode(NullCache):
             return None
         found = _read(path)
         if not found:
-            claims.claim(path)
             self._claimed.append(path)
+            claims.claim(path)
             found = _read(path)  # another process may have compiled it meanwhile
         if not found or found[0] != sig:
             return None

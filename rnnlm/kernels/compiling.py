@@ -49,9 +49,9 @@ class _Compiling(event.Listener):
     def anew(self) -> Iterator[None]:
         """As if nothing were being compiled."""
         depth, collected, level, now = self._depth, self._collected, self._level, _numba.OPT
-        self._depth, _numba.OPT = 0, level if depth > 1 else now
-        self.on_start(None)
         try:
+            self._depth, _numba.OPT = 0, level if depth > 1 else now
+            self.on_start(None)
             yield
         finally:
             self.on_end(None)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
+from numba.core.compiler_lock import global_compiler_lock
 
 from rnnlm.kernels import compiling, symbols
 from rnnlm.kernels.compiled import CompiledCode
@@ -41,7 +42,7 @@ def compiled(function: Callable[..., Any], source: Callable[..., Any], forceinli
     made._cache, compile_or_read = CompiledCode(source, symbols.called_in, symbols.load), made.compile
 
     def compile(sig: Any) -> Any:
-        with made._cache:
+        with global_compiler_lock, made._cache:
             return compile_or_read(sig)
 
     def without_literals(args: Any, kws: Any) -> Any:

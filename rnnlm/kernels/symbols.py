@@ -60,7 +60,7 @@ def address(routine: Routine, kind: Any) -> int:
         options = {"fastmath": FASTMATH, "error_model": "numpy", "forceinline": False}
         signature = (tuple(routine.arguments(kind)), types.void)
         made: Any = CFunc(routine.function, signature, locals={}, options=options)
-        made._cache = CompiledCode(routine.function)
+        made._cache = CompiledCode(routine.function, called_in, load)
         with compiling_alone(), made._cache:
             made.compile()
         llvmlite.binding.add_symbol(symbol, made.address)

@@ -16,7 +16,8 @@ _LINE = 64
 
 
 def aligned(size: int, dtype: DTypeLike) -> NDArray[Any]:
-    """A one-dimensional array of zeros that begins with a cache line. A vector that lies across two lines takes two
+    """A one-dimensional array that begins with a cache line: of zeros, so that Python can go through an update whose
+    kernels do not run (``parallel.thread_pool.noted``). A vector that lies across two lines takes two
     reads: products are a third slower (bfloat16), and NumPy's arrays begin where they like."""
     kind = np.dtype(dtype)
     memory = np.zeros(size * kind.itemsize + _LINE, np.uint8)

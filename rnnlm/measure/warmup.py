@@ -189,7 +189,14 @@ def _read_a_text(precision: str) -> None:
                 "data": {"train": str(text), "unit": "char"},
                 "embedding": {"size": 4, "init": "skipgram" if precision == "float32" else "uniform"},
                 "model": {"hidden": 4},
-                "train": {"precision": precision, "batch": 2, "bptt": 5, "max_updates": 1, "average": "ema"},
+                "train": {
+                    "precision": precision,
+                    "threads": 1,
+                    "batch": 2,
+                    "bptt": 5,
+                    "max_updates": 1,
+                    "average": "ema",
+                },
                 "run": str(Path(folder) / "run"),
             }
         )

@@ -16,12 +16,14 @@ from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
+from pydantic import BaseModel
 
 from rnnlm.config.schema import Config
-from rnnlm.kernels import compiling
-from rnnlm.kernels.parallel.thread_pool import Call, noted, threads_to_use
+from rnnlm.kernels import cache, compiling
+from rnnlm.kernels.matmul.choice import choose
+from rnnlm.kernels.parallel.thread_pool import Call, noted
 from rnnlm.network import build
-from rnnlm.network.network import Window
+from rnnlm.network.network import Network, Window
 from rnnlm.network.parameters import unflatten
 from rnnlm.training.averaging import Average
 from rnnlm.training.optimizers.optimizer import Optimizer
@@ -31,14 +33,10 @@ from rnnlm.training.update import TrainingWindow, update
 _SECONDS = 120
 
 
-def begin(config: Config, vocabulary: int) -> None:
-    """Start the process as soon as this one begins to compile a kernel, if it does, and has a core to spare.
-
-    Args:
-        vocabulary: |V|.
-    """
-    if threads_to_use(config.train.threads) > 1:
-        compiling.call_at_next(lambda: _start(config, vocabulary))
+def begin(network: Network) -> None:
+    """Start the process as soon as this one begins to compile a kernel, if it does, and has a core to spare."""
+    if network.threads > 1:
+        compiling.call_at_next(lambda: _start(network))
 
 
 def end() -> None:
@@ -46,16 +44,32 @@ def end() -> None:
     compiling.call_at_next(None)
 
 
-def _start(config: Config, vocabulary: int) -> None:
+def _start(network: Network) -> None:
+    """What happens to the process does not matter: the run compiles itself what it does not find."""
+    if cache.folder() is None:
+        return
+    given = Given(
+        config=network.config, vocabulary=network.vocabulary_size, products=network.products.name, parent=os.getpid()
+    )
     # A thread waits for the process, so that none is left behind.
-    threading.Thread(target=_run, args=(config.model_dump_json(), vocabulary), daemon=True).start()
+    thread = threading.Thread(target=_run, args=(given,), daemon=True, name="rnnlm-compile-ahead")
+    with suppress(RuntimeError):
+        thread.start()
 
 
-def _run(config: str, vocabulary: int) -> None:
-    """What the process says does not matter: where it fails, the run compiles everything itself."""
-    command = [sys.executable, "-P", "-m", __name__, str(os.getpid()), str(vocabulary)]
-    with suppress(OSError):
-        subprocess.run(command, input=config.encode(), capture_output=True, check=False)
+class Given(BaseModel):
+    """What the process is given."""
+
+    config: Config
+    vocabulary: int  # |V|
+    products: str  # the name of the run's way to multiply
+    parent: int  # the process that has asked for it
+
+
+def _run(given: Given) -> None:
+    command = [sys.executable, "-P", "-m", __name__]
+    with suppress(OSError, ValueError):
+        subprocess.run(command, input=given.model_dump_json().encode(), capture_output=True, check=False)
 
 
 class Calls(NamedTuple):
@@ -65,17 +79,25 @@ class Calls(NamedTuple):
     scoring: list[Call]
 
 
-def calls(config: Config, vocabulary: int) -> Calls:
-    """The calls that the first update and the first validation of a run make."""
+def calls(config: Config, vocabulary: int, products: str | None = None) -> Calls:
+    """The calls that the first update and the first validation of a run make. It takes hardly any memory: where
+    nobody writes, zeros have none.
+
+    Args:
+        vocabulary: |V|.
+        products: the name of the run's way to multiply; None: the best way here.
+    """
+    config = _without_noise(config)
     settings = config.train
     zeros = {name: np.zeros(shape, settings.dtype) for name, shape in build.shapes(config, vocabulary).items()}
-    network = build.build(config, unflatten(zeros))
+    network = build.build(config, unflatten(zeros), products=choose(settings.precision, products))
     # From all of the vocabulary: some output layers call a kernel for each group of targets.
     shape = (settings.bptt, settings.batch)
     ids = np.linspace(0, vocabulary - 1, np.prod(shape)).astype(np.int32).reshape(shape)
     window = Window(ids, np.zeros(shape, np.bool_), network.initial_states(settings.batch))
     steps = 1 if settings.loss == "last" else settings.stride
-    optimizer, average = Optimizer(settings, network.named), Average(settings, network.named)
+    optimizer = Optimizer(settings, network.named)
+    average = Average(settings, {"one": np.zeros(1, settings.dtype)})  # it copies what it is given
     with noted() as of_update:
         update(network, optimizer, [TrainingWindow(window, ids, steps, (0, 0))], 1, 0.0, average)
     with noted() as of_scoring:
@@ -83,17 +105,23 @@ def calls(config: Config, vocabulary: int) -> Calls:
     return Calls(of_update, of_scoring)
 
 
-def main(parent: int, vocabulary: int) -> None:
-    """Compile, until the process that asked for it has ended."""
-    threading.Timer(_SECONDS, os._exit, [1]).start()
-    config = Config.model_validate_json(sys.stdin.read())
-    found = calls(config, vocabulary)
+def _without_noise(config: Config) -> Config:
+    """Without the noise of the gradient, which has no kernel."""
+    return config.model_copy(update={"train": config.train.model_copy(update={"gradient_noise": 0.0})})
+
+
+def main() -> None:
+    """Compile what standard input names, until the process that asked for it has ended."""
+    clock = threading.Timer(_SECONDS, os._exit, [1])
+    clock.daemon = True
+    clock.start()
+    given = Given.model_validate_json(sys.stdin.buffer.read())
+    found = calls(given.config, given.vocabulary, given.products)
     for call in [*reversed(found.update), *found.scoring]:
-        if os.getppid() != parent:
+        if os.getppid() != given.parent:
             break
         call.compile()
-    os._exit(0)
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main()

@@ -69,7 +69,7 @@ def _train(
     run, log = yield from start(config, resume, restart, ranks)
     try:
         if ranks is None:
-            compile_ahead.begin(run.config, len(run.vocabulary))
+            compile_ahead.begin(run.network)
         begin = run.start()
         yield begin if run.at.updates else log.add(begin)
         if run.source is not None and run.at.updates == 0:  # what the model is worth here, and training has to beat
@@ -78,6 +78,7 @@ def _train(
         began, told, interrupted = saved - run.at.seconds, -math.inf, False
         while not (run.at.finished or interrupted):
             norm, records = run.update(), list[Any]()
+            compile_ahead.end()
             run.at.seconds = time.monotonic() - began
             if run.at.updates % config.train.log.every_updates == 0:
                 records.append(log.add(run.progress(norm)))

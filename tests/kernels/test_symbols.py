@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import pytest
 from numba import types
 from numba.extending import overload
 
-from rnnlm.kernels import symbols
+from rnnlm.kernels import cache, symbols
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.symbols import Routine, call_by_name
 
@@ -45,13 +44,10 @@ def fill(x, value):
     _call_fill(x.dtype.type(0), x, value)
 
 
-@pytest.fixture(autouse=True)
-def forgotten() -> Iterator[None]:
-    yield
-    _levels.clear()
-
-
-def test_a_routine_is_compiled_with_the_kernel_that_calls_it_and_as_if_alone() -> None:
+def test_a_routine_is_compiled_with_the_kernel_that_calls_it_and_as_if_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache, "folder", lambda: tmp_path)
     level = int(_numba.OPT)
     inner = jit(fill)
     outer = jit(eval("lambda x, value: inner(x, value)", {"inner": inner}))
@@ -67,7 +63,7 @@ def test_a_routine_is_compiled_with_the_kernel_that_calls_it_and_as_if_alone() -
 PROGRAM = """
 import sys
 import numpy as np
-from rnnlm.kernels import symbols
+from rnnlm.kernels import cache, symbols
 from rnnlm.kernels.matmul import linear
 from rnnlm.kernels.matmul.layout import BFloat16Pairs
 from rnnlm.kernels.workspace import Workspace
@@ -96,3 +92,54 @@ def test_a_kernel_that_is_read_from_the_cache_brings_its_routines(tmp_path: Path
     assert runs[0][2].startswith("False")
     assert runs[1][2] == runs[0][2].replace("False", "True")
     assert "rows_uint32" in runs[1][2]
+
+
+ROUTINES = """
+import numba
+import numpy as np
+from numba import types
+from rnnlm.kernels.jit import jit
+from rnnlm.kernels.symbols import Routine, call_by_name
+
+
+def arguments(kind):
+    return [kind, types.CPointer(kind)]
+
+
+def inner(kind, to):
+    numba.carray(to, (2,))[1] = 3
+
+
+call_inner = call_by_name(Routine("inner", arguments, inner))
+
+
+def outer(kind, to):
+    call_inner(kind, numba.carray(to, (2,)))
+
+
+call_outer = call_by_name(Routine("outer", arguments, outer))
+
+
+@jit
+def fill(x):
+    call_outer(x.dtype.type(0), x)
+
+
+x = np.zeros(2)
+fill(x)
+print(x.tolist())
+"""
+
+
+def test_a_routine_may_call_another(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(ROUTINES)
+    for _ in range(2):  # compiled, and read
+        made = subprocess.run(
+            [sys.executable, str(script)], env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert made.stdout == "[0.0, 3.0]\n"
+    assert {path.name.split("-")[0] for path in tmp_path.glob("*.nbc")} == {
+        "__main__.fill", "__main__.inner", "__main__.outer"
+    }  # fmt: skip

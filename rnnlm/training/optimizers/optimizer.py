@@ -66,7 +66,7 @@ class Optimizer:
         self._dtype = next(iter(parameters.values())).dtype
         self.updates = 0
         self.moments = {
-            f"{moment}.{name}": np.zeros_like(parameter)
+            f"{moment}.{name}": np.zeros(parameter.shape, parameter.dtype)
             for name, parameter in parameters.items()
             for moment in RULES[settings.optimizer.type].MOMENTS
         }

@@ -258,7 +258,7 @@ class Sampled(OutputLayer[softmax.Packed | direct_softmax.Packed]):
         if self.objective == "importance":
             bias += np.log(times)
         linear.forward(p, window.U[:drawn], bias, logits, context, transposed=True)
-        targets, d_targets, losses = np.empty(count, p.dtype), np.empty(count, p.dtype), np.empty(count)
+        targets, d_targets, losses = np.zeros(count, p.dtype), np.zeros(count, p.dtype), np.zeros(count)
         objectives.target_logits(threads, p, window.U, window.b2, window.own, targets)
         if window.begins is not None:
             D, tokens = parameters["D"], window.noise.tokens
