@@ -32,17 +32,17 @@ class CompiledCode(NullCache):
     """What a Numba dispatcher asks for compiled code, and gives what it compiled, inside a ``with`` block.
 
     Args:
-        calls: the names of what a compiled function calls by name.
+        named_in: the names that compiled code has of what is not part of it.
         load: makes such names known to LLVM.
     """
 
     def __init__(
         self,
         function: Callable[..., Any],
-        calls: Callable[[Any], list[str]],
-        load: Callable[[list[str]], None],
+        named_in: Callable[[Any], list[str]],
+        load: Callable[[list[str], Any], None],
     ) -> None:
-        self._function, self._calls, self._load = function, calls, load
+        self._function, self._named_in, self._load = function, named_in, load
         self._claimed: list[Path] = []
 
     @property
@@ -52,7 +52,6 @@ class CompiledCode(NullCache):
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled function for these types of arguments, or None: then it is this process that compiles it."""
-        target_context.refresh()
         path = self._path(sig, target_context.codegen())
         if path is None:
             return None
@@ -64,7 +63,7 @@ class CompiledCode(NullCache):
         if not found or found[0] != sig:
             return None
         _, names, data = found
-        self._load(names)
+        self._load(names, target_context)
         return CompileResult._rebuild(target_context, *data)
 
     def save_overload(self, sig: Any, data: Any) -> None:
@@ -74,7 +73,7 @@ class CompiledCode(NullCache):
             return
         try:
             if not data.library.has_dynamic_globals:  # code with addresses in it
-                _write(path, (sig, self._calls(data.library), data._reduce()))
+                _write(path, (sig, self._named_in(data.library), data._reduce()))
         except OSError as error:
             _say_once(f"compiled code is not kept: {path.parent}: {error.strerror}")
 

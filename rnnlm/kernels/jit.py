@@ -39,7 +39,7 @@ def compiled(function: Callable[..., Any], source: Callable[..., Any], forceinli
         numba.njit(nogil=True, forceinline=forceinline, fastmath=FASTMATH, error_model="numpy", **without)(function)
         for without in (_C_CALLS_NONE, _NOBODY_CALLS)
     )
-    made._cache, compile_or_read = CompiledCode(source, symbols.called_in, symbols.load), made.compile
+    made._cache, compile_or_read = CompiledCode(source, symbols.named_in, symbols.load), made.compile
 
     def compile(sig: Any) -> Any:
         with global_compiler_lock, made._cache:

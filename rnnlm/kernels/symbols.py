@@ -8,7 +8,7 @@ is told its address under its name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import llvmlite.binding
@@ -16,6 +16,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.ccallback import CFunc
+from numba.core.runtime import rtsys
 from numba.extending import intrinsic
 
 from rnnlm.kernels.compiled import CompiledCode
@@ -40,17 +41,29 @@ _called: dict[str, Routine] = {}  # those that kernels call, by their names
 _loaded: dict[str, Any] = {}
 
 
-def called_in(library: Any) -> list[str]:
-    """The symbols of the routines that a compiled function calls."""
-    declared = [f.name for f in library._final_module.functions if f.is_declaration]
-    return sorted(name for name in declared if name.startswith(_PREFIX))
+def named_in(library: Any) -> list[str]:
+    """The names that a compiled function has of what is not part of it: routines, and functions of Python's and
+    Numba's."""
+    module = library._final_module
+    declared = [value.name for value in (*module.functions, *module.global_variables) if value.is_declaration]
+    return sorted(name for name in declared if _is_known(name))
 
 
-def load(symbols: Iterable[str]) -> None:
-    """Compile the routines of these symbols, or read them from the cache."""
-    for symbol in symbols:
-        name, kind = symbol.removeprefix(_PREFIX).rsplit("_", 1)
-        address(_called[name], getattr(types, kind))
+def load(names: list[str], target_context: Any) -> None:
+    """Make known what `named_in` has found: compile routines, or read them from the cache."""
+    for name in names:
+        if name.startswith(_PREFIX):
+            routine, kind = name.removeprefix(_PREFIX).rsplit("_", 1)
+            address(_called[routine], getattr(types, kind))
+    rtsys.initialize(target_context)
+    if not all(map(_is_known, names)):
+        # All that Numba can compile: a quarter of the time from the start of a process to its first update, and
+        # none of our kernels needs it.
+        target_context.refresh()
+
+
+def _is_known(name: str) -> bool:
+    return llvmlite.binding.address_of_symbol(name) is not None
 
 
 def address(routine: Routine, kind: Any) -> int:
@@ -60,7 +73,7 @@ def address(routine: Routine, kind: Any) -> int:
         options = {"fastmath": FASTMATH, "error_model": "numpy", "forceinline": False}
         signature = (tuple(routine.arguments(kind)), types.void)
         made: Any = CFunc(routine.function, signature, locals={}, options=options)
-        made._cache = CompiledCode(routine.function, called_in, load)
+        made._cache = CompiledCode(routine.function, named_in, load)
         with compiling_alone(), made._cache:
             made.compile()
         llvmlite.binding.add_symbol(symbol, made.address)

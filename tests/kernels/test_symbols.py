@@ -57,7 +57,7 @@ def test_a_routine_is_compiled_with_the_kernel_that_calls_it_and_as_if_alone(
     assert x.tolist() == [0, 3]
     assert _levels == [level]  # inside a kernel others have a lower one
     assert int(_numba.OPT) == level
-    assert symbols.called_in(outer.overloads[outer.signatures[0]].library) == [FILL.symbol(types.float64)]
+    assert FILL.symbol(types.float64) in symbols.named_in(outer.overloads[outer.signatures[0]].library)
 
 
 PROGRAM = """
@@ -143,3 +143,61 @@ def test_a_routine_may_call_another(tmp_path: Path) -> None:
     assert {path.name.split("-")[0] for path in tmp_path.glob("*.nbc")} == {
         "__main__.fill", "__main__.inner", "__main__.outer"
     }  # fmt: skip
+
+
+INVERSE = """
+import sys
+import numpy as np
+from numba.core.registry import cpu_target
+from rnnlm.kernels.jit import jit
+
+refreshed = []
+context = cpu_target.target_context
+refresh = context.refresh
+context.refresh = lambda: (refreshed.append(1), refresh())
+
+
+@jit
+def double(x):
+    return x + x
+
+
+@jit
+def inverse(x):
+    return np.linalg.inv(x)
+
+
+double(np.ones(3))
+print(len(refreshed))
+print(np.abs(inverse(np.eye(3) * 4)).tolist())
+"""
+
+
+def test_code_that_is_read_needs_nothing_of_what_numba_can_compile(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(INVERSE)
+    printed = []
+    for _ in range(2):  # compiled, and read
+        made = subprocess.run(
+            [sys.executable, str(script)], env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        printed.append(made.stdout.splitlines())
+    assert printed[0][0] != "0"
+    assert printed[1][0] == "0"
+    assert printed[0][1] == printed[1][1] == "[[0.25, 0.0, 0.0], [0.0, 0.25, 0.0], [0.0, 0.0, 0.25]]"
+
+
+def test_numba_is_refreshed_where_a_name_is_not_known() -> None:
+    class Context:
+        refreshed = 0
+
+        def refresh(self) -> None:
+            self.refreshed += 1
+
+    jit(lambda x: x + 1)(1)
+    context = Context()
+    symbols.load(["PyErr_SetString", "NRT_Free", "rnnlm_yield"], context)
+    assert context.refreshed == 0
+    symbols.load(["PyErr_SetString", "no_such_name"], context)
+    assert context.refreshed == 1
