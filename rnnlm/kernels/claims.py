@@ -19,7 +19,6 @@ except ImportError:  # Windows
 # Seconds between two looks, and after how many nobody waits any more: the other process may have been stopped.
 _PAUSE, _PATIENCE = 0.02, 30.0
 
-
 _held: dict[Path, IO[bytes]] = {}
 
 

@@ -1,4 +1,4 @@
-"""The decorator that compiles all kernels, and the only place that knows Numba's options."""
+"""The decorator that compiles all kernels; what Numba does meanwhile stands in ``compiling``."""
 
 from __future__ import annotations
 

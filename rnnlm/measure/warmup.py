@@ -191,7 +191,7 @@ def _read_a_text(precision: str) -> None:
                 "model": {"hidden": 4},
                 "train": {
                     "precision": precision,
-                    "threads": 1,
+                    "threads": 1,  # so that no other process compiles ahead: there is one a core here
                     "batch": 2,
                     "bptt": 5,
                     "max_updates": 1,

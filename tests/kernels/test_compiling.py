@@ -61,5 +61,6 @@ def test_both_are_as_before_when_compiling_fails() -> None:
 
 def test_a_collector_that_is_off_stays_off() -> None:
     gc.disable()
-    assert jit(_taken_in)(np.float64(1)) == 2
+    assert jit(eval("lambda x: inner(x)", {"inner": jit(_taken_in)}))(np.float64(1)) == 2
+    assert _seen == [(False, 1)]
     assert not gc.isenabled()

@@ -60,15 +60,26 @@ def test_a_routine_is_compiled_with_the_kernel_that_calls_it_and_as_if_alone(
     assert FILL.symbol(types.float64) in symbols.named_in(outer.overloads[outer.signatures[0]].library)
 
 
-PROGRAM = """
-import sys
+def compiled_and_read(program: str, folder: Path) -> list[list[str]]:
+    """The lines that a program prints when it compiles, and when it reads what it has compiled."""
+    script = folder / "script.py"
+    script.write_text(program)
+    printed = []
+    for _ in range(2):
+        made = subprocess.run(
+            [sys.executable, str(script)], env={**os.environ, "NUMBA_CACHE_DIR": str(folder)},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        printed.append(made.stdout.splitlines())
+    return printed
+
+
+LINEAR = """
 import numpy as np
-from rnnlm.kernels import cache, symbols
+from rnnlm.kernels import symbols
 from rnnlm.kernels.matmul import linear
 from rnnlm.kernels.matmul.layout import BFloat16Pairs
-from rnnlm.kernels.workspace import Workspace
-from rnnlm.kernels.workspace import Context
-from rnnlm.network.cells.elman import Elman
+from rnnlm.kernels.workspace import Context, Workspace
 for layout in (Workspace(np.float32), Workspace(np.float32, BFloat16Pairs)):
     x, w = (np.random.default_rng(0).normal(size=shape).astype(np.float32) for shape in ((5, 9), (9, 7)))
     y = np.zeros((5, 7), np.float32)
@@ -80,18 +91,12 @@ print(linear._forward.kernel.stats.cache_misses == {}, sorted(symbols._loaded))
 
 def test_a_kernel_that_is_read_from_the_cache_brings_its_routines(tmp_path: Path) -> None:
     """Nobody else loads them: without them the process would end."""
-    runs = []
-    for _ in range(2):
-        made = subprocess.run(
-            [sys.executable, "-c", PROGRAM], env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        runs.append(made.stdout.splitlines())
-    assert runs[0][:2] == runs[1][:2]
-    assert runs[0][0] != runs[0][1]
-    assert runs[0][2].startswith("False")
-    assert runs[1][2] == runs[0][2].replace("False", "True")
-    assert "rows_uint32" in runs[1][2]
+    compiled, read = compiled_and_read(LINEAR, tmp_path)
+    assert compiled[:2] == read[:2]
+    assert compiled[0] != compiled[1]
+    assert compiled[2].startswith("False")
+    assert read[2] == compiled[2].replace("False", "True")
+    assert "rows_uint32" in read[2]
 
 
 ROUTINES = """
@@ -132,21 +137,13 @@ print(x.tolist())
 
 
 def test_a_routine_may_call_another(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(ROUTINES)
-    for _ in range(2):  # compiled, and read
-        made = subprocess.run(
-            [sys.executable, str(script)], env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        assert made.stdout == "[0.0, 3.0]\n"
+    assert compiled_and_read(ROUTINES, tmp_path) == [["[0.0, 3.0]"]] * 2
     assert {path.name.split("-")[0] for path in tmp_path.glob("*.nbc")} == {
         "__main__.fill", "__main__.inner", "__main__.outer"
     }  # fmt: skip
 
 
 INVERSE = """
-import sys
 import numpy as np
 from numba.core.registry import cpu_target
 from rnnlm.kernels.jit import jit
@@ -174,18 +171,10 @@ print(np.abs(inverse(np.eye(3) * 4)).tolist())
 
 
 def test_code_that_is_read_needs_nothing_of_what_numba_can_compile(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(INVERSE)
-    printed = []
-    for _ in range(2):  # compiled, and read
-        made = subprocess.run(
-            [sys.executable, str(script)], env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        printed.append(made.stdout.splitlines())
-    assert printed[0][0] != "0"
-    assert printed[1][0] == "0"
-    assert printed[0][1] == printed[1][1] == "[[0.25, 0.0, 0.0], [0.0, 0.25, 0.0], [0.0, 0.0, 0.25]]"
+    compiled, read = compiled_and_read(INVERSE, tmp_path)
+    assert compiled[0] != "0"
+    assert read[0] == "0"
+    assert compiled[1] == read[1] == "[[0.25, 0.0, 0.0], [0.0, 0.25, 0.0], [0.0, 0.0, 0.25]]"
 
 
 def test_numba_is_refreshed_where_a_name_is_not_known() -> None:
