@@ -287,7 +287,7 @@ def test_it_begins_with_the_last_kernel_and_ends_with_its_run(tmp_path: Path) ->
     assert "rnnlm.training.optimizers.optimizer._update_rows" in names(tmp_path)
     assert not any("_recur" in name for name in names(tmp_path))
     process.send_signal(signal.SIGINT)
-    process.wait(20)
+    process.wait(60)
     assert not any(path.suffix == ".tmp" for path in tmp_path.iterdir())
 
 
