@@ -149,8 +149,9 @@ def _logged_baseline(model: LanguageModel) -> Baseline | None:
     """That of the run's own test text."""
     tests = [record for record in log.read(model.trained.path.parent) if record.get("event") == "test"]
     match tests[-1:]:
-        case [{"baseline": {"order": int(order), "perplexity": float(perplexity)}}]:
-            return Baseline(order, perplexity)
+        case [{"baseline": {"order": int(order), "perplexity": float(perplexity), **more}}]:
+            known = more.get("perplexity_without_unk")
+            return Baseline(order, perplexity, known if isinstance(known, float) else None)
     return None
 
 

@@ -101,7 +101,9 @@ def test_the_baseline_stands_beside_the_test_text(tmp_path: Path) -> None:
     config = settings(tmp_path, epochs=1)
     found = run_to_end(pipeline.run(config))["test"]["baseline"]
     own = run_to_end(ngram(config, None, None))["test"]
-    assert found == {"order": 5, "perplexity": own.perplexity}
+    assert found == {
+        "order": 5, "perplexity": own.perplexity, "perplexity_without_unk": own.perplexity_without_unk,
+    }  # fmt: skip
     assert log.read(Path(config.run))[-1]["baseline"] == found
     model = rnnlm.load(config.run)
 
@@ -117,7 +119,7 @@ def test_the_baseline_stands_beside_the_test_text(tmp_path: Path) -> None:
         assert baseline() == wanted, "one that is none is computed"
     assert baseline(tmp_path / "test.txt") == Baseline(**found)
     valid = run_to_end(ngram(config, None, None))["valid"]
-    assert baseline(tmp_path / "valid.txt") == Baseline(5, valid.perplexity)
+    assert baseline(tmp_path / "valid.txt") == Baseline(5, valid.perplexity, valid.perplexity_without_unk)
     with open(tmp_path / "train.txt", "a") as file:
         file.write("another text\n")
     assert baseline(tmp_path / "test.txt") is None, "the training text is not there any more"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -33,4 +34,4 @@ def command(
     atomic.write_text(path, made.yaml)
     for reason in made.reasons:
         console.line(reason)
-    console.line(f"{path}: change what you like; rnnlm train {path} begins")
+    console.line(f"{path}: change what you like; rnnlm train {shlex.quote(str(path))} begins")

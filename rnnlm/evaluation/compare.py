@@ -49,6 +49,8 @@ class _Scores(NamedTuple):
 
     corpus: Corpus
     nats: NDArray[np.float64]  # - log y^ of each token
+    known: NDArray[np.bool_]  # whether each token is in the vocabulary
+    starts: NDArray[np.int64]  # the first token of each line
     by_line: NDArray[np.float64]
     tokens: NDArray[np.int64]  # of each line
 
@@ -98,7 +100,8 @@ def _scores(model: Model, path: TextPath, state: str, folder: Path, encoding: st
         raise NotFiniteError(f"{folder.name}: a log-probability is not finite: its weights are far too large")
     ends = np.flatnonzero(read.stored == model.vocabulary.line_end) + 1
     starts = np.concatenate([[0], ends[ends < len(read)]])
-    return _Scores(read, nats, np.add.reduceat(nats, starts), np.diff(np.append(starts, len(read))))
+    known = read.stored < len(model.vocabulary)
+    return _Scores(read, nats, known, starts, np.add.reduceat(nats, starts), np.diff(np.append(starts, len(read))))
 
 
 def _compared(
@@ -117,15 +120,25 @@ def _compared(
         same_tokens and lowercase[0] == lowercase[1] and a.corpus.vocabulary.tokens == b.corpus.vocabulary.tokens
     )
     differences = [_difference("character", one - two, characters, draws, seed)]
+    known = np.ones(len(a.nats), np.bool_)
     if same_tokens:
+        known = a.known & b.known
+        if not known.all() and known.any():
+            of_lines = (
+                np.add.reduceat(values, a.starts) for values in (np.where(known, a.nats - b.nats, 0.0), known)
+            )
+            nats, counts = (np.add.reduceat(values, stretches) for values in of_lines)
+            differences.insert(0, _difference("known token", nats, counts, draws, seed))
         differences.insert(0, _difference("token", one - two, tokens, draws, seed))
     of_words = same_tokens and a.corpus.vocabulary.unit == "word"
-    by_word = sorted(_by_word(a, b), key=lambda gain: gain.bits) if of_words else []
+    untrained = tuple(side.corpus.vocabulary.unk_untrained and side.corpus.counts.unknown > 0 for side in (a, b))
+    counted = known if any(untrained) else np.ones_like(known)
+    by_word = sorted(_by_word(a, b, counted), key=lambda gain: gain.bits) if of_words else []
     bits = [float(side.nats.sum()) / _LOG_2 for side in (a, b)]
     return Comparison(
         state=state, lines=count, stretches=len(stretches), draws=draws, same_vocabulary=same_words,
         lowercase=lowercase, tokens=(len(a.nats), len(b.nats)),
-        unknown=(a.corpus.counts.unknown, b.corpus.counts.unknown),
+        unknown=(a.corpus.counts.unknown, b.corpus.counts.unknown), unk_untrained=(untrained[0], untrained[1]),
         bits_per_token=(bits[0] / len(a.nats), bits[1] / len(b.nats)),
         bits_per_character=(bits[0] / int(characters.sum()), bits[1] / int(characters.sum())),
         differences=tuple(differences),
@@ -148,9 +161,10 @@ def _difference(unit: str, nats: NDArray[np.float64], counts: NDArray[np.int64],
     return Difference(unit, bits, low, high, min(1.0, 2 * (side + 1) / (draws + 1)))
 
 
-def _by_word(a: _Scores, b: _Scores) -> list[WordGain]:
-    """The bits of A less those of B, summed over each word's places."""
+def _by_word(a: _Scores, b: _Scores, counted: NDArray[np.bool_]) -> list[WordGain]:
+    """The bits of A less those of B, summed over each word's places. counted: whether a token of the text counts."""
     found: dict[str, list[float]] = {}
-    for word, nats in zip(a.corpus.tokens(), (a.nats - b.nats).tolist(), strict=True):
-        found.setdefault(word, []).append(nats)
+    for word, nats, counts in zip(a.corpus.tokens(), (a.nats - b.nats).tolist(), counted.tolist(), strict=True):
+        if counts:
+            found.setdefault(word, []).append(nats)
     return [WordGain(word, len(places), math.fsum(places) / _LOG_2) for word, places in found.items()]

@@ -123,7 +123,8 @@ class Totals:
         vocabulary = corpus.vocabulary
         worse = worse_than_even("perplexity", perplexity, len(vocabulary))
         notes = [] if worse is None else [worse]
-        if self.unknown and vocabulary.unk is not None and vocabulary.counts[vocabulary.unk] == 0:
+        untrained = self.unknown > 0 and vocabulary.unk_untrained
+        if untrained:
             notes.append(
                 f"{self.unknown:,} tokens are unknown, and <unk> never stood in the training text, "
                 "so its probability means nothing: train with vocab.min_count: 2, or compare perplexities without "
@@ -152,6 +153,7 @@ class Totals:
             log_normalizer_deviation=math.sqrt(max(0.0, variance)) if self._self_normalised else None,
             words=words,
             word_perplexity=None if words is None else _perplexity(self.nats, max(1, words + line_ends)),
+            unk_untrained=untrained,
         )
 
 

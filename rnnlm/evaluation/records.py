@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass
 
 @dataclass(frozen=True)
 class Baseline:
-    """Perplexity of the n-gram model of the same training text and vocabulary. order: its longest n-grams."""
+    """Perplexity of the n-gram model of the same training text and vocabulary, over all tokens and over those in the
+    vocabulary. order: its longest n-grams."""
 
     order: int
     perplexity: float
+    perplexity_without_unk: float | None = None
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Evaluation:
     perplexity: over all tokens, every line end included, the unknown ones scored as <unk>.
     perplexity_without_unk: over the tokens in the vocabulary alone; None where there are none.
     tokens, unknown, line_ends: how many were scored. characters: code points of the raw text.
+    unk_untrained: whether tokens were scored as an <unk> that never stood in the training text: then `perplexity`
+        means nothing, and perplexities without unknown tokens are to be compared.
     comparable: whether bits_per_character can be compared with that of other vocabularies and units: every
         token was scored as itself, none as <unk> or in lower case.
     state: "carry" or "reset". seconds: of scoring. initial_state: what the text begins with, "model" (the state that
@@ -68,6 +72,7 @@ class Evaluation:
     log_normalizer_deviation: float | None = None
     words: int | None = None
     word_perplexity: float | None = None
+    unk_untrained: bool = False
 
     def json(self) -> dict[str, object]:
         return asdict(self)
@@ -141,8 +146,11 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Difference:
-    """Bits of A less bits of B, by unit ("token" or "character"); below 0 A is better. low to high: the 95% interval;
-    p: how probable so large a difference would be by chance; None where the text is too short to say."""
+    """Bits of A less bits of B, by unit ("token", "known token" or "character"); below 0 A is better.
+
+    low to high: the 95% interval; p: how probable so large a difference would be by chance; None where the text is
+    too short to say.
+    """
 
     unit: str
     bits: float
@@ -166,8 +174,9 @@ class Comparison:
 
     state: "carry" or "reset". stretches: of lines, that the bootstrap draws from; draws: how often it does.
     same_vocabulary: whether both have the same tokens. lowercase: whether they read the text in lower case. unknown:
-    tokens scored as <unk>.
-    differences: by token, where both have tokens of one kind, and by character.
+    tokens scored as <unk>. unk_untrained: whether that never stood in the training text.
+    differences: by token, where both have tokens of one kind, and by those that both know, if some are unknown; by
+        character.
     better, worse: the words where A is better by most, and where B is; of models of words.
     """
 
@@ -179,6 +188,7 @@ class Comparison:
     lowercase: tuple[bool, bool]
     tokens: tuple[int, int]
     unknown: tuple[int, int]
+    unk_untrained: tuple[bool, bool]
     bits_per_token: tuple[float, float]
     bits_per_character: tuple[float, float]
     differences: tuple[Difference, ...]
@@ -188,6 +198,13 @@ class Comparison:
     @property
     def doubtful(self) -> str | None:
         """Why the difference says little; None: it is one of the same tokens."""
+        if any(self.unk_untrained):
+            return (
+                "<unk>, as which unknown tokens are scored, never stood in the training text"
+                + (f" of {'AB'[self.unk_untrained[1]]}" if sum(self.unk_untrained) == 1 else "")
+                + ", so its probability means nothing"
+                + (": compare by known tokens" if any(d.unit == "known token" for d in self.differences) else "")
+            )
         if self.same_vocabulary:
             return None
         if self.lowercase[0] != self.lowercase[1]:

@@ -3,7 +3,8 @@
 unit      words; characters where words are so long or so many that few come again; bytes where it is not UTF-8
 hidden    by the tokens: a network much larger than its text learns it by heart
 epochs    as many as fit into half an hour, 3 to 20
-time      6 operations a weight and token (2 forward, 4 back), at 10 GFLOP/s a processor
+rare      words that occur once become <unk>, whose probability means something then
+time      6 operations a token and weight of the layers (2 forward, 4 back), at 10 GFLOP/s a processor
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class Starter:
 @dataclass(frozen=True)
 class _Counts:
     tokens: int
+    line_ends: int  # among them
     different: int
     characters: int
     once: int  # different tokens that occur once
@@ -53,11 +55,12 @@ def starter(text: Path, encoding: str = UTF_8) -> Task[Starter]:
         raise TextError(f"{text}: {counts.tokens} tokens; a language model needs some thousands at least")
     hidden = next((h for tokens, h in _SIZES if counts.tokens < tokens), _LARGEST)
     d = min(hidden, 64) if unit != "word" else hidden
-    rare = unit == "word" and counts.different > 5000
+    rare = unit == "word" and counts.once > 0
     vocabulary = counts.different - (counts.once if rare else 0)
-    weights = 4 * hidden * (hidden + d) + hidden * vocabulary
+    multiplied = 4 * hidden * (hidden + d) + hidden * vocabulary
+    weights = multiplied + vocabulary * d
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    seconds = 6 * weights * 0.9 * counts.tokens / (_OPERATIONS * cores)
+    seconds = 6 * multiplied * 0.9 * counts.tokens / (_OPERATIONS * cores)
     epochs = int(min(20, max(3, _HALF_AN_HOUR / max(seconds, 1e-9))))
     minutes = max(1, round(epochs * seconds / 60))
     name = text.name.removesuffix(".gz").rsplit(".", 1)[0] or "text"
@@ -110,24 +113,27 @@ def _unit(text: Path, size: int, encoding: str) -> Task[tuple[str, str, _Counts]
             else "characters, as nothing parts words"
         )
         return unit, why, (yield from _count(text, unit, size, encoding))
-    long = words.characters / max(1, words.tokens)
-    again = 1 - words.once / max(1, words.tokens)
+    count = words.tokens - words.line_ends
+    long = words.characters / max(1, count)
+    again = 1 - words.once / max(1, count)
     if long > 12:
         why = f"characters, as what stands between spaces is long: {long:.0f} characters on average"
-    elif words.tokens < 20_000 or again < 0.9:
-        why = f"characters, as there are few words to learn from: {words.tokens:,}, of which {words.once:,} come once"
+    elif count < 20_000 or again < 0.9:
+        why = f"characters, as there are few words to learn from: {count:,}, of which {words.once:,} come once"
     else:
-        return "word", f"words: {words.tokens:,} of them, {words.different:,} different ones", words
+        different = words.different - (words.line_ends > 0)
+        return "word", f"words: {count:,} of them, {different:,} different ones", words
     return "char", why, (yield from _count(text, "char", size, encoding))
 
 
 def _count(text: Path, unit: str, size: int, encoding: str) -> Task[_Counts]:
     seen: dict[str, int] = {}
     tokens = characters = 0
+    line_end = tokenizers.line_end(unit)
     for piece in tokenizers.pieces(text, unit, False, encoding=encoding):
         for token in piece.tokens:
             seen[token] = seen.get(token, 0) + 1
         tokens += len(piece.tokens)
         characters += piece.characters
         yield Progress("reading the text", piece.done, size, "bytes")
-    return _Counts(tokens, len(seen), characters, sum(count == 1 for count in seen.values()))
+    return _Counts(tokens, seen.get(line_end, 0), len(seen), characters, sum(count == 1 for count in seen.values()))

@@ -83,9 +83,9 @@ def beside(
     model = estimate(known.ids(0, len(known)), order, len(vocabulary), vocabulary.line_end)
     with tempfile.TemporaryDirectory(prefix="rnnlm-") as folder:
         read = yield from corpus.read(text, vocabulary, folder, encoding)
-        perplexity = evaluation(model, read).perplexity
+        found = evaluation(model, read)
         del read  # a mapped file cannot be removed on every system
-    return Baseline(order, perplexity)
+    return Baseline(order, found.perplexity, found.perplexity_without_unk)
 
 
 def evaluation(model: NGram, text: Corpus) -> Evaluation:

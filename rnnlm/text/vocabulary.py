@@ -97,6 +97,11 @@ class Vocabulary:
         get = self._ids.get
         return np.fromiter((get(token, outside) for token in tokens), np.int32, len(tokens))
 
+    @property
+    def unk_untrained(self) -> bool:
+        """Whether there is an <unk> that never stood in the training text: what is scored as it means nothing."""
+        return self.unk is not None and int(self.counts[self.unk]) == 0
+
     def unknown(self, tokens: Sequence[str]) -> Note | None:
         """What is said of tokens that are not in the vocabulary, each once; None: all are."""
         ids = self.encode(tokens).tolist()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import random
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rnnlm.config import file as config_file
+from rnnlm.network import build
 
 
 def _words(count: int, different: int) -> str:
@@ -47,13 +50,20 @@ def test_unit_and_size_are_chosen_from_the_text_and_said(
     assert f"{hidden} units" in out
     assert f"{config.train.epochs} epochs, about" in out
     assert out.splitlines()[0].startswith({"word": "words", "char": "characters", "byte": "bytes"}[unit])
+    assert out.endswith("rnnlm train 'my text: #1.yaml' begins\n")
 
 
-def test_rare_words_are_left_out_of_a_large_vocabulary(here: Path, call: Any) -> None:
-    text = " ".join([*(f"rare{i}" for i in range(6000)), *(f"w{i % 50}" for i in range(100_000))])
-    Path("a.txt").write_text(text)
-    assert call("init", "a.txt")[0] == 0
-    assert config_file.load("a.yaml").vocab.min_count == 2
+@pytest.mark.parametrize("rare", [0, 1, 6000])
+def test_words_that_occur_once_are_left_out(rare: int, here: Path, call: Any) -> None:
+    words = [*(f"rare{i}" for i in range(rare)), *(f"w{i % 50}" for i in range(100_000))]
+    Path("a.txt").write_text("".join(f"{' '.join(words[i : i + 100])}\n" for i in range(0, len(words), 100)))
+    status, out, _ = call("init", "a.txt")
+    assert status == 0
+    config = config_file.load("a.yaml")
+    assert config.vocab.min_count == (2 if rare else 1)
+    assert f"words: {len(words):,} of them, {50 + rare:,} different ones" in out, "line ends are none"
+    weights = sum(math.prod(shape) for shape in build.shapes(config, 53).values())
+    assert float(re.search(r"about (\S+) million weights", out)[1]) == pytest.approx(weights / 1e6, rel=0.05)
 
 
 def test_it_never_writes_over_a_file(here: Path, call: Any) -> None:

@@ -65,8 +65,30 @@ def test_the_figures_are_those_of_each_alone(state: str, other: Vocabulary, text
     if "token" in by_unit:
         one, two = found.bits_per_token
         assert by_unit["token"].bits == pytest.approx(one - two, rel=1e-9)
+        bits = [of_known_tokens(side, other, text, state, tmp_path / f"known {i}") for i, side in enumerate(sides)]
+        assert by_unit["known token"].bits == pytest.approx(bits[0] - bits[1], rel=1e-9)
     else:
+        assert "known token" not in by_unit
         assert found.better == found.worse == ()
+
+
+def of_known_tokens(side: Model, other: Vocabulary, text: Path, state: str, folder: Path) -> float:
+    """Bits a token of those that both vocabularies have."""
+    folder.mkdir()
+    read = run_to_end(corpus.read(text, side.vocabulary, folder))
+    found = token_scores(side.network, read, state)
+    return float(np.mean([token.surprisal for token in found if token.token in WORDS and token.token in other]))
+
+
+def test_an_unk_that_was_never_trained_is_said_and_left_out_of_the_words(text: Path) -> None:
+    untrained = Vocabulary(WORDS.tokens, [1] * 8 + [0, 1], "word", False)
+    for one, other, whose in ((WORDS, untrained, " of B"), (untrained, WORDS, " of A"), (untrained, untrained, "")):
+        found = compared(model(one), model(other, 1), text, words=100)
+        assert f"never stood in the training text{whose}, so its probability means nothing" in (found.doubtful or "")
+        words = {gain.word for gain in (*found.better, *found.worse)}
+        assert words == {*"abcdefgh", "</s>"}
+    trained = compared(model(WORDS), model(WORDS, 1), text, words=100)
+    assert "strange" in {gain.word for gain in (*trained.better, *trained.worse)}
 
 
 def lines_of(side: Model, text: Path, folder: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -101,7 +123,7 @@ def test_the_interval_is_that_of_a_plain_bootstrap(text: Path, tmp_path: Path) -
 def test_a_model_and_itself_and_the_other_way_round(text: Path) -> None:
     a, b = model(WORDS), model(WORDS, 1)
     same = compared(a, a, text)
-    assert [(d.bits, d.low, d.high, d.p) for d in same.differences] == [(0, 0, 0, 1)] * 2
+    assert [(d.bits, d.low, d.high, d.p) for d in same.differences] == [(0, 0, 0, 1)] * 3
     assert same.better == same.worse == ()
     there, back = compared(a, b, text), compared(b, a, text)
     for one, other in zip(there.differences, back.differences, strict=True):

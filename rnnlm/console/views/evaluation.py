@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.text import Text
 
 from rnnlm.console.formats import figure
-from rnnlm.evaluation.records import Evaluation
+from rnnlm.evaluation.records import Baseline, Evaluation
 from rnnlm.work import Note
 
 # What becomes of the hidden state at line ends.
@@ -27,9 +27,7 @@ def evaluation_view(found: Evaluation, source: str | None = None) -> Iterator[Te
         lowest = f"{figure(found.lowest_perplexity)}   (this model: {over:+.1%})"
         rows.append(("lowest possible perplexity", lowest))
     if found.baseline is not None:
-        over = found.perplexity / found.baseline.perplexity - 1
-        row = f"{figure(found.baseline.perplexity)}   (this model: {over:+.1%})"
-        rows.append((f"{found.baseline.order}-gram model of its training text", row))
+        rows.append((f"{found.baseline.order}-gram model of its training text", _beside(found, found.baseline)))
     without = "none is known" if found.perplexity_without_unk is None else figure(found.perplexity_without_unk)
     mark = "" if found.comparable else " *"
     rows += [
@@ -58,6 +56,14 @@ def evaluation_view(found: Evaluation, source: str | None = None) -> Iterator[Te
         yield Text(f"* not to be compared with other models' bits: {why}")
     for text in found.notes:
         yield Note(text, warning=True)
+
+
+def _beside(found: Evaluation, baseline: Baseline) -> str:
+    """An n-gram model's perplexity, over known tokens where only these mean something, and this model along."""
+    one, other, of = found.perplexity, baseline.perplexity, ""
+    if found.unk_untrained and found.perplexity_without_unk and baseline.perplexity_without_unk:
+        one, other, of = found.perplexity_without_unk, baseline.perplexity_without_unk, " without unknown tokens"
+    return f"{figure(other)}{of}   (this model: {one / other - 1:+.1%})"
 
 
 def _normalisation(found: Evaluation) -> list[tuple[str, str]]:

@@ -36,6 +36,13 @@ def test_an_evaluation_says_what_it_stands_on(capfd: pytest.CaptureFixture[str])
     ]
 
 
+def test_where_unk_means_nothing_known_tokens_are_compared() -> None:
+    found = evaluation(baseline=Baseline(5, 241.0, 220.5), unk_untrained=True)
+    lines = [str(line) for line in evaluation_view(found)]
+    row = "5-gram model of its training text   220.50 without unknown tokens   (this model: -50.0%)"
+    assert row in lines
+
+
 @pytest.mark.parametrize(
     ("unknown", "why"), [(50, "50 tokens were scored as <unk>"), (0, "it was scored in lower case")]
 )
