@@ -105,6 +105,10 @@ def load(path: str | Path) -> Trained:
         path = found[0]
     tensors, metadata = storage.read_tensors(path)
     config, vocabulary = read_header(path, metadata)
+    if "embedding.table" not in tensors:
+        raise ModelError(
+            f"{path}: weights for another program, as rnnlm export writes them; rnnlm import makes a model of them"
+        )
     shapes = expected_tensors(config, len(vocabulary), tensors)
     try:
         storage.check(tensors, shapes, np.dtype(config.train.dtype))

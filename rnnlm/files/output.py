@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rnnlm.errors import InputError, ResourceError
+from rnnlm.errors import InputError
 from rnnlm.files.atomic import atomic_write
 
 # By what is written: the endings of a file's name that go with it.
@@ -45,7 +45,7 @@ def check(path: Path, what: str, reads: Iterable[Path], force: bool) -> None:
         force: whether another file may be replaced.
 
     Raises:
-        InputError: the name's ending belongs to something else; a file is in the way; the command reads it.
+        InputError: the name's ending belongs to something else; a file or folder is in the way; the command reads it.
         ResourceError: it cannot be written.
     """
     if path.exists() and not path.is_file() and not path.is_dir():
@@ -53,9 +53,9 @@ def check(path: Path, what: str, reads: Iterable[Path], force: bool) -> None:
     endings = ENDINGS[what]
     if path.suffix.lower() not in ("", *endings):
         names = " or ".join(f"NAME{ending}" for ending in endings)
-        raise InputError(f"{path}: a {what} is written; name it {names}")
+        raise InputError(f"{path}: {'an' if what[0] in 'AEIOUaeiou' else 'a'} {what} is written; name it {names}")
     if path.is_dir():
-        raise ResourceError(f"{path}: cannot be written: it is a folder; name a file")
+        raise InputError(f"{path}: cannot be written: it is a folder; name a file")
     if any(_same(path, read) for read in reads):
         raise InputError(f"{path}: this command reads it; give the output another name")
     if path.exists() and not force:
@@ -67,7 +67,8 @@ def check_folder(folder: Path, names: Sequence[str], reads: Iterable[Path], forc
     """Check a folder that files of these names are written to; reads, force: as of `check`.
 
     Raises:
-        InputError: it is a file, or the folder of a run, or the command reads one of its files; it has files already.
+        InputError: it is a file, or the folder of a run, or the command reads one of its files; it has files already,
+            or a folder where a file is to be.
         ResourceError: it cannot be written.
     """
     if folder.exists() and not folder.is_dir():
@@ -82,7 +83,7 @@ def check_folder(folder: Path, names: Sequence[str], reads: Iterable[Path], forc
         raise InputError(f"{folder}: is there already and has files; --force replaces those of the same names")
     for name in names:
         if (folder / name).is_dir():
-            raise ResourceError(f"{folder / name}: cannot be written: it is a folder; give another folder")
+            raise InputError(f"{folder / name}: cannot be written: it is a folder; give another folder")
     _try(folder / names[0])
 
 

@@ -210,10 +210,16 @@ def _opened(path: str | Path) -> Iterator[Any]:
         with safe_open(path, "numpy") as file:
             yield file
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise ModelError(
-            f"{path}: not a whole safetensors file: {reason}; take an earlier copy or train again"
-        ) from None
+        reason, advice = " ".join(str(error).split()), "take an earlier copy or train again"
+        if not _has_header(path):
+            advice = "give a run's folder or its model.safetensors; if this was one, an earlier copy"
+        raise ModelError(f"{path}: not a whole safetensors file: {reason}; {advice}") from None
+
+
+def _has_header(path: Path) -> bool:
+    """Whether a file begins as a safetensors file does: eight bytes, and JSON."""
+    with path.open("rb") as file:
+        return file.read(9)[8:] == b"{"
 
 
 def _metadata(path: str | Path, file: Any) -> dict[str, Any]:

@@ -53,15 +53,16 @@ def test_two_outputs_of_one_name(tmp_path: Path) -> None:
      ("file of word vectors", "a.gz"), ("vocabulary", "a.yaml"), ("text", "a.pt")],
 )  # fmt: skip
 def test_a_name_that_promises_another_format(tmp_path: Path, what: str, name: str) -> None:
-    with pytest.raises(InputError, match=f"{name}: a {what} is written; name it NAME"):
+    with pytest.raises(InputError, match=f"{name}: an? {what} is written; name it NAME"):
         output.check(tmp_path / name, what, [], force=True)
 
 
 def test_places_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    for path in (tmp_path, tmp_path / "file" / "a.txt"):
-        with pytest.raises(ResourceError, match="cannot be written"):
-            output.check(path, "text", [], force=True)
+    with pytest.raises(ResourceError, match="cannot be written"):
+        output.check(tmp_path / "file" / "a.txt", "text", [], force=True)
+    with pytest.raises(InputError, match="it is a folder; name a file"):
+        output.check(tmp_path, "text", [], force=True)
 
 
 def test_devices_are_written_to() -> None:

@@ -45,6 +45,7 @@ def test_there_and_back(model: dict[str, Any], tmp_path: Path, call: Any) -> Non
     case, path = saved(tmp_path, model)
     there, back = tmp_path / "torch.safetensors", tmp_path / "back.safetensors"
     assert call("export", path, "-o", there)[0] == 0
+    assert "weights for another program, as rnnlm export writes them; rnnlm import" in call("inspect", there)[2]
     assert call("import", "--force", there, "-o", back)[0] == 0
     found = model_file.load(back)
     assert found.vocabulary.tokens == tuple(WORDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Generator
 from pathlib import Path
@@ -37,13 +38,15 @@ def get(
         timeout: seconds without a byte after which a server is given up.
 
     Raises:
-        InputError: no such corpus; or a file of that name is there with other content (it is not
+        InputError: no such corpus; `folder` is a file; or a file of that name is there with other content (it is not
             overwritten).
         ResourceError: no address gave a file (the address and the reason); the disk is full or cannot be
             written.
     """
     entry = find(name) if entry is None else entry
     folder = Path("corpora") / name if folder is None else Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is no folder, and one is written; give another name")
     missing = yield from _missing(entry, folder)
     if missing:
         try:
@@ -72,6 +75,8 @@ def get(
                 if isinstance(error, UnreachableError):
                     unreachable.add(urlsplit(address).netloc)
     if missing:
+        with contextlib.suppress(OSError):  # has files
+            folder.rmdir()
         several = f"{', '.join(sorted(missing))}: {len(failures)} addresses failed; the last: "
         advice = "look at the connection or the proxy" if unreachable else f"see {entry.homepage}"
         raise ResourceError(

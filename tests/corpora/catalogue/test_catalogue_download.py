@@ -47,6 +47,18 @@ def test_a_file_with_other_content_is_not_overwritten(server: Server, tmp_path: 
     assert (tmp_path / "text").read_bytes() == mine
 
 
+def test_a_file_where_the_folder_belongs(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("x")
+    with pytest.raises(InputError, match="mine: is no folder, and one is written"):
+        run(plain(server.address("/text")), tmp_path / "mine")
+
+
+def test_no_empty_folder_is_left(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(ResourceError):
+        run(plain(server.address("/nothing")), tmp_path / "corpus")
+    assert not (tmp_path / "corpus").exists()
+
+
 def test_resumes_after_a_cut_connection(server: Server, tmp_path: Path) -> None:
     page = server.put("/text", Page(cut=300_000))
     address = server.address("/text")
