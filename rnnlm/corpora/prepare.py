@@ -259,18 +259,26 @@ def encode(config: Config, paths: Texts, words: Vocabulary) -> Task[Corpora]:
     smallest = config.train.batch * config.train.bptt
     if len(train) < smallest:
         raise TextError(
-            f"{files.name(paths.train)}: {len(train)} tokens, fewer than one window of the batch "
+            f"{called(config, 'train', paths.train)}: {len(train)} tokens, fewer than one window of the batch "
             f"(train.batch {config.train.batch} x train.bptt {config.train.bptt} = {smallest}); lower one of them"
         )
-    yield from check_coverage(train, _OTHER_TEXT if config.vocab.file else _OWN_TEXT)
-    others: list[Corpus | None] = []
-    for path in (paths.valid, paths.test):
-        other = None
-        if path is not None:
-            other = yield from corpus.encode(path, words, folder, encoding)
-            yield from check_coverage(other)
-        others.append(other)
-    return Corpora(train, *others)
+    advice = _OTHER_TEXT if config.vocab.file else _OWN_TEXT
+    yield from check_coverage(train, called(config, "train", paths.train), advice)
+    others: dict[str, Corpus | None] = {"valid": None, "test": None}
+    for name in others:
+        if path := paths.by_name.get(name):
+            others[name] = other = yield from corpus.encode(path, words, folder, encoding)
+            yield from check_coverage(other, called(config, name, path))
+    return Corpora(train, others["valid"], others["test"])
+
+
+def called(config: Config, name: str, path: TextPath) -> str:
+    """What messages call a text: its file, or what it was cut from or written by."""
+    data = config.data
+    if data.train is not None:
+        return files.name(path)
+    whole = data.text if data.text is not None else f"grammar {data.grammar.type if data.grammar else ''}"
+    return f"{whole} (its {CALLED[name]} text)"
 
 
 def kept(config: Config, hashes: Mapping[str, str], words: Vocabulary) -> tuple[Texts, Corpora] | None:
@@ -292,14 +300,18 @@ def kept(config: Config, hashes: Mapping[str, str], words: Vocabulary) -> tuple[
     return Texts(train_path, valid_path, test_path), Corpora(train, valid, test)
 
 
-def check_coverage(encoded: Corpus, advice: str = _OTHER_TEXT) -> Task[None]:
-    """Check the out-of-vocabulary rate; yields a Note where it is high. `advice`: what to do where it is very high.
+def check_coverage(encoded: Corpus, called: str | None = None, advice: str = _OTHER_TEXT) -> Task[None]:
+    """Check the out-of-vocabulary rate; yields a Note where it is high.
+
+    Args:
+        called: what the text is called in messages, left out where that is its file.
+        advice: what to do where the rate is very high.
 
     Raises:
         TextError: less than 1% of the tokens are known.
     """
     share = encoded.counts.unknown / encoded.counts.tokens
-    found = f"{encoded.source}: {share:.1%} of its tokens are not in the vocabulary"
+    found = f"{called or encoded.source}: {share:.1%} of its tokens are not in the vocabulary"
     if share > _COVERS_NOTHING:
         raise TextError(f"{found}; {advice}")
     if share > _COVERS_MOST:

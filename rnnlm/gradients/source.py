@@ -72,10 +72,11 @@ def from_config(config: Config, text: Path | Joined | None, folder: Path, encodi
     config = _with_precision(config, "float64")
     paths = yield from prepare.texts(config)
     words = yield from prepare.build_vocabulary(config, paths.train)
+    called = None
     if text is None:
-        text, encoding = paths.train, config.data.encoding_read
+        text, encoding, called = paths.train, config.data.encoding_read, prepare.called(config, "train", paths.train)
     encoded = yield from corpus.read(text, words, folder, encoding)
-    yield from prepare.check_coverage(encoded)
+    yield from prepare.check_coverage(encoded, called)
     table = yield from _table(config, encoded, words)
     words.classes = yield from word_classes.make(config.model.output, encoded, words)
     return Source(_network(config, flatten(build.init(config, len(words), table)), words), encoded)

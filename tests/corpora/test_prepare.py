@@ -45,6 +45,19 @@ def test_a_text_shorter_than_one_window_of_the_batch(tmp_path: Path) -> None:
         whole_way(tmp_path, "a b c d\n", "a b\n")
 
 
+def test_a_text_that_was_cut_is_called_by_what_it_was_cut_from(tmp_path: Path) -> None:
+    (tmp_path / "my.txt").write_text("a b c\n" * 40 + "x y z\n" * 10)
+    data = {"text": str(tmp_path / "my.txt"), "split": [0.8, 0.1, 0.1]}
+    settings = config_file.validate({"data": data, "train": {"batch": 2, "bptt": 3}, "run": str(tmp_path / "run")})
+    paths, _ = run(prepare.texts(settings))
+    words, _ = run(prepare.build_vocabulary(settings, paths.train))
+    _, records = run(prepare.encode(settings, paths, words))
+    assert warnings(records)[0].startswith(f"{tmp_path / 'my.txt'} (its validation text): 75.0% of its tokens")
+    larger = settings.model_copy(update={"train": settings.train.model_copy(update={"batch": 1000})})
+    with pytest.raises(TextError, match=r"my.txt \(its training text\): 160 tokens, fewer than one window"):
+        run(prepare.encode(larger, paths, words))
+
+
 UNKNOWN = "of its tokens are not in the vocabulary"
 
 

@@ -470,7 +470,7 @@ def test_derive_checks_formulas(call: Call) -> None:
     assert checks.endswith("\n1 formula checked, right\n")
     status, out, _ = call("derive", "--check", RIGHT, "--check", WRONG, "--hidden", 5)
     assert status == 1
-    assert "right is dJ/dH = (delta1(t)' h(t-1))'\n" in out
+    assert "right is dJ/dH = h(t-1)' delta1(t)\n" in out
     assert out.endswith("\n2 formulas checked, 1 of them WRONG\n")
 
 

@@ -35,8 +35,9 @@ def formula_view(one: FormulaCheck, width: int) -> Iterator[RenderableType]:
     """One formula of ``rnnlm derive --check``."""
     yield Text()
     yield Text(f"  {one.formula}", style="bold cyan")
-    yield Text.assemble("    the formula gives", (f"    {one.has}", "dim"))
-    yield Text(_indented(one.value, one.edge))
+    if one.value is not None:
+        yield Text.assemble("    the formula gives", (f"    {one.has}", "dim"))
+        yield Text(_indented(one.value, one.edge))
     if one.passed:
         by_others = "and right with other numbers"
         error = f"largest difference {one.error:.1e}"
@@ -47,6 +48,7 @@ def formula_view(one: FormulaCheck, width: int) -> Iterator[RenderableType]:
     by = f"largest difference {one.error:.1e} ({one.against})" if one.against else f"{one.has}, not {one.symbols}"
     if one.by_chance:
         by = "right with these numbers by chance, not with others"
+    by = one.unfit or by
     yield Text.assemble("    ", ("✗ WRONG", "bold red"), (f": {by}", "dim"))
     mistake = one.mistake or "no single mistake explains it; check its parts one by one"
     yield from prose(mistake, width, "", "    ")

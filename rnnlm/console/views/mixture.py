@@ -23,7 +23,7 @@ def mixture_view(found: Mixture, source: str) -> Iterator[Table | Text]:
         bits = ("", "", "") if row is None else _figures(row)
         table.add_row(Text(name), weight, *bits, style=style)
     yield table
-    whence = "those that make the validation text most probable" if found.tuned else "as given"
+    whence = "those that make the validation text most probable" if found.tuned else "as given, divided by their sum"
     for part in found.parts:
         if part.numbers:
             yield Text(f"{part.name}: {part.numbers}")

@@ -107,9 +107,10 @@ def sample_lines(record: TrainingSample) -> Iterator[Text]:
 
 def end_view(record: End, start: Start | None, losses: Sequence[float]) -> Iterator[Text]:
     """The end of training: the curve of the `losses` since its `start`, and why it ended."""
-    for line in curve_lines(losses):
+    curve = curve_lines(losses)
+    for line in curve:
         yield Text(line, style="cyan")
-    if losses:
+    if curve:
         updates = record.updates - (start.updates if start else 0)
         yield Text(f"{'':9} training loss, nats a token, over {updates:,} updates")
     best = f", best validation perplexity {figure(record.best_perplexity)}"

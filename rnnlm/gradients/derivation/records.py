@@ -55,7 +55,8 @@ class Quantity:
 class FormulaCheck:
     """The check of one `formula` that a person typed, for the quantity `name`.
 
-    `value`: what the formula gives, of the sizes `has`; `right`: what the quantity is, of the sizes `symbols`;
+    `value`: what the formula gives, of the sizes `has`; None where the sizes of its parts do not go together, and
+    `unfit` says which. `right`: what the quantity is, of the sizes `symbols`;
     `against`: what the formula was held against (empty: its sizes are wrong), with the largest difference `error`.
     `passed`: it is right with these numbers and with others; `by_chance`: with these alone. `mistake`: what is wrong
     with it, and `corrected`: the formula without this (both empty: not found). Of a long side `edge` rows or columns
@@ -64,7 +65,7 @@ class FormulaCheck:
     formula: str
     name: str
     symbols: str
-    value: NDArray[np.float64]
+    value: NDArray[np.float64] | None
     right: NDArray[np.float64]
     has: str
     against: str = ""
@@ -74,9 +75,11 @@ class FormulaCheck:
     mistake: str = ""
     corrected: str = ""
     edge: int = 0
+    unfit: str = ""
 
     def json(self) -> dict[str, Any]:
-        return {**asdict(self), "value": self.value.tolist(), "right": self.right.tolist()}
+        value = None if self.value is None else self.value.tolist()
+        return {**asdict(self), "value": value, "right": self.right.tolist()}
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def check(text: str, net: Unrolled, names: Names, seed: int = 1) -> FormulaCheck
         seed: of the other numbers.
 
     Raises:
-        FormulaError: it cannot be read, a name is unknown, or sizes do not go together; says where.
+        FormulaError: it cannot be read, or a name is unknown; says where.
     """
     formula = parser.parse(text, names)
     own = Numbers(net, names)
@@ -46,17 +46,17 @@ def check(text: str, net: Unrolled, names: Names, seed: int = 1) -> FormulaCheck
     nets = [net, *(_other(net, generator, positive=i % 2 == 0) for i in range(_OTHERS[net.activation]))]
     numbers = [own, *(Numbers(other, names) for other in nets[1:])]
     cases = [Case(one, one.value(quantity)) for one in numbers]
+    name, symbols = text.partition("=")[0].strip(), " x ".join(quantity.sizes)
     try:
         found = next(mistakes.values(formula, cases[:1]))
     except SizeError as error:
-        raise _with_hint(error, formula, quantity, cases) from None
+        unfit = f"column {error.column + 1}: {error.message}"
+        made = FormulaCheck(text, name, symbols, value=None, right=cases[0].right, has="", unfit=unfit, edge=_EDGE)
+        return _explained(made, formula, quantity, cases)
     if not np.isfinite(found.array).all():
         raise FormulaError(text, formula.right.start, "its value is no finite number")
-    name = text.partition("=")[0].strip()
-    made = FormulaCheck(
-        formula=text, name=name, symbols=" x ".join(quantity.sizes), value=found.array, right=cases[0].right,
-        has=" x ".join(found.sizes), edge=_EDGE,
-    )  # fmt: skip
+    has = " x ".join(found.sizes)
+    made = FormulaCheck(text, name, symbols, value=found.array, right=cases[0].right, has=has, edge=_EDGE)
     if found.sizes == quantity.sizes:
         held = _against(formula, quantity, own, found.array)
         made = replace(made, against=held.against, error=held.error, passed=held.passed)
@@ -65,12 +65,13 @@ def check(text: str, net: Unrolled, names: Names, seed: int = 1) -> FormulaCheck
             made = replace(made, against=_against(formula, quantity, own, cases[0].right).against, error=off)
     if made.passed and mistakes.right(formula, quantity, cases):
         return made
+    return _explained(replace(made, passed=False, by_chance=made.passed), formula, quantity, cases)
+
+
+def _explained(made: FormulaCheck, formula: Formula, quantity: Quantity, cases: list[Case]) -> FormulaCheck:
+    """The check of a wrong formula, with its mistake."""
     mistake = mistakes.find(formula, quantity, cases)
-    chance = made.passed
-    return replace(
-        made, passed=False, by_chance=chance, mistake=mistake.what if mistake else "",
-        corrected=mistake.corrected if mistake else "",
-    )  # fmt: skip
+    return replace(made, mistake=mistake.what, corrected=mistake.corrected) if mistake else made
 
 
 def _against(formula: Formula, quantity: Quantity, own: Numbers, value: Any) -> quantities.Quantity:
@@ -98,13 +99,6 @@ def _same(node: Any, quantity: Quantity, evaluate: Evaluator) -> bool:
         return evaluate.quantity(node) == quantity
     except FormulaError:
         return False
-
-
-def _with_hint(error: SizeError, formula: Formula, quantity: Quantity, cases: list[Case]) -> FormulaError:
-    """The error, and one change that would make the formula right."""
-    mistake = mistakes.find(formula, quantity, cases)
-    hint = f"; it is right with one change: {mistake.what}" if mistake else ""
-    return SizeError(formula.text, error.column, error.message + hint)
 
 
 def _other(net: Unrolled, generator: np.random.Generator, positive: bool) -> Unrolled:

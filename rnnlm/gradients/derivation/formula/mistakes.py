@@ -14,7 +14,7 @@ from rnnlm.gradients.derivation.formula import parser
 from rnnlm.gradients.derivation.formula.candidates import Candidates
 from rnnlm.gradients.derivation.formula.errors import FormulaError
 from rnnlm.gradients.derivation.formula.evaluate import Evaluator, Numbers, Quantity, Value
-from rnnlm.gradients.derivation.formula.tree import Call, Formula, Group, Node, Number, Sum
+from rnnlm.gradients.derivation.formula.tree import Binary, Call, Formula, Group, Node, Number, Sum, Transposed
 from rnnlm.gradients.derivation.unrolled import PARAMETERS
 from rnnlm.network.reference import equations
 
@@ -92,10 +92,46 @@ def _of_the_whole(
             ratio = Fraction(factor).limit_denominator(1000)
             if abs(ratio / Fraction(factor) - 1) > _CLOSE:
                 return Mistake(f"a factor: it is {factor:.10g} times what is right")
-            return Mistake(f"a factor: it is {ratio} times what is right", f"{start} {1 / ratio} ({typed})")
+            divided = f"{start} {1 / ratio} ({typed})"
+            shorter = f"{start} {_without_number(formula, float(ratio))}"
+            corrected = _first_right((shorter, divided), quantity, cases)
+            return Mistake(f"a factor: it is {ratio} times what is right", corrected)
     if given[0].sizes == quantity.sizes[::-1] and all(close(a.T, b) for a, b in pairs):
-        return Mistake("a transpose: it is the transposed matrix of what is right", f"{start} ({typed})'")
+        turned = f"{start} {_transposed(formula, formula.right)}", f"{start} ({typed})'"
+        corrected = _first_right(turned, quantity, cases)
+        return Mistake("a transpose: it is the transposed matrix of what is right", corrected)
     return None
+
+
+def _first_right(texts: Sequence[str], quantity: Quantity, cases: Sequence[Case]) -> str:
+    """The first of these formulas that is right, or the last of them."""
+    names = cases[0].numbers.names
+    for text in texts[:-1]:
+        try:
+            if right(parser.parse(text, names), quantity, cases):
+                return text
+        except FormulaError:
+            continue
+    return texts[-1]
+
+
+def _without_number(formula: Formula, number: float) -> str:
+    """The right side without this number, if it begins with it."""
+    node = formula.right
+    while isinstance(node, Binary) and node.operator in "@*":
+        node = node.left
+    end = node.end if isinstance(node, Number) and node.value == number else formula.right.start
+    return formula.text[end : formula.right.end].lstrip(" @*")
+
+
+def _transposed(formula: Formula, node: Node) -> str:
+    """The transposed matrix of a part: of a product that of each factor, the other way round."""
+    text = formula.text[node.start : node.end]
+    if isinstance(node, Binary) and node.operator == "@":
+        return f"{_transposed(formula, node.right)} {_transposed(formula, node.left)}"
+    if isinstance(node, Transposed):
+        return formula.text[node.of.start : node.of.end]
+    return f"({text})'" if isinstance(node, Binary) else f"{text}'"
 
 
 def _constant(pairs: Sequence[tuple[Array, Array]]) -> float | None:
@@ -120,15 +156,16 @@ def _of_time(quantity: Quantity, cases: Sequence[Case], given: Sequence[Value]) 
 
     most = len(steps) - 1 if len(steps) <= 6 else 1
     for missing in itertools.chain(*(itertools.combinations(steps, n) for n in range(1, most + 1))):
-        shown = ", ".join(str(names.shift(step)) for step in missing)
-        several = "steps" if len(missing) > 1 else "step"
-        for sign, what in ((1, "is missing"), (-1, "stands there twice")):
+        *before, last = (str(names.shift(step)) for step in missing)
+        part_of, be = ("the part of step", "is") if not before else ("the parts of steps", "are")
+        shown = f"{', '.join(before)} and {last}" if before else last
+        for sign, what in ((1, f"{be} missing"), (-1, "stand there twice" if before else "stands there twice")):
             if all(
                 close(value.array + sign * sum(part(case, step) for step in missing), case.right)
                 for value, case in zip(given, cases, strict=True)
             ):
                 parts = " + ".join(f"{typed}|{names.shift(step)}" for step in missing)
-                return Mistake(f"the sum over time: the part of {several} {shown} {what}, which is {parts}")
+                return Mistake(f"the sum over time: {part_of} {shown} {what}, which {be} {parts}")
     losses = cases[0].numbers.net.losses if top == "J" else []
     for lags in range(1, len(steps)):
         if losses and all(
