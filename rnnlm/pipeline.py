@@ -19,7 +19,7 @@ from rnnlm.config.tuned import Tuned
 from rnnlm.corpora import cache, prepare
 from rnnlm.errors import InputError, ResourceError
 from rnnlm.evaluation.dynamic import DynamicPredictor
-from rnnlm.evaluation.mixture import NetworkPredictor, Predictor, checked, evaluate_mixture
+from rnnlm.evaluation.mixture import NetworkPredictor, Predictor, checked, evaluate_mixture, trained_otherwise
 from rnnlm.evaluation.neural_cache import CachePredictor
 from rnnlm.evaluation.records import Baseline, Evaluation, Mixture
 from rnnlm.evaluation.tuning import tune_cache, tune_dynamic
@@ -243,7 +243,9 @@ def mix(
     if wanted.weights is not None:
         checked(wanted.weights, 1 + len(wanted.others) + (wanted.cache is not None) + (wanted.dynamic is not None))
     predictors = list[Predictor]([NetworkPredictor(name, model.network)])
-    predictors += [_other(model, Path(path), initial_state) for path in wanted.others]
+    for path in wanted.others:
+        other = yield from _other(model, Path(path), initial_state, state)
+        predictors.append(other)
     with tempfile.TemporaryDirectory(prefix="rnnlm-") as folder:
         read = yield from corpus.read(text, model.vocabulary, folder, encoding)
         yield from prepare.check_coverage(read)
@@ -268,8 +270,8 @@ def mix(
     return found, wanted.model_copy(update=used)
 
 
-def _other(model: LanguageModel, path: Path, initial_state: str) -> Predictor:
-    """Another model of the same tokens as a predictor."""
+def _other(model: LanguageModel, path: Path, initial_state: str, state: str) -> Task[Predictor]:
+    """Another model of the same tokens as a predictor; yields a Note where it was trained with another state."""
     if path.name.endswith((".arpa", ".arpa.gz")):
         return NGramPredictor(str(path), arpa.read(path, model.vocabulary))
     other = LanguageModel(model_file.load(path), model.network.threads, initial_state)
@@ -278,6 +280,8 @@ def _other(model: LanguageModel, path: Path, initial_state: str) -> Predictor:
     )
     if own != theirs:
         raise InputError(f"{path}: its vocabulary is another one; only models of the same tokens can be mixed")
+    if note := trained_otherwise(str(path), other.network, state):
+        yield note
     return NetworkPredictor(str(path), other.network)
 
 

@@ -136,7 +136,7 @@ def test_generation(harness: Any, runs: dict[str, Path]) -> None:
         ({"max_gen_toks": 10**400}, "generation_kwargs: max_gen_toks: found 1000"),
         ({"temperature": "hot"}, "generation_kwargs: temperature: found 'hot'; must be a number"),
         ({"temperature": float("nan")}, "generation_kwargs: temperature: found nan; must be a number"),
-        ({"temperature": -1}, "temperature: found -1.0; must be 0 or more"),
+        ({"temperature": -1}, "temperature: found -1.0; must be a finite number of 0 or more"),
         ({"min_p": True}, "generation_kwargs: min_p: found True; must be a number"),
         ({"repetition_penalty": []}, "generation_kwargs: repetition_penalty: found []; must be a number"),
         ({"do_sample": "abc"}, "generation_kwargs: do_sample: found 'abc'; must be true or false"),

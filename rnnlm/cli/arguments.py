@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from glob import escape, glob
 from pathlib import Path
@@ -71,6 +71,23 @@ ConfigEncodingOption = Annotated[
         "--encoding", metavar="NAME", callback=encoding_option, help="As --set data.encoding=NAME, of the texts."
     ),
 ]
+
+
+# The formats of scores, by what is written.
+_WRITTEN = {"jsonl": "file of JSON lines", "kaldi": "file of Kaldi's"}
+
+
+def format_of(given: str | None, output: Path | None) -> str | None:
+    """The format of an output of scores: the one that is given, or that of the ending of its name; None: neither."""
+    by_name = {".tsv": "tsv", ".jsonl": "jsonl"}
+    return given or (None if output is None else by_name.get(output.suffix.lower()))
+
+
+def check_scores(output: Path, format: str, reads: Sequence[Path], force: bool) -> None:
+    """``files.output.check`` of scores that are written in this format."""
+    from rnnlm.files import output as output_file
+
+    output_file.check(output, _WRITTEN.get(format, "table of scores"), reads, force)
 
 
 def encoding_of(text: Path | None, encoding: str | None, own: str = "utf-8", what: str = "a TEXT") -> str:

@@ -17,8 +17,10 @@ from rnnlm.cli.arguments import (
     ModelArgument,
     QuietOption,
     ThreadsOption,
+    check_scores,
     choices,
     encoding_of,
+    format_of,
     model_files,
     refuse_given,
 )
@@ -110,7 +112,7 @@ def command(
             "--format",
             metavar=choices(Format),
             help="A table (tsv) or objects (jsonl) with all scores, or the best hypothesis of each utterance "
-            "(kaldi). Left out: as NBEST.",
+            "(kaldi). Left out: as the name of FILE ends (.tsv, .jsonl), else as NBEST.",
         ),
     ] = None,
     best: Annotated[bool, typer.Option("--best", help="Write the best hypothesis of each utterance alone.")] = False,
@@ -135,7 +137,6 @@ def command(
     from rnnlm.evaluation.rescoring import formats, nbest_files
     from rnnlm.evaluation.rescoring.rescore import Given, rescore, starting_weights
     from rnnlm.files import model_file
-    from rnnlm.files import output as output_file
     from rnnlm.files.atomic import write_text
     from rnnlm.language_model import LanguageModel
 
@@ -145,12 +146,13 @@ def command(
     given = Given(weight, penalty, old_weight)
     starting_weights(given, old_score is not None or old_costs is not None, references is not None)
     network = LanguageModel(model_file.load(model), threads, initial_state, ranks)
+    written = format_of(format, output) or formats.of_list(nbest, costs is not None)
     if output is not None:
         reads = [file for file in (nbest, references, costs, old_costs) if file is not None]
-        output_file.check(output, "table of scores", [*reads, *model_files(model)], force)
+        check_scores(output, written, [*reads, *model_files(model)], force)
     names = nbest_files.Names(utterance, text, score, old_score)
     hypotheses = nbest_files.read(nbest, names, costs, old_costs, read_as)
-    written = formats.chosen(format, nbest, costs is not None, hypotheses)
+    formats.check(written, hypotheses)
     spoken = None
     if references is not None:
         spoken = nbest_files.references(references, names, (one.utterance for one in hypotheses), read_as)

@@ -15,8 +15,10 @@ from rnnlm.cli.arguments import (
     InitialStateOption,
     ModelArgument,
     ThreadsOption,
+    check_scores,
     choices,
     encoding_of,
+    format_of,
     model_files,
 )
 from rnnlm.cli.ranks import ranks_of
@@ -69,14 +71,15 @@ def command(
     ] = False,
     no_line_end: Annotated[bool, typer.Option("--no-line-end", help="Leave the end of each line out.")] = False,
     format: Annotated[
-        Format,
+        Optional[Format],
         typer.Option(
             "--format",
             metavar=choices(Format),
             help="A table for pandas and R (tsv), an object a row (jsonl), an id and a log10 a line (kaldi), or the "
-            "columns word sentid sentpos wlen surp entropy entred (surprisal).",
+            "columns word sentid sentpos wlen surp entropy entred (surprisal). Left out: jsonl for a FILE.jsonl, "
+            "else tsv.",
         ),
-    ] = Format.tsv,
+    ] = None,
     columns: Annotated[
         Optional[str],
         typer.Option(
@@ -102,26 +105,25 @@ def command(
     from rnnlm.errors import InputError
     from rnnlm.evaluation import item_files, item_formats, score_formats
     from rnnlm.files import model_file
-    from rnnlm.files import output as output_file
     from rnnlm.files.atomic import atomic_write
     from rnnlm.language_model import LanguageModel
 
     ranks = ranks_of(context, console := Console())
     read_as = encoding_of(text, encoding)
     network = LanguageModel(model_file.load(model), threads, initial_state, ranks)
-    words = network.vocabulary
+    words, written = network.vocabulary, format_of(format, output) or "tsv"
     if input_columns is not None:
         table = item_files.ItemTable(text, item_files.parse(input_columns), network.vocabulary, read_as)
         rows = network.scoring_items(
-            item_formats.chosen(format, by, ids, columns, words, table), line_end=not no_line_end
+            item_formats.chosen(written, by, ids, columns, words, table), line_end=not no_line_end
         )
     elif by is Rows.region:
         raise InputError("--by region is of a table of items; give --input-columns ITEM,REGION,WORD too")
     else:
-        wanted = score_formats.chosen(format, by is Rows.word, ids, columns, words)
+        wanted = score_formats.chosen(written, by is Rows.word, ids, columns, words)
         rows = network.scoring(text, wanted, ids, not no_line_end, read_as)
     if output is not None:
-        output_file.check(output, "table of scores", [text, *model_files(model)], force)
+        check_scores(output, written, [text, *model_files(model)], force)
     if output is None:
         for some in rows:
             console.text(some)

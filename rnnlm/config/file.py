@@ -172,7 +172,8 @@ def _values_of(path: Path, missing: str, keys: str) -> tuple[dict[str, Any], dic
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-        raise ConfigError(f"{where}: not YAML: {error.problem or error.context}") from None
+        advice = "; indent by spaces, not by tabs" if "\\t" in (error.problem or "") else ""
+        raise ConfigError(f"{where}: not YAML: {error.problem or error.context}{advice}") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
     places: dict[Place, str] = {(): f"{path}:1:1"}

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from rnnlm.config.encodings import UTF_8
 from rnnlm.errors import NotFiniteError
-from rnnlm.evaluation.mixture import NetworkPredictor
+from rnnlm.evaluation.mixture import NetworkPredictor, trained_otherwise
 from rnnlm.evaluation.records import Comparison, Difference, WordGain
 from rnnlm.network.network import Network
 from rnnlm.text import corpus, files
@@ -65,7 +65,8 @@ def compare(
     words: int = 10,
     encoding: str = UTF_8,
 ) -> Task[Comparison]:
-    """Compare two models on a text. Yields Progress, returns a Comparison.
+    """Compare two models on a text. Yields Progress, and a Note where a model was trained with another state;
+    returns a Comparison.
 
     Args:
         path: a text file or several, which is read several times. state: "carry" or "reset", for both.
@@ -78,6 +79,9 @@ def compare(
         NotFiniteError: a score is not finite.
     """
     files.check_file(path)
+    for name, model in (("A", one), ("B", other)):
+        if note := trained_otherwise(name, model.network, state):
+            yield note
     with tempfile.TemporaryDirectory(prefix="rnnlm-") as folder:
         units = {model.vocabulary.unit for model in (one, other)}
         unit = "byte" if "byte" in units else "word"

@@ -25,7 +25,7 @@ from rnnlm.evaluation.records import Mixture, Part
 from rnnlm.network.network import Network
 from rnnlm.network.scoring import score
 from rnnlm.text.corpus import Corpus
-from rnnlm.work import Progress, Task
+from rnnlm.work import Note, Progress, Task
 
 _ROUNDS, _CHANGE = 1000, 1e-7
 
@@ -60,6 +60,13 @@ class NetworkPredictor:
             done += len(part.position)
             yield Progress(f"scoring by {self.name}", done, len(text), "tokens")
         return found
+
+
+def trained_otherwise(name: str, network: Network, state: str) -> Note | None:
+    """What is said of a network that is scored with another state at line ends than it was trained with."""
+    own = network.config.state
+    text = f"{name} was trained with the state {own}, and is scored with {state}: --state {own} takes its own for all"
+    return None if own == state else Note(text, warning=True)
 
 
 def evaluate_mixture(

@@ -56,9 +56,14 @@ def read(paths: Sequence[Path], kind: str | None = None, encoding: str = UTF_8) 
 
 
 def _of_two(good: Path, bad: Path, encoding: str) -> list[Pair]:
+    if str(good) == str(bad) == "-":
+        raise InputError("-: standard input can be one file alone; give the good sentences and the bad ones as two")
     left, right = ([line.text for block in lines(path, "word", encoding) for line in block] for path in (good, bad))
     if len(left) != len(right):
-        raise TextError(f"{good} has {len(left):,} lines and {bad} {len(right):,}; line by line they are pairs")
+        raise TextError(
+            f"{good} has {len(left):,} lines and {bad} {len(right):,}, where line i of one goes with line i of the "
+            "other; give texts of as many lines"
+        )
     if not left:
         raise TextError(f"{good}: empty; give at least one pair")
     pairs = zip(left, right, strict=True)

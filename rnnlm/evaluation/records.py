@@ -207,16 +207,17 @@ class Comparison:
             )
         if self.same_vocabulary:
             return None
+        reasons = []
         if self.lowercase[0] != self.lowercase[1]:
-            return (
+            reasons.append(
                 f"{'AB'[self.lowercase[1]]} reads the text in lower case, which costs fewer bits than the text itself"
             )
-        if self.unknown == (0, 0):
-            return None
-        return (
-            f"the vocabularies differ, and {self.unknown[0]:,} (A) and {self.unknown[1]:,} (B) tokens were scored as "
-            "<unk>, which costs fewer bits than the word itself: who knows fewer words seems better"
-        )
+        if self.unknown != (0, 0):
+            reasons.append(
+                f"the vocabularies differ, and {self.unknown[0]:,} (A) and {self.unknown[1]:,} (B) tokens were "
+                "scored as <unk>, which costs fewer bits than the word itself: who knows fewer words seems better"
+            )
+        return "; ".join(reasons) or None
 
     def json(self) -> dict[str, object]:
         return asdict(self) | {"doubtful": self.doubtful}

@@ -68,7 +68,10 @@ def read(path: Path, vocabulary: Vocabulary) -> NGram:
     for n, count in enumerate(counts, 1):
         most = len(ids) * (len(orders[-1].keys) if orders else 1)
         if count > most:
-            raise TextError(f"{path}: {count:,} {n}-grams, more than there can be of these tokens ({most:,})")
+            raise TextError(
+                f"{path}: {count:,} {n}-grams, more than there can be of the model's tokens ({most:,}); give an ARPA "
+                "file of the same tokens"
+            )
         found = _order(path, rows, n, count, ids)
         orders.append(_sorted(path, n, *found, orders, len(vocabulary)))
     there = np.isfinite(orders[0].log_probability)

@@ -69,7 +69,7 @@ class Settings:
         rules = [
             ("tokens", self.tokens >= 1, "at least 1"),
             ("samples", self.samples >= 1, "at least 1"),
-            ("temperature", 0 <= self.temperature < float("inf"), "0 or more"),
+            ("temperature", 0 <= self.temperature < float("inf"), "a finite number of 0 or more"),
             ("top_k", self.top_k is None or self.top_k >= 1, "at least 1"),
             ("top_p", self.top_p is None or 0 < self.top_p <= 1, "more than 0 and at most 1"),
             ("min_p", self.min_p is None or 0 <= self.min_p <= 1, "between 0 and 1"),

@@ -25,7 +25,7 @@ def test_with_an_ngram_and_another_run(call: Any, runs: dict[str, Path], other: 
     assert status == 0
     rows = [line.split() for line in out.splitlines() if line.strip()]
     assert [row[0] for row in rows[2:6]] == [str(runs["word"]), str(path), str(other), "together"]
-    assert "weights: those that make the validation text most probable" in out
+    assert "the state at line ends carried over; weights: those that make the validation text most probable" in out
     found = json.loads(call("eval", runs["word"], "--with", path, "--weights", "1,3", "--json", "-q")[1])
     assert [part["weight"] for part in found["parts"]] == [0.25, 0.75]
     alone = json.loads(call("eval", runs["word"], "--json", "-q")[1])

@@ -170,7 +170,7 @@ def test_without_jiwer(refused: Callable[..., None], files: dict[str, Path], mon
         ),
         (["{folder}/x.tsv", "--weight", "1", "-o", "{folder}/x.tsv"], "this command reads it"),
         (["{folder}/x.tsv", "--weight", "1", "-o", "{folder}/refs.tsv"], "--force replaces it"),
-        (["{folder}/x.tsv", "--weight", "1", "-o", "{folder}/o.onnx"], "name it NAME.tsv or NAME.txt or NAME.jsonl"),
+        (["{folder}/x.tsv", "--weight", "1", "-o", "{folder}/o.onnx"], "name it NAME.tsv or NAME.txt"),
         (["{folder}/words_text", "--weight", "1"], "one column; a table has utterance, text, score"),
         (["{folder}/words_text", "--costs", "{empty}", "--weight", "1"], "no cost of u1-1"),
         (["{folder}/words_text", "--costs", "{folder}/acwt", "--old-score", "lm"], "--old-score names a column"),
@@ -211,11 +211,18 @@ def test_totals_that_are_not_finite(
 
 def test_the_output_is_a_list_again(call: Any, runs: dict[str, Path], files: dict[str, Path], tmp_path: Path) -> None:
     """In every format: the same texts, scores and totals."""
+    arguments = ["--weight", 0.5, "--penalty", 1, "-q"]
     for name in ("o.tsv", "o.jsonl"):
-        arguments = ["--weight", 0.5, "--penalty", 1, "-q", "--format", name[2:]]
-        assert call("rescore", runs["word"], files["x.tsv"], *arguments, "-o", tmp_path / name)[0] == 0
-        status, out, err = call("rescore", runs["word"], tmp_path / name, *arguments)
-        assert (status, out, err) == (0, (tmp_path / name).read_text(), "")
+        for read in ("x.tsv", "x.jsonl"):
+            assert call("rescore", runs["word"], files[read], *arguments, "-o", tmp_path / name, "--force")[0] == 0
+            status, out, err = call("rescore", runs["word"], tmp_path / name, *arguments)
+            assert (status, out, err) == (0, (tmp_path / name).read_text(), ""), "by the ending of its name"
+    for name, format in (("o.tsv", "jsonl"), ("o.jsonl", "tsv"), ("o.jsonl", "kaldi")):
+        status, _, err = call(
+            "rescore", runs["word"], files["x.tsv"], *arguments, "-o", tmp_path / name, "--force", "--format", format
+        )
+        assert status == 2
+        assert "is written; name it" in err
 
 
 def test_the_weights_that_are_suggested_are_taken(

@@ -25,7 +25,7 @@ def test_bytes_in_a_prompt_that_are_no_text(call: Any, runs: dict[str, Path]) ->
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["{run}", "--temperature", "-1"], "--temperature: found -1.0; must be 0 or more"),
+        (["{run}", "--temperature", "-1"], "--temperature: found -1.0; must be a finite number of 0 or more"),
         (["{run}", "--prompt", "the </s> dog"], "--prompt:1: found the word </s>, the line end's own"),
         (["{binary}"], "binary.txt: not a whole safetensors file"),
         (["{run}", "--no-repeat", "0"], "--no-repeat: found 0; must be at least 1"),

@@ -75,7 +75,8 @@ def test_python_gives_the_same(call: Any, runs: dict[str, Path], text: Path, tmp
 
 def test_a_file_is_written_whole_or_not_at_all(call: Any, runs: dict[str, Path], text: Path, tmp_path: Path) -> None:
     path = tmp_path / "scores.jsonl"
-    assert call("score", runs["word"], text, "--format", "jsonl", "-o", path) == (0, "", "")
+    assert call("score", runs["word"], text, "--format", "tsv", "-o", path)[0] == 2
+    assert call("score", runs["word"], text, "-o", path) == (0, "", "")
     assert len([json.loads(line) for line in path.read_text().splitlines()]) == 3
     before = path.read_text()
     assert "is there already; --force replaces it" in call("score", runs["word"], text, "-o", path)[2]

@@ -99,6 +99,7 @@ MISTAKES = [
     ("train: 5\n", r"c.yaml:2:1: train: found 5; must be a section of key: value lines"),
     ("train: [1, 2]\n", r"train: found the list \[1, 2\]; must be a section"),
     ("run: [\n", r"c.yaml:3:1: not YAML"),
+    ("\trun: a\n", r"c.yaml:2:1: not YAML: .*; indent by spaces, not by tabs"),
     ("data: {text: b.txt}\n", r"c.yaml:2:1: data: the key stands here twice"),
     ("? {a: 1}\n: 2\n", r"a key must be a plain word"),
     ("train: !foo x\n", r"line 2: found the tag !foo; plain words and numbers only"),

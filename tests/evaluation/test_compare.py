@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from networks import config, network
+from records import run
 
 from rnnlm.errors import NotFiniteError, TextError
 from rnnlm.evaluation import compare as module
@@ -18,7 +19,7 @@ from rnnlm.evaluation.perplexity import evaluate
 from rnnlm.evaluation.records import Comparison
 from rnnlm.text import corpus
 from rnnlm.text.vocabulary import Vocabulary
-from rnnlm.work import run_to_end
+from rnnlm.work import Note, run_to_end
 
 WORDS = Vocabulary([*"abcdefgh", "<unk>", "</s>"], [1] * 10, "word", False)
 FEWER = Vocabulary([*"abcd", "<unk>", "</s>"], [1] * 6, "word", False)
@@ -78,6 +79,17 @@ def of_known_tokens(side: Model, other: Vocabulary, text: Path, state: str, fold
     read = run_to_end(corpus.read(text, side.vocabulary, folder))
     found = token_scores(side.network, read, state)
     return float(np.mean([token.surprisal for token in found if token.token in WORDS and token.token in other]))
+
+
+@pytest.mark.parametrize("state", ["carry", "reset"])
+def test_another_state_than_in_training_is_said(state: str, text: Path) -> None:
+    one, other = (Model(network(config(state=own), len(WORDS)), WORDS) for own in ("carry", "reset"))
+    _, records = run(compare(one, other, text, state, draws=100))
+    notes = [record.text for record in records if isinstance(record, Note)]
+    name, own = ("B", "reset") if state == "carry" else ("A", "carry")
+    assert notes == [
+        f"{name} was trained with the state {own}, and is scored with {state}: --state {own} takes its own for all"
+    ]
 
 
 def test_an_unk_that_was_never_trained_is_said_and_left_out_of_the_words(text: Path) -> None:

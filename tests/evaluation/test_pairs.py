@@ -198,7 +198,7 @@ def test_texts_of_different_length(tmp_path: Path) -> None:
     good, bad = tmp_path / "good.txt", tmp_path / "bad.txt"
     good.write_text("a\nb\n")
     bad.write_text("b\n")
-    with pytest.raises(TextError, match=r"good.txt has 2 lines and .*bad.txt 1;"):
+    with pytest.raises(TextError, match=r"good.txt has 2 lines and .*bad.txt 1, where"):
         read([good, bad])
     with pytest.raises(TextError, match="there is no UID"):
         read([blimp(tmp_path, "z.tsv").rename(tmp_path / "z.jsonl"), _without_uid(tmp_path)], "UID")

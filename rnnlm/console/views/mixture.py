@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rnnlm.console.formats import figure
+from rnnlm.console.views.evaluation import STATES
 from rnnlm.evaluation.records import Evaluation, Mixture
 
 
@@ -29,8 +30,8 @@ def mixture_view(found: Mixture, source: str) -> Iterator[Table | Text]:
             yield Text(f"{part.name}: {part.numbers}")
     one = found.together
     yield Text(
-        f"{source}: {one.tokens:,} tokens, {one.unknown:,} unknown, line ends counted: {one.line_ends:,}; weights: "
-        f"{whence}"
+        f"{source}: {one.tokens:,} tokens, {one.unknown:,} unknown, line ends counted: {one.line_ends:,}; the state "
+        f"at line ends {STATES[one.state]}; weights: {whence}"
     )
 
 

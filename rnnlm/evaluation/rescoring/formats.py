@@ -34,24 +34,22 @@ COLUMNS: Mapping[str, str] = {
 }
 
 
-def chosen(name: str | None, path: Path, kaldi: bool, hypotheses: Sequence[Hypothesis]) -> str:
-    """The format of the output: what `name` says, or that of the list.
+def of_list(path: Path, kaldi: bool) -> str:
+    """The format of a list. kaldi: whether it is Kaldi's."""
+    return "kaldi" if kaldi else "jsonl" if ending(path) == ".jsonl" else "tsv"
 
-    Args:
-        kaldi: whether the list is Kaldi's.
+
+def check(name: str, hypotheses: Sequence[Hypothesis]) -> None:
+    """Check that hypotheses can be written in a format.
 
     Raises:
         InputError: an utterance's name has white space in it, which Kaldi's text cannot have.
     """
-    if name is None:
-        name = "kaldi" if kaldi else "jsonl" if ending(path) == ".jsonl" else "tsv"
-    if name == "kaldi":
-        for one in hypotheses:
-            if one.utterance.split() != [one.utterance]:
-                raise InputError(
-                    f"{one.where}: the utterance {one.utterance!r} has white space in it; --format kaldi takes none"
-                )
-    return name
+    for one in hypotheses if name == "kaldi" else ():
+        if one.utterance.split() != [one.utterance]:
+            raise InputError(
+                f"{one.where}: the utterance {one.utterance!r} has white space in it; --format kaldi takes none"
+            )
 
 
 def rows(name: str, best: bool, found: Sequence[RescoredHypothesis]) -> Iterator[str]:
