@@ -27,8 +27,14 @@ from rnnlm.config.base import (
 # -- optimizers
 # -----------------------------------------------------------------------------------------------------------------
 
-_DECAY = "share of each weight added to its gradient; not of biases"
-_DECAY_BESIDE = "share of each weight taken off the weight itself; not of biases"
+_DECAY = (
+    "share of each weight added to its gradient; not of biases and of layer norms, of untied embeddings only rows of "
+    "the window's tokens"
+)
+_DECAY_BESIDE = (
+    "share of each weight taken off the weight itself; not of biases and of layer norms, of untied embeddings only "
+    "rows of the window's tokens"
+)
 _BETA1 = "decay of the gradient's mean"
 _BETA2 = "decay of the gradient's mean square"
 _EPSILON = "added to the root"

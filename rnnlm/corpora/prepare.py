@@ -132,14 +132,14 @@ def _named(config: Config) -> Texts:
 
 
 def _held_out_too(found: Texts) -> Task[None]:
-    """A warning of each file that is both among several training texts and held out."""
-    if isinstance(found.train, Joined):
-        training = {path.resolve() for path in files_of(found.train)}
-        for name in ("valid", "test"):
-            for path in files_of(found.by_name[name]) if name in found.by_name else ():
-                if path.resolve() in training:
-                    what = f"{path}: is among the training texts and is the {CALLED[name]} text too"
-                    yield Note(f"{what}; its perplexity says nothing of other texts", warning=True)
+    """A warning of each file that is trained with and held out."""
+    training = {path.resolve() for path in files_of(found.train)}
+    among = "among the training texts" if len(training) > 1 else "the training text"
+    for name in ("valid", "test"):
+        for path in files_of(found.by_name[name]) if name in found.by_name else ():
+            if path.resolve() in training:
+                what = f"{path}: is {among} and is the {CALLED[name]} text too"
+                yield Note(f"{what}; its perplexity says nothing of other texts", warning=True)
 
 
 def spelled_out(config: Config) -> Config:

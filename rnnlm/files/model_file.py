@@ -95,10 +95,11 @@ def load(path: str | Path) -> Trained:
     """Read a model file, a run's folder (its model file; its checkpoint, where there is none yet), or a checkpoint.
 
     Raises:
-        ModelError: not there, damaged, or not what its own header says.
+        ModelError: not there (any more), damaged, or not what its own header says.
     """
-    path = Path(path)
+    path, folder = Path(path), None
     if path.is_dir():
+        folder = path
         found = [path / name for name in (MODEL, STATE) if (path / name).exists()]
         if not found:
             raise ModelError(f"{path}: no {MODEL} in this folder; has it been trained yet?")
@@ -116,8 +117,24 @@ def load(path: str | Path) -> Trained:
         raise ModelError(f"{path}: damaged: {error}; take an earlier copy or train again") from None
     parameters = {name: tensors.pop(name) for name in build.shapes(config, len(vocabulary))}
     initial = [tensors.pop(name) for name in _initial_shapes(config, shapes)] or None
+    if path.name == STATE and folder is not None:
+        check_best(folder, metadata.get("position"))
     training, position, paths = header_of.training_of(metadata), metadata.get("position"), metadata.get("paths", {})
     return Trained(config, vocabulary, parameters, training, path, tensors, position, paths, initial)
+
+
+def check_best(folder: Path, position: dict[str, Any] | None) -> None:
+    """Check that the folder of a run that has had a best model still has it. position: of the run's checkpoint.
+
+    Raises:
+        ModelError: it is gone; the weights of the checkpoint are others.
+    """
+    best = (position or {}).get("best")
+    if best is not None and not (folder / MODEL).exists():
+        raise ModelError(
+            f"{folder}: the best model, {MODEL} (validation perplexity {best:.2f}), is not there any more; put it "
+            f"back, or name {folder / STATE} to take the last weights instead"
+        )
 
 
 def exported_header(trained: Trained) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from rnnlm.files import tensors as storage
 from rnnlm.files.checkpoint import State, load_state
 from rnnlm.files.lock import LOCK
 from rnnlm.files.log import LOG
-from rnnlm.files.model_file import MODEL, MODEL_BEFORE, STATE, Trained, numbered_models
+from rnnlm.files.model_file import MODEL, MODEL_BEFORE, STATE, Trained, check_best, numbered_models
 from rnnlm.network import build
 from rnnlm.text import files
 from rnnlm.text.tokenizers import Subwords
@@ -122,7 +122,8 @@ def earlier_run(config: Config, resume: bool) -> State | None:
     """The checkpoint to go on from, None for a new run.
 
     Raises:
-        ModelError: the folder holds a run and `resume` was not asked for, or its checkpoint is damaged.
+        ModelError: the folder holds a run and `resume` was not asked for, its checkpoint or model is damaged, or its
+            best model is gone.
         ConfigError: the folder's run has another configuration.
     """
     folder = Path(config.run)
@@ -138,6 +139,9 @@ def earlier_run(config: Config, resume: bool) -> State | None:
             f"{folder}: holds a run already (update {old.position.get('updates', 0):,}); --resume goes on with it, "
             "--run DIR starts another, --restart throws it away"
         )
+    check_best(folder, old.position)
+    if (folder / MODEL).exists():
+        storage.read_metadata(folder / MODEL)  # it is needed at the end, and may be damaged now
     return old
 
 

@@ -38,7 +38,9 @@ def needs(config: Config, vocabulary: int, tokens: int, threads: int) -> Needs:
     weights = parameters * itemsize
     table = counts[TABLE] * itemsize
     dense = weights - (0 if config.model.tie_weights else table)
-    rows = config.train.bptt * config.train.batch
+    # Of random lengths hardly one is longer than four deviations above the mean.
+    longest = math.ceil(config.train.bptt + min(4 * config.train.bptt_deviation, tokens / config.train.batch))
+    rows = longest * config.train.batch
     layers = sum(rows * (cell.held + 2 * config.embedding.size) * itemsize for cell in build.cells(config))
     learning = sum(trained(config.train, counts).values()) * itemsize
     moments = len(RULES[config.train.optimizer.type].MOMENTS) * learning

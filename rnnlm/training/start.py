@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from rnnlm import vectors
 from rnnlm.config import paths as config_paths
 from rnnlm.config.embedding import File
 from rnnlm.config.schema import Config
+from rnnlm.config.training import Asgd
 from rnnlm.corpora import prepare
 from rnnlm.corpora.prepare import Corpora, Texts
 from rnnlm.errors import ConfigError, InputError, ModelError
@@ -81,6 +83,7 @@ def start(config: Config, resume: bool, restart: bool, ranks: Ranks | None = Non
         parameters = unflatten(old.trained.parameters)
     if products.name == "float32" != config.train.precision:
         yield Note(f"training in float32, not bfloat16: {products.why}", warning=True)
+    yield from _without_effect(config)
     threads = None if ranks is None else ranks.threads_for(config.train.threads)
     network = build.build(config, parameters, threads, products=products, words=vocabulary)
     spelled = run_folder.spelled_as_before(config, old.trained) if old else config
@@ -106,6 +109,20 @@ def start(config: Config, resume: bool, restart: bool, ranks: Ranks | None = Non
         made.add(change)
         yield Note(f"{folder}: {processes.described(change, config.train.batch)}")
     return run, made
+
+
+def _without_effect(config: Config) -> Iterator[Note]:
+    """Warnings of settings that do nothing here."""
+    average, patience = config.train.average, config.train.patience
+    if isinstance(average, Asgd) and patience is not None and patience <= average.patience:
+        yield Note(
+            f"train.patience: {patience} will end the training before an average of the weights begins, which waits "
+            f"for train.average.patience: {average.patience} validations; raise train.patience, or set it to null",
+            warning=True,
+        )
+    dropout = config.model.dropout
+    if len(config.model.sizes) == 1 and dropout.between not in (0, dropout.input):  # all three are one bare number
+        yield Note(f"model.dropout.between: {dropout.between:g} drops nothing, as there is one layer", warning=True)
 
 
 def _first_parameters(

@@ -75,7 +75,8 @@ def _score(run: Run, text: Corpus) -> Task[tuple[Valid, list[Array] | None]]:
     yield Progress("validating", len(text), len(text), "tokens")
     perplexity = as_perplexity(loss)
     if not math.isfinite(perplexity):
-        found = f"validation after update {at.updates}: not finite: the loss is {loss:g} nats a token"
+        what = "perplexity is too large for a number: the " * math.isfinite(loss)
+        found = f"validation after update {at.updates}: not finite: the {what}loss is {loss:g} nats a token"
         raise NotFiniteError(run.explain(found))
     seconds = time.monotonic() - began
     run.last_seconds += seconds  # the speed is that of training

@@ -11,6 +11,8 @@ the length by itself.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,10 +45,15 @@ def updates_of_epoch(settings: Train, length: int, epoch: int) -> int:
 
 def total_updates(settings: Train, length: int) -> int:
     """Updates of all passes, at most ``train.max_updates``."""
+    most = math.inf if settings.max_updates is None else settings.max_updates
     if settings.bptt_deviation == 0:
         total = settings.epochs * updates_of_epoch(settings, length, 0)
     else:
-        total = sum(updates_of_epoch(settings, length, epoch) for epoch in range(settings.epochs))
+        total = 0
+        for epoch in range(settings.epochs):
+            if total >= most:  # there may be very many epochs, of which max_updates lets few begin
+                break
+            total += updates_of_epoch(settings, length, epoch)
     return total if settings.max_updates is None else min(total, settings.max_updates)
 
 
@@ -57,7 +64,9 @@ def total_validations(settings: Train, length: int) -> int:
     stops, done = {total}, 0
     for epoch in range(settings.epochs):
         done += updates_of_epoch(settings, length, epoch if settings.bptt_deviation else 0)
-        stops |= {done} if done <= total else set()
+        if done >= total:
+            break
+        stops.add(done)
     return len(stops | (set(range(every, total + 1, every)) if every else set()))
 
 

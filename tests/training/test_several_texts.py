@@ -159,6 +159,14 @@ def test_a_held_out_text_among_the_training_texts(make_config: Any, folder: Path
     ]
 
 
+def test_one_training_text_that_is_held_out_too(make_config: Any, folder: Path) -> None:
+    config = with_data(make_config(max_updates=1), train=str(folder / "a.txt"), valid=str(folder / "a.txt"))
+    said = next(note.text for note in records(config, Note) if note.warning)
+    assert said.startswith(
+        f"{folder}/a.txt: is the training text and is the validation text too; its perplexity says"
+    )
+
+
 # -- several validation and test texts
 
 

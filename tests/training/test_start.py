@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from training_runs import records, sha256, write_text
 
+from rnnlm.config.network import Dropout
 from rnnlm.errors import ConfigError, ModelError, TextError
 from rnnlm.files import model_file, tensors
 from rnnlm.training.loop import train
@@ -41,6 +43,43 @@ def test_a_complete_run_says_what_would_go_on(make_config: Any, keys: dict[str, 
     longer = config.train.model_copy(update={key: 50})
     end = records(config.model_copy(update={"train": longer}), End, resume=True)[0]
     assert end.updates > (4 if key == "max_updates" else 1)
+
+
+def test_without_its_best_model_a_run_does_not_go_on(make_config: Any) -> None:
+    """Nor are its last weights taken for it."""
+    config = make_config(epochs=2)
+    list(train(config))
+    model = Path(config.run) / "model.safetensors"
+    content = model.read_bytes()
+    model.write_bytes(content[:1000])
+    with pytest.raises(ModelError, match=r"model.safetensors: not a whole safetensors file"):
+        list(train(config, resume=True))
+    model.unlink()
+    for attempt in (lambda: list(train(config, resume=True)), lambda: model_file.load(config.run)):
+        with pytest.raises(
+            ModelError, match=r"the best model, model.safetensors \(validation perplexity .*\), is not"
+        ):
+            attempt()
+    assert model_file.load(Path(config.run) / "state.safetensors").parameters
+    model.write_bytes(content)
+    list(train(config, resume=True))
+
+
+def test_settings_without_effect_are_said(make_config: Any) -> None:
+    def said(dropout: Any, **keys: Any) -> list[str]:
+        config = make_config(max_updates=1, **keys)
+        model = config.model.model_copy(update={"dropout": Dropout.model_validate(dropout)})
+        config = config.model_copy(update={"model": model, "run": f"{config.run}{len(runs)}"})
+        runs.append(config)
+        return [note.text for note in records(config, Note) if re.match("train.patience|model.dropout", note.text)]
+
+    runs: list[Any] = []
+    (average,) = said({}, average="asgd", patience=5)
+    assert average.startswith("train.patience: 5 will end the training before an average of the weights begins")
+    (between,) = said({"between": 0.25})
+    assert between == "model.dropout.between: 0.25 drops nothing, as there is one layer"
+    for keys in ({"average": "asgd", "patience": 6}, {"average": "asgd", "patience": None}, {"average": "ema"}):
+        assert said({"input": 0.3, "between": 0.3, "output": 0.3}, **keys) == []
 
 
 def test_a_longer_plan_says_where_the_rate_jumps_to(make_config: Any) -> None:
@@ -136,6 +175,10 @@ def test_a_folder_with_a_checkpoint_alone_is_loaded(make_config: Any) -> None:
     config = make_config(epochs=1)
     list(train(config))
     (Path(config.run) / "model.safetensors").unlink()
+    path = Path(config.run) / "state.safetensors"
+    arrays, metadata = tensors.read_tensors(path)
+    metadata["position"]["best"] = None  # as before the first validation
+    tensors.write_tensors(path, arrays, metadata)
     assert model_file.load(config.run).path.name == "state.safetensors"
 
 

@@ -48,6 +48,14 @@ def test_how_many_updates() -> None:
     assert windows.total_updates(keys, 500) == sum(math.ceil(len(windows.ends(keys, 500, e)) / 2) for e in range(3))
 
 
+def test_epochs_that_never_begin_take_no_time() -> None:
+    keys = settings(bptt=10, bptt_deviation=3, epochs=2**60, max_updates=100)
+    assert windows.total_updates(keys, 500) == 100
+    assert windows.total_validations(keys, 500) == 1 + sum(
+        sum(windows.updates_of_epoch(keys, 500, e) for e in range(last)) < 100 for last in range(1, 100)
+    )
+
+
 def test_random_lengths_and_overlapping_windows_exclude_each_other() -> None:
     with pytest.raises(ValidationError, match="bptt_deviation goes with windows that do not overlap"):
         settings(bptt=5, bptt_stride=2, bptt_deviation=1)
