@@ -149,9 +149,8 @@ def _logged_baseline(model: LanguageModel) -> Baseline | None:
     """That of the run's own test text."""
     tests = [record for record in log.read(model.trained.path.parent) if record.get("event") == "test"]
     match tests[-1:]:
-        case [{"baseline": {"order": int(order), "perplexity": float(perplexity), **more}}]:
-            known = more.get("perplexity_without_unk")
-            return Baseline(order, perplexity, known if isinstance(known, float) else None)
+        case [{"baseline": {"order": int(order), "perplexity": float(all_), "perplexity_without_unk": float(known)}}]:
+            return Baseline(order, all_, known)
     return None
 
 

@@ -74,7 +74,7 @@ ConfigEncodingOption = Annotated[
 
 
 # The formats of scores, by what is written.
-_WRITTEN = {"jsonl": "file of JSON lines", "kaldi": "file of Kaldi's"}
+_WRITTEN = {"jsonl": "file of JSON lines", "kaldi": "Kaldi text file"}
 
 
 def format_of(given: str | None, output: Path | None) -> str | None:

@@ -300,18 +300,18 @@ def kept(config: Config, hashes: Mapping[str, str], words: Vocabulary) -> tuple[
     return Texts(train_path, valid_path, test_path), Corpora(train, valid, test)
 
 
-def check_coverage(encoded: Corpus, called: str | None = None, advice: str = _OTHER_TEXT) -> Task[None]:
+def check_coverage(encoded: Corpus, name: str | None = None, advice: str = _OTHER_TEXT) -> Task[None]:
     """Check the out-of-vocabulary rate; yields a Note where it is high.
 
     Args:
-        called: what the text is called in messages, left out where that is its file.
+        name: what the text is called in messages, left out where that is its file.
         advice: what to do where the rate is very high.
 
     Raises:
         TextError: less than 1% of the tokens are known.
     """
     share = encoded.counts.unknown / encoded.counts.tokens
-    found = f"{called or encoded.source}: {share:.1%} of its tokens are not in the vocabulary"
+    found = f"{name or encoded.source}: {share:.1%} of its tokens are not in the vocabulary"
     if share > _COVERS_NOTHING:
         raise TextError(f"{found}; {advice}")
     if share > _COVERS_MOST:

@@ -65,7 +65,7 @@ class NetworkPredictor:
 def trained_otherwise(name: str, network: Network, state: str) -> Note | None:
     """What is said of a network that is scored with another state at line ends than it was trained with."""
     own = network.config.state
-    text = f"{name} was trained with the state {own}, and is scored with {state}: --state {own} takes its own for all"
+    text = f"{name} was trained with the state {own}, and is scored with {state}: --state {own} scores all models so"
     return None if own == state else Note(text, warning=True)
 
 

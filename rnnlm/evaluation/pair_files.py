@@ -56,7 +56,7 @@ def read(paths: Sequence[Path], kind: str | None = None, encoding: str = UTF_8) 
 
 
 def _of_two(good: Path, bad: Path, encoding: str) -> list[Pair]:
-    if str(good) == str(bad) == "-":
+    if files.name(good) == files.name(bad) == "standard input":
         raise InputError("-: standard input can be one file alone; give the good sentences and the bad ones as two")
     left, right = ([line.text for block in lines(path, "word", encoding) for line in block] for path in (good, bad))
     if len(left) != len(right):

@@ -198,21 +198,19 @@ class Comparison:
     @property
     def doubtful(self) -> str | None:
         """Why the difference says little; None: it is one of the same tokens."""
+        reasons, other_case = [], self.lowercase[0] != self.lowercase[1]
         if any(self.unk_untrained):
-            return (
-                "<unk>, as which unknown tokens are scored, never stood in the training text"
-                + (f" of {'AB'[self.unk_untrained[1]]}" if sum(self.unk_untrained) == 1 else "")
-                + ", so its probability means nothing"
-                + (": compare by known tokens" if any(d.unit == "known token" for d in self.differences) else "")
+            whose = f" of {'AB'[self.unk_untrained[1]]}" if sum(self.unk_untrained) == 1 else ""
+            by_known = any(one.unit == "known token" for one in self.differences) and not other_case
+            reasons.append(
+                f"<unk>, as which unknown tokens are scored, never stood in the training text{whose}, so its "
+                f"probability means nothing{': compare by known tokens' if by_known else ''}"
             )
-        if self.same_vocabulary:
-            return None
-        reasons = []
-        if self.lowercase[0] != self.lowercase[1]:
+        if other_case:
             reasons.append(
                 f"{'AB'[self.lowercase[1]]} reads the text in lower case, which costs fewer bits than the text itself"
             )
-        if self.unknown != (0, 0):
+        if not self.same_vocabulary and not any(self.unk_untrained) and self.unknown != (0, 0):
             reasons.append(
                 f"the vocabularies differ, and {self.unknown[0]:,} (A) and {self.unknown[1]:,} (B) tokens were "
                 "scored as <unk>, which costs fewer bits than the word itself: who knows fewer words seems better"

@@ -106,7 +106,7 @@ def load(path: str | Path) -> Trained:
         path = found[0]
     tensors, metadata = storage.read_tensors(path)
     config, vocabulary = read_header(path, metadata)
-    if "embedding.table" not in tensors:
+    if not set(build.shapes(config, len(vocabulary))) & set(tensors):
         raise ModelError(
             f"{path}: weights for another program, as rnnlm export writes them; rnnlm import makes a model of them"
         )

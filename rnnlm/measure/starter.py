@@ -136,4 +136,5 @@ def _count(text: Path, unit: str, size: int, encoding: str) -> Task[_Counts]:
         tokens += len(piece.tokens)
         characters += piece.characters
         yield Progress("reading the text", piece.done, size, "bytes")
-    return _Counts(tokens, seen.get(line_end, 0), len(seen), characters, sum(count == 1 for count in seen.values()))
+    once = sum(count == 1 and token != line_end for token, count in seen.items())
+    return _Counts(tokens, seen.get(line_end, 0), len(seen), characters, once)

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from rnnlm.files import tensors
+
 
 @pytest.fixture
 def other(runs: dict[str, Path], tmp_path: Path) -> Path:
@@ -32,6 +34,18 @@ def test_with_an_ngram_and_another_run(call: Any, runs: dict[str, Path], other: 
     assert found["parts"][0]["alone"]["perplexity"] == pytest.approx(alone["perplexity"], rel=1e-12)
     everything = json.loads(call("eval", runs["word"], "--with", path, "--weights", "1,0", "--json", "-q")[1])
     assert everything["together"]["perplexity"] == pytest.approx(alone["perplexity"], rel=1e-12)
+
+
+def test_a_model_that_was_trained_with_another_state(call: Any, runs: dict[str, Path], other: Path) -> None:
+    path = other / "model.safetensors"
+    arrays, metadata = tensors.read_tensors(path)
+    metadata["config"]["train"]["state"] = "reset"
+    tensors.write_tensors(path, arrays, metadata)
+    said = f"{other} was trained with the state reset, and is scored with carry: --state reset scores all models so"
+    status, out, err = call("eval", runs["word"], "--with", other, "--weights", "2,2")
+    assert (status, said in err) == (0, True)
+    assert out.rstrip().endswith("weights: as given, divided by their sum")
+    assert "was trained with" not in call("eval", runs["word"], "--with", runs["word"], "--weights", "1,1")[2]
 
 
 def test_with_a_cache(call: Any, runs: dict[str, Path]) -> None:

@@ -88,7 +88,7 @@ def test_another_state_than_in_training_is_said(state: str, text: Path) -> None:
     notes = [record.text for record in records if isinstance(record, Note)]
     name, own = ("B", "reset") if state == "carry" else ("A", "carry")
     assert notes == [
-        f"{name} was trained with the state {own}, and is scored with {state}: --state {own} takes its own for all"
+        f"{name} was trained with the state {own}, and is scored with {state}: --state {own} scores all models so"
     ]
 
 
@@ -99,6 +99,9 @@ def test_an_unk_that_was_never_trained_is_said_and_left_out_of_the_words(text: P
         assert f"never stood in the training text{whose}, so its probability means nothing" in (found.doubtful or "")
         words = {gain.word for gain in (*found.better, *found.worse)}
         assert words == {*"abcdefgh", "</s>"}
+    lower = Vocabulary(WORDS.tokens, untrained.counts, "word", True)
+    both = compared(model(untrained), model(lower), text).doubtful or ""
+    assert "so its probability means nothing; B reads the text in lower case" in both, "and known tokens are others"
     trained = compared(model(WORDS), model(WORDS, 1), text, words=100)
     assert "strange" in {gain.word for gain in (*trained.better, *trained.worse)}
 

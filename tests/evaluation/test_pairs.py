@@ -194,6 +194,11 @@ def test_pairs_that_the_model_cannot_tell_apart() -> None:
         run_to_end(score_pairs(network(config(), 10), WORDS, [Pair("a b", "a </s>", "", "x:7")]))
 
 
+def test_standard_input_is_one_text_alone() -> None:
+    with pytest.raises(InputError, match="standard input can be one file alone"):
+        read([Path("-"), Path("-")])
+
+
 def test_texts_of_different_length(tmp_path: Path) -> None:
     good, bad = tmp_path / "good.txt", tmp_path / "bad.txt"
     good.write_text("a\nb\n")

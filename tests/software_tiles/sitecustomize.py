@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 # Processes that are started in other folders find it too.
-os.environ["PYTHONPATH"] = os.path.dirname(os.path.abspath(__file__))
+os.environ["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, os.environ["PYTHONPATH"].split(os.pathsep)))
 
 
 class _Finder:

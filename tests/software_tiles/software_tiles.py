@@ -82,6 +82,8 @@ def _tileloadd64(unit, memory, tile, other, bytes_of_a_row):
 
 
 def _tilestored64(unit, memory, tile, other, bytes_of_a_row):
+    if unit[_SHAPES + 2 * tile] == 0:
+        memory[0] = _bits(np.nan)
     for row in range(unit[_SHAPES + 2 * tile]):
         for column in range(unit[_SHAPES + 2 * tile + 1] // 4):
             memory[row * (bytes_of_a_row // 4) + column] = unit[(tile * ROWS + row) * COLUMNS + column]
@@ -132,7 +134,7 @@ _WORD, _INT = ir.IntType(32), ir.IntType(64)
 def _call(builder: Any, name: str, arguments: list[Any]) -> None:
     """Instead of ``amx._call``."""
     if name not in _INSTRUCTIONS:
-        _of_the_processor(builder, name, arguments)
+        _native_call(builder, name, arguments)
         return
     routine = _INSTRUCTIONS[name]
     symbols.address(routine, types.int32)
@@ -148,7 +150,7 @@ def _call(builder: Any, name: str, arguments: list[Any]) -> None:
 
 
 def _unit(builder: Any) -> Any:
-    """The registers of the function that is being written: what calls and is taken in has none of its own."""
+    """The registers of the function that is being written; a function that is inlined uses those of its caller."""
     function = builder.function
     if not hasattr(function, "tile_unit"):
         memory = cgutils.alloca_once(builder, ir.ArrayType(_WORD, _SIZE), zfill=True)
@@ -157,7 +159,7 @@ def _unit(builder: Any) -> Any:
     return function.tile_unit
 
 
-_of_the_processor = amx._call
+_native_call = amx._call
 _hash = cache.source_hash
 
 

@@ -49,6 +49,7 @@ def get(
         raise InputError(f"{folder}: is no folder, and one is written; give another name")
     missing = yield from _missing(entry, folder)
     if missing:
+        made = not folder.exists()
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -75,8 +76,9 @@ def get(
                 if isinstance(error, UnreachableError):
                     unreachable.add(urlsplit(address).netloc)
     if missing:
-        with contextlib.suppress(OSError):  # has files
-            folder.rmdir()
+        if made:
+            with contextlib.suppress(OSError):  # it has files
+                folder.rmdir()
         several = f"{', '.join(sorted(missing))}: {len(failures)} addresses failed; the last: "
         advice = "look at the connection or the proxy" if unreachable else f"see {entry.homepage}"
         raise ResourceError(

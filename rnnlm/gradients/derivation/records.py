@@ -55,8 +55,8 @@ class Quantity:
 class FormulaCheck:
     """The check of one `formula` that a person typed, for the quantity `name`.
 
-    `value`: what the formula gives, of the sizes `has`; None where the sizes of its parts do not go together, and
-    `unfit` says which. `right`: what the quantity is, of the sizes `symbols`;
+    `value`: what the formula gives, of the sizes `has`; None where the sizes of its parts do not go together or it
+    is not finite, and `unfit` says which. `right`: what the quantity is, of the sizes `symbols`;
     `against`: what the formula was held against (empty: its sizes are wrong), with the largest difference `error`.
     `passed`: it is right with these numbers and with others; `by_chance`: with these alone. `mistake`: what is wrong
     with it, and `corrected`: the formula without this (both empty: not found). Of a long side `edge` rows or columns

@@ -57,6 +57,10 @@ def test_no_empty_folder_is_left(server: Server, tmp_path: Path) -> None:
     with pytest.raises(ResourceError):
         run(plain(server.address("/nothing")), tmp_path / "corpus")
     assert not (tmp_path / "corpus").exists()
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ResourceError):
+        run(plain(server.address("/nothing")), tmp_path / "mine")
+    assert (tmp_path / "mine").exists(), "a folder that was there stays"
 
 
 def test_resumes_after_a_cut_connection(server: Server, tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ def check(text: str, net: Unrolled, names: Names, seed: int = 1) -> FormulaCheck
         seed: of the other numbers.
 
     Raises:
-        FormulaError: it cannot be read, or a name is unknown; says where.
+        FormulaError: it cannot be read, a name is unknown, or it says nothing: what is given stands on the left, or
+            the same on both sides. Says where.
     """
     formula = parser.parse(text, names)
     own = Numbers(net, names)
@@ -54,7 +55,9 @@ def check(text: str, net: Unrolled, names: Names, seed: int = 1) -> FormulaCheck
         made = FormulaCheck(text, name, symbols, value=None, right=cases[0].right, has="", unfit=unfit, edge=_EDGE)
         return _explained(made, formula, quantity, cases)
     if not np.isfinite(found.array).all():
-        raise FormulaError(text, formula.right.start, "its value is no finite number")
+        unfit = "its value is no finite number"
+        made = FormulaCheck(text, name, symbols, value=None, right=cases[0].right, has="", unfit=unfit, edge=_EDGE)
+        return _explained(made, formula, quantity, cases)
     has = " x ".join(found.sizes)
     made = FormulaCheck(text, name, symbols, value=found.array, right=cases[0].right, has=has, edge=_EDGE)
     if found.sizes == quantity.sizes:

@@ -60,7 +60,8 @@ def intermediates(h: Array, weights: Weights, block: int, training: bool, contex
     group_panels, most_rows = cpu.SOFTMAX_PANELS, cpu.SOFTMAX_ROWS
     if workspace.layout is not Numbers:
         group_panels, most_rows = cpu.SOFTMAX_BFLOAT16_PANELS, cpu.SOFTMAX_BFLOAT16_ROWS
-    tile = 32 if workspace.layout in BY_TILES else cpu.ROWS  # of exp_z as B too: its k are the rows
+    # exp_z is B of a product, too, and its rows are that product's k: whole tiles of 32.
+    tile = 32 if workspace.layout in BY_TILES else cpu.ROWS
     group_rows = -(-block // -(-block // most_rows) // tile) * tile  # groups alike, of whole tiles
     panels = -(-weights.V // width)
     kept = block if training else 0
