@@ -474,7 +474,7 @@ def test_derive_checks_formulas(call: Call) -> None:
     assert out.endswith("\n2 formulas checked, 1 of them WRONG\n")
     status, out, _ = call("derive", "--check", "dJ/dH = h(t-1) delta1(t)", "--check", RIGHT)
     assert status == 1
-    assert "✗ WRONG: column 16: (1 x D_h)(1 x D_h) is no product of matrices" in out
+    assert "✗ WRONG: it has no value\n    column 16: (1 x D_h)(1 x D_h) is no product of matrices" in out
     assert "the formula gives" not in out.split(RIGHT)[0]
     assert "✓ right" in out
 

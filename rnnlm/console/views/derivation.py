@@ -48,8 +48,11 @@ def formula_view(one: FormulaCheck, width: int) -> Iterator[RenderableType]:
     by = f"largest difference {one.error:.1e} ({one.against})" if one.against else f"{one.has}, not {one.symbols}"
     if one.by_chance:
         by = "right with these numbers by chance, not with others"
-    by = one.unfit or by
+    if one.unfit:
+        by = "it has no value"
     yield Text.assemble("    ", ("✗ WRONG", "bold red"), (f": {by}", "dim"))
+    if one.unfit:
+        yield from prose(one.unfit, width, "", "    ")
     mistake = one.mistake or "no single mistake explains it; check its parts one by one"
     yield from prose(mistake, width, "", "    ")
     if one.corrected:
