@@ -177,6 +177,10 @@ def test_a_folder_with_a_checkpoint_alone_is_loaded(make_config: Any) -> None:
     (Path(config.run) / "model.safetensors").unlink()
     path = Path(config.run) / "state.safetensors"
     arrays, metadata = tensors.read_tensors(path)
+    metadata["position"]["best"] = "x"
+    tensors.write_tensors(path, arrays, metadata)
+    with pytest.raises(ModelError, match=r"damaged: the header does not hold a model \(position.best"):
+        model_file.load(config.run)
     metadata["position"]["best"] = None  # as before the first validation
     tensors.write_tensors(path, arrays, metadata)
     assert model_file.load(config.run).path.name == "state.safetensors"

@@ -48,18 +48,15 @@ def check(text: str, net: Unrolled, names: Names, seed: int = 1) -> FormulaCheck
     numbers = [own, *(Numbers(other, names) for other in nets[1:])]
     cases = [Case(one, one.value(quantity)) for one in numbers]
     name, symbols = text.partition("=")[0].strip(), " x ".join(quantity.sizes)
+    made = FormulaCheck(text, name, symbols, value=None, right=cases[0].right, has="", edge=_EDGE)
     try:
         found = next(mistakes.values(formula, cases[:1]))
     except SizeError as error:
-        unfit = f"column {error.column + 1}: {error.message}"
-        made = FormulaCheck(text, name, symbols, value=None, right=cases[0].right, has="", unfit=unfit, edge=_EDGE)
+        made = replace(made, unfit=f"column {error.column + 1}: {error.message}")
         return _explained(made, formula, quantity, cases)
     if not np.isfinite(found.array).all():
-        unfit = "its value is no finite number"
-        made = FormulaCheck(text, name, symbols, value=None, right=cases[0].right, has="", unfit=unfit, edge=_EDGE)
-        return _explained(made, formula, quantity, cases)
-    has = " x ".join(found.sizes)
-    made = FormulaCheck(text, name, symbols, value=found.array, right=cases[0].right, has=has, edge=_EDGE)
+        return _explained(replace(made, unfit="its value is no finite number"), formula, quantity, cases)
+    made = replace(made, value=found.array, has=" x ".join(found.sizes))
     if found.sizes == quantity.sizes:
         held = _against(formula, quantity, own, found.array)
         made = replace(made, against=held.against, error=held.error, passed=held.passed)
