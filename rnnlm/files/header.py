@@ -38,7 +38,7 @@ class Place(_Part):
     updates: Whole
     epoch: Whole
     corpus: str
-    best: Figure | None = None  # the lowest validation perplexity
+    best: float | None = None  # the lowest validation perplexity
 
 
 class SubwordModel(_Part):
