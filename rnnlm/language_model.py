@@ -281,9 +281,13 @@ class LanguageModel:
 
     @in_python()
     def next(self, prefix: str = "", top: int | None = None) -> list[NextToken]:
-        """The tokens that may come after a text, the most probable first; `top` of them, None: all."""
-        tokens = self.vocabulary.split(prefix)
-        return next_tokens(self.network, self.vocabulary, tokens, self.config.state, top)
+        """The tokens that may come after a text, the most probable first; `top` of them, None: all.
+
+        Raises:
+            InputError: the text is not Unicode.
+        """
+        ids = prompts.encode(prefix, self.vocabulary, "prefix").ids
+        return next_tokens(self.network, self.vocabulary, ids, self.config.state, top)
 
     @in_python()
     def sample(self, prompt: str = "", tokens: int = 100, **options: Unpack[SamplingOptions]) -> str:

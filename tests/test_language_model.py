@@ -158,7 +158,7 @@ def test_the_curve_of_its_training(runs: dict[str, Path], tmp_path: Path) -> Non
 
 
 def test_errors(runs: dict[str, Path]) -> None:
-    model = rnnlm.load(runs["byte"])
+    model = rnnlm.load(runs["char"])
     with pytest.raises(InputError, match="^prompt: not UTF-8 at character 3"):
         model.sample("ab\udcff")
 

@@ -27,14 +27,15 @@ def command(
     from rnnlm.console.views.next_token import next_view
     from rnnlm.files import model_file
     from rnnlm.language_model import LanguageModel
+    from rnnlm.sampling import prompts
 
     console = Console()
     network = LanguageModel(model_file.load(model), initial_state=initial_state)
-    note = network.vocabulary.unknown(network.vocabulary.split(prefix, "PREFIX"))
-    if note is not None:
-        console.note(note)
+    prompt = prompts.encode(prefix, network.vocabulary, "PREFIX")
+    if prompt.unknown is not None:
+        console.note(prompt.unknown)
     found = network.next(prefix, top)
     if json:
-        console.json({"prefix": prefix, "next": [asdict(token) for token in found]})
+        console.json({"prefix": prompt.text, "next": [asdict(token) for token in found]})
     else:
         console.show(next_view(found, network.vocabulary.unit))

@@ -44,3 +44,13 @@ def option(name: str) -> str:
 def display(encoding: str) -> str:
     """A codec's name for messages: UTF-8 of utf-8."""
     return encoding.upper() if encoding.startswith(("utf", "cp", "iso")) else encoding
+
+
+def readable(text: str) -> str:
+    """`text` with U+FFFD for bytes that are no UTF-8, which stand in it as surrogates (``errors="surrogateescape"``):
+    no other program takes those.
+
+    Raises:
+        UnicodeEncodeError: it has other surrogates.
+    """
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -164,7 +164,7 @@ def _values_of(path: Path, missing: str, keys: str) -> tuple[dict[str, Any], dic
     except FileNotFoundError:
         raise ConfigError(missing) from None
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 at byte {error.start}; a configuration is UTF-8 text") from None
+        raise ConfigError(f"{path}: not UTF-8 at byte {error.start + 1}; a configuration is UTF-8 text") from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; give a YAML file") from None
     try:

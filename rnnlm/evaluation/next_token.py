@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rnnlm.evaluation.records import NextToken
 from rnnlm.network.network import Network, Window
@@ -14,14 +14,13 @@ from rnnlm.text.vocabulary import Vocabulary
 
 
 def next_tokens(
-    network: Network, vocabulary: Vocabulary, tokens: Sequence[str], state: str, top: int | None = None
+    network: Network, vocabulary: Vocabulary, ids: NDArray[np.int32], state: str, top: int | None = None
 ) -> list[NextToken]:
-    """The `top` most probable tokens after `tokens`, which begin as a text does; None: all tokens.
+    """The `top` most probable tokens after the tokens `ids`, which begin as a text does; None: all tokens.
 
     Args:
         state: "carry" or "reset".
     """
-    ids = vocabulary.to_unk(vocabulary.encode(tokens)) if len(tokens) else np.empty(0, np.int32)
     inputs = np.concatenate([[vocabulary.line_end], ids]).astype(np.int32)[:, None]
     reset = resets(inputs, vocabulary.line_end, state)
     with network.lock:

@@ -15,6 +15,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from rnnlm.config.encodings import readable
 from rnnlm.errors import InputError
 from rnnlm.evaluation.columns import parse, quoted
 from rnnlm.evaluation.lines import LineScore, ScoredLines
@@ -150,8 +151,5 @@ def cell(value: object) -> str:
 
 
 def _storable(row: dict[str, object]) -> dict[str, object]:
-    """Without the surrogates of bytes that are no UTF-8, which no reader of JSON takes."""
-    return {
-        name: value.encode("utf-8", "surrogateescape").decode("utf-8", "replace") if isinstance(value, str) else value
-        for name, value in row.items()
-    }
+    """A row as JSON takes it."""
+    return {name: readable(value) if isinstance(value, str) else value for name, value in row.items()}

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rnnlm.config.encodings import UTF_8
+from rnnlm.config.encodings import UTF_8, readable
 from rnnlm.errors import InputError, TextError
 from rnnlm.text import files
 from rnnlm.text.lines import lines
@@ -35,7 +35,8 @@ def encode(text: str, vocabulary: Vocabulary, where: str = "--prompt", line: int
     """The prompt of a text.
 
     Args:
-        where: the name of its option or file; line: its number in the file.
+        text: for a model of bytes any bytes, those that are no UTF-8 as surrogates (``errors="surrogateescape"``);
+            they are shown as U+FFFD. where: the name of its option or file; line: its number in the file.
 
     Raises:
         InputError: it is not UTF-8 text (a command line can hold any bytes).
@@ -43,14 +44,16 @@ def encode(text: str, vocabulary: Vocabulary, where: str = "--prompt", line: int
     """
     place = where if line is None else f"{where}:{line}"
     try:
-        text.encode("utf-8")
+        shown = readable(text)
+        if vocabulary.unit != "byte":
+            text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise InputError(f"{place}: not UTF-8 at character {error.start + 1}; give UTF-8 text") from None
     tokens = vocabulary.split(text, where, line or 1)
     note = vocabulary.unknown(tokens)
     if note is not None and line is not None:
         note = replace(note, text=f"{place}: {note.text}")
-    return Prompt(text, vocabulary.to_unk(vocabulary.encode(tokens)), note)
+    return Prompt(shown, vocabulary.to_unk(vocabulary.encode(tokens)), note)
 
 
 def read(path: str | Path, vocabulary: Vocabulary, encoding: str = UTF_8) -> list[Prompt]:

@@ -194,7 +194,7 @@ def _decode(
         byte = position - len(before[0]) + error.start
         decoder.setstate(before)
         line += decoder.decode(data[: max(0, byte - position)]).count("\n")
-        where = f"at byte {byte} (0x{error.object[error.start]:02x}) on line {line}"
+        where = f"at byte {byte + 1} (0x{error.object[error.start]:02x}) on line {line}"
     except UnicodeError as error:  # of UTF-16 and UTF-32 without a byte-order mark
         where = f"({error})"
     raise TextError(
@@ -213,7 +213,7 @@ def table_lines(path: str | Path, what: str) -> Iterator[tuple[int, str]]:
     try:
         lines = data.decode("utf-8").removeprefix(_BYTE_ORDER_MARK).split("\n")
     except UnicodeDecodeError as error:
-        raise TextError(f"{path}: not UTF-8 at byte {error.start}; {what} is UTF-8 text") from None
+        raise TextError(f"{path}: not UTF-8 at byte {error.start + 1}; {what} is UTF-8 text") from None
     for number, line in enumerate(lines, 1):
         if line := line.removesuffix("\r"):
             yield number, line

@@ -26,7 +26,7 @@ def test_an_evaluation_names_its_text(call: Any, runs: dict[str, Path]) -> None:
         (["{run}", "{empty}"], "empty.txt: empty; give a text"),
         (["{run}", "--columns", "rank"], "--columns is for the table of --per-token"),
         (["{run}", "--per-token", "{folder}/t.tsv", "--columns", "ranks"], "--columns: 'ranks': no such column;"),
-        (["{run}", "{binary}"], "binary.txt: not UTF-8 at byte 3"),
+        (["{run}", "{binary}"], "binary.txt: not UTF-8 at byte 4"),
     ],
 )  # fmt: skip
 def test_errors(refused: Callable[..., None], arguments: list[str], message: str) -> None:

@@ -90,7 +90,7 @@ def test_train_refuses_a_pipe_at_once(config: Path, key: str, tmp_path: Path) ->
 
 
 def test_errors_of_a_pipe(runs: dict[str, Path]) -> None:
-    for content, message in ((b"", "empty; give a text"), (b"abc\xff", "not UTF-8 at byte 3")):
+    for content, message in ((b"", "empty; give a text"), (b"abc\xff", "not UTF-8 at byte 4")):
         done = rnnlm("eval", runs["word"], "-", content=content)
         assert done.returncode == 2
         assert done.stderr.decode().startswith(f"error: standard input: {message}")

@@ -15,11 +15,20 @@ import rnnlm
 from rnnlm.text import tokenizers
 
 
-def test_bytes_in_a_prompt_that_are_no_text(call: Any, runs: dict[str, Path]) -> None:
-    for unit, folder in runs.items():
-        status, out, err = call("sample", folder, "--prompt", b"dog \xff".decode("utf-8", "surrogateescape"))
+@pytest.mark.parametrize(("command", "option"), [("sample", ["--prompt"]), ("next", [])])
+def test_bytes_in_a_prompt_that_are_no_text(
+    call: Any, runs: dict[str, Path], command: str, option: list[str]
+) -> None:
+    """As a command line has them: a model of bytes reads them, and they are shown as U+FFFD."""
+    given = [*option, b"dog \xff".decode("utf-8", "surrogateescape")]
+    for unit in ("word", "char"):
+        status, out, err = call(command, runs[unit], *given)
         assert (status, out) == (2, ""), unit
-        assert err == "error: --prompt: not UTF-8 at character 5; give UTF-8 text\n"
+        assert err == f"error: {(*option, 'PREFIX')[0]}: not UTF-8 at character 5; give UTF-8 text\n"
+    status, out, _ = call(command, runs["byte"], *given, "--json")
+    assert status == 0
+    found = json.loads(out)
+    assert found["prompt" if option else "prefix"] == "dog \ufffd"
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def test_a_signal_ends_with_a_checkpoint(config: Path, number: signal.Signals) -
         (["{config}", "--set", "data.test=nowhere"], "nowhere: No such file or directory; give the path"),
         (["{config}", "--set", "data.valid={empty}"], "empty.txt: empty; give a text"),
         (["{config}", "--set", "data.train={empty}"], "empty.txt: empty; give a text"),
-        (["{config}", "--set", "data.train={binary}"], "binary.txt: not UTF-8 at byte 3 (0xff)"),
+        (["{config}", "--set", "data.train={binary}"], "binary.txt: not UTF-8 at byte 4 (0xff)"),
         (["{config}", "--set", "train.bptt=5000"], "fewer than one window of the batch"),
         (["{config}", "--set", "vocab.file={twice}"], "twice.txt:2: 'a' stands already on line 1"),
         (["{config}", "--set", "embedding.init=file", "--set", "embedding.init.path={vectors}"], "embedding.size"),

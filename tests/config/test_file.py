@@ -42,7 +42,7 @@ def test_paths_that_are_no_configuration(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="Is a directory"):
         config_file.load(tmp_path)
     (tmp_path / "c.yaml").write_bytes(b"data: \xff")
-    with pytest.raises(ConfigError, match="not UTF-8 at byte 6"):
+    with pytest.raises(ConfigError, match="not UTF-8 at byte 7"):
         config_file.load(tmp_path / "c.yaml")
 
 

@@ -101,7 +101,7 @@ def test_a_packed_text_is_cut_unpacked(tmp_path: Path) -> None:
         (b"a", "char", [0.5, 0.5], "text.txt: data.split leaves nothing for train; give a longer text, or"),
         (b"abcdef", "byte", [0.9, 0.05, 0.05], "data.split leaves nothing for valid; give a longer text, or"),
         (b"one line " * 99, "word", [0.9, 0.1], "leaves nothing for valid; give a longer text or with more lines"),
-        (b"abc\xff", "char", [0.5, 0.5], "text.txt: not UTF-8 at byte 3"),
+        (b"abc\xff", "char", [0.5, 0.5], "text.txt: not UTF-8 at byte 4"),
     ],
 )
 def test_texts_that_cannot_be_cut(

@@ -37,7 +37,6 @@ def test_each_prompt_is_sampled_as_if_it_were_alone(
         (b"", "word", "prompts.txt: empty; give a prompt a line"),
         (b"\xef\xbb\xbf", "char", "prompts.txt: empty; give a prompt a line"),
         (b"the\ndog \xff\n", "word", "prompts.txt:2: not UTF-8 at byte 5 of the line (0xff)"),
-        (b"the\ndog \xff\n", "byte", "prompts.txt:2: not UTF-8 at character 5; give UTF-8 text"),
         (b"the\na\nthe </s> dog\n", "word", "prompts.txt:3: found the word </s>, the line end's own"),
         (b"\x1f\x8bno gzip", "word", "prompts.txt: damaged gzip file"),
     ],

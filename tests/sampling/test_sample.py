@@ -115,11 +115,23 @@ def test_the_prompt_is_read_as_a_text_is(model: rnnlm.LanguageModel) -> None:
     assert model.sample("the\ndog", tokens=8, temperature=1.5)[7:] != after[0]
 
 
-@pytest.mark.parametrize("unit", ["word", "char", "byte"])
-def test_a_prompt_that_is_no_text(runs: dict[str, Path], unit: str) -> None:
-    """What a command line makes of bytes that are not UTF-8."""
-    with pytest.raises(InputError, match="^prompt: not UTF-8 at character 5; give UTF-8 text"):
-        rnnlm.load(runs[unit]).sample("dog \udcff")
+@pytest.mark.parametrize(("unit", "text"), [("word", "dog \udcff"), ("char", "dog \udcff"), ("byte", "dog \ud800")])
+def test_a_prompt_that_is_no_text(runs: dict[str, Path], unit: str, text: str) -> None:
+    """What a command line makes of bytes that are not UTF-8; of bytes, half of a character in UTF-16."""
+    model = rnnlm.load(runs[unit])
+    for ask, name in ((model.sample, "prompt"), (model.next, "prefix")):
+        with pytest.raises(InputError, match=f"^{name}: not UTF-8 at character 5; give UTF-8 text"):
+            ask(text)
+
+
+def test_a_prompt_of_bytes_that_are_no_text(runs: dict[str, Path]) -> None:
+    """They are what the model reads: the next token's distribution is that of ``score`` after them."""
+    model = rnnlm.load(runs["byte"])
+    before, after = b"dog \xff".decode("utf-8", "surrogateescape"), "a"
+    [line] = model.surprisal([before + after], state="reset")
+    token = next(found for found in model.next(before) if found.token == after)
+    assert token.surprisal == pytest.approx(line[5].surprisal, rel=1e-6)
+    assert model.sample(before, 5).startswith("dog \ufffd")
 
 
 def test_a_prompt_of_unknown_words_only(model: rnnlm.LanguageModel) -> None:

@@ -58,13 +58,13 @@ def test_every_codec_wherever_a_block_ends(
 @pytest.mark.parametrize(
     ("encoding", "content", "message"),
     [
-        ("utf-8", b"ab\ncd\xe9\n", r"not UTF-8 at byte 5 \(0xe9\) on line 2; give its own encoding .*data.encoding"),
-        ("utf-8", "é\né\n".encode() + b"\xe2\x82", r"not UTF-8 at byte 6 \(0xe2\) on line 3;"),
-        ("cp1252", b"a\r\n\n\x81", r"not CP1252 at byte 4 \(0x81\) on line 3;"),
-        ("shift_jis", "ア\n字".encode("shift_jis") + b"\xff", r"not shift_jis at byte 5 \(0xff\) on line 2;"),
-        ("utf-16", "a\nb".encode("utf-16") + b"\x00", r"not UTF-16 at byte 8 \(0x00\) on line 2;"),
-        ("utf-16-le", b"\n\x00\x00\xdca\x00", r"not UTF-16-LE at byte 2 \(0x00\) on line 2;"),
-        ("ascii", b"a\n\xc3\xa9", r"not ascii at byte 2 \(0xc3\) on line 2;"),
+        ("utf-8", b"ab\ncd\xe9\n", r"not UTF-8 at byte 6 \(0xe9\) on line 2; give its own encoding .*data.encoding"),
+        ("utf-8", "é\né\n".encode() + b"\xe2\x82", r"not UTF-8 at byte 7 \(0xe2\) on line 3;"),
+        ("cp1252", b"a\r\n\n\x81", r"not CP1252 at byte 5 \(0x81\) on line 3;"),
+        ("shift_jis", "ア\n字".encode("shift_jis") + b"\xff", r"not shift_jis at byte 6 \(0xff\) on line 2;"),
+        ("utf-16", "a\nb".encode("utf-16") + b"\x00", r"not UTF-16 at byte 9 \(0x00\) on line 2;"),
+        ("utf-16-le", b"\n\x00\x00\xdca\x00", r"not UTF-16-LE at byte 3 \(0x00\) on line 2;"),
+        ("ascii", b"a\n\xc3\xa9", r"not ascii at byte 3 \(0xc3\) on line 2;"),
     ],
 )
 def test_the_byte_and_the_line_are_named(

@@ -32,7 +32,7 @@ def test_the_same_text_or_the_same_error_wherever_a_block_ends(
     try:
         wanted = content.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
-        message = rf"text.txt: not UTF-8 at byte {error.start} \(0x{content[error.start]:02x}\)"
+        message = rf"text.txt: not UTF-8 at byte {error.start + 1} \(0x{content[error.start]:02x}\)"
         with pytest.raises(TextError, match=message):
             list(files.characters(path))
     else:
@@ -46,7 +46,7 @@ def test_one_byte_order_mark_is_left_out(tmp_path: Path, monkeypatch: pytest.Mon
     path.write_bytes("\ufeff\ufeffé\ufeff".encode())
     assert "".join(text for text, _ in files.characters(path)) == "\ufeffé\ufeff"
     path.write_bytes("\ufeffé".encode() + b"\xff")
-    with pytest.raises(TextError, match="not UTF-8 at byte 5 "):
+    with pytest.raises(TextError, match="not UTF-8 at byte 6 "):
         list(files.characters(path))
 
 

@@ -29,10 +29,10 @@ def test_a_line_of_random_bytes(text: Path) -> None:
     try:
         line.decode("utf-8")
     except UnicodeDecodeError as error:
-        offset = error.start
+        place = error.start + 1
     for unit in ("word", "char"):
         with pytest.raises(
-            TextError, match=rf"text.txt: not UTF-8 at byte {offset} \(0x[0-9a-f]{{2}}\) on line 1; .*unit: byte"
+            TextError, match=rf"text.txt: not UTF-8 at byte {place} \(0x[0-9a-f]{{2}}\) on line 1; .*unit: byte"
         ):
             tokens(text, unit)
     assert "".join(tokens(text, "byte")).encode("latin-1") == line
@@ -46,9 +46,9 @@ def test_the_byte_is_named_wherever_a_block_ends(text: Path, size: int, monkeypa
     monkeypatch.setattr(files, "_BLOCK", size)
     good = "aé€😀b".encode()
     for bad, place in (
-        (good + b"\xff", len(good)),
-        (good + b"\xe2\x82x", len(good)),
-        (good + b"\xf0\x9f", len(good)),
+        (good + b"\xff", len(good) + 1),
+        (good + b"\xe2\x82x", len(good) + 1),
+        (good + b"\xf0\x9f", len(good) + 1),
     ):
         text.write_bytes(bad)
         with pytest.raises(TextError, match=f"at byte {place} "):

@@ -97,7 +97,7 @@ def test_a_duplicate_is_refused(path: Path) -> None:
         (b"a\t-1\n", r"vocab.txt:1: .*token TAB count"),
         (b"two words\t1\n", r"vocab.txt:1: 'two words' is no single word"),
         (b"\t1\n", r"vocab.txt:1: '' is no single word"),
-        (b"a\t1\n\xff\t2\n", r"vocab.txt: not UTF-8 at byte 4"),
+        (b"a\t1\n\xff\t2\n", r"vocab.txt: not UTF-8 at byte 5"),
     ],
 )
 def test_damaged_files(path: Path, content: bytes, message: str) -> None:

@@ -58,7 +58,7 @@ def test_a_file_is_refused(text: str, classes: int, message: str, tmp_path: Path
 
 def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
     (tmp_path / "c.txt").write_bytes(b"the\ta\n\xff\n")
-    with pytest.raises(InputError, match="c.txt: not UTF-8 at byte 6"):
+    with pytest.raises(InputError, match="c.txt: not UTF-8 at byte 7"):
         class_file.read(tmp_path / "c.txt", WORDS, 1)
 
 

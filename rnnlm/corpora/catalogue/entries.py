@@ -151,7 +151,7 @@ def load(path: str | Path | None = None) -> dict[str, Entry]:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; give a catalogue file") from None
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 at byte {error.start}; a catalogue is UTF-8 text") from None
+        raise InputError(f"{path}: not UTF-8 at byte {error.start + 1}; a catalogue is UTF-8 text") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)

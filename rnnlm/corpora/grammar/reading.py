@@ -25,7 +25,7 @@ def read(path: Path) -> Source:
     try:
         node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
     except UnicodeDecodeError as error:
-        raise TextError(f"{path}: not UTF-8 at byte {error.start}; a grammar is UTF-8 text") from None
+        raise TextError(f"{path}: not UTF-8 at byte {error.start + 1}; a grammar is UTF-8 text") from None
     except OSError as error:
         raise TextError(
             f"{path}: {error.strerror}; give a grammar file, or the name of one of ours ({', '.join(built_in())})"

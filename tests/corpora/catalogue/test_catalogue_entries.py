@@ -81,7 +81,7 @@ def test_a_catalogue_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none.yaml: No such file"):
         catalogue.load(tmp_path / "none.yaml")
     (tmp_path / "latin.yaml").write_bytes(b"a: \xe9")
-    with pytest.raises(InputError, match="not UTF-8 at byte 3"):
+    with pytest.raises(InputError, match="not UTF-8 at byte 4"):
         catalogue.load(tmp_path / "latin.yaml")
 
 

@@ -132,7 +132,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(TextError, match=r"none.yaml: No such file.*one of ours \(english\)"):
         grammars.load(tmp_path / "none.yaml")
     (tmp_path / "latin.yaml").write_bytes(b"start: S\xe9\n")
-    with pytest.raises(TextError, match=r"latin.yaml: not UTF-8 at byte 8"):
+    with pytest.raises(TextError, match=r"latin.yaml: not UTF-8 at byte 9"):
         grammars.load(tmp_path / "latin.yaml")
     (tmp_path / "empty.yaml").write_bytes(b"")
     with pytest.raises(TextError, match=r"empty.yaml:1: a grammar: must be a mapping"):
