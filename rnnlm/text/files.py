@@ -190,13 +190,14 @@ def _decode(
     before = decoder.getstate()
     try:
         return decoder.decode(data, final)
-    except UnicodeDecodeError as error:
-        byte = position - len(before[0]) + error.start
-        decoder.setstate(before)
-        line += decoder.decode(data[: max(0, byte - position)]).count("\n")
-        where = f"at byte {byte + 1} (0x{error.object[error.start]:02x}) on line {line}"
-    except UnicodeError as error:  # of UTF-16 and UTF-32 without a byte-order mark
-        where = f"({error})"
+    except UnicodeError as error:
+        if isinstance(error, UnicodeDecodeError) and "BOM" not in error.reason:
+            byte = position - len(before[0]) + error.start
+            decoder.setstate(before)
+            line += decoder.decode(data[: max(0, byte - position)]).count("\n")
+            where = f"at byte {byte + 1} (0x{error.object[error.start]:02x}) on line {line}"
+        else:  # of UTF-16; before Python 3.13 the error has no place
+            where = "(it does not begin with a byte-order mark, BOM)"
     raise TextError(
         f"{name(path)}: not {display(encoding)} {where}; give its own encoding (in a configuration data.encoding, "
         "of a command --encoding), or take data.unit: byte"
