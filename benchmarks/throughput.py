@@ -37,7 +37,7 @@ PROCESSORS: dict[str, dict[str, str]] = {
         "NUMBA_CPU_NAME": "haswell",
         "NUMBA_CPU_FEATURES": _AVX2,
         "OPENBLAS_CORETYPE": "Haswell",
-        "NPY_DISABLE_CPU_FEATURES": "AVX512F",
+        "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",  # as NumPy 2.4 and later call them
         "ATEN_CPU_CAPABILITY": "avx2",
         "ONEDNN_MAX_CPU_ISA": "AVX2",
         "MKL_ENABLE_INSTRUCTIONS": "AVX2",
