@@ -57,16 +57,22 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Resumed:
-    """Training goes on with other ranks, or threads of each, than before.
-
-    The streams, their states and the position in the text are the same; sums are rounded in another order.
-    """
+class Point:
+    """When something was: after so many updates, full passes, tokens and seconds of training."""
 
     updates: int
     epoch: int
     tokens: int
     seconds: float
+
+
+@dataclass(frozen=True)
+class Resumed(Point):
+    """Training goes on with other ranks, or threads of each, than before.
+
+    The streams, their states and the position in the text are the same; sums are rounded in another order.
+    """
+
     ranks: int
     threads: int
     ranks_before: int
@@ -75,13 +81,9 @@ class Resumed:
 
 
 @dataclass(frozen=True)
-class Updates:
+class Updates(Point):
     """Means over the updates since the record before; ``loss`` in nats a token."""
 
-    updates: int
-    epoch: int
-    tokens: int
-    seconds: float
     loss: float
     perplexity: float
     tokens_per_second: float
@@ -91,17 +93,13 @@ class Updates:
 
 
 @dataclass(frozen=True)
-class Valid:
+class Valid(Point):
     """A validation; ``loss`` in nats a token of the validation text.
 
     epoch: passes completed; share: of the pass after them that has been made, 0 at an epoch's end.
     train_perplexity: of that pass so far, or of the one completed; infinite before the first update.
     """
 
-    updates: int
-    epoch: int
-    tokens: int
-    seconds: float
     loss: float
     perplexity: float
     tokens_per_second: float
@@ -113,28 +111,20 @@ class Valid:
 
 
 @dataclass(frozen=True)
-class TrainingSample:
+class TrainingSample(Point):
     """A text that the network wrote as it was after so many updates, the prompt before it."""
 
-    updates: int
-    epoch: int
-    tokens: int
-    seconds: float
     text: str
     event: str = "sample"
 
 
 @dataclass(frozen=True)
-class RankSpeeds:
+class RankSpeeds(Point):
     """The speeds of the ranks that train together, since the record before; a figure a rank.
 
     computing_seconds, waiting_seconds: of its updates; it waits for the others and for what travels.
     """
 
-    updates: int
-    epoch: int
-    tokens: int
-    seconds: float
     machines: tuple[str, ...]
     streams: tuple[int, ...]
     threads: tuple[int, ...]
@@ -144,25 +134,17 @@ class RankSpeeds:
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(Point):
     """The state was saved under `path`."""
 
-    updates: int
-    epoch: int
-    tokens: int
-    seconds: float
     path: str
     event: str = "checkpoint"
 
 
 @dataclass(frozen=True)
-class End:
+class End(Point):
     """Why training ended: ``epochs``, ``max_updates``, ``max_minutes``, ``patience`` or ``interrupted``."""
 
-    updates: int
-    epoch: int
-    tokens: int
-    seconds: float
     reason: str
     best_perplexity: float | None
     run: str
@@ -170,7 +152,7 @@ class End:
 
 
 @dataclass(frozen=True)
-class FinalTest:
+class FinalTest(Point):
     """The best model on the test text, after training; ``loss`` in nats a token of that text.
 
     updates, epoch, tokens, seconds: those of the `End` before it. scored, unknown: tokens of the test text, and those
@@ -178,10 +160,6 @@ class FinalTest:
     None where it would have taken long. files: perplexity by the path of each file, where the text is several.
     """
 
-    updates: int
-    epoch: int
-    tokens: int
-    seconds: float
     loss: float
     perplexity: float
     scored: int
