@@ -44,7 +44,7 @@ def _vectors(typingctx: Any, number: Any, turns: Any) -> Any:
         vector = ir.VectorType(context.get_value_type(number), lanes)
         x = _spread(builder, args[0], vector)
         kind = ir.FunctionType(vector, [vector] * 3)
-        name = f"llvm.fma.v{lanes}f{64 if number == types.float64 else 32}"
+        name = f"llvm.fmuladd.v{lanes}f{64 if number == types.float64 else 32}"
         fma = cgutils.get_or_insert_function(builder.module, kind, name)
         sums = _loop(builder, args[1], [x] * _SUMS, lambda sum_: builder.call(fma, [sum_, x, x]))
         return builder.extract_element(sums, ir.IntType(32)(0))

@@ -87,7 +87,7 @@ def test_weights_that_are_not_finite_are_refused_by_all_that_read_a_model(
 
 
 def test_weights_that_overflow_are_not_saved_over_a_checkpoint(call: Any, config: Path) -> None:
-    keys = ["optimizer=sgd", "learning_rate=1e38", "clip_norm=null", "checkpoint.every_updates=1"]
+    keys = ["optimizer=sgd", "learning_rate=3.4e38", "clip_norm=null", "checkpoint.every_updates=1"]
     status, _, err = call("train", config, *(part for key in keys for part in ("--set", f"train.{key}")))
     assert status == 1
     assert re.search(

@@ -11,6 +11,7 @@ from typing import Any
 import numba
 import numpy as np
 import pytest
+from layouts import needs_pairs
 from numba import types
 from numba.extending import overload
 
@@ -89,6 +90,7 @@ print(linear._forward.kernel.stats.cache_misses == {}, sorted(symbols._loaded))
 """
 
 
+@needs_pairs
 def test_a_kernel_that_is_read_from_the_cache_brings_its_routines(tmp_path: Path) -> None:
     """Nobody else loads them: without them the process would end."""
     compiled, read = compiled_and_read(LINEAR, tmp_path)
