@@ -155,7 +155,11 @@ class Console:
                     self.err.print(part)
 
     def note(self, note: Note) -> None:
-        self.err.print(Text.assemble(("warning: ", "yellow"), note.text) if note.warning else Text(note.text))
+        self._sentences(Text.assemble(("warning: ", "yellow"), note.text) if note.warning else Text(note.text))
 
     def error(self, error: RnnlmError) -> None:
-        self.err.print(Text.assemble(("error: ", "bold red"), str(error)))
+        self._sentences(Text.assemble(("error: ", "bold red"), str(error)))
+
+    def _sentences(self, text: Text) -> None:
+        """Print one line, which a terminal breaks between words."""
+        self.err.print(text, soft_wrap=not self.err.is_terminal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 from screen import RUN, training
 
 from rnnlm.console import Console, formats
+from rnnlm.console.controls import Screen
+from rnnlm.errors import RnnlmError
 from rnnlm.sampling.records import Samples
 from rnnlm.work import Note
 
@@ -56,3 +59,16 @@ def test_json_is_ascii(capfd: pytest.CaptureFixture[str]) -> None:
 def test_a_views_notes_are_messages(capfd: pytest.CaptureFixture[str]) -> None:
     Console().show(["a result", Note("a note")])
     assert capfd.readouterr() == ("a result\n", "a note\n")
+
+
+def test_a_terminal_breaks_messages_between_words() -> None:
+    words, path = "no such file; give the path of a text file " * 3, "/a/folder/text.txt"
+    for terminal in (True, False):
+        file = io.StringIO()
+        console = Console(err=Screen(file=file, force_terminal=terminal, width=40, color_system=None))
+        console.error(RnnlmError(f"{path}: {words}"))
+        console.note(Note(words.strip(), warning=True))
+        lines = file.getvalue().splitlines()
+        assert (len(lines) == 2) != terminal
+        assert " ".join(line.strip() for line in lines) == f"error: {path}: {words.strip()} warning: {words.strip()}"
+        assert all(len(line) <= 40 for line in lines) == terminal
