@@ -444,7 +444,7 @@ class LanguageModel:
         """
         tokens = self.vocabulary.split(text)
         if text and line_end:
-            tokens = tokenizers.with_line_end(tokens, self.vocabulary.unit)
+            tokens = tokenizers.with_line_end(tokens, text, self.vocabulary.unit)
         if not tokens:
             raise TextError("text: empty; give a text with at least one token")
         return tokens

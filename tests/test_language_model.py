@@ -57,7 +57,7 @@ def test_surprisal_adds_up_to_the_perplexity(runs: dict[str, Path], unit: str) -
 def test_a_string_scores_as_the_file_of_it(runs: dict[str, Path], tmp_path: Path) -> None:
     for folder in runs.values():
         model = rnnlm.load(folder)
-        for text in ("the dog sleeps\n", "the dog\r\nsees é\n\n", "a bird", "\n"):
+        for text in ("the dog sleeps\n", "the dog\r\nsees é\n\n", "a bird", "a bird\n ", "\n", "\n\r", " "):
             path = tmp_path / "text.txt"
             path.write_bytes(text.encode())
             in_memory, on_disk = model.evaluate(text=text), model.evaluate(path=path)

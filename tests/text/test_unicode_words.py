@@ -58,16 +58,17 @@ def test_the_text_comes_back_with_single_spaces(text: str) -> None:
 
 @SETTINGS
 @given(TEXT, st.integers(1, 5), st.booleans())
+@example("a\n ", 1, False)
+@example("\n\r", 1, False)
 def test_a_file_is_cut_like_a_string_wherever_a_block_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, block: int, lowercase: bool
 ) -> None:
     path = tmp_path / "text.txt"
     path.write_bytes(text.encode())
     monkeypatch.setattr(files, "_BLOCK", block)
-    tokens = split(text.removeprefix("\ufeff"), lowercase)
-    if text.removeprefix("\ufeff"):
-        tokens = list(tokenizers.with_line_end(tokens, "word"))
-    assert from_file(path, lowercase) == tokens
+    text = text.removeprefix("\ufeff")
+    tokens = split(text, lowercase)
+    assert from_file(path, lowercase) == (list(tokenizers.with_line_end(tokens, text, "word")) if text else [])
 
 
 @SETTINGS

@@ -88,9 +88,10 @@ def split(
     return find(unit, tokenizer).split(text, lowercase, source, line)
 
 
-def with_line_end(tokens: Sequence[str], unit: str) -> Sequence[str]:
-    """The tokens of a string as a file of it would have them: the last line of words or subwords ends too."""
-    return words.with_line_end(tokens) if ends_lines(unit) else tokens
+def with_line_end(tokens: Sequence[str], text: str, unit: str) -> Sequence[str]:
+    """The tokens of a string as a file of it would have them: the last line of words or subwords ends too, also where
+    it is only white space."""
+    return [*tokens, LINE_END] if ends_lines(unit) and not text.endswith("\n") else tokens
 
 
 def join(tokens: Iterable[str], unit: str, tokenizer: str | Subwords = WHITESPACE) -> str:

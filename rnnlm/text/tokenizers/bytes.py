@@ -30,11 +30,6 @@ def split(text: str, lowercase: bool, source: str, line: int = 1) -> Sequence[st
     return _lower(raw) if lowercase else raw
 
 
-def with_line_end(tokens: Sequence[str]) -> Sequence[str]:
-    """The bytes as they are: a file has no newline that the string does not have."""
-    return tokens
-
-
 def bare(token: str) -> str:
     """The byte itself."""
     return token

@@ -24,11 +24,6 @@ def split(text: str, lowercase: bool, source: str, line: int = 1) -> Sequence[st
     return _lower(text) if lowercase else text
 
 
-def with_line_end(tokens: Sequence[str]) -> Sequence[str]:
-    """The characters as they are: a file has no newline that the string does not have."""
-    return tokens
-
-
 def bare(token: str) -> str:
     """The character itself."""
     return token

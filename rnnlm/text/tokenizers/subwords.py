@@ -124,10 +124,6 @@ class Subwords:
         *lines, last = text.replace("\r\n", "\n").split("\n")
         return self._ended(lines, lowercase) + self._cut([last], lowercase)[0]
 
-    def with_line_end(self, tokens: Sequence[str]) -> Sequence[str]:
-        """The tokens of a string as a file of it would have them: the last line ends too."""
-        return words.with_line_end(tokens)
-
     def begins(self, line: str, lowercase: bool) -> list[int]:
         """The character that each token of a line begins at; of a line in lower case where `lowercase`."""
         return self.library.begins(line.lower() if lowercase else line)

@@ -55,9 +55,6 @@ class Tokenizer(Protocol):
             TextError: a literal special token (words); no Unicode (subwords).
         """
 
-    def with_line_end(self, tokens: Sequence[str]) -> Sequence[str]:
-        """The tokens of a string as a file of it would have them."""
-
     def bare(self, token: str) -> str:
         """A token as a text has it, without marks."""
 

@@ -22,7 +22,6 @@ from rnnlm.text.tokenizers import words
 from rnnlm.text.tokenizers.tokens import LINE_END, UNKNOWN, Joiner, Piece
 
 line_end = LINE_END
-with_line_end = words.with_line_end
 
 JOINER = "￭"
 _ESCAPE, _ESCAPED_ESCAPE, _ESCAPED_JOINER = "␛", "␛1", "␛2"

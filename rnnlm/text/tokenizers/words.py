@@ -39,11 +39,6 @@ def split(text: str, lowercase: bool, source: str, line: int = 1) -> Sequence[st
     return _mark_lines(text.lower() if lowercase else text).split()
 
 
-def with_line_end(tokens: Sequence[str]) -> Sequence[str]:
-    """The words of a string as a file of it would have them: the last line ends too."""
-    return tokens if tokens and tokens[-1] == LINE_END else [*tokens, LINE_END]
-
-
 def bare(token: str) -> str:
     """The word itself."""
     return token
