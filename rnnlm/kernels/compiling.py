@@ -16,7 +16,6 @@ from typing import Any
 
 import numba
 from numba.core import event
-from numba.core.compiler_lock import global_compiler_lock
 
 # Everything that lets LLVM vectorise sums, except the two flags (nnan, ninf) that would make isfinite() answer
 # wrongly.
@@ -81,6 +80,6 @@ def call_at_next(function: Callable[[], None] | None) -> None:
 @contextmanager
 def compiling_alone() -> Iterator[None]:
     """Around what is compiled without an event, and for itself, also where a kernel that is being compiled asks for
-    it."""
-    with global_compiler_lock, _compiling.anew():
+    it. The caller has Numba's lock."""
+    with _compiling.anew():
         yield

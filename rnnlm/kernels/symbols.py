@@ -16,6 +16,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.ccallback import CFunc
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.runtime import rtsys
 from numba.extending import intrinsic
 
@@ -73,12 +74,23 @@ def address(routine: Routine, kind: Any) -> int:
         options = {"fastmath": FASTMATH, "error_model": "numpy", "forceinline": False}
         signature = (tuple(routine.arguments(kind)), types.void)
         made: Any = CFunc(routine.function, signature, locals={}, options=options)
-        made._cache = CompiledCode(routine.function, named_in, load)
-        with compiling_alone(), made._cache:
+        made._cache, made._compile_uncached = CompiledCode(routine.function, named_in, load), _alone(made)
+        with global_compiler_lock, made._cache:
             made.compile()
         llvmlite.binding.add_symbol(symbol, made.address)
         _loaded[symbol] = made
     return int(_loaded[symbol].address)
+
+
+def _alone(made: Any) -> Callable[[], Any]:
+    """What compiles a routine that is not in the cache."""
+    compile = made._compile_uncached
+
+    def compile_alone() -> Any:
+        with compiling_alone():
+            return compile()
+
+    return compile_alone
 
 
 def call_by_name(routine: Routine) -> Any:

@@ -56,6 +56,16 @@ def test_help_imports_nothing_heavy() -> None:
     assert found.stdout.strip().endswith("[]")
 
 
+def test_nothing_is_collected_at_the_end() -> None:
+    program = (
+        "import atexit, gc\nfrom rnnlm import cli\n"
+        "atexit.register(lambda: print(gc.get_freeze_count() > 0))\n"  # what is registered first runs last
+        "import sys\nsys.argv = ['rnnlm', '--version']\ncli.main()\n"
+    )
+    made = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert made.stdout.splitlines()[-1] == "True"
+
+
 def test_version(call: Any) -> None:
     assert call("--version")[1] == "rnnlm 0.1.0\n"
 

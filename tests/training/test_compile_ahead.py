@@ -213,6 +213,33 @@ def test_a_run_starts_it_when_its_first_update_compiles(tmp_path: Path, monkeypa
     assert updates == [0, 1, 2] * 4
 
 
+TRAINS = """
+import sys
+from pathlib import Path
+from small import settings, write_texts
+from rnnlm.training import compile_ahead, loop
+from rnnlm.work import run_to_end
+folder = Path(sys.argv[1])
+write_texts(folder)
+compile_ahead._start = lambda network: print("starts it")
+run_to_end(loop.train(settings(folder, run="run", threads=2, max_updates=2), restart=True))
+"""
+
+
+@needs_two_cores
+def test_a_run_whose_kernels_are_all_in_the_cache_starts_none(tmp_path: Path) -> None:
+    """Nor for routines, which kernels bring with them."""
+    path = os.pathsep.join([os.environ.get("PYTHONPATH", ""), *sys.path])
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", TRAINS, str(tmp_path)], capture_output=True, text=True, check=True,
+            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": path},
+        ).stdout
+        for _ in range(2)
+    ]  # fmt: skip
+    assert said == ["starts it\n", ""]
+
+
 @needs_two_cores
 def test_it_knows_the_calls_of_a_real_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_texts(tmp_path)
