@@ -284,7 +284,7 @@ class LanguageModel:
         """The tokens that may come after a text, the most probable first; `top` of them, None: all.
 
         Raises:
-            InputError: the text is not Unicode.
+            InputError: the text has surrogates, which stand for no character.
         """
         ids = prompts.encode(prefix, self.vocabulary, "prefix").ids
         return next_tokens(self.network, self.vocabulary, ids, self.config.state, top)

@@ -115,7 +115,7 @@ def main() -> None:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Importing and compiling make a million objects that stay; Python would look through them again and again.
     gc.set_threshold(100_000)
-    atexit.register(gc.freeze)  # and at the end, for a tenth of a second
+    atexit.register(gc.freeze)  # nor look through them at the end, which takes a tenth of a second
     arguments = sys.argv[1:]
     # Anywhere on the line, since it is typed after something went wrong.
     debug = "--debug" in arguments or os.environ.get("RNNLM_DEBUG", "") not in ("", "0")

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+from rich.cells import cell_len
 from rich.console import RenderableType
 from rich.text import Text
 
@@ -161,5 +162,7 @@ class Console:
         self._sentences(Text.assemble(("error: ", "bold red"), str(error)))
 
     def _sentences(self, text: Text) -> None:
-        """Print one line, which a terminal breaks between words."""
-        self.err.print(text, soft_wrap=not self.err.is_terminal)
+        """Print one line; to a terminal, lines that end with a word. A path that is longer is left to the terminal,
+        so that it can be copied."""
+        longest = max(map(cell_len, text.plain.split()), default=0)
+        self.err.print(text, soft_wrap=not self.err.is_terminal or longest > self.err.width)

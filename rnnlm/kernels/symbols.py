@@ -88,7 +88,9 @@ def _alone(made: Any) -> Callable[[], Any]:
 
     def compile_alone() -> Any:
         with compiling_alone():
-            return compile()
+            code = compile()
+            code.library.finalize()  # LLVM's work, which Numba leaves until the code is kept
+            return code
 
     return compile_alone
 

@@ -31,29 +31,30 @@ class Prompt(NamedTuple):
     unknown: Note | None  # what is said of words out of the vocabulary
 
 
-def encode(text: str, vocabulary: Vocabulary, where: str = "--prompt", line: int | None = None) -> Prompt:
+def encode(
+    text: str, vocabulary: Vocabulary, where: str = "--prompt", line: int | None = None, any_bytes: bool = True
+) -> Prompt:
     """The prompt of a text.
 
     Args:
         text: for a model of bytes any bytes, those that are no UTF-8 as surrogates (``errors="surrogateescape"``);
-            they are shown as U+FFFD. where: the name of its option or file; line: its number in the file.
+            they are shown as U+FFFD. where: the name of its option or file; line: its number in the file. any_bytes:
+            false for what has to be text for a model of bytes too.
 
     Raises:
-        InputError: it is not UTF-8 text (a command line can hold any bytes).
+        InputError: it has surrogates that it may not have (a command line can hold any bytes).
         TextError: a literal </s>.
     """
     place = where if line is None else f"{where}:{line}"
     try:
-        shown = readable(text)
-        if vocabulary.unit != "byte":
-            text.encode("utf-8")
+        text.encode("utf-8", "surrogateescape" if any_bytes and vocabulary.unit == "byte" else "strict")
     except UnicodeEncodeError as error:
         raise InputError(f"{place}: not UTF-8 at character {error.start + 1}; give UTF-8 text") from None
     tokens = vocabulary.split(text, where, line or 1)
     note = vocabulary.unknown(tokens)
     if note is not None and line is not None:
         note = replace(note, text=f"{place}: {note.text}")
-    return Prompt(shown, vocabulary.to_unk(vocabulary.encode(tokens)), note)
+    return Prompt(readable(text), vocabulary.to_unk(vocabulary.encode(tokens)), note)
 
 
 def read(path: str | Path, vocabulary: Vocabulary, encoding: str = UTF_8) -> list[Prompt]:

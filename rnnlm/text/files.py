@@ -196,7 +196,7 @@ def _decode(
             decoder.setstate(before)
             line += decoder.decode(data[: max(0, byte - position)]).count("\n")
             where = f"at byte {byte + 1} (0x{error.object[error.start]:02x}) on line {line}"
-        else:  # of UTF-16; before Python 3.13 the error has no place
+        else:  # of UTF-16 and UTF-32; before Python 3.13 the error has no place
             where = "(it does not begin with a byte-order mark, BOM)"
     raise TextError(
         f"{name(path)}: not {display(encoding)} {where}; give its own encoding (in a configuration data.encoding, "

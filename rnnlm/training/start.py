@@ -62,7 +62,7 @@ def start(config: Config, resume: bool, restart: bool, ranks: Ranks | None = Non
     config, paths, corpora = yield from _texts(config, old)
     vocabulary = old.trained.vocabulary if old else (yield from prepare.build_vocabulary(config, paths.train))
     if config.train.sample.every_updates is not None:
-        prompt = prompts.encode(config.train.sample.prompt, vocabulary, "train.sample.prompt")
+        prompt = prompts.encode(config.train.sample.prompt, vocabulary, "train.sample.prompt", any_bytes=False)
         if prompt.unknown is not None:
             yield prompt.unknown
     if corpora is None:

@@ -72,3 +72,5 @@ def test_a_terminal_breaks_messages_between_words() -> None:
         assert (len(lines) == 2) != terminal
         assert " ".join(line.strip() for line in lines) == f"error: {path}: {words.strip()} warning: {words.strip()}"
         assert all(len(line) <= 40 for line in lines) == terminal
+        console.error(RnnlmError("/a/long/folder" * 4 + ": " + words))
+        assert len(file.getvalue().splitlines()) == len(lines) + 1

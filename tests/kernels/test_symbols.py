@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from layouts import needs_pairs
 from numba import types
+from numba.core.codegen import CPUCodeLibrary
 from numba.extending import overload
 
 from rnnlm.kernels import cache, symbols
@@ -50,6 +51,14 @@ def test_a_routine_is_compiled_with_the_kernel_that_calls_it_and_as_if_alone(
 ) -> None:
     monkeypatch.setattr(cache, "folder", lambda: tmp_path)
     level = int(_numba.OPT)
+    optimise, levels = CPUCodeLibrary._optimize_final_module, list[int]()
+
+    def noted(library: Any) -> None:
+        if library.name == "_fill":
+            levels.append(int(_numba.OPT))
+        optimise(library)
+
+    monkeypatch.setattr(CPUCodeLibrary, "_optimize_final_module", noted)
     inner = jit(fill)
     outer = jit(eval("lambda x, value: inner(x, value)", {"inner": inner}))
     x = np.zeros(2)
@@ -57,6 +66,7 @@ def test_a_routine_is_compiled_with_the_kernel_that_calls_it_and_as_if_alone(
     outer(x, 3.0)
     assert x.tolist() == [0, 3]
     assert _levels == [level]  # inside a kernel others have a lower one
+    assert levels == [level]  # also when LLVM works at it
     assert int(_numba.OPT) == level
     assert FILL.symbol(types.float64) in symbols.named_in(outer.overloads[outer.signatures[0]].library)
 
@@ -105,6 +115,7 @@ ROUTINES = """
 import numba
 import numpy as np
 from numba import types
+from numba.core.codegen import CPUCodeLibrary
 from rnnlm.kernels.jit import jit
 from rnnlm.kernels.symbols import Routine, call_by_name
 

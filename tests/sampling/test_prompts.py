@@ -50,6 +50,16 @@ def test_files_that_are_none(runs: dict[str, Path], tmp_path: Path, data: bytes,
     assert "\n" not in str(found.value)
 
 
+def test_bytes_that_are_no_text_as_prompts(runs: dict[str, Path], tmp_path: Path) -> None:
+    vocabulary = rnnlm.load(runs["byte"]).vocabulary
+    (tmp_path / "prompts.txt").write_bytes(b"the\ndog \xff\n")
+    found = prompts.read(tmp_path / "prompts.txt", vocabulary)
+    assert [prompt.text for prompt in found] == ["the", "dog \ufffd"]
+    assert len(found[1].ids) == 5
+    with pytest.raises(InputError, match="^key: not UTF-8 at character 5"):
+        prompts.encode("dog \udcff", vocabulary, "key", any_bytes=False)
+
+
 def test_lines_as_prompts(runs: dict[str, Path], tmp_path: Path) -> None:
     vocabulary = rnnlm.load(runs["word"]).vocabulary
     data = b"\xef\xbb\xbfthe dog\r\n\n  a zebra"
