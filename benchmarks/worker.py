@@ -46,13 +46,17 @@ def _window(case: Case, ids: Any, number: int) -> tuple[Any, Any]:
     return ids[start : start + case.steps], ids[start + 1 : start + case.steps + 1]
 
 
-def rnnlm_trainer(case: Case, precision: str, threads: int, output: Any = "softmax") -> Callable[[int], float]:
-    """The update that training makes: forward, backward, clip, sgd."""
+def rnnlm_trainer(
+    case: Case, precision: str, threads: int, output: Any = "softmax", begin: Callable[[Any], None] | None = None
+) -> Callable[[int], float]:
+    """The update that training makes: forward, backward, clip, sgd. begin: called with the network."""
     from rnnlm.network.network import Window
     from rnnlm.training.optimizers.optimizer import Optimizer
     from rnnlm.training.update import TrainingWindow, update
 
     network = _rnnlm_network(case, precision, threads, output)
+    if begin is not None:
+        begin(network)
     settings = network.config.train
     optimizer = Optimizer(settings, network.named)
     ids = case.ids(_WINDOWS)

@@ -46,7 +46,8 @@ class _Compiling(event.Listener):
 
     @contextmanager
     def anew(self) -> Iterator[None]:
-        """As if nothing were being compiled."""
+        """Around what is compiled without an event, LLVM's work among it: as if nothing else were being compiled. The
+        caller has Numba's lock."""
         depth, collected, level, now = self._depth, self._collected, self._level, _numba.OPT
         try:
             self._depth, _numba.OPT = 0, level if depth > 1 else now
@@ -65,6 +66,7 @@ class _Compiling(event.Listener):
 
 
 _compiling = _Compiling()
+compiling_alone = _compiling.anew
 
 
 def listen() -> None:
@@ -75,11 +77,3 @@ def listen() -> None:
 def call_at_next(function: Callable[[], None] | None) -> None:
     """Call a function once, when the next kernel begins to be compiled; None: call none."""
     _compiling.at_next = function
-
-
-@contextmanager
-def compiling_alone() -> Iterator[None]:
-    """Around what is compiled without an event, and for itself, also where a kernel that is being compiled asks for
-    it. The caller has Numba's lock."""
-    with _compiling.anew():
-        yield
