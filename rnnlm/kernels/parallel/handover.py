@@ -51,7 +51,7 @@ _ROOM_FOR_ALL = 1 << 20
 _CALLED_OFF = 1 << 62
 
 _INT, _INT32, _VOID = ir.IntType(64), ir.IntType(32), ir.VoidType()
-_WORDS = _INT.as_pointer()
+_WORDS, _OBJECT = _INT.as_pointer(), ir.IntType(8).as_pointer()
 _BODY_TYPE = ir.FunctionType(_VOID, [_WORDS, _INT])
 _ROUTINE_TYPE = ir.FunctionType(_VOID, [_INT, _WORDS, _INT])
 # Of a compiled function's LLVM arguments: the results' and the exception's places, then the thread's number.
@@ -150,7 +150,7 @@ def lead(typingctx: Any, thread: Any) -> Any:
             _call_routine(builder, CLAIM, words, threads)
             with builder.if_then(builder.icmp_signed("!=", builder.load(_word(builder, words, AWAKE)), _INT(0))):
                 place = builder.bitcast(_word(builder, words, ROOM), room.as_pointer())
-                for i, argument in enumerate(function.args[_NUMBER:]):
+                for i, argument in enumerate(_without_owners(function.args[_NUMBER:])):
                     builder.store(argument, builder.gep(place, [_INT32(0), _INT32(i)]))
                 body = _body(builder.module, function, room)
                 builder.store(builder.ptrtoint(body, _INT), _word(builder, words, BODY))
@@ -169,6 +169,18 @@ def lead(typingctx: Any, thread: Any) -> Any:
         return for_all
 
     return types.boolean(thread), codegen
+
+
+def _without_owners(arguments: Any) -> list[Any]:
+    """A compiled function's arguments, where arrays have nothing that counts references to them: whoever calls keeps
+    them, and threads that count in one cache line wait for each other at each part of an array."""
+    kinds = [argument.type for argument in arguments]
+    # An array begins with its owner, its object in Python, its size and the bytes of a number.
+    begin = [_OBJECT, _OBJECT, _INT, _INT]
+    return [
+        ir.Constant(_OBJECT, None) if kinds[i : i + len(begin)] == begin else argument
+        for i, argument in enumerate(arguments)
+    ]
 
 
 def _call_routine(builder: Any, place: int, words: Any, threads: Any) -> None:

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from numba import types
+from numba.extending import intrinsic
 
 from rnnlm.kernels.parallel import handover
 from rnnlm.kernels.parallel.barrier import wait
@@ -188,6 +190,37 @@ def test_every_thread_has_all_arguments(threads: int, number: Any, flag: bool) -
     sums = np.zeros(threads)
     add_up(threads, number, first, flag, second, sums)
     assert sums.tolist() == [float(number) + i + 10_000 + flag * (100 * i + 1000) for i in range(threads)]
+
+
+@intrinsic
+def counter(typingctx, array):  # type: ignore[no-untyped-def]
+    """Where references to an array are counted; 0: nowhere."""
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        found = context.make_array(signature.args[0])(context, builder, args[0]).meminfo
+        return builder.ptrtoint(found, context.get_value_type(types.intp))
+
+    return types.intp(array), codegen
+
+
+@parallel
+def note_counters(thread, one_byte, bytes_, pair, sums, counters):
+    """Arrays whose numbers have the type of a counter's place, bytes, are among them."""
+    own = counters[thread.number]
+    own[0], own[1], own[2] = counter(one_byte), counter(bytes_), counter(pair.row)
+    own[3], own[4] = counter(pair.table[thread.number]), counter(sums)
+    sums[thread.number] = one_byte[()] + bytes_[thread.number] + pair.row[0] + pair.table[thread.number, 1]
+
+
+def test_threads_count_no_references_to_what_they_share() -> None:
+    pair = Two(np.full(2, -56, np.int8), np.arange(6).reshape(2, 3))
+    sums, counters = np.zeros(2), np.ones((2, 5), np.intp)
+    note_counters(2, np.array(5, np.uint8), np.array([10, 20], np.uint8), pair, sums, counters)
+    assert not counters.any()
+    assert sums.tolist() == [5 + 10 - 56 + 1, 5 + 20 - 56 + 4]
+    counters[:] = 0
+    note_counters(1, np.array(5, np.uint8), np.array([10, 20], np.uint8), pair, sums, counters)
+    assert counters[0].all()  # so there would have been some
 
 
 def test_more_arguments_than_there_is_room_for_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
