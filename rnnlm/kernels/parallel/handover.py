@@ -136,21 +136,25 @@ def _word(builder: Any, words: Any, index: int) -> Any:
 def lead(typingctx: Any, thread: Any) -> Any:
     """Where the thread's number is ALL: write down where to call this function, and with which arguments; let the
     others begin, do the part of thread 0, and wait for the others. If one has failed, fail as it did. Returns whether
-    the number was ALL; AWAKE says whether all were awake, and so whether anything was done."""
+    the number was ALL; AWAKE says whether all were awake, and so whether anything was done.
+
+    Where Python calls for one thread: do it by calling this function, and return from it."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         function = builder.function
-        room = ir.LiteralStructType([argument.type for argument in function.args[_NUMBER:]])
+        given = function.args[_NUMBER:]
+        room, unowned = ir.LiteralStructType([argument.type for argument in given]), _without_owners(given)
         if context.get_abi_sizeof(room) > 8 * ROOM_SIZE:
             raise NotImplementedError(f"{function.name}: more arguments than there is room for (parallel.words.ROOM)")
         number, threads, shared = (builder.extract_value(args[0], i) for i in range(3))
         for_all = builder.icmp_signed("==", number, _INT(ALL))
+        array = context.make_array(thread.types[2])(context, builder, shared)
         with builder.if_then(for_all):
-            words = context.make_array(thread.types[2])(context, builder, shared).data
+            words = array.data
             _call_routine(builder, CLAIM, words, threads)
             with builder.if_then(builder.icmp_signed("!=", builder.load(_word(builder, words, AWAKE)), _INT(0))):
                 place = builder.bitcast(_word(builder, words, ROOM), room.as_pointer())
-                for i, argument in enumerate(_without_owners(function.args[_NUMBER:])):
+                for i, argument in enumerate(unowned):
                     builder.store(argument, builder.gep(place, [_INT32(0), _INT32(i)]))
                 body = _body(builder.module, function, room)
                 builder.store(builder.ptrtoint(body, _INT), _word(builder, words, BODY))
@@ -166,6 +170,10 @@ def lead(typingctx: Any, thread: Any) -> Any:
                     found = builder.load(_word(builder, words, ERROR))
                     builder.store(builder.inttoptr(found, error.type.pointee), error)
                     builder.ret(status)
+        from_python = cgutils.is_not_null(builder, array.meminfo)
+        with builder.if_then(builder.and_(builder.not_(for_all), from_python)):
+            result, error = function.args[:_NUMBER]
+            builder.ret(builder.call(function, [result, error, *unowned], tail="notail", attrs=("noinline",)))
         return for_all
 
     return types.boolean(thread), codegen

@@ -14,6 +14,7 @@ import pytest
 from numba import types
 from numba.extending import intrinsic
 
+from rnnlm.kernels.jit import jit
 from rnnlm.kernels.parallel import handover
 from rnnlm.kernels.parallel.barrier import wait
 from rnnlm.kernels.parallel.thread_pool import available_threads, parallel, threads_to_use
@@ -80,6 +81,11 @@ def test_a_thread_that_fails_ends_the_call(who: int) -> None:
     seen = np.zeros(3, np.int64)
     sign_in(3, seen)
     assert seen.tolist() == [3, 3, 3]
+
+
+def test_one_thread_that_fails_ends_the_call() -> None:
+    with pytest.raises(ValueError, match="on purpose"):
+        fail(1, 0)
 
 
 def test_threads_that_sleep_are_woken() -> None:
@@ -212,15 +218,17 @@ def note_counters(thread, one_byte, bytes_, pair, sums, counters):
     sums[thread.number] = one_byte[()] + bytes_[thread.number] + pair.row[0] + pair.table[thread.number, 1]
 
 
-def test_threads_count_no_references_to_what_they_share() -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_kernels_count_no_references_to_what_they_are_given(threads: int) -> None:
     pair = Two(np.full(2, -56, np.int8), np.arange(6).reshape(2, 3))
-    sums, counters = np.zeros(2), np.ones((2, 5), np.intp)
-    note_counters(2, np.array(5, np.uint8), np.array([10, 20], np.uint8), pair, sums, counters)
+    sums, counters = np.zeros(threads), np.ones((threads, 5), np.intp)
+    note_counters(threads, np.array(5, np.uint8), np.array([10, 20], np.uint8), pair, sums, counters)
     assert not counters.any()
-    assert sums.tolist() == [5 + 10 - 56 + 1, 5 + 20 - 56 + 4]
-    counters[:] = 0
-    note_counters(1, np.array(5, np.uint8), np.array([10, 20], np.uint8), pair, sums, counters)
-    assert counters[0].all()  # so there would have been some
+    assert sums.tolist() == [5 + 10 - 56 + 1, 5 + 20 - 56 + 4][:threads]
+
+
+def test_a_function_that_python_calls_counts_them() -> None:
+    assert jit(lambda array: counter(array))(np.zeros(2)) != 0
 
 
 def test_more_arguments_than_there_is_room_for_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
