@@ -89,7 +89,7 @@ MIXTURE_LOGITS = 1 << 24
 
 # -- what is worth a second thread: more than one thread does in some 10 microseconds, which calling another takes
 
-MULTIPLICATIONS = 1 << 19  # of a product
+MULTIPLICATIONS = 1 << 18  # of a product
 SCORED_MULTIPLICATIONS = 1 << 26  # of the recurrent layers of a window that is only scored
 UPDATED_NUMBERS = 1 << 16  # of a parameter, with its moments
 SCORED_LOGITS = 1 << 22  # multiplications of whole rows of them
